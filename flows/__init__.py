@@ -1,0 +1,1 @@
+"""The commands and the flows: what comes after what."""

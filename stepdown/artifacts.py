@@ -1,0 +1,82 @@
+"""References to written files: what tasks pass instead of tables."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from stepdown.errors import StoreCorrupt, WorldFailed
+
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True)
+class ArtifactRef:
+    """A Parquet file as it was when it was written.
+
+    Args:
+        path: absolute path of the file.
+        sha256: hex digest of its bytes.
+        rows: number of rows in it.
+    """
+
+    path: str
+    sha256: str
+    rows: int
+
+
+def sha256_of(path: str | Path) -> str:
+    """Hex SHA-256 of a file's bytes, read in blocks."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def check_bytes(ref: ArtifactRef) -> Path:
+    """The file behind a reference, after its bytes were hashed again.
+
+    Raises:
+        StoreCorrupt: the file is gone or its bytes have changed since it was measured.
+    """
+    path = Path(ref.path)
+    if not path.is_file():
+        raise StoreCorrupt("the file is gone", where=str(path), next="Run the release again.")
+    if sha256_of(path) != ref.sha256:
+        raise StoreCorrupt(
+            f"its bytes are no longer those that were written (expected SHA-256 {ref.sha256})",
+            where=str(path),
+            next="Run the release again; find out who or what changed the file.",
+        )
+    return path
+
+
+def canonical_json(facts: Mapping[str, object]) -> bytes:
+    """One spelling of a document, so that equal facts have equal hashes."""
+    text = json.dumps(facts, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
+    return (text + "\n").encode()
+
+
+def write_durably(path: Path, content: bytes, mode: int = 0o644) -> None:
+    """Write a whole file or none of it: temporary name, fsync, rename.
+
+    Raises:
+        WorldFailed: the disk refused.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise WorldFailed(
+            f"cannot write the file ({error.strerror})", where=str(path), next="Check the disk."
+        ) from None

@@ -1,0 +1,23 @@
+"""A dataset's release config, and the policy it gives each tier."""
+
+from stepdown.config.load import LoadedConfig, json_schema, load_config
+from stepdown.config.models import ReleaseConfig
+from stepdown.config.policy import (
+    TierPolicy,
+    released_columns,
+    released_with_role,
+    tier_policy,
+    treatment_of,
+)
+
+__all__ = [
+    "LoadedConfig",
+    "ReleaseConfig",
+    "TierPolicy",
+    "json_schema",
+    "load_config",
+    "released_columns",
+    "released_with_role",
+    "tier_policy",
+    "treatment_of",
+]

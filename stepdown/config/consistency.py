@@ -1,0 +1,155 @@
+"""What a config must satisfy as a whole: rules that span several keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from stepdown.config.models import Column, ReleaseConfig
+from stepdown.config.policy import level_floor, released_columns, tier_policy, treatment_of
+from stepdown.config.treatments import (
+    CodeNumber,
+    Generalise,
+    SuppressCells,
+    Surrogate,
+    Treatment,
+    TruncateDate,
+    TruncatePrefix,
+)
+from stepdown.errors import ConfigInvalid
+from stepdown.vocabulary import ColumnType, Role, Tier
+
+ONE_OF_A_KIND = (Role.SUBJECT, Role.HOUSEHOLD, Role.WEIGHT, Role.CONSENT)
+NUMERIC = (ColumnType.INTEGER, ColumnType.NUMBER)
+DATED = (ColumnType.DATE, ColumnType.TIMESTAMP)
+
+
+def check_consistency(config: ReleaseConfig, path: Path) -> None:
+    """Refuse a config whose parts do not fit together.
+
+    Raises:
+        ConfigInvalid: with every problem, one per line.
+        PolicyInvalid: a tier is looser than it may be.
+    """
+    problems = [*_roles(config), *_columns(config), *_recipients(config)]
+    if problems:
+        raise ConfigInvalid(
+            "\n".join(problems), where=str(path), next="docs/config.md says what each role allows."
+        )
+    for tier in config.tier_names():
+        tier_policy(config, tier)
+
+
+def _roles(config: ReleaseConfig) -> Iterator[str]:
+    for role in ONE_OF_A_KIND:
+        names = config.names(role)
+        if len(names) > 1:
+            yield f"columns {', '.join(names)}: only one column can have the role {role}"
+    if not config.names(Role.QUASI_IDENTIFIER):
+        yield "columns: none is a quasi_identifier, so no risk could be measured"
+
+
+def _columns(config: ReleaseConfig) -> Iterator[str]:
+    for name, column in config.columns.items():
+        if column.role is Role.INSENSITIVE and not column.because:
+            yield f"columns.{name}: insensitive needs a `because:`"
+        if column.not_sensitive and column.role is not Role.SENSITIVE:
+            yield f"columns.{name}: not_sensitive is for sensitive columns"
+        if column.kind == "age" and column.type not in NUMERIC:
+            yield f"columns.{name}: an age is an integer or a number, not a {column.type}"
+        for tier in config.tier_names():
+            stated = getattr(column, tier.value)
+            treatment = treatment_of(config, name, tier)
+            key = f"columns.{name}.{tier}"
+            if stated not in (None, "drop") and treatment == "drop":
+                yield f"{key}: the tier above dropped it, so it cannot come back"
+                continue
+            yield from (
+                f"{key}: {problem}" for problem in _treatment(config, name, column, tier, treatment)
+            )
+
+
+def _treatment(
+    config: ReleaseConfig, name: str, column: Column, tier: Tier, treatment: Treatment
+) -> Iterator[str]:
+    if treatment == "drop":
+        return
+    role = column.role
+    if role is Role.FREE_TEXT:
+        yield "free text is always dropped: nobody can say what is in it"
+    if role is Role.DIRECT_IDENTIFIER:
+        if tier is not Tier.INTERNAL:
+            yield f"a direct identifier is dropped at {tier}"
+        elif treatment != "pseudonym" and not isinstance(treatment, Surrogate):
+            yield "a direct identifier is dropped, a pseudonym or a surrogate"
+    if role in (Role.SUBJECT, Role.HOUSEHOLD):
+        if treatment != "pseudonym":
+            yield f"a {role} id is dropped or a pseudonym"
+        if tier is Tier.PUBLIC:
+            yield "public has no persistent id: drop it"
+    if treatment == "pseudonym" and role not in (
+        Role.DIRECT_IDENTIFIER,
+        Role.SUBJECT,
+        Role.HOUSEHOLD,
+    ):
+        yield f"a pseudonym is for ids, not for a {role}"
+    if isinstance(treatment, Surrogate) and role is not Role.DIRECT_IDENTIFIER:
+        yield f"a surrogate stands in for a direct identifier, not for a {role}"
+    if role is Role.WEIGHT and tier is Tier.PUBLIC and not isinstance(treatment, CodeNumber):
+        yield "a survey weight is dropped or rounded at public"
+    if role is Role.CONSENT and tier is not Tier.INTERNAL:
+        yield f"the consent column is dropped at {tier}"
+    yield from _fits_type(column, treatment)
+    if role is Role.QUASI_IDENTIFIER:
+        yield from _quasi_identifier(column, tier, treatment)
+
+
+def _fits_type(column: Column, treatment: Treatment) -> Iterator[str]:
+    if isinstance(treatment, CodeNumber) and column.type not in NUMERIC:
+        yield f"code is for numbers, not for a {column.type}"
+    if isinstance(treatment, TruncateDate) and column.type not in DATED:
+        yield f"date is for dates, not for a {column.type}"
+    if isinstance(treatment, TruncatePrefix) and column.type is not ColumnType.STRING:
+        yield f"prefix is for strings, not for a {column.type}"
+    if isinstance(treatment, Generalise | SuppressCells) and column.role not in (
+        Role.QUASI_IDENTIFIER,
+        Role.SENSITIVE,
+        Role.INSENSITIVE,
+    ):
+        yield f"a {column.role} cannot be generalised"
+    if isinstance(treatment, Generalise) and column.role is not Role.QUASI_IDENTIFIER:
+        yield "generalise is for quasi-identifiers; use code, date, prefix or suppress_cells"
+
+
+def _quasi_identifier(column: Column, tier: Tier, treatment: Treatment) -> Iterator[str]:
+    if treatment != "keep" and not isinstance(treatment, Generalise):
+        yield "a quasi-identifier is kept, generalised or dropped (its hierarchy says how)"
+    if tier is Tier.PUBLIC and column.kind == "place" and column.population is None:
+        yield "a place needs a `population:` table to be published; else drop it"
+    floor = level_floor(column, tier)
+    level = treatment.generalise.at_least if isinstance(treatment, Generalise) else 0
+    if level < floor and not column.override:
+        yield (
+            f"level {level} is finer than this kind of column may have at {tier} "
+            f"(level {floor}); raise it, or say why in `override:`"
+        )
+
+
+def _recipients(config: ReleaseConfig) -> Iterator[str]:
+    if config.recipients and config.tiers.partner is None:
+        yield "recipients: they get copies of partner, which is not declared"
+        return
+    for recipient, terms in config.recipients.items():
+        offered = released_columns(config, Tier.PARTNER) + [
+            name
+            for name in config.columns
+            if treatment_of(config, name, Tier.PARTNER) == "pseudonym"
+        ]
+        unknown = [name for name in terms.columns if name not in offered]
+        if unknown:
+            yield (
+                f"recipients.{recipient}.columns: partner does not hold {', '.join(unknown)}; "
+                f"it holds {', '.join(offered)}"
+            )
+        if len(set(terms.columns)) != len(terms.columns):
+            yield f"recipients.{recipient}.columns: a column is named twice"

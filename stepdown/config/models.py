@@ -1,0 +1,197 @@
+"""A dataset's release config: what its YAML may say."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints, model_validator
+
+from stepdown.config.hierarchies import Hierarchy
+from stepdown.config.treatments import Model, Treatment
+from stepdown.vocabulary import ColumnType, Role, Tier
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Source(Model):
+    """Where the raw table is: a file, or a query on a database."""
+
+    path: str | None = Field(None, description="CSV or Parquet file, relative to the config.")
+    format: Literal["csv", "parquet"] | None = Field(
+        None, description="Default: by the file's ending."
+    )
+    delimiter: str | None = Field(None, min_length=1, max_length=1, description="Default: sniffed.")
+    encoding: str | None = Field(None, description="Default: UTF-8, with or without BOM.")
+    url: str | None = Field(None, description="SQLAlchemy URL without a password.")
+    url_env: str | None = Field(None, description="Environment variable that holds the URL.")
+    query: str | None = Field(None, description="The SELECT that gives the table.")
+    missing: list[str] = Field(
+        [""], description="Texts that mean 'no value' in every column; a column may add its own."
+    )
+    tolerated_rejects: Share = Field(
+        0.0, description="Share of rows that may fail their types and be left out."
+    )
+    as_of: dt.date | None = Field(
+        None, description="The date the data stand at; default the day of the run."
+    )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Source:
+        if (self.path is None) == (self.query is None):
+            raise ValueError("give either path, or query with url or url_env")
+        if self.query is not None and (self.url is None) == (self.url_env is None):
+            raise ValueError("a query needs exactly one of url and url_env")
+        return self
+
+
+class Column(Model):
+    """One column of the source: what it is, and what each tier does to it."""
+
+    role: Role = Field(description="What the column can do to a person; exactly one.")
+    type: ColumnType = Field(ColumnType.STRING, description="What its values are.")
+    kind: Literal["age", "place"] | None = Field(
+        None, description="Ages and places have tier defaults of their own."
+    )
+    description: str = Field("", description="One line for the data dictionary.")
+    missing: list[str] = Field([], description="Further texts that mean 'no value' here.")
+    date_format: str | None = Field(None, description="strptime pattern of a date column.")
+    hierarchy: Hierarchy | None = Field(None, description="How its values generalise.")
+    population: str | None = Field(
+        None, description="CSV of people per place (place, people); needed to publish a place."
+    )
+    loss_weight: float = Field(1.0, gt=0, description="How much losing its detail matters.")
+    not_sensitive: list[str] = Field(
+        [], description="Values of a sensitive column that reveal nothing (l counts the others)."
+    )
+    because: str | None = Field(None, description="Why the column is insensitive.")
+    override: str | None = Field(
+        None,
+        description="Why it may stay insensitive although nearly unique or constant per household.",
+    )
+    allowed: list[str] | None = Field(None, description="The values its raw column may hold.")
+    between: tuple[float, float] | None = Field(None, description="The range its raw numbers have.")
+    internal: Treatment | None = Field(None, description="Treatment at internal; default by role.")
+    partner: Treatment | None = Field(None, description="Treatment at partner; default by role.")
+    public: Treatment | None = Field(None, description="Treatment at public; default by role.")
+
+
+class SignOff(Model):
+    """Who must approve a release before it is published."""
+
+    roles: list[Name] = Field(description="Every one of these roles must approve.")
+    people: int = Field(ge=0, description="How many different people must approve.")
+
+
+class TierRules(Model):
+    """Differences from the tier's defaults; see stepdown/config/defaults.yaml for those."""
+
+    smallest_class: int | None = Field(None, ge=1, description="k: data subjects per class.")
+    highest_risk: float | None = Field(
+        None, gt=0, le=1, description="Instead of smallest_class: k = ceil(1 / highest_risk)."
+    )
+    distinct_l: int | None = Field(
+        None, ge=1, description="Distinct sensitive values per class, for each sensitive column."
+    )
+    t_closeness: Share | None = Field(
+        None, description="Largest distance of a class's sensitive distribution from the table's."
+    )
+    expected_reidentifications: Share | None = Field(
+        None, description="Most expected re-identifications per record."
+    )
+    suppressed_records: Share | None = Field(
+        None, description="Largest share of the parent's records that may be suppressed."
+    )
+    information_loss: Share | None = Field(None, description="More loss than this is useless.")
+    rows_per_subject: int | None = Field(
+        None, ge=1, description="Keep at most this many rows of each data subject."
+    )
+    sign_off: SignOff | None = Field(None, description="Who must approve.")
+    review_months: int | None = Field(None, ge=1, le=12, description="Months until the re-review.")
+    licence: str | None = Field(None, description="SPDX id, or the name of the terms of use.")
+    suite: str | None = Field(
+        None, description="A further expectation suite (YAML), relative to the config."
+    )
+    because: str | None = Field(None, description="Why a rule is looser than its default.")
+
+    @model_validator(mode="after")
+    def _one_k(self) -> TierRules:
+        if self.smallest_class is not None and self.highest_risk is not None:
+            raise ValueError("give smallest_class or highest_risk, not both")
+        return self
+
+
+class Tiers(Model):
+    """The three tiers side by side. Leave one out and neither it nor those below it are made."""
+
+    internal: TierRules | None = TierRules()
+    partner: TierRules | None = None
+    public: TierRules | None = None
+
+    @model_validator(mode="after")
+    def _no_gap(self) -> Tiers:
+        if self.internal is None:
+            raise ValueError("internal cannot be left out: the other tiers are made from it")
+        if self.public is not None and self.partner is None:
+            raise ValueError("public is made from partner; declare partner too")
+        return self
+
+
+class Agreement(Model):
+    """The contract under which a recipient holds a copy."""
+
+    reference: str = Field(description="Its name or number.")
+    valid_from: dt.date = Field(description="First day in force.")
+    valid_until: dt.date = Field(description="Last day in force.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Agreement:
+        if self.valid_until < self.valid_from:
+            raise ValueError("valid_until lies before valid_from")
+        return self
+
+
+class Recipient(Model):
+    """An organisation that gets its own copy of the partner base."""
+
+    organisation: str = Field(description="Who they are.")
+    contact: str = Field(description="Whom to reach there.")
+    agreement: Agreement = Field(description="What binds them.")
+    columns: list[str] = Field(min_length=1, description="The columns they agreed to.")
+
+
+class Schedule(Model):
+    """When the release flow runs by itself."""
+
+    cron: str = Field(description="Five-field cron expression.")
+    timezone: str = Field("UTC", description="IANA time zone the cron is read in.")
+
+
+class ReleaseConfig(Model):
+    """One dataset and its releases."""
+
+    dataset: Name = Field(description="Name in addresses and paths.")
+    title: str = Field(description="One line that says what the data are.")
+    description: str = Field("", description="A paragraph for the data dictionary.")
+    contact: str = Field(description="Whom to reach about a release.")
+    sensitivity: Literal["low", "moderate", "high", "severe"] = Field(
+        "moderate", description="How much harm re-identification could do; high tightens defaults."
+    )
+    source: Source
+    columns: dict[str, Column] = Field(min_length=1)
+    tiers: Tiers = Tiers()
+    recipients: dict[Name, Recipient] = {}
+    schedule: Schedule | None = None
+
+    def names(self, *roles: Role) -> list[str]:
+        """Columns that have one of these roles, in the source's order."""
+        return [name for name, column in self.columns.items() if column.role in roles]
+
+    def name(self, role: Role) -> str | None:
+        """The column that has this role, where at most one may."""
+        return next(iter(self.names(role)), None)
+
+    def tier_names(self) -> list[Tier]:
+        """The tiers this dataset releases, from the top down."""
+        return [tier for tier in Tier if getattr(self.tiers, tier.value) is not None]

@@ -1,0 +1,180 @@
+"""What one tier asks for: the config's rules over the defaults, checked against both."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any, cast
+
+from ruamel.yaml import YAML
+
+from stepdown.config.models import Column, ReleaseConfig, SignOff, TierRules
+from stepdown.config.treatments import Generalise, LevelRange, Treatment
+from stepdown.errors import PolicyInvalid
+from stepdown.vocabulary import ColumnType, Role, Tier
+
+LOOSER_IF_LESS = ("smallest_class", "distinct_l")
+LOOSER_IF_MORE = (
+    "t_closeness",
+    "expected_reidentifications",
+    "suppressed_records",
+    "information_loss",
+    "review_months",
+)
+
+
+@dataclass(frozen=True)
+class TierPolicy:
+    """Every threshold a tier's search, suite and gate use. Shares are 0–1, never percent."""
+
+    tier: Tier
+    smallest_class: int
+    distinct_l: int
+    t_closeness: float
+    expected_reidentifications: float
+    suppressed_records: float
+    information_loss: float
+    rows_per_subject: int | None
+    sign_off: SignOff
+    review_months: int
+    licence: str | None
+    because: str | None
+    looser_than_default: tuple[str, ...]
+
+
+@cache
+def defaults() -> dict[str, Any]:
+    """The text of stepdown/config/defaults.yaml, parsed."""
+    text = (files("stepdown.config") / "defaults.yaml").read_text(encoding="utf-8")
+    return cast(dict[str, Any], YAML(typ="safe", pure=True).load(text))
+
+
+def tier_policy(config: ReleaseConfig, tier: Tier) -> TierPolicy:
+    """The policy a tier is held to.
+
+    Raises:
+        PolicyInvalid: the tier is not declared, a rule is looser than the parent tier's, or looser
+            than the default without a ``because``.
+    """
+    rules: TierRules | None = getattr(config.tiers, tier.value)
+    if rules is None:
+        raise PolicyInvalid(
+            f"the config declares no tier {tier}",
+            where=config.dataset,
+            next=f"Declared: {', '.join(config.tier_names())}.",
+        )
+    base = dict(defaults()[tier.value])
+    if config.sensitivity in ("high", "severe"):
+        base |= defaults()["high_sensitivity"].get(tier.value, {})
+    base["sign_off"] = SignOff.model_validate(base["sign_off"])
+    stated = {key: getattr(rules, key) for key in base if getattr(rules, key) is not None}
+    if rules.highest_risk is not None:
+        # 1 / 0.2 is 5.000000000000001 on some platforms; a k of 6 would be a surprise.
+        stated["smallest_class"] = math.ceil(1 / rules.highest_risk - 1e-9)
+    looser = tuple(key for key in stated if _is_looser(key, stated[key], base[key]))
+    if looser and not rules.because:
+        raise PolicyInvalid(
+            "; ".join(f"{key} {_show(stated[key])}, default {_show(base[key])}" for key in looser)
+            + " is looser than the default",
+            where=f"tiers.{tier}",
+            next="Say why in `because:`, or go back to the default.",
+        )
+    policy = TierPolicy(
+        tier=tier,
+        rows_per_subject=rules.rows_per_subject,
+        licence=rules.licence,
+        because=rules.because,
+        looser_than_default=looser,
+        **(base | stated),
+    )
+    if tier.parent and tier.parent is not Tier.INTERNAL:
+        _check_not_looser(policy, tier_policy(config, tier.parent))
+    elif tier.parent:
+        parent = tier_policy(config, tier.parent)
+        # Internal measures only, so its limits on loss and suppression bind nobody below it.
+        _check_not_looser(policy, parent, keys=("smallest_class", "distinct_l", "t_closeness"))
+    return policy
+
+
+def treatment_of(config: ReleaseConfig, name: str, tier: Tier) -> Treatment:
+    """What a tier does to a column: its own word, else its role's default, else dropped as above.
+
+    ``generalise`` comes back with its level range filled in, floors by kind included.
+    """
+    column = config.columns[name]
+    above = tier.parent
+    if above and treatment_of(config, name, above) == "drop":
+        return "drop"
+    stated: Treatment | None = getattr(column, tier.value)
+    if stated is None:
+        stated = cast(Treatment, defaults()["roles"][column.role.value][tier.value])
+    if stated == "generalise":
+        return Generalise(generalise=LevelRange(at_least=level_floor(column, tier), at_most=None))
+    return stated
+
+
+def level_floor(column: Column, tier: Tier) -> int:
+    """Lowest level that the defaults let a column of this kind have at a tier."""
+    floors = defaults()["floors"]
+    if column.kind == "age" and column.hierarchy is None:
+        return int(floors["age"].get(tier.value, 0))
+    if column.type in (ColumnType.DATE, ColumnType.TIMESTAMP) and tier is not Tier.INTERNAL:
+        units = _date_units(column)
+        unit = floors["date"][tier.value]
+        coarse_enough = [i + 1 for i, u in enumerate(units) if _COARSENESS[u] >= _COARSENESS[unit]]
+        return coarse_enough[0] if coarse_enough else len(units) + 1
+    return 0
+
+
+def released_columns(config: ReleaseConfig, tier: Tier) -> list[str]:
+    """Columns a tier's own file holds, in the source's order.
+
+    A partner pseudonym is not among them: it enters only the recipients' copies, under their keys.
+    """
+    return [
+        name
+        for name in config.columns
+        if (treatment := treatment_of(config, name, tier)) != "drop"
+        and not (tier is Tier.PARTNER and treatment == "pseudonym")
+    ]
+
+
+def released_with_role(config: ReleaseConfig, tier: Tier, *roles: Role) -> list[str]:
+    """Those of the released columns that have one of these roles."""
+    return [name for name in released_columns(config, tier) if config.columns[name].role in roles]
+
+
+_COARSENESS = {"month": 1, "quarter": 2, "year": 3}
+DATE_UNITS = ("month", "quarter", "year")
+
+
+def _date_units(column: Column) -> tuple[str, ...]:
+    dates = getattr(column.hierarchy, "dates", None)
+    return tuple(dates) if dates else DATE_UNITS
+
+
+def _is_looser(key: str, value: Any, than: Any) -> bool:
+    if key == "sign_off":
+        return value.people < than.people or not set(than.roles) <= set(value.roles)
+    if key in LOOSER_IF_LESS:
+        return bool(value < than)
+    return key in LOOSER_IF_MORE and bool(value > than)
+
+
+def _check_not_looser(policy: TierPolicy, parent: TierPolicy, keys: tuple[str, ...] = ()) -> None:
+    for key in keys or (*LOOSER_IF_LESS, "t_closeness", "expected_reidentifications"):
+        mine, theirs = getattr(policy, key), getattr(parent, key)
+        if _is_looser(key, mine, theirs):
+            raise PolicyInvalid(
+                f"{key} {_show(mine)} is looser than {parent.tier}'s {_show(theirs)}",
+                where=f"tiers.{policy.tier}",
+                next="A tier is never looser than the tier above it: tighten it, or loosen that.",
+            )
+
+
+def _show(value: Any) -> str:
+    if isinstance(value, SignOff):
+        return f"{value.people} people as {', '.join(value.roles) or 'nobody'}"
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,98 @@
+"""DuckDB with a memory limit: the only module that knows which engine runs the SQL."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from stepdown.errors import WorldFailed
+
+MEMORY_LIMIT = os.environ.get("STEPDOWN_MEMORY", "700MB")
+
+
+class Session:
+    """Named relations and plain SQL over them; nothing here knows what the rows mean."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+
+    def attach_parquet(self, name: str, path: str | Path) -> None:
+        """Make a Parquet file a relation; ``file_row_number`` is its 0-based row position."""
+        source = str(path).replace("'", "''")
+        self.run(
+            f"CREATE OR REPLACE TEMP VIEW {quote(name)} AS "
+            f"SELECT * FROM read_parquet('{source}', file_row_number=true)"
+        )
+
+    def attach_arrow(self, name: str, table: pa.Table) -> None:
+        """Make an Arrow table a relation."""
+        self._connection.register(name, table)
+
+    def run(self, sql: str) -> None:
+        """Execute a statement for its effect."""
+        with _engine_failures():
+            self._connection.execute(sql)
+
+    def fetch(self, sql: str) -> pa.Table:
+        """The answer to a query as one Arrow table."""
+        with _engine_failures():
+            return self._connection.execute(sql).to_arrow_table()
+
+    def scalar(self, sql: str) -> object:
+        """The first cell of the answer's first row."""
+        with _engine_failures():
+            row = self._connection.execute(sql).fetchone()
+        return None if row is None else row[0]
+
+    def stream(self, sql: str, batch_rows: int = 1_000_000) -> pa.RecordBatchReader:
+        """The answer in batches of at most ``batch_rows``, so that memory stays bounded."""
+        with _engine_failures():
+            return self._connection.execute(sql).to_arrow_reader(batch_rows)
+
+
+@contextmanager
+def open_session(scratch: str | Path | None = None) -> Iterator[Session]:
+    """An embedded engine that spills to ``scratch`` (the system's temporary folder if None)."""
+    with tempfile.TemporaryDirectory(dir=scratch, prefix="engine-") as spill:
+        connection = duckdb.connect(
+            config={
+                "memory_limit": MEMORY_LIMIT,
+                "temp_directory": spill,
+                "preserve_insertion_order": "true",
+                "autoinstall_known_extensions": "false",
+                "autoload_known_extensions": "false",
+            }
+        )
+        connection.execute("SET TimeZone = 'UTC'")
+        try:
+            yield Session(connection)
+        finally:
+            connection.close()
+
+
+def quote(identifier: str) -> str:
+    """A column or relation name as SQL text."""
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+def literals(values: Mapping[str, str] | list[str]) -> str:
+    """Strings as a comma-separated SQL list."""
+    return ", ".join("'" + value.replace("'", "''") + "'" for value in values)
+
+
+@contextmanager
+def _engine_failures() -> Iterator[None]:
+    # DuckDB quotes offending cell values in its messages, so none of its text travels on.
+    try:
+        yield
+    except duckdb.Error as error:
+        raise WorldFailed(
+            f"the engine could not answer ({type(error).__name__})",
+            next="Check free disk space and STEPDOWN_MEMORY, then run again.",
+        ) from None

@@ -1,0 +1,100 @@
+"""Named random keys, one per tier or recipient: delete one and only its links are gone."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from stepdown.artifacts import canonical_json, write_durably
+from stepdown.errors import ConfigInvalid, KeyMissing
+
+_KEY_BYTES = 32
+_NAME = re.compile(r"[a-z0-9_-]+(/[a-z0-9_-]+){1,2}/[0-9]+")
+
+
+@dataclass(frozen=True)
+class Keyring:
+    """Keys by name ``dataset/tier[/recipient]/n``; their bytes never appear in a repr."""
+
+    _keys: dict[str, bytes] = field(repr=False)
+
+    def key(self, name: str) -> bytes:
+        """32 random bytes.
+
+        Raises:
+            KeyMissing: there is no key of that name.
+        """
+        if name not in self._keys:
+            raise KeyMissing(
+                f"the keyring has no key {name}; pseudonyms made with it could not be made again",
+                where=name,
+                next="Restore the keyring from its backup.",
+            )
+        return self._keys[name]
+
+
+def key_name(dataset: str, tier: str, recipient: str | None = None, number: int = 1) -> str:
+    """The name of a key as the keyring and the ledger spell it."""
+    return "/".join([dataset, tier, *([recipient] if recipient else []), str(number)])
+
+
+def load_keyring(path: Path, wanted: list[str], *, may_create: bool) -> Keyring:
+    """The keyring from ``STEPDOWN_KEYRING`` (its JSON text) or from a file of mode 0600.
+
+    Args:
+        path: the file.
+        wanted: names that this run needs.
+        may_create: True while the dataset has no release, so that a new key breaks no link.
+
+    Raises:
+        KeyMissing: a wanted key is absent and must not be made anew.
+        ConfigInvalid: the keyring is not readable as one, or others may read the file.
+    """
+    secret = os.environ.get("STEPDOWN_KEYRING")
+    if secret is not None:
+        return _complete(_parse(secret, "STEPDOWN_KEYRING"), wanted)
+    keys: dict[str, bytes] = {}
+    if path.exists():
+        if stat.S_IMODE(path.stat().st_mode) & 0o077:
+            raise ConfigInvalid(
+                "others may read the keyring", where=str(path), next=f"Run: chmod 600 {path}"
+            )
+        keys = _parse(path.read_text(encoding="utf-8"), str(path))
+    absent = [name for name in wanted if name not in keys]
+    if absent and may_create:
+        keys |= {name: secrets.token_bytes(_KEY_BYTES) for name in absent}
+        write_keyring(path, keys)
+    return _complete(keys, wanted)
+
+
+def write_keyring(path: Path, keys: dict[str, bytes]) -> None:
+    """Write the file whole, readable by its owner only."""
+    text = canonical_json({name: key.hex() for name, key in keys.items()})
+    write_durably(path, text, mode=0o600)
+
+
+def _complete(keys: dict[str, bytes], wanted: list[str]) -> Keyring:
+    keyring = Keyring(keys)
+    for name in wanted:
+        keyring.key(name)
+    return keyring
+
+
+def _parse(text: str, where: str) -> dict[str, bytes]:
+    try:
+        facts = json.loads(text)
+        keys = {str(name): bytes.fromhex(key) for name, key in facts.items()}
+    except (ValueError, AttributeError, TypeError):
+        raise ConfigInvalid("is not a keyring (JSON of name: 64 hex digits)", where=where) from None
+    for name, key in keys.items():
+        if len(key) != _KEY_BYTES or not _NAME.fullmatch(name):
+            raise ConfigInvalid(
+                f"the entry {name[:80]} is not a key (dataset/tier[/recipient]/n: 64 hex digits)",
+                where=where,
+            )
+    return keys

@@ -1,0 +1,1 @@
+"""Gate, store, manifest, ledger, approvals."""

@@ -1,0 +1,1 @@
+"""What an intruder could do with a file, measured on its bytes."""

@@ -1,0 +1,88 @@
+"""The closed lists of the domain: tiers, roles, states and the moves between them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Tier(StrEnum):
+    """Who a release is for; each is made from the one above it."""
+
+    INTERNAL = "internal"
+    PARTNER = "partner"
+    PUBLIC = "public"
+
+    @property
+    def parent(self) -> Tier | None:
+        """The tier this one is made from; internal is made from the snapshot."""
+        return {Tier.INTERNAL: None, Tier.PARTNER: Tier.INTERNAL, Tier.PUBLIC: Tier.PARTNER}[self]
+
+
+class Role(StrEnum):
+    """What a column can do to a person. A column has exactly one."""
+
+    DIRECT_IDENTIFIER = "direct_identifier"
+    FREE_TEXT = "free_text"
+    QUASI_IDENTIFIER = "quasi_identifier"
+    SENSITIVE = "sensitive"
+    INSENSITIVE = "insensitive"
+    SUBJECT = "subject"
+    HOUSEHOLD = "household"
+    WEIGHT = "weight"
+    CONSENT = "consent"
+
+
+IDENTIFYING = frozenset({Role.DIRECT_IDENTIFIER, Role.FREE_TEXT, Role.SUBJECT, Role.HOUSEHOLD})
+"""Roles whose raw values must never appear in a release."""
+
+
+class ColumnType(StrEnum):
+    """What a value is; DESIGN: plain types that every reader knows."""
+
+    STRING = "string"
+    INTEGER = "integer"
+    NUMBER = "number"
+    BOOLEAN = "boolean"
+    DATE = "date"
+    TIMESTAMP = "timestamp"
+
+
+class ReleaseState(StrEnum):
+    """Where a release is in its life."""
+
+    CANDIDATE = "candidate"
+    AWAITING_APPROVAL = "awaiting_approval"
+    PUBLISHED = "published"
+    SUPERSEDED = "superseded"
+    WITHDRAWN = "withdrawn"
+    REFUSED = "refused"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    SUSPENDED = "suspended"
+
+
+NEXT_STATES: dict[ReleaseState, frozenset[ReleaseState]] = {
+    ReleaseState.CANDIDATE: frozenset(
+        {ReleaseState.AWAITING_APPROVAL, ReleaseState.PUBLISHED, ReleaseState.REFUSED}
+    ),
+    ReleaseState.AWAITING_APPROVAL: frozenset(
+        {
+            ReleaseState.PUBLISHED,
+            ReleaseState.REJECTED,
+            ReleaseState.EXPIRED,
+            ReleaseState.REFUSED,
+        }
+    ),
+    ReleaseState.PUBLISHED: frozenset(
+        {ReleaseState.SUPERSEDED, ReleaseState.WITHDRAWN, ReleaseState.SUSPENDED}
+    ),
+    ReleaseState.SUSPENDED: frozenset(
+        {ReleaseState.PUBLISHED, ReleaseState.WITHDRAWN, ReleaseState.SUPERSEDED}
+    ),
+    ReleaseState.SUPERSEDED: frozenset({ReleaseState.WITHDRAWN}),
+    ReleaseState.WITHDRAWN: frozenset(),
+    ReleaseState.REFUSED: frozenset(),
+    ReleaseState.REJECTED: frozenset(),
+    ReleaseState.EXPIRED: frozenset(),
+}
+"""Every move a release may make; the diagram in docs/release-states.md is drawn from this table."""

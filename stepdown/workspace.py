@@ -1,0 +1,81 @@
+"""The steward's own folder: what is never served, and where each kind of thing lies in it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from stepdown.errors import ConfigInvalid, WorldFailed
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Mode 0700. Holds snapshots, candidates, lineage, refusals, the ledger and the keyring."""
+
+    root: Path
+
+    @property
+    def snapshots(self) -> Path:
+        return self.root / "snapshots"
+
+    @property
+    def candidates(self) -> Path:
+        return self.root / "candidates"
+
+    @property
+    def refusals(self) -> Path:
+        return self.root / "refusals"
+
+    @property
+    def ledger_url(self) -> str:
+        return os.environ.get("STEPDOWN_LEDGER", f"sqlite:///{self.root / 'ledger.db'}")
+
+    @property
+    def keyring(self) -> Path:
+        return self.root / "keyring.json"
+
+    @property
+    def scratch(self) -> Path:
+        return self.root / "scratch"
+
+    def candidate(self, dataset: str, run: str, tier: str, recipient: str | None = None) -> Path:
+        """Folder of one tier's candidate in one run."""
+        folder = self.candidates / dataset / run / tier
+        return folder / recipient if recipient else folder
+
+
+def open_workspace(root: str | Path, store: str) -> Workspace:
+    """The workspace at ``root``, made with mode 0700 where it does not exist.
+
+    Raises:
+        ConfigInvalid: the store lies inside the workspace or the other way round.
+        WorldFailed: the folder cannot be made.
+    """
+    path = Path(root).expanduser().resolve()
+    if "://" not in store or store.startswith("file://"):
+        other = Path(store.removeprefix("file://")).expanduser().resolve()
+        if path == other or path in other.parents or other in path.parents:
+            raise ConfigInvalid(
+                f"the store {other} and the workspace lie inside one another",
+                where=str(path),
+                next="Give --work and --store two folders side by side.",
+            )
+    workspace = Workspace(path)
+    try:
+        for folder in (
+            path,
+            workspace.snapshots,
+            workspace.candidates,
+            workspace.refusals,
+            workspace.scratch,
+        ):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.chmod(0o700)
+    except OSError as error:
+        raise WorldFailed(
+            f"cannot make the workspace ({error.strerror})",
+            where=str(path),
+            next="Choose another folder with --work or STEPDOWN_WORK.",
+        ) from None
+    return workspace

@@ -1,0 +1,1 @@
+"""Thin Prefect tasks, each named after the library function it calls."""
