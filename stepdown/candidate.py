@@ -1,0 +1,44 @@
+"""A tier's table as it was written, before anyone decided whether it may leave."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from stepdown.artifacts import ArtifactRef
+from stepdown.reports import DeriveReport
+from stepdown.vocabulary import Tier
+
+DATA_FILE = "data/part-00000.parquet"
+LINEAGE_FILE = "lineage.parquet"
+HIERARCHIES_FILE = "hierarchies.parquet"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What deriving a tier left in its folder of the workspace.
+
+    Args:
+        tier: the tier.
+        recipient: whose copy it is; None for a tier's own file.
+        folder: absolute path.
+        data: the release's data; rows sorted by released values.
+        lineage: ``row`` (position in data) → ``parent_row`` (position in the parent's data, the
+            snapshot for internal), ``source_row`` (position in the snapshot), ``subject`` (dense
+            code of the data subject). All BIGINT, in the order of ``row``.
+        hierarchies: long table of every released quasi-identifier's hierarchy: ``column``,
+            ``leaf`` (text of the raw value, NULL for missing), ``level``, ``label``.
+        report: what the derivation did.
+    """
+
+    tier: Tier
+    recipient: str | None
+    folder: str
+    data: ArtifactRef
+    lineage: ArtifactRef
+    hierarchies: ArtifactRef
+    report: DeriveReport
+
+    @property
+    def path(self) -> Path:
+        return Path(self.folder)
