@@ -46,7 +46,7 @@ def load_config(path: str | Path) -> LoadedConfig:
             allowed; the message lists every one with its line.
         PolicyInvalid: a tier is looser than its parent, or than its default without a reason.
     """
-    path = Path(path).resolve()
+    path = Path(path).absolute()
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
