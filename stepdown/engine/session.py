@@ -37,23 +37,27 @@ class Session:
     def run(self, sql: str) -> None:
         """Execute a statement for its effect."""
         with _engine_failures():
-            self._connection.execute(sql)
+            # An unread answer, of a count even, would block the connection.
+            self._connection.execute(sql).fetchall()
 
     def fetch(self, sql: str) -> pa.Table:
         """The answer to a query as one Arrow table."""
         with _engine_failures():
-            return self._connection.execute(sql).to_arrow_table()
+            return self._connection.sql(sql).to_arrow_table()
 
     def scalar(self, sql: str) -> object:
         """The first cell of the answer's first row."""
         with _engine_failures():
-            row = self._connection.execute(sql).fetchone()
-        return None if row is None else row[0]
+            rows = self._connection.execute(sql).fetchall()
+        return rows[0][0] if rows else None
 
     def stream(self, sql: str, batch_rows: int = 1_000_000) -> pa.RecordBatchReader:
-        """The answer in batches of at most ``batch_rows``, so that memory stays bounded."""
+        """The answer in batches of at most ``batch_rows``, so that memory stays bounded.
+
+        Read it to its end before the next statement: the engine answers one at a time.
+        """
         with _engine_failures():
-            return self._connection.execute(sql).to_arrow_reader(batch_rows)
+            return self._connection.sql(sql).to_arrow_reader(batch_rows)
 
 
 @contextmanager
@@ -65,6 +69,8 @@ def open_session(scratch: str | Path | None = None) -> Iterator[Session]:
                 "memory_limit": MEMORY_LIMIT,
                 "temp_directory": spill,
                 "preserve_insertion_order": "true",
+                # A name that is no relation must fail, not find a Python variable.
+                "python_enable_replacements": "false",
                 "autoinstall_known_extensions": "false",
                 "autoload_known_extensions": "false",
             }
