@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,29 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from stepdown.anonymise.hierarchy_file import check_rows, read_rows, typed_leaves
+from stepdown.anonymise.hierarchy_rules import (
+    AGE_LEVELS,
+    CALENDAR,
+    date_labels,
+    interval_labels,
+    prefix_labels,
+    tree_rows,
+)
+from stepdown.config.hierarchies import (
+    DateHierarchy,
+    FileHierarchy,
+    IntervalHierarchy,
+    PrefixHierarchy,
+    TreeHierarchy,
+)
 from stepdown.config.models import Column
+from stepdown.errors import HierarchyInvalid
+
+TOP_LABEL = "*"
+LONG_SCHEMA = pa.schema(
+    [("column", pa.string()), ("leaf", pa.string()), ("level", pa.int64()), ("label", pa.string())]
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,22 +73,209 @@ def build_hierarchy(
     Raises:
         HierarchyInvalid: a value has no row, or levels are not nested.
     """
-    raise NotImplementedError
+    values = _distinct(values)
+    match column.hierarchy:
+        case FileHierarchy(file=file):
+            path = resolve(file)
+            return hierarchy_from_file(name, values, path)
+        case TreeHierarchy(tree=tree):
+            rows = [(*row, TOP_LABEL) for row in tree_rows(tree)]
+            return _from_rows(name, values, rows, f"columns.{name}.hierarchy")
+        case IntervalHierarchy(intervals=intervals):
+            levels = interval_labels(values, intervals)
+        case DateHierarchy(dates=units):
+            levels = date_labels(values, units)
+        case PrefixHierarchy(prefixes=lengths):
+            levels = prefix_labels(values, lengths)
+        case None if column.kind == "age":
+            levels = interval_labels(values, AGE_LEVELS)
+        case None:
+            return default_hierarchy(name, values)
+    return _built(name, values, levels)
+
+
+def hierarchy_from_file(name: str, values: pa.Array, path: Path) -> HierarchyTable:
+    """The hierarchy of a CSV file, checked against the distinct values of the data.
+
+    Raises:
+        HierarchyInvalid: the file is not a hierarchy, or misses a value.
+    """
+    return _from_rows(name, _distinct(values), read_rows(path), f"{path}: column {name}")
+
+
+def default_hierarchy(name: str, values: pa.Array) -> HierarchyTable:
+    """Month, quarter, year and ``*`` for dates; untouched and ``*`` for anything else."""
+    values = _distinct(values)
+    dated = pa.types.is_date(values.type) or pa.types.is_timestamp(values.type)
+    return _built(name, values, date_labels(values, CALENDAR) if dated else [])
 
 
 def people_floor_level(table: HierarchyTable, population: Path, people: int) -> int | None:
     """Lowest level on which every place that the data hold has at least ``people`` inhabitants.
 
-    None where no level has it. A place that the population table misses counts no inhabitants.
+    A place that the population table misses counts no inhabitants.
+
+    Args:
+        table: the places' hierarchy.
+        population: CSV with the columns place and people, in this order; a heading is allowed.
+        people: the smallest number of inhabitants.
+
+    Returns:
+        The level, or None where no level is coarse enough.
+
+    Raises:
+        HierarchyInvalid: the population table cannot be read.
     """
-    raise NotImplementedError
+    inhabitants = _read_population(population)
+    texts = table.labels[0].to_pylist()
+    per_leaf = np.array([inhabitants.get(text, 0.0) for text in texts])
+    known_place = np.asarray(pc.is_valid(table.leaves))
+    for level in range(table.top + 1):
+        codes, labels = label_codes(table, level)
+        total = np.bincount(codes, weights=per_leaf, minlength=len(labels))
+        if np.all(total[codes[table.in_data & known_place]] >= people):
+            return level
+    return None
+
+
+def label_codes(table: HierarchyTable, level: int) -> tuple[npt.NDArray[np.int64], pa.Array]:
+    """A level's labels as integers: shape (m,) codes, and the distinct labels they stand for."""
+    encoded = table.labels[level].dictionary_encode(null_encoding="encode")
+    return encoded.indices.to_numpy().astype(np.int64), encoded.dictionary
 
 
 def as_long_table(*tables: HierarchyTable) -> pa.Table:
     """The form a candidate keeps: ``column``, ``leaf``, ``level``, ``label``."""
-    raise NotImplementedError
+    parts = [
+        pa.table(
+            [
+                pa.repeat(table.column, len(table.leaves)),
+                table.labels[0] if level == 0 else _texts(table.leaves),
+                pa.repeat(level, len(table.leaves)),
+                table.labels[level],
+            ],
+            schema=LONG_SCHEMA,
+        )
+        for table in tables
+        for level in range(table.top + 1)
+    ]
+    return pa.concat_tables(parts) if parts else LONG_SCHEMA.empty_table()
 
 
 def from_long_table(long: pa.Table, column: str, type: pa.DataType) -> HierarchyTable:
-    """The table that ``as_long_table`` wrote; ``type`` is the raw column's."""
-    raise NotImplementedError
+    """The table that ``as_long_table`` wrote; ``type`` is the raw column's.
+
+    Every leaf then counts as held by the data: the long form does not say which are.
+    """
+    mine = long.filter(pc.equal(long["column"], column))
+    levels = [
+        mine.filter(pc.equal(mine["level"], level)) for level in range(_level_count(mine["level"]))
+    ]
+    leaves = levels[0]["leaf"].combine_chunks()
+    return HierarchyTable(
+        column=column,
+        leaves=leaves if type == pa.string() else pc.cast(leaves, type),
+        labels=tuple(level["label"].combine_chunks() for level in levels),
+        in_data=np.ones(len(leaves), bool),
+    )
+
+
+def _level_count(levels: pa.ChunkedArray) -> int:
+    return int(pc.max(levels).as_py()) + 1
+
+
+def _distinct(values: pa.Array) -> pa.Array:
+    if isinstance(values, pa.ChunkedArray):
+        values = values.combine_chunks()
+    if pa.types.is_floating(values.type):
+        values = pc.add(values, 0.0)  # -0.0 and 0.0 are one value to the engine
+    values = pc.unique(values)
+    return values.take(pc.sort_indices(values))
+
+
+def _built(name: str, values: pa.Array, levels: Sequence[pa.Array]) -> HierarchyTable:
+    top = pa.repeat(TOP_LABEL, len(values))
+    in_data = np.ones(len(values), bool)
+    return _checked(name, values, [*levels, top], in_data, f"columns.{name}.hierarchy")
+
+
+def _from_rows(
+    name: str, values: pa.Array, rows: Sequence[tuple[str, ...]], where: str
+) -> HierarchyTable:
+    check_rows(rows, where)
+    leaves = typed_leaves([row[0] for row in rows], values.type, where)
+    known = values.drop_null()
+    missing = int(pc.sum(pc.is_null(pc.index_in(known, value_set=leaves))).as_py() or 0)
+    if missing:
+        raise HierarchyInvalid(
+            f"{missing} of the {len(known)} distinct values of the data have no row",
+            where=where,
+            next="Add a row for each of them.",
+        )
+    in_data = np.asarray(pc.is_valid(pc.index_in(leaves, value_set=known)))
+    levels = [[row[level] for row in rows] for level in range(1, len(rows[0]))]
+    if values.null_count:
+        leaves = pa.concat_arrays([leaves, pa.nulls(1, leaves.type)])
+        in_data = np.append(in_data, True)
+        for labels in levels:
+            labels.append("")
+    return _checked(name, leaves, [pa.array(x, pa.string()) for x in levels], in_data, where)
+
+
+def _checked(
+    name: str,
+    leaves: pa.Array,
+    levels: Sequence[pa.Array],
+    in_data: npt.NDArray[np.bool_],
+    where: str,
+) -> HierarchyTable:
+    labels = [_texts(leaves), *(_keep_missing(leaves, level) for level in levels)]
+    if len(labels) > 1 and pc.count_distinct(labels[-1]).as_py() == 1:
+        labels[-1] = pa.repeat(labels[-1].drop_null()[0], len(leaves))
+    table = HierarchyTable(name, leaves, tuple(labels), in_data)
+    for level in range(1, table.top):
+        finer, known = label_codes(table, level)
+        coarser, _ = label_codes(table, level + 1)
+        split = _split_labels(finer, coarser, len(known))
+        if split:
+            raise HierarchyInvalid(
+                f"{split} labels of level {level} have several parents on level {level + 1}",
+                where=where,
+                next="Values that share a label on one level share it on every level above.",
+            )
+    return table
+
+
+def _split_labels(finer: npt.NDArray[np.int64], coarser: npt.NDArray[np.int64], labels: int) -> int:
+    some_parent = np.zeros(labels, np.int64)
+    some_parent[finer] = coarser
+    return len(np.unique(finer[some_parent[finer] != coarser]))
+
+
+def _keep_missing(leaves: pa.Array, labels: pa.Array) -> pa.Array:
+    return pc.if_else(pc.is_null(leaves), pa.scalar(None, pa.string()), labels)
+
+
+def _texts(values: pa.Array) -> pa.Array:
+    """Values spelled as the engine casts them to VARCHAR, so that texts can be compared."""
+    if pa.types.is_floating(values.type):
+        spelled = [None if value is None else repr(value) for value in values.to_pylist()]
+        return pa.array(spelled, pa.string())
+    if pa.types.is_timestamp(values.type):
+        precise = pc.strftime(pc.cast(values, pa.timestamp("us")), format="%Y-%m-%d %H:%M:%S")
+        return pc.utf8_rtrim(pc.utf8_rtrim(precise, "0"), ".")  # no trailing fraction of zeros
+    return pc.cast(values, pa.string())
+
+
+def _read_population(path: Path) -> dict[str, float]:
+    rows = read_rows(path)
+    people: dict[str, float] = {}
+    for number, row in enumerate(rows, start=1):
+        try:
+            people[row[0]] = people.get(row[0], 0.0) + float(row[1])
+        except (ValueError, IndexError):
+            if number > 1:
+                raise HierarchyInvalid(
+                    f"row {number} is not a place and its number of people", where=str(path)
+                ) from None
+    return people
