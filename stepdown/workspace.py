@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from stepdown.errors import ConfigInvalid, WorldFailed
+from stepdown.errors import ConfigInvalid, TransientError, WorldFailed
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,28 @@ class Workspace:
     def scratch(self) -> Path:
         return self.root / "scratch"
 
+    @property
+    def runs(self) -> Path:
+        return self.root / "runs"
+
+    @contextmanager
+    def only_run(self, dataset: str) -> Iterator[None]:
+        """Hold the dataset for one run; the kernel lets go of it when the process dies.
+
+        Raises:
+            TransientError: another process holds it.
+        """
+        with open(self.root / f"{dataset}.lock", "w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise TransientError(
+                    "another run of this dataset is under way",
+                    where=dataset,
+                    next="Wait until it has ended.",
+                ) from None
+            yield
+
     def candidate(self, dataset: str, run: str, tier: str, recipient: str | None = None) -> Path:
         """Folder of one tier's candidate in one run."""
         folder = self.candidates / dataset / run / tier
@@ -68,6 +93,7 @@ def open_workspace(root: str | Path, store: str) -> Workspace:
             workspace.snapshots,
             workspace.candidates,
             workspace.refusals,
+            workspace.runs,
             workspace.scratch,
         ):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,0 +1,351 @@
+"""The `stepdown` command. Nothing heavy is imported until a command needs it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import click
+import typer
+
+from flows import say
+from stepdown import __version__
+from stepdown.errors import InputWrong, StepdownError, WorldFailed
+from stepdown.vocabulary import Tier
+
+app = typer.Typer(
+    name="stepdown",
+    help="From one sensitive dataset to nested, gated internal, partner and public releases.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+Config = Annotated[Path, typer.Argument(help="A dataset's release config (YAML).")]
+Table = Annotated[Path, typer.Argument(help="A CSV or Parquet file.")]
+Address = Annotated[
+    str,
+    typer.Argument(
+        metavar="RELEASE",
+        help="dataset/tier/version or dataset/tier/recipient/version; 'latest' is a version.",
+    ),
+]
+Work = Annotated[
+    Path,
+    typer.Option(
+        envvar="STEPDOWN_WORK",
+        help="Your own folder: snapshots, candidates, ledger, keyring. Never served.",
+    ),
+]
+Store = Annotated[
+    str, typer.Option(envvar="STEPDOWN_STORE", help="Where releases are published: folder or URL.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+Tiers = Annotated[
+    list[Tier] | None,
+    typer.Option("--tier", help="Stop at this tier; those above it are always part of the run."),
+]
+AsOf = Annotated[
+    dt.datetime | None,
+    typer.Option(formats=["%Y-%m-%d"], help="Date the data stand at; default the config's, today."),
+]
+Person = Annotated[str, typer.Option("--name", help="Your name, as the ledger shall keep it.")]
+Capacity = Annotated[
+    str, typer.Option("--role", help="The role you sign in, such as risk_officer.")
+]
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def demo(
+    folder: Annotated[
+        Path, typer.Argument(metavar="[DIR]", help="Where to build the example.")
+    ] = Path("stepdown-demo"),
+    json: AsJson = False,
+) -> int:
+    """Build a real example in DIR and run the whole release: the place to start."""
+    from flows.demo import run_demo
+
+    return run_demo(folder, json)
+
+
+@app.command()
+def check(config: Config, json: AsJson = False) -> int:
+    """Validate a config against its source; write nothing."""
+    from stepdown.anonymise import check_hierarchies
+    from stepdown.config import load_config
+    from stepdown.ingest import check_source
+
+    loaded = load_config(config)
+    summary = check_source(loaded)
+    check_hierarchies(loaded)
+    say.checked(loaded, summary, json)
+    return 0
+
+
+@app.command()
+def plan(
+    config: Config,
+    tier: Tiers = None,
+    as_of: AsOf = None,
+    work: Work = Path("work"),
+    store: Store = "store",
+    json: AsJson = False,
+) -> int:
+    """Say what a run would do, at what risk and loss; publish nothing."""
+    return _release(config, tier, as_of, work, store, json, publish=False)
+
+
+@app.command()
+def run(
+    config: Config,
+    tier: Tiers = None,
+    as_of: AsOf = None,
+    work: Work = Path("work"),
+    store: Store = "store",
+    json: AsJson = False,
+) -> int:
+    """Run the release flow: derive every tier, gate it, publish what may be published."""
+    return _release(config, tier, as_of, work, store, json, publish=True)
+
+
+def _release(
+    config: Path,
+    tiers: Sequence[Tier] | None,
+    as_of: dt.datetime | None,
+    work: Path,
+    store: str,
+    json: bool,
+    publish: bool,
+) -> int:
+    from flows.desk import run_release
+
+    outcome = run_release(
+        config, work, store, tiers or [], as_of.date() if as_of else None, publish=publish
+    )
+    say.outcome(outcome, work, store, json)
+    return outcome.exit_code
+
+
+@app.command()
+def releases(work: Work = Path("work"), store: Store = "store", json: AsJson = False) -> int:
+    """List every release and its state."""
+    from stepdown.release import list_releases
+
+    say.releases(list_releases(*_places(work, store)), json)
+    return 0
+
+
+@app.command()
+def show(
+    release: Address, work: Work = Path("work"), store: Store = "store", json: AsJson = False
+) -> int:
+    """Show one release: what is in it, who signed, what is still missing."""
+    from stepdown.release import show_release
+
+    say.facts(show_release(*_places(work, store), release), json)
+    return 0
+
+
+@app.command()
+def verify(
+    release: Address, work: Work = Path("work"), store: Store = "store", json: AsJson = False
+) -> int:
+    """Compare a release's bytes with its manifest; with the workspace, its rows and subjects too."""
+    from stepdown.verify import verify_release
+
+    result = verify_release(*_places(work, store), release)
+    say.verified(result, json)
+    return 0 if result["ok"] else 1
+
+
+@app.command()
+def approve(
+    release: Address,
+    name: Person,
+    role: Capacity,
+    note: Annotated[str, typer.Option(help="Why, or where the evidence is.")] = "",
+    work: Work = Path("work"),
+    store: Store = "store",
+    json: AsJson = False,
+) -> int:
+    """Sign a waiting release: the approval is bound to the hash of its manifest."""
+    from stepdown.release import approve as approve_release
+
+    say.facts(approve_release(*_places(work, store), release, name, role, note), json)
+    return 0
+
+
+@app.command()
+def reject(
+    release: Address,
+    name: Person,
+    role: Capacity,
+    reason: Annotated[str, typer.Option(help="Why; kept in the ledger.")],
+    work: Work = Path("work"),
+    store: Store = "store",
+    json: AsJson = False,
+) -> int:
+    """Turn a waiting release down; what waits on it is refused."""
+    from stepdown.release import reject as reject_release
+
+    say.facts(reject_release(*_places(work, store), release, name, role, reason), json)
+    return 0
+
+
+@app.command()
+def withdraw(
+    release: Address,
+    reason: Annotated[str, typer.Option(help="Why; published on the tombstone.")],
+    name: Annotated[str, typer.Option(help="Who withdraws it.")] = "",
+    work: Work = Path("work"),
+    store: Store = "store",
+    json: AsJson = False,
+) -> int:
+    """Take a published release down and keep its tombstone; suspend what was made from it."""
+    from stepdown.release import withdraw as withdraw_release
+
+    who = name or _login()
+    say.facts(withdraw_release(*_places(work, store), release, who, reason), json)
+    return 0
+
+
+@app.command()
+def anonymise(
+    file: Table,
+    qi: Annotated[str, typer.Option(help="Quasi-identifiers, comma-separated.")],
+    k: Annotated[int, typer.Option("--k", help="Smallest class.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Where to write; .csv or .parquet.")
+    ],
+    hierarchies: Annotated[
+        Path | None, typer.Option(help="Folder of <column>.csv or *_<column>.csv.")
+    ] = None,
+    sensitive: Annotated[str, typer.Option(help="Sensitive columns, comma-separated.")] = "",
+    l: Annotated[int, typer.Option("--l", help="Distinct sensitive values per class.")] = 1,  # noqa: E741
+    t: Annotated[float, typer.Option("--t", help="t-closeness; 1 asks for nothing.")] = 1.0,
+    t_kind: Annotated[str, typer.Option(help="equal or ordered.")] = "equal",
+    suppression: Annotated[float, typer.Option(help="Share of rows that may be dropped.")] = 0.0,
+    weights: Annotated[str, typer.Option(help="Weight of a column's loss: age=2,…")] = "",
+    subject: Annotated[str | None, typer.Option(help="Column that names the person.")] = None,
+    budget: Annotated[float | None, typer.Option(help="Seconds the search may take.")] = None,
+    json: AsJson = False,
+) -> int:
+    """Make one table k-anonymous (l-diverse, t-close) at the least loss; no config needed."""
+    from stepdown.anonymise.file import anonymise_file
+
+    say.anonymised(
+        anonymise_file(
+            file,
+            _names(qi),
+            hierarchies,
+            sensitive=_names(sensitive),
+            k=k,
+            distinct_l=l,
+            t=t,
+            t_kind=t_kind,
+            suppression=suppression,
+            weights=_weights(weights),
+            subject=subject,
+            budget_seconds=budget,
+            output=output,
+        ),
+        json,
+    )
+    return 0
+
+
+@app.command()
+def assess(
+    file: Table,
+    qi: Annotated[str, typer.Option(help="Quasi-identifiers, comma-separated.")],
+    sensitive: Annotated[str, typer.Option(help="Sensitive columns, comma-separated.")] = "",
+    weight: Annotated[str | None, typer.Option(help="Sampling weight column.")] = None,
+    household: Annotated[str | None, typer.Option(help="Household id column.")] = None,
+    subject: Annotated[str | None, typer.Option(help="Column that names the person.")] = None,
+    json: AsJson = False,
+) -> int:
+    """Measure the re-identification risk of any file; no config needed."""
+    from stepdown.risk import assess_file
+
+    say.assessed(
+        assess_file(
+            file,
+            _names(qi),
+            sensitive=_names(sensitive),
+            weight=weight,
+            household=household,
+            subject=subject,
+        ),
+        json,
+    )
+    return 0
+
+
+def main() -> None:
+    """Run a command; every failure ends as a sentence and an exit code, never as a traceback."""
+    as_json = "--json" in sys.argv[1:]
+    try:
+        code = app(standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        code = stop.exit_code
+    except click.ClickException as error:
+        code = _usage(error, as_json)
+    except StepdownError as error:
+        say.failure(error, as_json)
+        code = error.exit_code
+    except (KeyboardInterrupt, click.exceptions.Abort):
+        say.failure(WorldFailed("stopped by the user", next="Run it again."), as_json)
+        code = 130
+    sys.exit(code or 0)
+
+
+def _usage(error: click.ClickException, as_json: bool) -> int:
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        error.show()
+        return 0
+    command = getattr(getattr(error, "ctx", None), "command_path", "stepdown")
+    say.failure(
+        InputWrong(error.format_message(), where=command, next=f"See: {command} --help"), as_json
+    )
+    return 2
+
+
+def _places(work: Path, store: str) -> tuple[Any, str]:
+    from stepdown.workspace import open_workspace
+
+    return open_workspace(work, store), store
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _weights(text: str) -> dict[str, float]:
+    weights = {}
+    for part in _names(text):
+        name, _, number = part.partition("=")
+        try:
+            weights[name] = float(number)
+        except ValueError:
+            raise InputWrong(
+                f"{part} is not column=number", where="--weights", next="For example: age=2,sex=1"
+            ) from None
+    return weights
+
+
+def _login() -> str:
+    return os.environ.get("USER") or os.environ.get("LOGNAME") or "unknown"

@@ -1,0 +1,222 @@
+"""What a person reads: tables on stdout, progress and failures on stderr, or one JSON document."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import Any
+
+from flows.outcome import RunOutcome, TierOutcome
+from stepdown.errors import StepdownError
+
+_STARTED = time.monotonic()
+
+
+def progress(what: str) -> None:
+    """One line on stderr, with the seconds since the command began."""
+    print(f"{time.monotonic() - _STARTED:6.1f} s  {what}", file=sys.stderr, flush=True)  # noqa: T201
+
+
+def failure(error: StepdownError, as_json: bool) -> None:
+    """The error as JSON on stdout, or as sentences on stderr."""
+    if as_json:
+        document(error.as_json())
+    else:
+        print(f"{error.kind}: {error}", file=sys.stderr)  # noqa: T201
+
+
+def document(facts: Any) -> None:
+    """One JSON document and nothing else."""
+    print(json.dumps(facts, indent=1, ensure_ascii=False, default=str))  # noqa: T201
+
+
+def outcome(run: RunOutcome, work: Any, store: str, as_json: bool) -> None:
+    """The table of releases after a run or a plan, with every reason."""
+    if as_json:
+        document(run.as_json())
+        return
+    ends = [(name, end) for name, end in run.tiers.items()]
+    ends += [(f"partner/{name}", end) for name, end in run.recipients.items()]
+    _table(
+        run.dataset,
+        ["tier", "state", "rows", "columns", "smallest class", "highest risk", "loss"],
+        [_row(name, end) for name, end in ends],
+    )
+    for name, end in ends:
+        for reason in end.reasons:
+            _line(f"{name}: {reason}")
+    waiting = [end.release for _, end in ends if end.state == "awaiting_approval"]
+    if waiting:
+        _line("")
+        _line("Look, then sign:")
+        for release in waiting:
+            _line(f"  stepdown show {release} --work {work} --store {store}")
+
+
+def _row(name: str, end: TierOutcome) -> list[str]:
+    return [
+        name,
+        end.state.replace("_", " "),
+        _number(end.rows),
+        str(len(end.columns)) if end.columns else "–",
+        _number(end.smallest_class),
+        _share(end.highest_risk),
+        "–" if end.loss is None else f"{end.loss:.3f}",
+    ]
+
+
+def checked(loaded: Any, summary: Any, as_json: bool) -> None:
+    """That a config and its source fit together, and what the columns are."""
+    config = loaded.config
+    facts = {
+        "dataset": config.dataset,
+        "rows": summary.rows,
+        "rejected": summary.rejected,
+        "columns": {
+            name: {
+                "role": column.role.value,
+                "type": column.type.value,
+                "missing": summary.missing[name],
+            }
+            for name, column in config.columns.items()
+        },
+        "tiers": [tier.value for tier in config.tier_names()],
+    }
+    if as_json:
+        document(facts)
+        return
+    _table(
+        f"{config.dataset}: {summary.rows:,} rows, {summary.rejected:,} rejected",
+        ["column", "role", "type", "missing"],
+        [[name, c["role"], c["type"], f"{c['missing']:,}"] for name, c in facts["columns"].items()],
+    )
+    _line("The config is valid and fits its source.")
+
+
+def releases(listed: list[dict[str, Any]], as_json: bool) -> None:
+    """Every release and its state."""
+    if as_json:
+        document(listed)
+        return
+    if not listed:
+        _line("No releases yet. Run: stepdown run CONFIG")
+        return
+    _table(
+        "releases",
+        ["release", "state", "rows", "columns", "path"],
+        [
+            [
+                "/".join(
+                    part for part in (r["dataset"], r["tier"], r["recipient"], r["version"]) if part
+                ),
+                str(r["state"]).replace("_", " "),
+                _number(r["rows"]),
+                str(len(r["columns"] or [])),
+                r["path"] or "–",
+            ]
+            for r in listed
+        ],
+    )
+
+
+def verified(result: dict[str, Any], as_json: bool) -> None:
+    """Whether a release is what its manifest says."""
+    if as_json:
+        document(result)
+        return
+    for problem in result["problems"]:
+        _line(f"✗ {problem}")
+    for skipped in result["not_checked"]:
+        _line(f"– not checked: {skipped}")
+    _line(
+        f"{result['release']}: {'every check passed' if result['ok'] else 'NOT what was published'}"
+    )
+
+
+def facts(found: dict[str, Any], as_json: bool) -> None:
+    """One thing and its properties."""
+    if as_json:
+        document(found)
+        return
+    for name, value in found.items():
+        if isinstance(value, list | tuple):
+            _line(f"{name}:" + ("" if value else " –"))
+            for item in value:
+                _line(f"  {_flat(item)}")
+        elif isinstance(value, dict):
+            _line(f"{name}:")
+            for key, item in value.items():
+                _line(f"  {key}: {_flat(item)}")
+        else:
+            _line(f"{name}: {_flat(value)}")
+
+
+def anonymised(result: dict[str, Any], as_json: bool) -> None:
+    """Levels, loss and classes of one anonymised table."""
+    if as_json:
+        document(result)
+        return
+    levels = ", ".join(f"{name} {level}" for name, level in result["levels"].items())
+    proof = "proven best" if result["proven"] else f"at most {result['gap']:.4f} from the best"
+    _line(f"levels: {levels}")
+    _line(f"loss {result['score']:.6f} ({proof}; {result['nodes_checked']} nodes checked)")
+    _line(
+        f"{result['classes']:,} classes, the smallest of {result['smallest_class']:,}; "
+        f"{result['suppressed_rows']:,} rows suppressed"
+    )
+
+
+def assessed(result: dict[str, Any], as_json: bool) -> None:
+    """Risk measures of one file."""
+    if as_json:
+        document(result)
+        return
+    facts({key: value for key, value in result.items() if value is not None}, as_json=False)
+
+
+def table(title: str, columns: list[str], rows: list[list[str]]) -> None:
+    """A table on stdout."""
+    _table(title, columns, rows)
+
+
+def line(text: str) -> None:
+    """A line on stdout."""
+    _line(text)
+
+
+def _table(title: str, columns: list[str], rows: list[list[str]]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    numeric = {"rows", "columns", "smallest class", "highest risk", "loss", "missing"}
+    shown = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    for column in columns:
+        right = column in numeric
+        shown.add_column(column, justify="right" if right else "left", overflow="fold")
+    for row in rows:
+        shown.add_row(*row)
+    Console(highlight=False, markup=False).print(shown)
+
+
+def _line(text: str) -> None:
+    print(text)  # noqa: T201
+
+
+def _flat(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_flat(item)}" for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(_flat(item) for item in value)
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return "–" if value is None else str(value)
+
+
+def _number(value: int | None) -> str:
+    return "–" if value is None else f"{value:,}"
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1%}"

@@ -1,0 +1,75 @@
+"""What every task has in common: its name, its retries, and an exception that says no value."""
+
+from __future__ import annotations
+
+import functools
+import os
+import traceback
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar, cast
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.tasks import Task
+
+from stepdown.errors import StepdownError, TransientError, WorldFailed
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def library_task(function: Callable[P, R]) -> Callable[P, R]:
+    """A task named after the library function it calls.
+
+    It retries on TransientError only, caches and persists nothing, and lets no exception out
+    but ours: Prefect stores a failed run's exception, and a foreign one may quote a cell.
+    """
+    wrapped = task(
+        name=function.__name__.replace("_", " "),
+        retries=2,
+        retry_delay_seconds=[1, 10],
+        retry_condition_fn=_is_transient,
+        cache_policy=NO_CACHE,
+        persist_result=False,
+        log_prints=False,
+    )(_scrubbed(function))
+    return cast(Callable[P, R], wrapped)
+
+
+def _is_transient(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
+    return isinstance(state.data, TransientError) or isinstance(
+        getattr(state.data, "result", None), TransientError
+    )
+
+
+def _scrubbed(function: Callable[P, R]) -> Callable[P, R]:
+    @functools.wraps(function)
+    def inner(*args: P.args, **kwargs: P.kwargs) -> R:
+        failure: StepdownError
+        try:
+            return function(*args, **kwargs)
+        except StepdownError as error:
+            failure = error
+        except MemoryError:
+            failure = WorldFailed("the machine ran out of memory", where=function.__name__)
+        except OSError as error:
+            failure = WorldFailed(
+                f"the system refused ({os.strerror(error.errno or 0)})", where=function.__name__
+            )
+        except Exception as error:
+            failure = _unexpected(function.__name__, error)
+        # Raised outside the handlers, so that no context with values hangs on it.
+        raise failure.with_traceback(None)
+
+    return inner
+
+
+def _unexpected(name: str, error: Exception) -> StepdownError:
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{os.path.basename(frame.filename)}:{frame.lineno}"
+    return WorldFailed(
+        f"a defect in stepdown: {type(error).__name__} at {place}",
+        where=name,
+        next="Nothing was published. Please report it with this line.",
+    )
