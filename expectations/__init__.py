@@ -1,1 +1,52 @@
-"""The suites a table must meet, judged by Great Expectations and failing closed."""
+"""The suites a table must meet, judged by Great Expectations and failing closed.
+
+Importing this package is cheap: Great Expectations is imported by the first judgement.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from stepdown.artifacts import ArtifactRef
+    from stepdown.candidate import Candidate
+    from stepdown.config import LoadedConfig
+    from stepdown.reports import RiskReport, Verdict
+
+__all__ = ["validate_raw", "validate_tier"]
+
+# Before anything can import Great Expectations: it reads the variable once, and its log quotes
+# the values that an expectation could not handle.
+os.environ["GX_ANALYTICS_ENABLED"] = "false"
+_log = logging.getLogger("great_expectations")
+_log.addHandler(logging.NullHandler())
+_log.propagate = False
+
+
+def validate_raw(snapshot: ArtifactRef, loaded: LoadedConfig, scratch: Path) -> tuple[Verdict, ...]:
+    """Judge a snapshot against the raw suite.
+
+    Raises:
+        ConfigInvalid: the suite is not valid.
+        StoreCorrupt: the snapshot's bytes have changed since they were hashed.
+    """
+    from expectations import validate
+
+    return validate.validate_raw(snapshot, loaded, scratch)
+
+
+def validate_tier(
+    candidate: Candidate, risk: RiskReport, loaded: LoadedConfig, scratch: Path
+) -> tuple[Verdict, ...]:
+    """Judge a candidate's file and its measures against its tier's suite and the dataset's own.
+
+    Raises:
+        ConfigInvalid: a suite is not valid.
+        StoreCorrupt: the candidate's bytes have changed since they were hashed.
+    """
+    from expectations import validate
+
+    return validate.validate_tier(candidate, risk, loaded, scratch)
