@@ -1,0 +1,161 @@
+"""One column of a batch, from what the source gives to what the config declares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from stepdown.config.models import Column
+from stepdown.ingest.text_types import ARROW_TYPES, integers_of, parse_texts
+from stepdown.vocabulary import ColumnType
+
+EXACT = float(2**53)
+"""Beyond it a DOUBLE does not hold every whole number."""
+
+
+class Conformed(NamedTuple):
+    """A column in its declared type.
+
+    Args:
+        values: shape (rows,); null where missing or not fitting.
+        fails: shape (rows,), bool without nulls; the cells that do not fit.
+        missing: how many cells hold no value.
+    """
+
+    values: pa.Array
+    fails: pa.Array
+    missing: int
+
+
+def conform(column: pa.Array, declared: Column, missing: Sequence[str]) -> Conformed:
+    """The values as declared; a cell that does not mean one exactly fails.
+
+    Args:
+        column: shape (rows,), of any Arrow type.
+        declared: what the config says of it.
+        missing: texts that stand for no value, the source's and the column's own.
+    """
+    column = _plain(column)
+    if native_family(column.type) == "string":
+        return _from_texts(column, declared, missing)
+    convert = _CONVERSIONS.get((native_family(column.type), declared.type))
+    if pa.types.is_floating(column.type) and "nan" in [text.lower() for text in missing]:
+        column = pc.if_else(pc.is_nan(column), None, column)
+    kind = ARROW_TYPES[declared.type]
+    values = convert(column) if convert else pa.nulls(len(column), kind)
+    fails = pc.and_(pc.is_valid(column), pc.is_null(values))
+    codes = parse_texts(pa.array(missing, pa.string()), declared.type, declared.date_format)
+    values = pc.if_else(pc.is_in(values, value_set=codes.drop_null()), None, values)
+    return Conformed(values, fails, values.null_count - (fails.true_count or 0))
+
+
+def native_family(kind: pa.DataType) -> str:
+    """What a native type means, whatever its width, unit or encoding."""
+    if pa.types.is_dictionary(kind):
+        return native_family(kind.value_type)
+    for family, belongs in _FAMILIES.items():
+        if belongs(kind):
+            return family
+    if pa.types.is_timestamp(kind):
+        return "timestamp with zone" if kind.tz else "timestamp"
+    return str(kind)
+
+
+_FAMILIES: dict[str, Callable[[pa.DataType], bool]] = {
+    "empty": pa.types.is_null,
+    "string": lambda t: (
+        pa.types.is_string(t) or pa.types.is_large_string(t) or pa.types.is_string_view(t)
+    ),
+    "integer": pa.types.is_integer,
+    "number": pa.types.is_floating,
+    "decimal": pa.types.is_decimal,
+    "boolean": pa.types.is_boolean,
+    "date": pa.types.is_date,
+}
+
+
+def _plain(column: pa.Array) -> pa.Array:
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    return column.cast(pa.string()) if native_family(column.type) == "string" else column
+
+
+def _from_texts(texts: pa.Array, declared: Column, missing: Sequence[str]) -> Conformed:
+    codes = pa.array(missing, pa.string())
+    if declared.type is ColumnType.STRING:
+        values = pc.if_else(pc.is_in(texts, value_set=codes), None, texts)
+        return Conformed(values, pa.repeat(False, len(texts)), values.null_count)
+    # Each distinct text is parsed once.
+    encoded = texts.dictionary_encode()
+    distinct = encoded.dictionary
+    distinct = pc.if_else(pc.is_in(distinct, value_set=codes), None, distinct)
+    parsed = parse_texts(distinct, declared.type, declared.date_format)
+    unfit = pc.and_(pc.is_valid(distinct), pc.is_null(parsed))
+    values = parsed.take(encoded.indices)
+    fails = pc.fill_null(unfit.take(encoded.indices), False)
+    return Conformed(values, fails, values.null_count - (fails.true_count or 0))
+
+
+def _floats_to_integers(column: pa.Array) -> pa.Array:
+    doubles = column.cast(pa.float64())
+    whole = pc.equal(pc.floor(doubles), doubles)
+    exact = pc.and_(whole, pc.less_equal(pc.abs(doubles), EXACT))
+    return pc.if_else(exact, doubles, None).cast(pa.int64())
+
+
+def _decimals_to_integers(column: pa.Array) -> pa.Array:
+    wholes = pc.if_else(pc.equal(pc.floor(column), column), column, None)
+    return integers_of(wholes.cast(pa.decimal256(76, column.type.scale)))
+
+
+def _integers_to_booleans(column: pa.Array) -> pa.Array:
+    bits = column.cast(pa.int64(), safe=False)
+    return pc.if_else(pc.is_in(bits, value_set=pa.array([0, 1])), bits, None).cast(pa.bool_())
+
+
+def _timestamps_to_dates(column: pa.Array) -> pa.Array:
+    days = column.cast(pa.date32(), safe=False)
+    return pc.if_else(pc.equal(days.cast(column.type), column), days, None)
+
+
+def _integers_to_int64(column: pa.Array) -> pa.Array:
+    if column.type == pa.uint64():
+        column = pc.if_else(pc.less_equal(column, pa.scalar(2**63 - 1, pa.uint64())), column, None)
+    return column.cast(pa.int64())
+
+
+def _finite(column: pa.Array) -> pa.Array:
+    doubles = column.cast(pa.float64())
+    return pc.if_else(pc.is_finite(doubles), doubles, None)
+
+
+def _to(kind: pa.DataType) -> Callable[[pa.Array], pa.Array]:
+    # Unsafe: nanoseconds are cut to microseconds, long decimals rounded to the nearest double.
+    return lambda column: column.cast(kind, safe=False)
+
+
+def _zoned_to_utc(column: pa.Array) -> pa.Array:
+    return column.cast(pa.timestamp("us", "UTC"), safe=False).cast(pa.timestamp("us"))
+
+
+_CONVERSIONS: dict[tuple[str, ColumnType], Callable[[pa.Array], pa.Array]] = {
+    **{("empty", kind): _to(arrow) for kind, arrow in ARROW_TYPES.items()},
+    ("integer", ColumnType.INTEGER): _integers_to_int64,
+    ("integer", ColumnType.NUMBER): _to(pa.float64()),
+    ("integer", ColumnType.STRING): _to(pa.string()),
+    ("integer", ColumnType.BOOLEAN): _integers_to_booleans,
+    ("number", ColumnType.NUMBER): _finite,
+    ("number", ColumnType.INTEGER): _floats_to_integers,
+    ("decimal", ColumnType.NUMBER): _to(pa.float64()),
+    ("decimal", ColumnType.INTEGER): _decimals_to_integers,
+    ("boolean", ColumnType.BOOLEAN): _to(pa.bool_()),
+    ("date", ColumnType.DATE): _to(pa.date32()),
+    ("date", ColumnType.TIMESTAMP): _to(pa.timestamp("us")),
+    ("timestamp", ColumnType.TIMESTAMP): _to(pa.timestamp("us")),
+    ("timestamp", ColumnType.DATE): _timestamps_to_dates,
+    ("timestamp with zone", ColumnType.TIMESTAMP): _zoned_to_utc,
+}
+"""What a native type is accepted as; every other pair fails. Text goes by its spelling."""

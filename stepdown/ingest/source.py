@@ -1,0 +1,83 @@
+"""What every kind of source gives: batches of records, in the config's columns."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pyarrow as pa
+
+from stepdown.config import LoadedConfig
+from stepdown.errors import SourceInvalid, TransientError
+
+
+@dataclass(frozen=True)
+class Source:
+    """An opened source.
+
+    Args:
+        kind: what it is.
+        where: how errors name it.
+        label: how a line about one record names it: the path as the config gives it, or "query".
+        batches: its records, as the source types them (all text for CSV); to be read once.
+        sha256: to be asked after the last batch; the source's hash, None where it has no bytes of
+            its own (a query).
+    """
+
+    kind: Literal["csv", "parquet", "sql"]
+    where: str
+    label: str
+    batches: Iterator[pa.RecordBatch]
+    sha256: Callable[[], str | None]
+
+
+def check_columns(found: Sequence[str], loaded: LoadedConfig, where: str) -> None:
+    """Refuse a source whose columns are not the config's, whatever their order.
+
+    Raises:
+        SourceInvalid: a column is there twice, is not named by the config, or is not there.
+    """
+    declared = list(loaded.config.columns)
+    if not set(found) & set(declared):
+        # Without a header the first record stands here, and its values must not be printed.
+        raise SourceInvalid(
+            f"none of its {len(found)} column names is one of the config's {len(declared)}",
+            where=where,
+            next="Does its first row hold the names? Check the header, delimiter and encoding.",
+        )
+    twice = [name for name, times in Counter(found).items() if times > 1]
+    unknown = [name for name in found if name not in loaded.config.columns]
+    lacking = [name for name in declared if name not in found]
+    problems = [
+        f"{what}: {', '.join(map(repr, names))}"
+        for what, names in (
+            ("more than one column has the name", twice),
+            ("columns that the config does not name", unknown),
+            ("columns that the config names and the source lacks", lacking),
+        )
+        if names
+    ]
+    if problems:
+        raise SourceInvalid(
+            "\n".join(problems),
+            where=where,
+            next=f"Every column of the source, and no other, stands in {loaded.path.name}; "
+            "give a new one its role and `internal: drop` if nobody may have it.",
+        )
+
+
+def check_unchanged(before: str, after: str, path: Path) -> None:
+    """Refuse a file that was written to while it was read.
+
+    Raises:
+        TransientError: its bytes are no longer those that were read.
+    """
+    if before != after:
+        raise TransientError(
+            "the file changed while it was being read",
+            where=str(path),
+            next="Run again when whoever writes it has finished.",
+        )

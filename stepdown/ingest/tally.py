@@ -1,0 +1,110 @@
+"""What was counted while a source was read, and whether it is good enough."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pyarrow as pa
+
+from stepdown.config import LoadedConfig
+from stepdown.errors import SourceInvalid
+from stepdown.ingest.conform import Conformed, native_family
+from stepdown.ingest.source import Source
+
+LISTED = 10
+"""Rejects that an error lists."""
+KEPT = 100
+"""Rejects that a snapshot remembers."""
+
+
+class Tally:
+    """Counts over all batches of a source; rows are records, from 1, without the header."""
+
+    def __init__(self, loaded: LoadedConfig, source: Source) -> None:
+        self._loaded = loaded
+        self._source = source
+        self.rows = 0
+        self.rejected = 0
+        self.missing: Counter[str] = Counter(dict.fromkeys(loaded.config.columns, 0))
+        self.families: dict[str, str] = dict.fromkeys(loaded.config.columns, "empty")
+        self._failed: Counter[str] = Counter()
+        self._first: list[tuple[int, int, str]] = []
+
+    def add(self, batch: pa.RecordBatch, columns: dict[str, Conformed]) -> None:
+        """Count one batch."""
+        for place, (name, column) in enumerate(columns.items()):
+            self.missing[name] += column.missing
+            family = native_family(batch.schema.field(name).type)
+            self.families[name] = _merged(self.families[name], family)
+            if failed := column.fails.true_count:
+                self._failed[name] += failed
+                rows = np.flatnonzero(column.fails.to_numpy(zero_copy_only=False))
+                self._first += [(self.rows + 1 + int(row), place, name) for row in rows[:KEPT]]
+        self._first = sorted(self._first)[:KEPT]
+        self.rows += batch.num_rows
+
+    @property
+    def rejects(self) -> tuple[str, ...]:
+        """The first rejected cells by file, row and column, never by value."""
+        columns = self._loaded.config.columns
+        return tuple(
+            f"{self._source.label}, row {row}: {name} is not {_an(columns[name].type)}"
+            for row, _, name in self._first
+        )
+
+    def check(self) -> None:
+        """Refuse a source that is empty or in which too much does not fit.
+
+        Raises:
+            SourceInvalid: there are no records, no value of a column fits its declared type, or
+                more rows are rejected than the config tolerates.
+        """
+        if not self.rows:
+            raise SourceInvalid(
+                "the source is empty: it has columns and no records",
+                where=self._source.where,
+                next="Check where it comes from.",
+            )
+        self._check_columns()
+        tolerated = self._loaded.config.source.tolerated_rejects
+        if self.rejected / self.rows > tolerated or self.rejected == self.rows:
+            counts = ", ".join(f"{name} {count}" for name, count in self._failed.items())
+            raise SourceInvalid(
+                f"{self.rejected} of {self.rows} rows do not fit the declared types; tolerated "
+                f"is a share of {tolerated:g}\nby column: {counts}\n"
+                + "\n".join(self.rejects[:LISTED]),
+                where=self._source.where,
+                next="Rows are records, counted from 1 after the header. Mend them, add codes for "
+                f"missing values, or raise source.tolerated_rejects in {self._loaded.path.name}.",
+            )
+
+    def _check_columns(self) -> None:
+        unfit = [
+            f"column {name}: none of its {failed} values is {_an(column.type)}; its type does "
+            f"not fit or has changed{self._as_given(name)}"
+            for name, column in self._loaded.config.columns.items()
+            if (failed := self._failed[name]) and failed == self.rows - self.missing[name]
+        ]
+        if unfit:
+            raise SourceInvalid(
+                "\n".join(unfit),
+                where=self._source.where,
+                next=f"Declare the type (or date_format, or missing) that it has in "
+                f"{self._loaded.path.name}, or convert it in the source.",
+            )
+
+    def _as_given(self, name: str) -> str:
+        return "" if self._source.kind == "csv" else f" (the source gives {self.families[name]})"
+
+
+def _an(word: str) -> str:
+    return f"{'an' if word[0] in 'aeiou' else 'a'} {word}"
+
+
+def _merged(one: str, other: str) -> str:
+    if one == other or other == "empty":
+        return one
+    if one == "empty":
+        return other
+    return "number" if {one, other} == {"integer", "number"} else "mixed"
