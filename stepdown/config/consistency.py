@@ -107,6 +107,11 @@ def _treatment(
 def _fits_type(column: Column, treatment: Treatment) -> Iterator[str]:
     if isinstance(treatment, CodeNumber) and column.type not in NUMERIC:
         yield f"code is for numbers, not for a {column.type}"
+    if isinstance(treatment, CodeNumber) and column.type is ColumnType.INTEGER:
+        settings = treatment.code.model_dump(exclude_none=True)
+        broken = [key for key, value in settings.items() if not float(value).is_integer()]
+        if broken:
+            yield f"code.{', '.join(broken)} of an integer column must be whole"
     if isinstance(treatment, TruncateDate) and column.type not in DATED:
         yield f"date is for dates, not for a {column.type}"
     if isinstance(treatment, TruncatePrefix) and column.type is not ColumnType.STRING:

@@ -81,21 +81,14 @@ def tier_policy(config: ReleaseConfig, tier: Tier) -> TierPolicy:
             where=f"tiers.{tier}",
             next="Say why in `because:`, or go back to the default.",
         )
-    policy = TierPolicy(
+    return TierPolicy(
         tier=tier,
         rows_per_subject=rules.rows_per_subject,
         licence=rules.licence,
         because=rules.because,
         looser_than_default=looser,
-        **(base | stated),
+        **_never_looser(config, tier, base, stated),
     )
-    if tier.parent and tier.parent is not Tier.INTERNAL:
-        _check_not_looser(policy, tier_policy(config, tier.parent))
-    elif tier.parent:
-        parent = tier_policy(config, tier.parent)
-        # Internal measures only, so its limits on loss and suppression bind nobody below it.
-        _check_not_looser(policy, parent, keys=("smallest_class", "distinct_l", "t_closeness"))
-    return policy
 
 
 def treatment_of(config: ReleaseConfig, name: str, tier: Tier) -> Treatment:
@@ -163,15 +156,25 @@ def _is_looser(key: str, value: Any, than: Any) -> bool:
     return key in LOOSER_IF_MORE and bool(value > than)
 
 
-def _check_not_looser(policy: TierPolicy, parent: TierPolicy, keys: tuple[str, ...] = ()) -> None:
-    for key in keys or (*LOOSER_IF_LESS, "t_closeness", "expected_reidentifications"):
-        mine, theirs = getattr(policy, key), getattr(parent, key)
-        if _is_looser(key, mine, theirs):
+def _never_looser(
+    config: ReleaseConfig, tier: Tier, base: dict[str, Any], stated: dict[str, Any]
+) -> dict[str, Any]:
+    rules = base | stated
+    if tier.parent is None:
+        return rules
+    above = tier_policy(config, tier.parent)
+    for key in (*LOOSER_IF_LESS, "t_closeness", "expected_reidentifications"):
+        theirs = getattr(above, key)
+        if not _is_looser(key, rules[key], theirs):
+            continue
+        if key in stated:
             raise PolicyInvalid(
-                f"{key} {_show(mine)} is looser than {parent.tier}'s {_show(theirs)}",
-                where=f"tiers.{policy.tier}",
+                f"{key} {_show(stated[key])} is looser than {above.tier}'s {_show(theirs)}",
+                where=f"tiers.{tier}",
                 next="A tier is never looser than the tier above it: tighten it, or loosen that.",
             )
+        rules[key] = theirs  # a default gives way to what the tier above was tightened to
+    return rules
 
 
 def _show(value: Any) -> str:

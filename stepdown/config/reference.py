@@ -1,0 +1,110 @@
+"""The config reference of docs/config.md, written from the models so that it cannot go stale."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from stepdown.config.load import json_schema
+
+_INTRO = """# Config reference
+
+One YAML file describes a dataset and its three tiers. Unknown keys are errors, and so is a source
+column that `columns:` does not name. Paths are relative to the config. This page is written from
+the models in `stepdown/config/`; `configs/release-config.schema.json` lets an editor complete keys.
+
+A column's treatment at a tier is one of
+
+| treatment | what it does |
+|---|---|
+| `keep` | the value as the tier above has it |
+| `drop` | the column is not in this tier, nor in those below it |
+| `pseudonym` | a keyed token; at partner only in recipients' copies, under their own keys |
+| `generalise` | an ancestor in the column's hierarchy; the search picks the level |
+| `{generalise: {at_least: 1, at_most: 2}}` | the same, between these levels |
+| `{code: {bottom: 0, top: 90, round: 5}}` | bottom- and top-code a number, then round it |
+| `{date: month}` | the first day of the month, `quarter` or `year` |
+| `{prefix: 3}` | the first characters of a code |
+| `{suppress_cells: {fewer_than: 20}}` | values that fewer data subjects hold go missing |
+| `{surrogate: email}` | an invented value of the same kind, stable under the key |
+
+and a hierarchy is one of
+
+| hierarchy | its levels |
+|---|---|
+| `{file: clinics.csv}` | one row per leaf, one column per level, `;` or `,` between them |
+| `{intervals: [{width: 5}, {width: 10, top: 90}]}` | ever wider intervals, then `*` |
+| `{dates: [month, quarter, year]}` | ever coarser calendar units, then `*` |
+| `{prefixes: [3, 2, 1]}` | ever shorter prefixes, then `*` |
+| `{tree: {north: {coast: [a, b], hills: [c]}}}` | categories nested in YAML, then `*` |
+
+What a role or a tier does when a config says nothing stands, each with its source, in
+[`stepdown/config/defaults.yaml`](../stepdown/config/defaults.yaml).
+"""
+
+_SECTIONS = {
+    "ReleaseConfig": "The file",
+    "Source": "`source:`",
+    "Column": "`columns:` one entry per column",
+    "Tiers": "`tiers:`",
+    "TierRules": "`tiers:` one tier",
+    "SignOff": "`sign_off:`",
+    "Recipient": "`recipients:` one entry per organisation",
+    "Agreement": "`agreement:`",
+    "Schedule": "`schedule:`",
+    "LevelRange": "`generalise:`",
+    "NumberCoding": "`code:`",
+    "RareCells": "`suppress_cells:`",
+    "Intervals": "`intervals:` one level",
+}
+
+
+def config_reference() -> str:
+    """The whole page as Markdown."""
+    schema = json_schema()
+    models = {"ReleaseConfig": schema, **schema["$defs"]}
+    return _INTRO + "".join(
+        f"\n## {title}\n\n" + "\n".join(_rows(models[name])) + "\n"
+        for name, title in _SECTIONS.items()
+    )
+
+
+def _rows(model: dict[str, Any]) -> Iterator[str]:
+    yield "| key | value | meaning |"
+    yield "|---|---|---|"
+    required = model.get("required", [])
+    for key, field in model["properties"].items():
+        meaning = field.get("description", "").replace("|", "\\|")
+        default = field.get("default")
+        tail = f" Default `{default}`." if default not in (None, "", [], {}) else ""
+        if isinstance(default, dict):
+            tail = ""
+        name = f"**`{key}`**" if key in required else f"`{key}`"
+        yield f"| {name} | {_shape(field)} | {meaning}{tail} |"
+
+
+def _shape(field: dict[str, Any]) -> str:
+    if "$ref" in field:
+        return _named(field["$ref"])
+    if "enum" in field:
+        return " \\| ".join(f"`{word}`" for word in field["enum"])
+    if "const" in field:
+        return f"`{field['const']}`"
+    if "anyOf" in field or "oneOf" in field:
+        options = field.get("anyOf") or field["oneOf"]
+        shapes = [_shape(option) for option in options if option.get("type") != "null"]
+        return "a treatment" if len(shapes) > 5 else " or ".join(dict.fromkeys(shapes))
+    if field.get("type") == "array":
+        item = field.get("items") or {}
+        return f"list of {_shape(item)}" if item else "list"
+    if field.get("type") == "object":
+        return "mapping"
+    return {"string": "text"}.get(str(field.get("type")), str(field.get("type", "any")))
+
+
+def _named(ref: str) -> str:
+    name = ref.rsplit("/", 1)[-1]
+    words = {"Role": "a role", "ColumnType": "a type"}
+    if name.endswith("Hierarchy"):
+        return "a hierarchy"
+    return words.get(name, f"see {_SECTIONS[name]}" if name in _SECTIONS else name)

@@ -1,0 +1,212 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from stepdown.config import (
+    json_schema,
+    load_config,
+    released_columns,
+    tier_policy,
+    treatment_of,
+)
+from stepdown.config.reference import config_reference
+from stepdown.config.treatments import Generalise
+from stepdown.errors import ConfigInvalid, PolicyInvalid, StepdownError
+from stepdown.vocabulary import Tier
+
+ROOT = Path(__file__).parents[2]
+
+CONFIG = """\
+dataset: visits
+title: Visits
+contact: steward@clinic.example
+source: {path: visits.csv}
+columns:
+  patient: {role: subject}
+  name: {role: direct_identifier}
+  age: {role: quasi_identifier, type: integer, kind: age}
+  seen: {role: quasi_identifier, type: date}
+  result: {role: sensitive}
+tiers: {partner: {}, public: {}}
+"""
+
+
+def write(folder: Path, text: str = CONFIG) -> Path:
+    path = folder / "visits.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def refusal(folder: Path, before: str, after: str) -> str:
+    with pytest.raises(StepdownError) as caught:
+        load_config(write(folder, CONFIG.replace(before, after)))
+    assert caught.value.exit_code == 2
+    return str(caught.value)
+
+
+def test_a_minimal_config_loads_and_its_defaults_drop_identifiers(tmp_path):
+    config = load_config(write(tmp_path)).config
+    assert released_columns(config, Tier.INTERNAL) == ["patient", "age", "seen", "result"]
+    assert released_columns(config, Tier.PUBLIC) == ["age", "seen", "result"]
+
+
+def test_an_unknown_key_is_an_error_with_its_line(tmp_path):
+    message = refusal(tmp_path, "{role: subject}", "{role: subject, rolle: subject}")
+    assert "line 6: columns.patient.rolle: unknown key" in message
+
+
+def test_a_wrong_role_is_told_with_what_was_found_and_what_is_allowed(tmp_path):
+    message = refusal(tmp_path, "role: sensitive", "role: secret")
+    assert "line 10: columns.result.role: found 'secret'" in message
+    assert "'sensitive'" in message
+
+
+def test_a_wrong_treatment_lists_the_treatments(tmp_path):
+    message = refusal(tmp_path, "{role: sensitive}", "{role: sensitive, partner: hide}")
+    assert "line 10: columns.result.partner" in message
+    assert "'keep'" in message
+
+
+def test_every_mistake_is_listed_at_once(tmp_path):
+    text = CONFIG.replace("title: Visits\n", "").replace("type: date", "type: day")
+    with pytest.raises(ConfigInvalid) as caught:
+        load_config(write(tmp_path, text))
+    assert "title: is required" in str(caught.value)
+    assert "columns.seen.type" in str(caught.value)
+
+
+def test_a_key_given_twice_is_an_error(tmp_path):
+    assert "line 3: found duplicate key" in refusal(tmp_path, "contact:", "title: Again\ncontact:")
+
+
+def test_the_word_no_stays_a_word(tmp_path):
+    text = CONFIG.replace("{role: sensitive}", "{role: sensitive, not_sensitive: [no, off]}")
+    column = load_config(write(tmp_path, text)).config.columns["result"]
+    assert column.not_sensitive == ["no", "off"]
+
+
+def test_a_missing_file_and_a_list_are_errors(tmp_path):
+    with pytest.raises(ConfigInvalid, match="no such config"):
+        load_config(tmp_path / "none.yaml")
+    with pytest.raises(ConfigInvalid, match="not a mapping"):
+        load_config(write(tmp_path, "- a\n- b\n"))
+
+
+def test_an_insensitive_column_must_say_why(tmp_path):
+    message = refusal(tmp_path, "{role: sensitive}", "{role: insensitive}")
+    assert "columns.result: insensitive needs a `because:`" in message
+
+
+def test_a_dropped_column_cannot_come_back_below(tmp_path):
+    message = refusal(
+        tmp_path, "{role: sensitive}", "{role: sensitive, partner: drop, public: keep}"
+    )
+    assert "columns.result.public: the tier above dropped it" in message
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ("{role: direct_identifier}", "{role: direct_identifier, internal: keep}", "pseudonym"),
+        (
+            "{role: direct_identifier}",
+            "{role: direct_identifier, internal: pseudonym, partner: pseudonym}",
+            "dropped at partner",
+        ),
+        ("{role: direct_identifier}", "{role: free_text, internal: keep}", "free text"),
+        (
+            "{role: subject}",
+            "{role: subject, partner: pseudonym, public: pseudonym}",
+            "no persistent id",
+        ),
+        ("{role: sensitive}", "{role: sensitive, partner: {code: {round: 5}}}", "for numbers"),
+        ("{role: sensitive}", "{role: sensitive, partner: generalise}", "quasi-identifiers"),
+        ("{role: sensitive}", "{role: subject}", "only one column"),
+        ("type: integer, kind: age", "kind: age", "an age is an integer"),
+        ("type: date}", "type: date, partner: keep, public: keep}", "finer than"),
+        ("role: quasi_identifier", "role: sensitive", "none is a quasi_identifier"),
+    ],
+)
+def test_treatments_that_would_leak_or_cannot_work_are_refused(tmp_path, before, after, told):
+    assert told in refusal(tmp_path, before, after)
+
+
+def test_a_place_needs_a_population_table_to_be_published(tmp_path):
+    message = refusal(tmp_path, "{role: sensitive}", "{role: quasi_identifier, kind: place}")
+    assert "population" in message
+
+
+def test_a_rule_looser_than_its_default_needs_a_reason(tmp_path):
+    assert "looser than the default" in refusal(
+        tmp_path, "{partner: {}, public: {}}", "{partner: {smallest_class: 3}, public: {}}"
+    )
+    text = CONFIG.replace(
+        "{partner: {}, public: {}}",
+        "{partner: {smallest_class: 3, because: a pilot}, public: {}}",
+    )
+    policy = tier_policy(load_config(write(tmp_path, text)).config, Tier.PARTNER)
+    assert policy.smallest_class == 3
+    assert policy.looser_than_default == ("smallest_class",)
+
+
+def test_a_tier_is_never_looser_than_the_tier_above(tmp_path):
+    tiers = "{partner: {smallest_class: 30}, public: {smallest_class: 20}}"
+    with pytest.raises(PolicyInvalid, match="looser than partner's 30"):
+        load_config(write(tmp_path, CONFIG.replace("{partner: {}, public: {}}", tiers)))
+
+
+def test_a_default_gives_way_to_a_tightened_tier_above(tmp_path):
+    text = CONFIG.replace("{partner: {}", "{partner: {smallest_class: 30}")
+    assert tier_policy(load_config(write(tmp_path, text)).config, Tier.PUBLIC).smallest_class == 30
+
+
+def test_highest_risk_is_turned_into_k_and_both_together_are_an_error(tmp_path):
+    text = CONFIG.replace(
+        "{partner: {}, public: {}}", "{partner: {highest_risk: 0.09}, public: {}}"
+    )
+    assert tier_policy(load_config(write(tmp_path, text)).config, Tier.PARTNER).smallest_class == 12
+    assert "not both" in refusal(
+        tmp_path, "{partner: {}", "{partner: {highest_risk: 0.2, smallest_class: 5}"
+    )
+
+
+def test_high_sensitivity_tightens_public(tmp_path):
+    text = CONFIG.replace("title: Visits", "title: Visits\nsensitivity: high")
+    policy = tier_policy(load_config(write(tmp_path, text)).config, Tier.PUBLIC)
+    assert (policy.smallest_class, policy.distinct_l) == (20, 3)
+
+
+def test_kinds_have_floors_of_their_own(tmp_path):
+    config = load_config(write(tmp_path)).config
+    age, seen = (treatment_of(config, name, Tier.PUBLIC) for name in ("age", "seen"))
+    assert isinstance(age, Generalise)
+    assert isinstance(seen, Generalise)
+    assert (age.generalise.at_least, seen.generalise.at_least) == (2, 3)
+
+
+def test_the_hash_names_what_is_said_not_how(tmp_path):
+    plain = load_config(write(tmp_path)).sha256
+    spaced = load_config(write(tmp_path, "# a comment\n" + CONFIG)).sha256
+    other = load_config(write(tmp_path, CONFIG.replace("Visits", "Other"))).sha256
+    assert plain == spaced != other
+
+
+@pytest.mark.parametrize("path", ["configs/covid_tests.yaml", "tests/configs/households.yaml"])
+def test_the_configs_in_the_repository_are_valid(path):
+    assert load_config(ROOT / path).config.tier_names() == list(Tier)
+
+
+def test_the_reference_and_the_schema_are_those_of_the_models():
+    assert (ROOT / "docs/config.md").read_text(encoding="utf-8") == config_reference()
+    schema = json.loads((ROOT / "configs/release-config.schema.json").read_text(encoding="utf-8"))
+    assert schema == json.loads(json.dumps(json_schema()))
+
+
+def test_every_key_of_a_config_is_described():
+    schema = json_schema()
+    for name, model in {"ReleaseConfig": schema, **schema["$defs"]}.items():
+        if name in ("Column", "TierRules", "Source", "Recipient", "Agreement", "Schedule"):
+            assert [k for k, f in model["properties"].items() if not f.get("description")] == []
