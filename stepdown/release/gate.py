@@ -1,0 +1,310 @@
+"""Publish, wait for approval, or refuse: the decision about one candidate, with every reason.
+
+The gate takes nobody's word: it compares the measures with the policy again itself, and asks that
+every expectation passed as well. What was not measured counts as failed.
+"""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from stepdown.config.policy import TierPolicy
+from stepdown.reports import DeriveReport, RiskReport, Verdict
+from stepdown.vocabulary import Tier
+
+TOLERANCE = 1e-9
+"""On distances and risks, which are sums of floating-point numbers."""
+
+_RAISE = (
+    "Raise a generalisation level or the suppression limit in the config, "
+    "or drop a quasi-identifier."
+)
+
+
+class Outcome(StrEnum):
+    """What may happen to a candidate."""
+
+    PUBLISH = "publish"
+    AWAIT_APPROVAL = "await_approval"
+    REFUSE = "refuse"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The gate's answer about the file with this hash.
+
+    Args:
+        sha256: of the data file.
+        outcome: what may happen to it.
+        verdicts: every rule and expectation that was asked, passed or not.
+    """
+
+    sha256: str
+    outcome: Outcome
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def reasons(self) -> tuple[Verdict, ...]:
+        """Why it was refused; empty where it was not."""
+        return tuple(verdict for verdict in self.verdicts if not verdict.passed)
+
+
+def judge(
+    derive: DeriveReport | None,
+    risk: RiskReport | None,
+    verdicts: Sequence[Verdict],
+    policy: TierPolicy,
+    data_sha256: str,
+    *,
+    sensitive: Sequence[str] = (),
+) -> Decision:
+    """Decide about a candidate.
+
+    Args:
+        derive, risk: the reports; an absent one refuses.
+        verdicts: the answers of the tier's suite; none at all refuses.
+        policy: the tier's thresholds.
+        data_sha256: hash of the data file; a report about other bytes refuses.
+        sensitive: sensitive columns that the file holds; each must have been measured.
+    """
+    ruled = [
+        *_about_these_bytes(derive, risk, data_sha256),
+        *(_derivation(derive, policy) if derive else ()),
+        *(_classes(risk, derive, policy) if risk else ()),
+        *(_sensitive(risk, policy, sensitive) if risk else ()),
+        *(_expected(risk, policy) if risk else ()),
+        *(_leaks(risk) if risk else ()),
+        _suite(verdicts),
+    ]
+    everything = (*ruled, *verdicts)
+    if not all(verdict.passed for verdict in everything):
+        outcome = Outcome.REFUSE
+    elif policy.sign_off.people or policy.sign_off.roles:
+        outcome = Outcome.AWAIT_APPROVAL
+    else:
+        outcome = Outcome.PUBLISH
+    return Decision(data_sha256, outcome, everything)
+
+
+def _about_these_bytes(
+    derive: DeriveReport | None, risk: RiskReport | None, sha256: str
+) -> list[Verdict]:
+    answers = []
+    for name, report in (("derive", derive), ("risk", risk)):
+        if report is None:
+            answers.append(_unmeasured(f"{name}_report", f"There is no {name} report"))
+            continue
+        same = report.sha256 == sha256
+        answers.append(
+            Verdict(
+                f"{name}_report",
+                same,
+                f"The {name} report is about "
+                + ("this file." if same else "another file: its SHA-256 is not this file's."),
+                "" if same else "Measure the file that is to be published, then ask again.",
+                report.sha256,
+                sha256,
+            )
+        )
+    if derive and risk:
+        answers.append(
+            Verdict(
+                "records",
+                derive.rows == risk.rows and risk.rows > 0,
+                f"The file has {risk.rows} records; {derive.rows} were written, "
+                "and a release needs at least one.",
+                "Look at what consent, rows_per_subject and suppression took out.",
+                risk.rows,
+                1,
+            )
+        )
+    return answers
+
+
+def _derivation(derive: DeriveReport, policy: TierPolicy) -> list[Verdict]:
+    share = derive.suppressed_records / derive.parent_rows if derive.parent_rows else None
+    answers = [
+        _at_most(
+            "suppressed_records",
+            "The share of the parent's records that was suppressed",
+            share,
+            policy.suppressed_records,
+            "Raise `suppressed_records` with a reason, or let a quasi-identifier go coarser.",
+        ),
+        _at_most(
+            "information_loss",
+            "The information loss of the quasi-identifiers",
+            derive.information_loss,
+            policy.information_loss,
+            "The file would be of no use: drop a quasi-identifier, give finer hierarchies, "
+            "or do not release this tier.",
+        ),
+    ]
+    if policy.tier is not Tier.INTERNAL and derive.levels:
+        tops = derive.top_levels
+        unknown = [name for name in derive.levels if name not in tops]
+        lost = [
+            name for name, level in derive.levels.items() if level >= tops.get(name, math.inf) > 0
+        ]
+        answers.append(
+            Verdict(
+                "useless",
+                not unknown and len(lost) < len(derive.levels),
+                f"{len(lost)} of {len(derive.levels)} quasi-identifiers are at their top level, "
+                "where nothing is left of them; all of them would make the file useless.",
+                "Drop a quasi-identifier or give finer hierarchies.",
+                len(lost),
+                len(derive.levels) - 1,
+            )
+        )
+    return answers
+
+
+def _classes(risk: RiskReport, derive: DeriveReport | None, policy: TierPolicy) -> list[Verdict]:
+    columns = f" Quasi-identifiers: {', '.join(derive.levels)}." if derive else ""
+    sizes = (risk.smallest_class, risk.smallest_class_wildcard)
+    # A NaN among them would make min() depend on their order.
+    smallest = min(sizes) if all(_is_number(size) for size in sizes) else None
+    answers = [
+        _at_least(
+            "smallest_class",
+            "The smallest equivalence class, in data subjects, "
+            "missing cells taken the worse of both ways,",
+            smallest,
+            policy.smallest_class,
+            _RAISE + columns,
+        )
+    ]
+    if risk.smallest_trajectory_class is not None and policy.smallest_class > 1:
+        answers.append(
+            _at_least(
+                "smallest_trajectory_class",
+                "The smallest group of data subjects who share the set of all their rows",
+                risk.smallest_trajectory_class,
+                policy.smallest_class,
+                "The file keeps an id over rows: drop it, or set `rows_per_subject`.",
+            )
+        )
+    return answers
+
+
+def _sensitive(risk: RiskReport, policy: TierPolicy, sensitive: Sequence[str]) -> list[Verdict]:
+    answers = []
+    if policy.distinct_l > 1:
+        for column in dict.fromkeys((*sensitive, *risk.distinct_l)):
+            answers.append(
+                _at_least(
+                    f"distinct_l:{column}",
+                    f"The fewest distinct sensitive values of {column} in a class",
+                    risk.distinct_l.get(column),
+                    policy.distinct_l,
+                    _RAISE,
+                )
+            )
+    if policy.t_closeness < 1:
+        for column in dict.fromkeys((*sensitive, *risk.t)):
+            answers.append(
+                _at_most(
+                    f"t_closeness:{column}",
+                    f"The largest distance of a class's distribution of {column} from the file's",
+                    risk.t.get(column),
+                    policy.t_closeness,
+                    _RAISE,
+                )
+            )
+    return answers
+
+
+def _expected(risk: RiskReport, policy: TierPolicy) -> list[Verdict]:
+    answers = [
+        _at_most(
+            "expected_reidentifications",
+            "The share of records that an intruder can expect to re-identify",
+            risk.expected_reidentifications_share,
+            policy.expected_reidentifications,
+            _RAISE,
+        )
+    ]
+    if risk.household_linkable and policy.tier is not Tier.INTERNAL:
+        total = risk.household_expected_reidentifications
+        share = total / risk.rows if total is not None and risk.rows else None
+        answers.append(
+            _at_most(
+                "household_expected_reidentifications",
+                "That share where the members of a household can be linked",
+                share,
+                policy.expected_reidentifications,
+                "Drop the household id and the columns that are constant within households, "
+                "or generalise further.",
+            )
+        )
+    return answers
+
+
+def _leaks(risk: RiskReport) -> list[Verdict]:
+    nested = bool(risk.nested) and not risk.nesting_problems
+    return [
+        Verdict(
+            "nested",
+            nested,
+            "Every row is the parent's and every value equals or generalises the parent's."
+            if nested
+            else f"The file is not nested in its parent: {'; '.join(risk.nesting_problems)}.",
+            "" if nested else "Check the columns' treatments and hierarchies.",
+        ),
+        _at_most(
+            "residue",
+            "The number of cells that hold a withheld identifier",
+            risk.residue,
+            0,
+            "; ".join((*risk.residue_problems, "drop or treat these columns.")),
+        ),
+    ]
+
+
+def _suite(verdicts: Sequence[Verdict]) -> Verdict:
+    return Verdict(
+        "suite",
+        len(verdicts) > 0,
+        f"The tier's suite gave {len(verdicts)} answers; at least one is needed.",
+        "" if verdicts else "Check that the tier's suite exists and could run.",
+        len(verdicts),
+        1,
+    )
+
+
+def _at_least(check: str, what: str, measured: float | None, limit: float, next: str) -> Verdict:
+    if measured is None or not _is_number(measured):
+        return _unmeasured(check, what)
+    passed = measured >= limit
+    text = f"{what} is {_show(measured)}; the policy asks for at least {_show(limit)}."
+    return Verdict(check, passed, text, "" if passed else next, measured, limit)
+
+
+def _at_most(check: str, what: str, measured: float | None, limit: float, next: str) -> Verdict:
+    if measured is None or not _is_number(measured):
+        return _unmeasured(check, what)
+    passed = 0 <= measured <= limit + TOLERANCE
+    text = f"{what} is {_show(measured)}; the policy allows at most {_show(limit)}."
+    return Verdict(check, passed, text, "" if passed else next, measured, limit)
+
+
+def _unmeasured(check: str, what: str) -> Verdict:
+    return Verdict(
+        check,
+        False,
+        f"{what}: could not be measured, and what was not measured is not published.",
+        "Run again; if it stays so, look at the run's log for the step that failed.",
+    )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _show(value: float) -> str:
+    return f"{value:,}" if isinstance(value, numbers.Integral) else f"{value:.4g}"

@@ -1,0 +1,368 @@
+"""The append-only record of what happened, and the one place where a release changes state."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
+
+from stepdown.artifacts import canonical_json
+from stepdown.errors import MoveForbidden, TransientError, WorldFailed
+from stepdown.release.addresses import Address, Series, version_number
+from stepdown.release.ledger_tables import EVENTS, METADATA, RELEASES
+from stepdown.release.states import check_move
+from stepdown.vocabulary import ReleaseState, Tier
+from stepdown.workspace import Workspace
+
+BUSY_SECONDS = 60
+_FIRST_HASH = "0" * 64
+_HASHED = [column.name for column in EVENTS.columns if column.name != "hash"]
+
+
+class EventKind(StrEnum):
+    """What a line of the ledger tells."""
+
+    RUN = "run"
+    CANDIDATE = "candidate"
+    JOINED = "joined"
+    WAITING = "waiting"
+    APPROVAL = "approval"
+    REJECTION = "rejection"
+    REFUSAL = "refusal"
+    INTENT = "intent"
+    UNDONE = "undone"
+    PUBLISHED = "published"
+    SUPERSEDED = "superseded"
+    EXPIRED = "expired"
+    WITHDRAWN = "withdrawn"
+    SUSPENDED = "suspended"
+    REINSTATED = "reinstated"
+
+
+@dataclass(frozen=True)
+class Release:
+    """One row of the table of releases; ``stepdown/release/ledger_tables.py`` says what is what."""
+
+    id: int
+    dataset: str
+    tier: Tier
+    recipient: str | None
+    version: str | None
+    state: ReleaseState
+    run: str
+    folder: str
+    data_sha256: str | None
+    lineage_sha256: str | None
+    manifest_sha256: str | None
+    rows: int | None
+    columns: list[str]
+    parent: int | None
+    sign_off: dict[str, Any]
+    approvals: list[dict[str, Any]]
+    terms: dict[str, Any]
+    reasons: list[dict[str, Any]]
+    unsettled: str | None
+    published_at: str | None
+    note: str | None
+
+    @property
+    def series(self) -> Series:
+        return Series(self.dataset, self.tier, self.recipient)
+
+    @property
+    def address(self) -> str:
+        return str(Address(self.series, self.version)) if self.version else self.series.path
+
+
+@dataclass(frozen=True)
+class NewRelease:
+    """What is known of a candidate when it is first written down."""
+
+    series: Series
+    run: str
+    folder: str
+    version: str | None = None
+    data_sha256: str | None = None
+    lineage_sha256: str | None = None
+    manifest_sha256: str | None = None
+    rows: int | None = None
+    columns: list[str] = field(default_factory=list)
+    parent: int | None = None
+    sign_off: dict[str, Any] = field(default_factory=dict)
+    terms: dict[str, Any] = field(default_factory=dict)
+    reasons: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """A database that any number of processes may use at once."""
+
+    engine: sa.Engine
+
+    @contextmanager
+    def writing(self) -> Iterator[Writer]:
+        """One transaction: all of it or nothing, and no other writer in between."""
+        with _database_failures(), self.engine.begin() as connection:
+            yield Writer(connection)
+
+    @contextmanager
+    def reading(self) -> Iterator[Reader]:
+        """One consistent view."""
+        with _database_failures(), self.engine.connect() as connection:
+            yield Reader(connection.execution_options(stepdown_reads=True))
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Questions to the ledger."""
+
+    connection: sa.Connection
+
+    def release(self, id: int) -> Release:
+        (found,) = self._releases(RELEASES.c.id == id)
+        return found
+
+    def releases(self, dataset: str | None = None) -> list[Release]:
+        """Every release in the order of its writing down, refused ones too."""
+        return self._releases(*([RELEASES.c.dataset == dataset] if dataset else []))
+
+    def of_series(self, series: Series, *states: ReleaseState) -> list[Release]:
+        clauses = [
+            RELEASES.c.dataset == series.dataset,
+            RELEASES.c.tier == series.tier.value,
+            RELEASES.c.recipient == (series.recipient or ""),
+        ]
+        if states:
+            clauses.append(RELEASES.c.state.in_([state.value for state in states]))
+        return self._releases(*clauses)
+
+    def in_state(self, *states: ReleaseState) -> list[Release]:
+        return self._releases(RELEASES.c.state.in_([state.value for state in states]))
+
+    def children(self, release: Release) -> list[Release]:
+        return self._releases(RELEASES.c.parent == release.id)
+
+    def unsettled(self) -> list[Release]:
+        return self._releases(RELEASES.c.unsettled.is_not(None))
+
+    def events(self) -> list[dict[str, Any]]:
+        """Every line, oldest first."""
+        answer = self.connection.execute(sa.select(EVENTS).order_by(EVENTS.c.seq))
+        return [dict(line._mapping) for line in answer]
+
+    def _releases(self, *clauses: sa.ColumnElement[bool]) -> list[Release]:
+        query = sa.select(RELEASES).where(*clauses).order_by(RELEASES.c.id)
+        return [_as_release(row._mapping) for row in self.connection.execute(query)]
+
+
+@dataclass(frozen=True)
+class Writer(Reader):
+    """Changes to the ledger; every one is committed with its line."""
+
+    def append(
+        self, kind: EventKind, series: Series, version: str | None, actor: str, facts: Any
+    ) -> None:
+        """Add a line to the chain."""
+        newest = sa.select(EVENTS.c.seq, EVENTS.c.hash).order_by(EVENTS.c.seq.desc()).limit(1)
+        last = self.connection.execute(newest).first()
+        line: dict[str, Any] = {
+            "seq": last.seq + 1 if last else 1,
+            "at": now(),
+            "kind": kind.value,
+            "dataset": series.dataset,
+            "tier": series.tier.value,
+            "recipient": series.recipient or "",
+            "version": version or "",
+            "actor": actor,
+            "facts": facts,
+            "previous_hash": last.hash if last else _FIRST_HASH,
+        }
+        self.connection.execute(sa.insert(EVENTS), line | {"hash": _hash(line)})
+
+    def add(self, new: NewRelease, actor: str) -> Release:
+        """Write a candidate down."""
+        row = {f.name: getattr(new, f.name) for f in fields(new) if f.name != "series"}
+        row |= {
+            "dataset": new.series.dataset,
+            "tier": new.series.tier.value,
+            "recipient": new.series.recipient or "",
+            "state": ReleaseState.CANDIDATE.value,
+            "approvals": [],
+        }
+        answer = self.connection.execute(sa.insert(RELEASES).returning(RELEASES.c.id), row)
+        release = self.release(answer.scalar_one())
+        self.note(EventKind.CANDIDATE, release, actor, {"state": "candidate"})
+        return release
+
+    def move(
+        self,
+        release: Release,
+        to: ReleaseState,
+        kind: EventKind,
+        actor: str,
+        facts: Mapping[str, Any] | None = None,
+        **changes: Any,
+    ) -> Release:
+        """Change a release's state, if the table of moves allows it.
+
+        Raises:
+            MoveForbidden: it does not, or another process moved it first.
+        """
+        check_move(release.state, to, release.address)
+        return self.change(release, kind, actor, facts, state=to.value, **changes)
+
+    def change(
+        self,
+        release: Release,
+        kind: EventKind,
+        actor: str,
+        facts: Mapping[str, Any] | None = None,
+        **changes: Any,
+    ) -> Release:
+        """Change a release's row and say so in a line."""
+        update = (
+            sa.update(RELEASES)
+            .where(RELEASES.c.id == release.id, RELEASES.c.state == release.state.value)
+            .values(**changes)
+        )
+        if self.connection.execute(update).rowcount != 1:
+            raise MoveForbidden(
+                f"it is no longer {release.state}: another process decided first",
+                where=release.address,
+                next="Look at it with `stepdown show`, then decide again.",
+            )
+        changed = self.release(release.id)
+        self.note(kind, changed, actor, {"state": changed.state.value, **(facts or {})})
+        return changed
+
+    def settle(self, release: Release) -> None:
+        """The store has followed the ledger: nothing is left for recovery."""
+        self.connection.execute(
+            sa.update(RELEASES).where(RELEASES.c.id == release.id).values(unsettled=None)
+        )
+
+    def note(self, kind: EventKind, release: Release, actor: str, facts: Mapping[str, Any]) -> None:
+        """A line about a release."""
+        bound = {
+            "manifest_sha256": release.manifest_sha256,
+            "data_sha256": release.data_sha256,
+            "lineage_sha256": release.lineage_sha256,
+            "run": release.run,
+        }
+        self.append(kind, release.series, release.version, actor, {**bound, **facts})
+
+
+def open_ledger(workspace: Workspace) -> Ledger:
+    """The workspace's ledger, made where there is none.
+
+    Raises:
+        WorldFailed: the database cannot be used.
+    """
+    url = workspace.ledger_url
+    is_sqlite = url.startswith("sqlite")
+    options: dict[str, Any] = {"poolclass": NullPool}
+    if is_sqlite:
+        options["connect_args"] = {"timeout": BUSY_SECONDS}
+    with _database_failures():
+        engine = sa.create_engine(url, **options)
+        if is_sqlite:
+            sa.event.listen(engine, "connect", _hand_over_transactions)
+            sa.event.listen(engine, "begin", _begin)
+        with engine.begin() as connection:
+            METADATA.create_all(connection)
+    return Ledger(engine)
+
+
+def record_run(ledger: Ledger, series: Series, run: str, actor: str, facts: Any) -> None:
+    """A line that says a run happened, with its counts."""
+    with ledger.writing() as writer:
+        writer.append(EventKind.RUN, series, None, actor, {"run": run, **facts})
+
+
+def verify_chain(ledger: Ledger) -> tuple[str, ...]:
+    """What is wrong with the ledger; empty where every line follows from the one before.
+
+    Finds changed, missing and reordered lines, and a release whose state no line accounts for.
+    """
+    problems = []
+    previous_hash, states = _FIRST_HASH, {}
+    with ledger.reading() as reader:
+        events, releases = reader.events(), reader.releases()
+    for expected, line in enumerate(events, start=1):
+        if line["seq"] != expected or line["previous_hash"] != previous_hash:
+            problems.append(f"line {line['seq']} does not follow the line before it")
+        if _hash(line) != line["hash"]:
+            problems.append(f"line {line['seq']} was changed after it was written")
+        previous_hash = line["hash"]
+        if line["version"] and "state" in line["facts"]:
+            series = (line["dataset"], line["tier"], line["recipient"], line["version"])
+            states[series] = line["facts"]["state"]
+    for release in releases:
+        key = (release.dataset, release.tier.value, release.recipient or "", release.version)
+        if release.version and states.get(key) != release.state.value:
+            problems.append(f"{release.address} is {release.state}, and no line says so")
+    return tuple(problems)
+
+
+def next_version(reader: Reader, series: Series, in_store: list[str]) -> str:
+    """The first version above all that the ledger or the store knows."""
+    known = [release.version for release in reader.of_series(series) if release.version]
+    return f"v{max((version_number(name) for name in (*known, *in_store)), default=0) + 1}"
+
+
+def now() -> str:
+    """The time of an event: UTC, ISO 8601, microseconds."""
+    return dt.datetime.now(dt.UTC).isoformat(timespec="microseconds")
+
+
+def _as_release(row: Any) -> Release:
+    known = dict(row)
+    known["tier"] = Tier(known["tier"])
+    known["state"] = ReleaseState(known["state"])
+    known["recipient"] = known["recipient"] or None
+    return Release(**known)
+
+
+def _hash(line: Mapping[str, Any]) -> str:
+    return hashlib.sha256(canonical_json({name: line[name] for name in _HASHED})).hexdigest()
+
+
+def _hand_over_transactions(connection: sqlite3.Connection, _: Any) -> None:
+    # The driver would begin late and deferred; two writers could then both read, then collide.
+    connection.isolation_level = None
+    connection.execute("PRAGMA synchronous = FULL")
+
+
+def _begin(connection: sa.Connection) -> None:
+    reads = connection.get_execution_options().get("stepdown_reads")
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+
+@contextmanager
+def _database_failures() -> Iterator[None]:
+    # A driver's message quotes the statement and its parameters, so none of its text travels on.
+    try:
+        yield
+    except OperationalError as error:
+        locked = "locked" in str(error.orig) or "busy" in str(error.orig)
+        kind = TransientError if locked else WorldFailed
+        raise kind(
+            "the ledger is locked by another process" if locked else "the ledger cannot be opened",
+            where="ledger",
+            next="Run again." if locked else "Check STEPDOWN_LEDGER, the disk and the workspace.",
+        ) from None
+    except (DBAPIError, SQLAlchemyError, sqlite3.Error) as error:
+        raise WorldFailed(
+            f"the ledger cannot be used ({type(getattr(error, 'orig', error)).__name__})",
+            where="ledger",
+            next="Restore it from its backup; a damaged ledger publishes nothing.",
+        ) from None

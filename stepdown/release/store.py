@@ -1,0 +1,230 @@
+"""The folder or bucket of published releases: whole files, and one conditional create."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import fsspec
+
+from stepdown.errors import InputWrong, StoreCorrupt, TransientError, WorldFailed
+
+_BLOCK = 1 << 20
+_UNFINISHED = ".unfinished-"
+
+
+class AlreadyThere(WorldFailed):
+    """Somebody else created this file first."""
+
+
+@dataclass(frozen=True)
+class Store:
+    """Paths are relative to its root, with forward slashes; every write is whole or not at all."""
+
+    url: str
+    filesystem: Any
+    root: str
+    is_local: bool
+
+    def location(self, path: str) -> str:
+        """Where a person or program outside would look: a local path, or a URL."""
+        return f"{self.root}/{path}" if self.is_local else f"{self.url.rstrip('/')}/{path}"
+
+    def exists(self, path: str) -> bool:
+        with _failures(path):
+            self.filesystem.invalidate_cache()
+            return bool(self.filesystem.exists(self._full(path)))
+
+    def read(self, path: str) -> bytes:
+        """All bytes of a small file.
+
+        Raises:
+            FileNotFoundError: it is not there.
+        """
+        with _failures(path):
+            return bytes(self.filesystem.cat_file(self._full(path)))
+
+    def open(self, path: str) -> Any:
+        """A readable binary file, for what is too large to hold."""
+        with _failures(path):
+            return self.filesystem.open(self._full(path), "rb")
+
+    def files(self, path: str = "") -> list[str]:
+        """Every file below a folder, sorted; empty where there is no such folder."""
+        folder = self._full(path) if path else self.root
+        with _failures(path):
+            self.filesystem.invalidate_cache()
+            if not self.filesystem.exists(folder):
+                return []
+            found = self.filesystem.find(folder)
+        root = self.root.rstrip("/") + "/"
+        return sorted(name.removeprefix(root) for name in found)
+
+    def folders(self, path: str) -> list[str]:
+        """Names of the folders directly below one."""
+        with _failures(path):
+            self.filesystem.invalidate_cache()
+            if not self.filesystem.exists(self._full(path)):
+                return []
+            entries = self.filesystem.ls(self._full(path), detail=True)
+        return sorted(Path(e["name"]).name for e in entries if e["type"] == "directory")
+
+    def put_file(self, source: Path, path: str, sha256: str) -> None:
+        """Copy a file in, hashing on the way.
+
+        Raises:
+            StoreCorrupt: the bytes that were read are not the ones that were judged.
+        """
+        with _failures(path), open(source, "rb") as reader:
+            if not self.is_local:
+                with self.filesystem.open(self._full(path), "wb") as remote:
+                    digest = _copy(reader, remote)
+            else:
+                with _durable(Path(self._full(path))) as (writer, place):
+                    digest = _copy(reader, writer)
+                    if digest == sha256:
+                        place(os.replace)
+        if digest != sha256:
+            self.delete(path)
+            raise StoreCorrupt(
+                "its bytes are no longer those that the gate judged",
+                where=str(source),
+                next="Run the release again; find out who or what changed the file.",
+            )
+
+    def create(self, path: str, content: bytes) -> None:
+        """Write a file that must not exist yet: the commit point of a publication.
+
+        Raises:
+            AlreadyThere: it exists; nothing was changed.
+        """
+        try:
+            with _failures(path):
+                if not self.is_local:
+                    self.filesystem.pipe_file(self._full(path), content, mode="create")
+                    return
+                with _durable(Path(self._full(path))) as (writer, place):
+                    writer.write(content)
+                    place(os.link)
+        except FileExistsError:
+            raise AlreadyThere(
+                "another process committed this version first",
+                where=path,
+                next="Run again; the next free version will be taken.",
+            ) from None
+
+    def replace(self, path: str, content: bytes) -> None:
+        """Write a small file whole, over whatever is there."""
+        with _failures(path):
+            if not self.is_local:
+                self.filesystem.pipe_file(self._full(path), content)
+                return
+            with _durable(Path(self._full(path))) as (writer, place):
+                writer.write(content)
+                place(os.replace)
+
+    def delete(self, path: str) -> None:
+        """Remove a file or a whole folder; nothing happens where there is none."""
+        with _failures(path):
+            self.filesystem.invalidate_cache()
+            if self.filesystem.exists(self._full(path)):
+                self.filesystem.rm(self._full(path), recursive=True)
+                if self.is_local:
+                    _sync_folder(Path(self._full(path)).parent)
+
+    def sweep(self, path: str) -> None:
+        """Remove what a killed process left half written below a folder."""
+        for name in self.files(path):
+            if Path(name).name.startswith(_UNFINISHED):
+                self.delete(name)
+
+    def _full(self, path: str) -> str:
+        parts = path.split("/")
+        if path.startswith("/") or "\\" in path or any(part in ("", ".", "..") for part in parts):
+            raise InputWrong("is not a path inside the store", where=path[:200])
+        return f"{self.root.rstrip('/')}/{path}"
+
+
+def open_store(url: str) -> Store:
+    """The store at a local path or any URL that fsspec knows.
+
+    Raises:
+        InputWrong: no driver for this kind of URL.
+    """
+    is_local = "://" not in url or url.startswith("file://")
+    if is_local:
+        url = str(Path(url.removeprefix("file://")).expanduser().resolve())
+    try:
+        filesystem, root = fsspec.core.url_to_fs(url)
+    except (ImportError, ValueError):
+        raise InputWrong(
+            "no driver for this kind of store is installed",
+            where=url.split("://", 1)[0],
+            next="Install the fsspec driver for it (s3fs, gcsfs, adlfs), or use a local folder.",
+        ) from None
+    return Store(url, filesystem, root, is_local)
+
+
+def _copy(reader: Any, writer: Any) -> str:
+    digest = hashlib.sha256()
+    while block := reader.read(_BLOCK):
+        digest.update(block)
+        writer.write(block)
+    return digest.hexdigest()
+
+
+@contextmanager
+def _durable(target: Path) -> Iterator[tuple[Any, Any]]:
+    """A temporary file beside the target, and how to put it in place once it is on disk."""
+    _make_folders(target.parent)
+    temporary = target.with_name(f"{_UNFINISHED}{os.getpid()}-{target.name}")
+    try:
+        with open(temporary, "wb") as file:
+
+            def place(move: Any) -> None:
+                file.flush()
+                os.fsync(file.fileno())
+                move(temporary, target)
+
+            yield file, place
+    finally:
+        temporary.unlink(missing_ok=True)
+        _sync_folder(target.parent)
+
+
+def _make_folders(folder: Path) -> None:
+    missing = [f for f in (folder, *folder.parents) if not f.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for made in missing:
+        _sync_folder(made.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def _failures(path: str) -> Iterator[None]:
+    try:
+        yield
+    except (FileNotFoundError, FileExistsError):
+        raise
+    except (ConnectionError, TimeoutError) as error:
+        raise TransientError(
+            f"the store did not answer ({type(error).__name__})", where=path, next="Run again."
+        ) from None
+    except OSError as error:
+        raise WorldFailed(
+            f"the store refused ({error.strerror or type(error).__name__})",
+            where=path,
+            next="Check free space and permissions of the store, then run again.",
+        ) from None
