@@ -22,6 +22,7 @@ class DeriveReport:
         suppressed_records: rows dropped by the privacy models.
         lost_to_consent, lost_to_rows_per_subject: rows dropped by those rules.
         suppressed_cells: column → cells made missing.
+        surrogate_pools: surrogate kind → SHA-256 of the pool its values were drawn from.
         information_loss: 0 is perfect, 1 is nothing left; of released quasi-identifiers, against
             raw.
         lattice_size, nodes_checked, proven, gap: how the levels were found (0, 0, True, 0.0 where
@@ -44,6 +45,7 @@ class DeriveReport:
     nodes_checked: int
     proven: bool
     gap: float
+    surrogate_pools: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

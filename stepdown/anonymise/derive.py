@@ -1,0 +1,245 @@
+"""From one tier's file to the next tier's candidate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from stepdown.anonymise.consent import PARENT, PARENT_LINEAGE, SNAPSHOT, enter
+from stepdown.anonymise.derive_report import copy_report, tier_report
+from stepdown.anonymise.hierarchy import LONG_SCHEMA, as_long_table
+from stepdown.anonymise.keys import own_pseudonyms
+from stepdown.anonymise.models import PrivacyModels, SearchColumn
+from stepdown.anonymise.pseudonymise import pseudonyms
+from stepdown.anonymise.quasi_identifiers import (
+    Demand,
+    Inherited,
+    column_as_it_is,
+    privacy_models,
+    search_columns,
+    sensitive_columns,
+)
+from stepdown.anonymise.recode import Recoding, anonymise_relation
+from stepdown.anonymise.treat import (
+    LINEAGE,
+    PARENT_ROW,
+    SOURCE_ROW,
+    SUBJECT,
+    TREATED,
+    WEIGHT,
+    look_up,
+    treat,
+)
+from stepdown.anonymise.write import write_release, write_table
+from stepdown.artifacts import ArtifactRef, check_bytes
+from stepdown.candidate import HIERARCHIES_FILE, Candidate
+from stepdown.config import (
+    LoadedConfig,
+    ReleaseConfig,
+    TierPolicy,
+    released_columns,
+    tier_policy,
+)
+from stepdown.engine import Session, open_session, quote
+from stepdown.errors import PolicyInvalid
+from stepdown.keyring import Keyring, key_name
+from stepdown.vocabulary import Role, Tier
+
+BASE, INTERNAL = "base", "internal"
+SEARCH_SECONDS = 60.0
+"""After this long the search settles for the best it has, and says by how much it may be off."""
+
+
+def derive_tier(
+    loaded: LoadedConfig,
+    tier: Tier,
+    snapshot: ArtifactRef,
+    parent: Candidate | None,
+    keyring: Keyring,
+    folder: Path,
+    scratch: Path,
+    as_of: date,
+) -> Candidate:
+    """Write a tier's candidate, made from the tier above it and from nothing else.
+
+    The snapshot is read for what the parent may not hold: the consent, the ids of the subjects, and
+    the raw values that a hierarchy must cover and a surrogate must avoid. Every row and every value
+    comes from the parent.
+
+    Args:
+        parent: the tier above; None for internal, which is made from the snapshot.
+        folder: where the candidate goes. What lies there is worth nothing until this returns.
+        scratch: where the engine may spill.
+        as_of: the date the run stands at; no treatment reads the clock.
+
+    Raises:
+        DemandImpossible, Refused: no table made of the parent meets the tier's policy.
+        HierarchyInvalid: a value of the data is in no hierarchy.
+        KeyMissing: a key that the treatments need is not in the keyring.
+        PolicyInvalid: the tier would hold no column.
+        SourceInvalid: the consent column says something else than it may.
+        StoreCorrupt: the parent's bytes, or the snapshot's, are not those that were written.
+        WorldFailed: the disk refused.
+    """
+    config, policy = loaded.config, tier_policy(loaded.config, tier)
+    above = parent.data if parent else snapshot
+    with open_session(scratch) as session:
+        _attach(session, snapshot, parent)
+        entry = enter(session, config, policy, keyring)
+        demand = search_columns(session, loaded, tier, _inherited(parent))
+        columns = [x for x in released_columns(config, tier) if x not in demand.undersized]
+        if not columns:
+            raise PolicyInvalid(
+                "no column is left",
+                where=f"{config.dataset}/{tier}",
+                next="Keep or generalise at least one column, or leave the tier out.",
+            )
+        weight = _weight(config, tier)
+        treated = treat(session, config, tier, columns, keyring, weight)
+        recoding = _search(session, loaded, policy, demand, weight)
+        sql = recoding.released_sql(session) if recoding else f"SELECT * FROM {TREATED}"
+        data, lineage = write_release(session, sql, columns, LINEAGE, folder)
+    hierarchies = _write_hierarchies(demand.columns, folder)
+    report = tier_report(config, tier, data, above, entry, demand, treated, recoding)
+    return Candidate(tier, None, str(folder.resolve()), data, lineage, hierarchies, report)
+
+
+def derive_copy(
+    loaded: LoadedConfig,
+    recipient: str,
+    snapshot: ArtifactRef,
+    base: Candidate,
+    internal: Candidate,
+    keyring: Keyring,
+    folder: Path,
+    scratch: Path,
+    as_of: date,
+) -> Candidate:
+    """Write a recipient's copy of the partner base: the columns they agreed to, and own pseudonyms.
+
+    A pseudonym is the keyed hash, under the recipient's key, of the one at internal, which the
+    lineage finds: two recipients cannot join their copies by it, and deleting one key cuts one
+    copy's link.
+
+    Args:
+        recipient: a name among the config's recipients.
+        base: the partner tier's candidate.
+        internal: the candidate that the base was made from.
+        folder, scratch, as_of: as in ``derive_tier``.
+        snapshot: read for the types of its columns only.
+
+    Raises:
+        KeyMissing: the recipient's key is not in the keyring.
+        StoreCorrupt: bytes of the base or of internal are not those that were written.
+        WorldFailed: the disk refused.
+    """
+    config = loaded.config
+    agreed = config.recipients[recipient].columns
+    columns = [name for name in config.columns if name in agreed]
+    with open_session(scratch) as session:
+        session.attach_parquet(SNAPSHOT, check_bytes(snapshot))
+        session.attach_parquet(BASE, check_bytes(base.data))
+        session.attach_parquet(PARENT_LINEAGE, check_bytes(base.lineage))
+        session.attach_parquet(INTERNAL, check_bytes(internal.data))
+        as_base = [
+            column_as_it_is(session, loaded, name, _inherited(base))
+            for name in columns
+            if name in base.report.levels
+        ]
+        loss = _loss(session, as_base)
+        sql = _copy_sql(session, config, recipient, columns, keyring)
+        data, lineage = write_release(session, sql, columns, LINEAGE, folder)
+    hierarchies = _write_hierarchies(as_base, folder)
+    report = copy_report(config, recipient, base, data, loss)
+    return Candidate(
+        Tier.PARTNER, recipient, str(folder.resolve()), data, lineage, hierarchies, report
+    )
+
+
+def _attach(session: Session, snapshot: ArtifactRef, parent: Candidate | None) -> None:
+    session.attach_parquet(SNAPSHOT, check_bytes(snapshot))
+    session.attach_parquet(PARENT, check_bytes(parent.data if parent else snapshot))
+    if parent:
+        session.attach_parquet(PARENT_LINEAGE, check_bytes(parent.lineage))
+
+
+def _inherited(parent: Candidate | None) -> Inherited:
+    if parent is None:
+        return Inherited({}, LONG_SCHEMA.empty_table())
+    long = pq.read_table(check_bytes(parent.hierarchies))
+    names = long["column"].unique().to_pylist()
+    return Inherited({name: parent.report.levels[name] for name in names}, long)
+
+
+def _weight(config: ReleaseConfig, tier: Tier) -> str | None:
+    """The survey weight as the parent has it; None where the parent has none."""
+    name = config.name(Role.WEIGHT)
+    if name is None or tier.parent is None:
+        return name
+    return name if name in released_columns(config, tier.parent) else None
+
+
+def _search(
+    session: Session,
+    loaded: LoadedConfig,
+    policy: TierPolicy,
+    demand: Demand,
+    weight: str | None,
+) -> Recoding | None:
+    """The levels and the suppressed rows; None where nothing is asked for."""
+    models = privacy_models(policy)
+    asks = models.k > 1 or models.distinct_l > 1 or models.t is not None
+    if not (asks or models.expected_reidentifications is not None or demand.generalises):
+        return None
+    has_subjects = loaded.config.name(Role.SUBJECT) is not None
+    return anonymise_relation(
+        session,
+        TREATED,
+        demand.columns,
+        models,
+        sensitive=sensitive_columns(session, loaded, policy.tier),
+        subject=SUBJECT if has_subjects else None,
+        weight=WEIGHT if weight else None,
+        suppression=policy.suppressed_records,
+        budget_seconds=SEARCH_SECONDS,
+    )
+
+
+def _copy_sql(
+    session: Session, config: ReleaseConfig, recipient: str, columns: list[str], keyring: Keyring
+) -> str:
+    own = own_pseudonyms(config, recipient)
+    expressions, joins = [], []
+    for position, name in enumerate(columns):
+        lookup = f"lookup_{position}"
+        if name in own:
+            key = keyring.key(key_name(config.dataset, Tier.PARTNER, recipient))
+            above = f"i.{quote(name)}"
+            joins.append(look_up(session, lookup, INTERNAL, name, pseudonyms(key, name), above))
+        column = f"{lookup}.replacement" if name in own else f"b.{quote(name)}"
+        expressions.append(f"{column} AS {quote(name)}")
+    expressions += [
+        f"b.file_row_number AS {quote(PARENT_ROW)}",
+        f"l.source_row AS {quote(SOURCE_ROW)}",
+        f"l.subject AS {quote(SUBJECT)}",
+    ]
+    return (
+        f"SELECT {', '.join(expressions)} FROM {BASE} b "
+        f"JOIN {PARENT_LINEAGE} l ON l.row = b.file_row_number "
+        f"JOIN {INTERNAL} i ON i.file_row_number = l.parent_row {' '.join(joins)}"
+    )
+
+
+def _loss(session: Session, columns: Sequence[SearchColumn]) -> float:
+    """Information loss of the copy's quasi-identifiers, whose levels are the base's."""
+    if not any(column.hierarchy for column in columns):
+        return 0.0
+    return anonymise_relation(session, BASE, columns, PrivacyModels(), suppression=0.0).score
+
+
+def _write_hierarchies(columns: Sequence[SearchColumn], folder: Path) -> ArtifactRef:
+    tables = [column.hierarchy for column in columns if column.hierarchy]
+    return write_table(as_long_table(*tables), folder / HIERARCHIES_FILE)
