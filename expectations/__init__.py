@@ -5,8 +5,6 @@ Importing this package is cheap: Great Expectations is imported by the first jud
 
 from __future__ import annotations
 
-import logging
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,13 +15,6 @@ if TYPE_CHECKING:
     from stepdown.reports import RiskReport, Verdict
 
 __all__ = ["validate_raw", "validate_tier"]
-
-# Before anything can import Great Expectations: it reads the variable once, and its log quotes
-# the values that an expectation could not handle.
-os.environ["GX_ANALYTICS_ENABLED"] = "false"
-_log = logging.getLogger("great_expectations")
-_log.addHandler(logging.NullHandler())
-_log.propagate = False
 
 
 def validate_raw(snapshot: ArtifactRef, loaded: LoadedConfig, scratch: Path) -> tuple[Verdict, ...]:

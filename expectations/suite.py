@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from expectations.listed import LISTED, REFERENCES, Frame
@@ -79,7 +80,7 @@ def _rules(text: str, where: str, *, may_extend: bool) -> tuple[Rule, ...]:
     if unknown:
         raise _invalid(f"{where} line 1", f"unknown key {sorted(map(str, unknown))[0]!r}")
     items = document.get("expectations")
-    if not isinstance(items, list) or not items:
+    if not isinstance(items, CommentedSeq) or not items:
         raise _invalid(f"{where} line 1", "`expectations:` must be a list of at least one")
     above = shipped_suite(document["extends"]) if "extends" in document else ()
     own = tuple(
@@ -107,16 +108,22 @@ def _rule(item: Any, where: str) -> Rule:
         raise _invalid(where, "an item is a mapping with one `expect_…` key")
     types = [key for key in item if key != "name"]
     if len(types) != 1:
-        raise _invalid(where, f"an item has one `expect_…` key and perhaps `name`, not {len(types)}")
+        raise _invalid(
+            where, f"an item has one `expect_…` key and perhaps `name`, not {len(types)}"
+        )
     kind, stated = str(types[0]), item[types[0]]
     if kind not in LISTED:
         raise _invalid(where, f"{kind} is not listed; a suite may use {', '.join(LISTED)}")
     if not isinstance(stated, dict):
         raise _invalid(where, f"{kind} needs its arguments as a mapping")
-    name = item.get("name", kind.removeprefix("expect_"))
+    name = item.get("name", _default_name(kind))
     if not isinstance(name, str) or not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         raise _invalid(where, "a name is lower-case letters, digits and _")
     return Rule(str(name), kind, _arguments(kind, stated, where), where)
+
+
+def _default_name(kind: str) -> str:
+    return re.sub(r"^expect_|_to_be(_at_least|_at_most)?$", "", kind)
 
 
 def _arguments(kind: str, stated: Mapping[Any, Any], where: str) -> dict[str, Any]:
@@ -209,7 +216,7 @@ _MEANT = {
 
 def _check_bounds(values: Mapping[str, Any], where: str) -> None:
     low, high = values.get("min_value"), values.get("max_value")
-    if isinstance(low, Reference) or isinstance(high, Reference) or None in (low, high):
+    if isinstance(low, Reference | None) or isinstance(high, Reference | None):
         return
     if type(low) is not type(high) and not (_is_number(low) and _is_number(high)):
         raise _invalid(where, "min_value and max_value are not of one kind")
