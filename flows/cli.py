@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -85,13 +86,16 @@ def demo(
 @app.command()
 def check(config: Config, json: AsJson = False) -> int:
     """Validate a config against its source; write nothing."""
-    from stepdown.anonymise import check_hierarchies
+    from stepdown.anonymise.check import check_hierarchies
     from stepdown.config import load_config
-    from stepdown.ingest import check_source
+    from stepdown.ingest import check_source, ingest
+    from stepdown.workspace import open_workspace
 
     loaded = load_config(config)
     summary = check_source(loaded)
-    check_hierarchies(loaded)
+    with tempfile.TemporaryDirectory(prefix="stepdown-check-") as scratch:
+        workspace = open_workspace(Path(scratch) / "work", str(Path(scratch) / "store"))
+        check_hierarchies(loaded, ingest(loaded, workspace).ref, workspace.scratch)
     say.checked(loaded, summary, json)
     return 0
 
@@ -164,7 +168,7 @@ def show(
 def verify(
     release: Address, work: Work = Path("work"), store: Store = "store", json: AsJson = False
 ) -> int:
-    """Compare a release's bytes with its manifest; with the workspace, its rows and subjects too."""
+    """Compare a release's bytes with its manifest; with the workspace, its rows too."""
     from stepdown.verify import verify_release
 
     result = verify_release(*_places(work, store), release)

@@ -1,0 +1,112 @@
+"""Lay the example out in a folder, run the release, sign it, and show what came of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from importlib.resources import files
+from pathlib import Path
+
+from flows import say
+from flows.demo.data import write_raw_table
+from flows.desk import outcome_now, run_release
+from flows.outcome import RunOutcome
+from stepdown.anonymise.keys import keys_needed
+from stepdown.config import json_schema, load_config
+from stepdown.keyring import write_keyring
+from stepdown.release import approve
+from stepdown.workspace import open_workspace
+
+CONFIG = "covid_tests.yaml"
+SIGNATURES = {
+    "partner": [("Demo Owner (signed by the demo)", "owner")],
+    "public": [
+        ("Demo Steward (signed by the demo)", "steward"),
+        ("Demo Risk Officer (signed by the demo)", "risk_officer"),
+        ("Demo Patient Council (signed by the demo)", "subject_representative"),
+    ],
+}
+
+
+def run_demo(folder: Path, as_json: bool) -> int:
+    """Build the example in ``folder`` and release it; a second time, say what is unchanged."""
+    config = _lay_out(folder)
+    work, store = folder / "work", str(folder / "store")
+    outcome = run_release(config, work, store)
+    if _sign(outcome, work, store):
+        outcome = outcome_now(outcome, work, store)
+    say.outcome(outcome, work, store, as_json)
+    if not as_json:
+        _look_further(outcome, folder, config)
+    return outcome.exit_code
+
+
+def _lay_out(folder: Path) -> Path:
+    # What is there stays: the reader may have edited it.
+    config = folder / "configs" / CONFIG
+    raw = folder / "raw" / "covid_tests.csv"
+    if not raw.exists():
+        say.progress(f"writing {raw}")
+        write_raw_table(raw)
+    (config.parent / "hierarchies").mkdir(parents=True, exist_ok=True)
+    for name in (CONFIG, "hierarchies/clinic_name.csv"):
+        target = config.parent / name
+        if not target.exists():
+            say.progress(f"writing {target}")
+            target.write_bytes((files("flows.demo") / name).read_bytes())
+    schema = config.parent / "release-config.schema.json"
+    schema.write_text(json.dumps(json_schema(), indent=1) + "\n", encoding="utf-8")
+    _lay_out_keyring(folder, config)
+    return config
+
+
+def _lay_out_keyring(folder: Path, config: Path) -> None:
+    workspace = open_workspace(folder / "work", str(folder / "store"))
+    if not workspace.keyring.exists():
+        # The demo must give the same bytes everywhere, so its keys are no secret. A real keyring
+        # is made of random keys by the first run.
+        names = keys_needed(load_config(config).config)
+        keys = {name: hashlib.sha256(b"the demo's public key " + name.encode()) for name in names}
+        write_keyring(workspace.keyring, {name: key.digest() for name, key in keys.items()})
+
+
+def _sign(outcome: RunOutcome, work: Path, store: str) -> bool:
+    signed = False
+    for tier, signatures in SIGNATURES.items():
+        end = outcome.tiers[tier]
+        if end.state != "awaiting_approval" or end.release is None:
+            continue
+        workspace = open_workspace(work, store)
+        for name, role in signatures:
+            say.progress(f"{tier}: approving as {name}, {role}")
+            approve(workspace, store, end.release, name, role, "An example, not a review.")
+            signed = True
+    return signed
+
+
+def _look_further(outcome: RunOutcome, folder: Path, config: Path) -> None:
+    say.line("What was dropped, and why:")
+    for tier, end in outcome.tiers.items():
+        reasons: dict[str, list[str]] = {}
+        for column, reason in end.dropped.items():
+            reasons.setdefault(reason, []).append(column)
+        for reason, columns in reasons.items():
+            say.line(f"  {tier:9} {', '.join(columns)} ({reason})")
+        if end.suppressed:
+            say.line(f"  {tier:9} {end.suppressed:,} records, to meet the tier's privacy models")
+    places = f"--work {folder}/work --store {folder}/store"
+    say.line("")
+    say.line("Where things are:")
+    say.line(f"  {folder}/raw/covid_tests.csv        the raw table, with every identifier")
+    say.line(f"  {config}    what each tier does to each column: edit it")
+    for tier, end in outcome.tiers.items():
+        if end.path:
+            say.line(f"  {end.path}    the {tier} release, with its report.html")
+    say.line("")
+    say.line("Look further:")
+    public = outcome.tiers["public"].release or "covid-tests/public/latest"
+    say.line(f"  stepdown releases {places}")
+    say.line(f"  stepdown verify {public} {places}")
+    say.line(f"  stepdown plan {config} {places}")
+    data = f"{outcome.tiers['public'].path}/data/part-00000.parquet"
+    say.line(f"  stepdown assess {data} --qi gender,age --sensitive result")
