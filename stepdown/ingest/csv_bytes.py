@@ -16,10 +16,10 @@ from typing import Any, BinaryIO
 
 from stepdown.errors import SourceInvalid
 
-BLOCK = 8 << 20
+BLOCK = 4 << 20
 """Bytes read at a time, and the longest record that can be read."""
 
-NOT_CLOSED = "is not closed (or a record is longer than 8 MB)"
+NOT_CLOSED = "is not closed (or a record is longer than 4 MB)"
 MEND_QUOTES = (
     'A value with a delimiter, a quote or a line break stands in "…"; a quote in it is doubled.'
 )
@@ -43,9 +43,12 @@ def codec_of(encoding: str | None, where: str) -> str:
     return "utf-8-sig" if name == "utf-8" else name
 
 
-class Pull(io.RawIOBase):
-    """Blocks as a file to read from."""
+def as_file(blocks: Iterator[bytes]) -> io.BufferedReader:
+    """Blocks as a file to read from; Arrow takes a short read for the end of a record."""
+    return io.BufferedReader(_Pull(blocks), BLOCK)
 
+
+class _Pull(io.RawIOBase):
     def __init__(self, blocks: Iterator[bytes]) -> None:
         self._blocks = blocks
         self._rest = memoryview(b"")

@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
@@ -18,7 +19,7 @@ from stepdown.ingest.csv_bytes import (
     BLOCK,
     MEND_QUOTES,
     NOT_CLOSED,
-    Pull,
+    as_file,
     checked_blocks,
     codec_of,
 )
@@ -47,7 +48,7 @@ def open_csv(loaded: LoadedConfig, path: Path) -> Iterator[Source]:
 
     with open(path, "rb") as file:
         blocks = checked_blocks(file, codec, delimiter, digest, path)
-        batches = _batches(Pull(blocks), header, list(loaded.config.columns), delimiter, where)
+        batches = _batches(as_file(blocks), header, list(loaded.config.columns), delimiter, where)
         yield Source("csv", where, str(loaded.config.source.path), batches, sha256)
 
 
@@ -60,13 +61,20 @@ def _header(loaded: LoadedConfig, path: Path, codec: str) -> tuple[str, list[str
             next=f"Use one ASCII character, such as {', '.join(map(repr, DELIMITERS))}.",
         )
     readings = {each: _first_record(path, codec, each) for each in DELIMITERS}
-    best = max(readings, key=lambda each: len(set(readings[each]) & columns.keys()))
+    best = max(DELIMITERS, key=lambda each: len(set(readings[each] or ()) & columns.keys()))
     delimiter = source.delimiter or best
     header = _first_record(path, codec, delimiter)
+    if header is None:
+        raise SourceInvalid(
+            f"the header cannot be read: a quote in it {NOT_CLOSED}, or text follows one",
+            where=str(path),
+            next=MEND_QUOTES,
+        )
     if not header:
         raise SourceInvalid("the file is empty", where=str(path), next="Check where it comes from.")
     if len(header) == 1 and len(columns) > 1:
-        hint = f" ({best!r} gives {len(readings[best])})" if len(readings[best]) > 1 else ""
+        better = len(readings[best] or ())
+        hint = f" ({best!r} gives {better})" if better > 1 else ""
         raise SourceInvalid(
             f"delimiter {delimiter!r} gives one column, the config names {len(columns)}{hint}",
             where=str(path),
@@ -75,21 +83,19 @@ def _header(loaded: LoadedConfig, path: Path, codec: str) -> tuple[str, list[str
     return delimiter, header
 
 
-def _first_record(path: Path, codec: str, delimiter: str) -> list[str]:
+def _first_record(path: Path, codec: str, delimiter: str) -> list[str] | None:
+    """The first record that is not an empty line, [] without one, None where it makes no sense."""
     # What cannot be decoded is told with its position when the whole file is read.
     with open(path, encoding=codec, errors="replace", newline="") as file:
+        records = csv.reader(file, delimiter=delimiter, strict=True)
         try:
-            return next((record for record in csv.reader(file, delimiter=delimiter) if record), [])
+            return next((record for record in records if record), [])
         except (csv.Error, UnicodeError):
-            raise SourceInvalid(
-                f"the header cannot be read: a quote in it {NOT_CLOSED}, or it is not text",
-                where=str(path),
-                next=MEND_QUOTES,
-            ) from None
+            return None
 
 
 def _batches(
-    file: Pull, header: list[str], columns: list[str], delimiter: str, where: str
+    file: BinaryIO, header: list[str], columns: list[str], delimiter: str, where: str
 ) -> Iterator[pa.RecordBatch]:
     ragged: list[arrow_csv.InvalidRow] = []
 

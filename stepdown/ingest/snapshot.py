@@ -28,7 +28,7 @@ from stepdown.ingest.tally import Tally
 from stepdown.ingest.text_types import ARROW_TYPES
 from stepdown.workspace import Workspace
 
-GROUP_ROWS = 131_072
+GROUP_ROWS = 65_536
 ENDINGS = {
     ".csv": "csv",
     ".tsv": "csv",

@@ -52,7 +52,7 @@ def check_columns(found: Sequence[str], loaded: LoadedConfig, where: str) -> Non
     unknown = [name for name in found if name not in loaded.config.columns]
     lacking = [name for name in declared if name not in found]
     problems = [
-        f"{what}: {', '.join(map(repr, names))}"
+        f"{what}: {', '.join(map(_shown, names))}"
         for what, names in (
             ("more than one column has the name", twice),
             ("columns that the config does not name", unknown),
@@ -67,6 +67,11 @@ def check_columns(found: Sequence[str], loaded: LoadedConfig, where: str) -> Non
             next=f"Every column of the source, and no other, stands in {loaded.path.name}; "
             "give a new one its role and `internal: drop` if nobody may have it.",
         )
+
+
+def _shown(name: str) -> str:
+    # A header with a stray quote goes on into the records below it.
+    return repr(name) if name.isprintable() and len(name) <= 100 else f"one of {len(name)} letters"
 
 
 def check_unchanged(before: str, after: str, path: Path) -> None:
