@@ -1,1 +1,7 @@
-"""What an intruder could do with a file, measured on its bytes."""
+"""What an intruder could do with a file, measured on its written bytes."""
+
+from stepdown.risk.assess import assess_risk
+from stepdown.risk.file import assess_file
+from stepdown.risk.residue import check_texts
+
+__all__ = ["assess_file", "assess_risk", "check_texts"]

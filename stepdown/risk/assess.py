@@ -1,0 +1,221 @@
+"""Measure a candidate: what an intruder could do with the bytes that were written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from stepdown.artifacts import ArtifactRef, check_bytes
+from stepdown.candidate import Candidate
+from stepdown.config import LoadedConfig, ReleaseConfig, tier_policy, treatment_of
+from stepdown.config.treatments import Surrogate
+from stepdown.engine.session import Session, open_session, quote
+from stepdown.reports import RiskReport
+from stepdown.risk.classes import ClassTable, build_classes
+from stepdown.risk.households import household_expected_reidentifications, names_a_household
+from stepdown.risk.individual import class_risk, prosecutor_risk
+from stepdown.risk.nesting import nesting_problems
+from stepdown.risk.privacy_models import (
+    BINS,
+    bin_expression,
+    distinct_l,
+    equal_distance_t,
+    ordered_distance_t,
+)
+from stepdown.risk.residue import find_residue
+from stepdown.risk.trajectories import trajectory_class_sizes
+from stepdown.risk.wildcard import smallest_wildcard_class
+from stepdown.vocabulary import ColumnType, Role
+
+_BINNED = (ColumnType.INTEGER, ColumnType.NUMBER)
+_DATED = (ColumnType.DATE, ColumnType.TIMESTAMP)
+
+
+def assess_risk(
+    candidate: Candidate,
+    parent: ArtifactRef,
+    snapshot: ArtifactRef,
+    loaded: LoadedConfig,
+    scratch: str | Path | None = None,
+) -> RiskReport:
+    """What an intruder could do with a candidate, measured on its written bytes.
+
+    Where a class measure has no record to measure it fails closed: a smallest class of 0, a risk
+    and a t of 1, an l of 0.
+
+    Args:
+        candidate: the file, its lineage and its hierarchies.
+        parent: the data file of the tier above (the snapshot for internal, the base for a copy).
+        snapshot: the pinned source.
+        loaded: the dataset's config.
+        scratch: folder in which the engine may spill.
+
+    Raises:
+        StoreCorrupt: a file is gone or no longer the one that was written.
+    """
+    for ref in (candidate.data, candidate.lineage, candidate.hierarchies, parent, snapshot):
+        check_bytes(ref)
+    config = loaded.config
+    problems = nesting_problems(candidate, parent, snapshot, loaded, scratch)
+    residue = find_residue(candidate, snapshot, loaded, scratch)
+    with open_session(scratch) as session:
+        _attach(session, candidate, parent, snapshot)
+        table = _Released.of(candidate, config)
+        session.run(table.record_view(config))
+        classes = build_classes(session, table.names(config, Role.QUASI_IDENTIFIER))
+        risk = class_risk(classes)
+        share = classes.mean_over_records(risk)
+        households = config.name(Role.HOUSEHOLD) is not None
+        trajectories = trajectory_class_sizes(session) if table.keeps_an_id(config) else None
+        k = tier_policy(config, candidate.tier).smallest_class
+        quasi_identifiers = table.names(config, Role.QUASI_IDENTIFIER)
+        return RiskReport(
+            sha256=candidate.data.sha256,
+            rows=classes.record_count,
+            subjects=_count(session, "SELECT count(DISTINCT subject) FROM member"),
+            classes=len(classes.subjects),
+            smallest_class=classes.smallest(),
+            smallest_class_wildcard=smallest_wildcard_class(session, classes, quasi_identifiers),
+            highest_risk=_highest_risk(classes),
+            average_risk=classes.mean_over_records(prosecutor_risk(classes.subjects)),
+            expected_reidentifications=share * classes.record_count,
+            expected_reidentifications_share=share,
+            household_expected_reidentifications=(
+                household_expected_reidentifications(session, risk) if households else None
+            ),
+            household_linkable=households and table.links_households(session, config),
+            smallest_trajectory_class=(
+                None if trajectories is None else int(min(trajectories, default=0))
+            ),
+            lone_trajectories=(
+                None if trajectories is None else int(trajectories[trajectories < k].sum())
+            ),
+            distinct_l=_distinct_l(session, table, config),
+            t=_t(session, table, config),
+            nested=not problems,
+            nesting_problems=problems,
+            residue=residue.cells,
+            residue_problems=residue.problems,
+        )
+
+
+@dataclass(frozen=True)
+class _Released:
+    """The columns that the written file holds; column i of it is ``c<i>`` in ``record``."""
+
+    candidate: Candidate
+    columns: list[str]
+
+    @classmethod
+    def of(cls, candidate: Candidate, config: ReleaseConfig) -> _Released:
+        held = pq.read_schema(candidate.data.path).names
+        return cls(candidate, [name for name in held if name in config.columns])
+
+    def alias(self, name: str) -> str:
+        return f"c{self.columns.index(name)}"
+
+    def names(self, config: ReleaseConfig, role: Role) -> list[str]:
+        return [self.alias(name) for name in self.columns if config.columns[name].role is role]
+
+    def record_view(self, config: ReleaseConfig) -> str:
+        """SQL of ``record``: every written row with its subject, household and sampling weight.
+
+        Household and weight come from the snapshot, so that neither dropping nor rounding them
+        changes how many people of the population a record stands for.
+        """
+        household, weight = config.name(Role.HOUSEHOLD), config.name(Role.WEIGHT)
+        parts = [
+            "data.file_row_number AS row",
+            "lineage.subject AS subject",
+            f"snapshot.{quote(household)} AS household" if household else "NULL AS household",
+            f"snapshot.{quote(weight)}::DOUBLE AS weight" if weight else "NULL::DOUBLE AS weight",
+            *(f"data.{quote(name)} AS {self.alias(name)}" for name in self.columns),
+        ]
+        # A row without lineage stays, with an unknown subject: it must not shrink what is measured.
+        return (
+            f"CREATE OR REPLACE TEMP TABLE record AS SELECT {', '.join(parts)} FROM data "
+            "LEFT JOIN lineage ON lineage.row = data.file_row_number "
+            "LEFT JOIN snapshot ON snapshot.file_row_number = lineage.source_row"
+        )
+
+    def keeps_an_id(self, config: ReleaseConfig) -> bool:
+        """Whether a column holds a subject's rows together."""
+        return any(
+            config.columns[name].role is Role.SUBJECT
+            or (config.columns[name].role is Role.DIRECT_IDENTIFIER and self._rekeyed(config, name))
+            for name in self.columns
+        )
+
+    def links_households(self, session: Session, config: ReleaseConfig) -> bool:
+        """Whether the members of a household can be put together in this file."""
+        if any(config.columns[name].role is Role.HOUSEHOLD for name in self.columns):
+            return True
+        return names_a_household(session, "record", [self.alias(name) for name in self.columns])
+
+    def _rekeyed(self, config: ReleaseConfig, name: str) -> bool:
+        treatment = treatment_of(config, name, self.candidate.tier)
+        return treatment == "pseudonym" or isinstance(treatment, Surrogate)
+
+
+def _attach(
+    session: Session, candidate: Candidate, parent: ArtifactRef, snapshot: ArtifactRef
+) -> None:
+    session.attach_parquet("data", candidate.data.path)
+    session.attach_parquet("lineage", candidate.lineage.path)
+    session.attach_parquet("parent", parent.path)
+    session.attach_parquet("snapshot", snapshot.path)
+
+
+def _highest_risk(classes: ClassTable) -> float:
+    smallest = classes.smallest()
+    return 1 / smallest if smallest else 1.0
+
+
+def _count(session: Session, sql: str) -> int:
+    return int(str(session.scalar(sql)))
+
+
+def _distinct_l(session: Session, table: _Released, config: ReleaseConfig) -> dict[str, int]:
+    measures = {}
+    for name in _sensitive(table, config):
+        column = config.columns[name]
+        bins = _bins(session, table, name) if column.type in _BINNED else None
+        measures[name] = distinct_l(session, table.alias(name), column.not_sensitive, bins)
+    return measures
+
+
+def _t(session: Session, table: _Released, config: ReleaseConfig) -> dict[str, float]:
+    measures = {}
+    for name in _sensitive(table, config):
+        if config.columns[name].type in (*_BINNED, *_DATED):
+            measures[name] = ordered_distance_t(session, _bins(session, table, name), BINS)
+        else:
+            measures[name] = equal_distance_t(session, table.alias(name))
+    return measures
+
+
+def _sensitive(table: _Released, config: ReleaseConfig) -> list[str]:
+    return [name for name in table.columns if config.columns[name].role is Role.SENSITIVE]
+
+
+def _bins(session: Session, table: _Released, name: str) -> str:
+    """SQL of a record's bin, equal-width between the extremes that the parent's file holds."""
+    place = quote(name)
+    kind = session.fetch(f"SELECT {place} FROM parent LIMIT 0").schema.field(0).type
+    number = _as_number if str(kind).startswith(("date", "timestamp")) else _as_is
+    bounds = session.fetch(
+        f"SELECT min(n)::DOUBLE AS low, max(n)::DOUBLE AS high "
+        f"FROM (SELECT {number(place)} AS n FROM parent)"
+    ).to_pylist()[0]
+    low, high = bounds["low"], bounds["high"]
+    return bin_expression(number(table.alias(name)), low or 0.0, high or 0.0)
+
+
+def _as_number(expression: str) -> str:
+    return f"epoch({expression}::TIMESTAMP)"
+
+
+def _as_is(expression: str) -> str:
+    return expression

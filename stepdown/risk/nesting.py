@@ -1,0 +1,264 @@
+"""Whether a file holds nothing that its parent lacks: row by row and cell by cell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from stepdown.artifacts import ArtifactRef
+from stepdown.candidate import Candidate
+from stepdown.config import LoadedConfig, ReleaseConfig, released_columns, treatment_of
+from stepdown.config.treatments import (
+    CodeNumber,
+    Generalise,
+    NumberCoding,
+    SuppressCells,
+    Surrogate,
+    Treatment,
+    TruncateDate,
+    TruncatePrefix,
+)
+from stepdown.engine.session import Session, open_session, quote
+from stepdown.vocabulary import Role, Tier
+
+
+def nesting_problems(
+    candidate: Candidate,
+    parent: ArtifactRef,
+    snapshot: ArtifactRef,
+    loaded: LoadedConfig,
+    scratch: str | Path | None = None,
+) -> tuple[str, ...]:
+    """What in a candidate does not come from its parent: one sentence each, with counts, no values.
+
+    Rows: the lineage names every written row once, and for each another row of the parent; its
+    subjects are the snapshot's. Columns: each is the parent's and allowed at this tier, or is
+    rekeyed (pseudonym, surrogate; never at public). Cells: each relates to the parent's as its
+    treatment says; no assumption is made that a column has one level throughout.
+    """
+    with open_session(scratch) as session:
+        session.attach_parquet("data", candidate.data.path)
+        session.attach_parquet("lineage", candidate.lineage.path)
+        session.attach_parquet("parent", parent.path)
+        session.attach_parquet("snapshot", snapshot.path)
+        session.attach_parquet("hierarchies", candidate.hierarchies.path)
+        problems = list(_row_problems(session, candidate, parent, snapshot, loaded.config))
+        if not problems:
+            _align(session, candidate, parent, snapshot)
+            problems += _column_problems(session, candidate, parent, loaded.config)
+        return tuple(problems)
+
+
+def _align(
+    session: Session, candidate: Candidate, parent: ArtifactRef, snapshot: ArtifactRef
+) -> None:
+    """Leave ``aligned``: every written row beside its row of the parent and of the snapshot."""
+    cells = ", ".join(
+        f"{side}.{quote(name)} AS {_cell(side, name)}"
+        for side, ref in (("data", candidate.data), ("parent", parent), ("snapshot", snapshot))
+        for name in pq.read_schema(ref.path).names
+    )
+    session.run(
+        f"CREATE TEMP VIEW aligned AS SELECT {cells} FROM data "
+        "JOIN lineage ON lineage.row = data.file_row_number "
+        "JOIN parent ON parent.file_row_number = lineage.parent_row "
+        "JOIN snapshot ON snapshot.file_row_number = lineage.source_row"
+    )
+
+
+def _cell(side: str, name: str) -> str:
+    return quote(f"{side}.{name}")
+
+
+def _row_problems(
+    session: Session,
+    candidate: Candidate,
+    parent: ArtifactRef,
+    snapshot: ArtifactRef,
+    config: ReleaseConfig,
+) -> Iterator[str]:
+    rows = _count(session, "SELECT count(*) FROM data")
+    lines = _count(session, "SELECT count(*) FROM lineage")
+    if rows != lines:
+        yield f"the file has {rows} rows, its lineage {lines}"
+    for count, complaint in (
+        (f"{lines} - count(DISTINCT row)", "lines of the lineage repeat a row or name none"),
+        (
+            f"count(*) FILTER (WHERE row IS NULL OR row NOT BETWEEN 0 AND {rows - 1})",
+            "lines of the lineage name a row that the file does not have",
+        ),
+        (
+            f"{lines} - count(DISTINCT parent_row)",
+            "rows repeat a parent row or have none",
+        ),
+        (
+            f"count(*) FILTER (WHERE parent_row NOT BETWEEN 0 AND {parent.rows - 1})",
+            "rows come from a row that the parent does not have",
+        ),
+        (
+            "count(*) FILTER (WHERE source_row IS NULL "
+            f"OR source_row NOT BETWEEN 0 AND {snapshot.rows - 1})",
+            "rows come from a row that the snapshot does not have",
+        ),
+        ("count(*) FILTER (WHERE subject IS NULL)", "rows have no data subject"),
+    ):
+        bad = _count(session, f"SELECT {count} FROM lineage")
+        if bad:
+            yield f"{bad} {complaint}"
+    if candidate.tier is Tier.INTERNAL and candidate.recipient is None:
+        bad = _count(session, "SELECT count(*) FROM lineage WHERE source_row <> parent_row")
+        if bad:
+            yield f"{bad} rows have another source row than parent row, though both are the source"
+    yield from _subject_problems(session, config)
+
+
+def _subject_problems(session: Session, config: ReleaseConfig) -> Iterator[str]:
+    subject = config.name(Role.SUBJECT)
+    if subject is None:
+        bad = _count(session, "SELECT count(*) FROM lineage WHERE subject <> source_row")
+        if bad:
+            yield f"{bad} rows are counted as another data subject than their source row"
+        return
+    # A row whose subject is missing in the source may be counted as anyone's: it adds nobody.
+    pairs = (
+        f"SELECT DISTINCT subject, snapshot.{quote(subject)} AS person FROM lineage JOIN snapshot "
+        f"ON snapshot.file_row_number = source_row WHERE snapshot.{quote(subject)} IS NOT NULL"
+    )
+    split = _count(session, f"SELECT count(*) - count(DISTINCT person) FROM ({pairs})")
+    merged = _count(session, f"SELECT count(*) - count(DISTINCT subject) FROM ({pairs})")
+    if split:
+        yield f"{split} data subjects are counted more than once"
+    if merged:
+        yield f"{merged} data subjects share a code with another"
+
+
+def _column_problems(
+    session: Session, candidate: Candidate, parent: ArtifactRef, config: ReleaseConfig
+) -> Iterator[str]:
+    above = pq.read_schema(parent.path).names
+    allowed = _allowed(candidate, config)
+    for name in pq.read_schema(candidate.data.path).names:
+        if name not in allowed:
+            yield f"{name}: the config does not release it here"
+            continue
+        treatment = treatment_of(config, name, candidate.tier)
+        if treatment == "pseudonym" or isinstance(treatment, Surrogate):
+            yield from _rekeyed_problems(session, candidate, name)
+        elif name not in above:
+            yield f"{name}: the parent does not hold it"
+        elif isinstance(treatment, Generalise) and candidate.recipient is None:
+            yield from _generalised_problems(session, name)
+        else:
+            rule = "keep" if candidate.recipient is not None else treatment
+            bad = _count(session, f"SELECT count(*) FROM aligned WHERE NOT ({_holds(name, rule)})")
+            if bad:
+                yield f"{name}: {bad} cells are not the parent's under this tier's treatment"
+
+
+def _allowed(candidate: Candidate, config: ReleaseConfig) -> list[str]:
+    if candidate.recipient is None:
+        return released_columns(config, candidate.tier)
+    terms = config.recipients.get(candidate.recipient)
+    return terms.columns if terms else []
+
+
+def _rekeyed_problems(session: Session, candidate: Candidate, name: str) -> Iterator[str]:
+    if candidate.tier is Tier.PUBLIC:
+        yield f"{name}: public must not hold a rekeyed column"
+    mine, raw = _cell("data", name), _cell("snapshot", name)
+    pairs = f"SELECT DISTINCT {mine} AS mine, {raw} AS raw FROM aligned"
+    several = _count(session, f"SELECT count(raw) - count(DISTINCT raw) FROM ({pairs})")
+    invented = _count(
+        session, f"SELECT count(*) FROM ({pairs}) WHERE (mine IS NULL) <> (raw IS NULL)"
+    )
+    if several:
+        yield f"{name}: {several} values above have more than one value here"
+    if invented:
+        yield f"{name}: {invented} values stand where the source has none, or the other way round"
+
+
+def _generalised_problems(session: Session, name: str) -> Iterator[str]:
+    """Cells that are neither the parent's value nor one of its ancestors in the hierarchy."""
+    mine, above = _cell("data", name), _cell("parent", name)
+    session.run(
+        f"CREATE OR REPLACE TEMP TABLE pair AS SELECT {mine} AS mine, {above} AS above, "
+        f"count(*) AS n FROM aligned GROUP BY {mine}, {above}"
+    )
+    column = name.replace("'", "''")
+    rungs = f"(SELECT leaf, level, label FROM hierarchies WHERE \"column\" = '{column}')"
+    is_text = session.scalar(f"SELECT typeof({quote(name)}) FROM parent LIMIT 1") == "VARCHAR"
+    if is_text:
+        session.run(
+            "CREATE OR REPLACE TEMP TABLE upward AS SELECT DISTINCT low.label AS above, "
+            f"high.label AS mine FROM {rungs} AS low JOIN {rungs} AS high "
+            "ON low.leaf IS NOT DISTINCT FROM high.leaf AND low.level <= high.level"
+        )
+    else:
+        # The leaf is read back as the parent's type, so that 5 and 5.0 are the same number.
+        session.run(
+            "CREATE OR REPLACE TEMP TABLE upward AS SELECT DISTINCT rungs.label AS mine, "
+            f"CASE WHEN leaf IS NOT NULL THEN typed.above END AS above FROM {rungs} AS rungs "
+            "JOIN (SELECT DISTINCT above FROM pair) AS typed ON "
+            "TRY_CAST(rungs.leaf AS "
+            f"{session.scalar('SELECT typeof(above) FROM pair LIMIT 1') or 'VARCHAR'}) "
+            "IS NOT DISTINCT FROM typed.above AND (rungs.leaf IS NULL) = (typed.above IS NULL)"
+        )
+    bad = _count(
+        session,
+        "SELECT coalesce(sum(n), 0) FROM pair LEFT JOIN "
+        "(SELECT mine, above, true AS found FROM upward) AS upward "
+        "ON pair.mine IS NOT DISTINCT FROM upward.mine "
+        "AND pair.above IS NOT DISTINCT FROM upward.above WHERE found IS NULL",
+    )
+    if bad:
+        yield f"{name}: {bad} cells neither equal nor generalise the parent's"
+
+
+def _holds(name: str, treatment: Treatment) -> str:
+    """SQL of the relation that a treatment leaves between a cell and the parent's; never NULL."""
+    mine, above = _cell("data", name), _cell("parent", name)
+    if isinstance(treatment, CodeNumber):
+        return _coded(mine, above, treatment.code)
+    if isinstance(treatment, TruncateDate):
+        first_day = f"date_trunc('{treatment.date}', {above}::TIMESTAMP)"
+        return f"{mine}::TIMESTAMP IS NOT DISTINCT FROM {first_day}"
+    if isinstance(treatment, TruncatePrefix):
+        return f"{mine} IS NOT DISTINCT FROM left({above}, {treatment.prefix})"
+    same = f"{mine} IS NOT DISTINCT FROM {above}"
+    return f"{mine} IS NULL OR {same}" if isinstance(treatment, SuppressCells) else same
+
+
+def _coded(mine: str, above: str, coding: NumberCoding) -> str:
+    number = f"{mine}::DOUBLE"
+    coded = f"{above}::DOUBLE"
+    ends = ["false"]
+    inside = ["true"]
+    if coding.bottom is not None:
+        coded = f"greatest({coded}, {coding.bottom!r}::DOUBLE)"
+        inside.append(f"{number} >= {coding.bottom!r}::DOUBLE")
+        ends.append(f"{number} = {coding.bottom!r}::DOUBLE")
+    if coding.top is not None:
+        coded = f"least({coded}, {coding.top!r}::DOUBLE)"
+        inside.append(f"{number} <= {coding.top!r}::DOUBLE")
+        ends.append(f"{number} = {coding.top!r}::DOUBLE")
+    slack = f"1e-9 * greatest(1, abs({number}))"
+    if coding.round is None:
+        close = f"abs({number} - {coded}) <= {slack}"
+    else:
+        step = f"{coding.round!r}::DOUBLE"
+        multiple = f"abs({number} / {step} - round({number} / {step})) <= {slack}"
+        close = (
+            f"abs({number} - {coded}) <= {step} / 2 + {slack} "
+            f"AND ({multiple} OR {' OR '.join(ends)})"
+        )
+    rule = f"{' AND '.join(inside)} AND {close}"
+    return (
+        f"CASE WHEN {above} IS NULL OR {mine} IS NULL THEN {above} IS NULL AND {mine} IS NULL "
+        f"ELSE {rule} END"
+    )
+
+
+def _count(session: Session, sql: str) -> int:
+    return int(str(session.scalar(sql)))

@@ -1,0 +1,123 @@
+"""What a class gives away about a sensitive column: distinct l and t."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from stepdown.engine.session import Session, literals
+from stepdown.risk.classes import Floats, Ints
+
+BINS = 10
+"""Equal-width bins in which a numeric sensitive column is counted."""
+
+
+def bin_expression(number: str, lowest: float, highest: float) -> str:
+    """SQL of the bin (0 … BINS − 1) of an SQL number; NULL stays NULL.
+
+    Bins have equal width between the lowest and the highest value; a value on an inner edge belongs
+    to the bin above it, one outside to the nearest bin. If both bounds agree there is one bin.
+    """
+    if lowest == highest:
+        return f"CASE WHEN {number} IS NOT NULL THEN 0 END"
+    edges = np.linspace(lowest, highest, BINS + 1)[1:-1]
+    return " + ".join(f"({number} >= {float(edge)!r}::DOUBLE)::INT" for edge in edges)
+
+
+def distinct_l(
+    session: Session,
+    value: str,
+    not_sensitive: Sequence[str] = (),
+    counted_as: str | None = None,
+) -> int:
+    """Fewest distinct sensitive values in a class; 0 where some class holds none.
+
+    Args:
+        session: holds ``record`` and ``member`` of ``build_classes``.
+        value: SQL over ``record``; missing does not count.
+        not_sensitive: texts of values that reveal nothing and do not count.
+        counted_as: SQL of what is counted instead of the value, such as its bin.
+
+    Source: Machanavajjhala et al. 2007, doi:10.1145/1217299.1217302.
+    """
+    counted = counted_as or value
+    if not_sensitive:
+        listed = literals(list(not_sensitive))
+        counted = f"CASE WHEN ({value})::VARCHAR NOT IN ({listed}) THEN ({counted}) END"
+    least = session.scalar(
+        f"SELECT min(n) FROM (SELECT count(DISTINCT {counted}) AS n "
+        "FROM member JOIN record USING (row) GROUP BY class)"
+    )
+    return int(str(least)) if least is not None else 0
+
+
+def equal_distance_t(session: Session, value: str) -> float:
+    """Largest distance of a class's distribution from the table's, every two values 1 apart.
+
+    ½ Σ |p − q| over values, missing being one of them; 1.0 where there is no record.
+
+    Source: Li, Li & Venkatasubramanian 2007, doi:10.1109/ICDE.2007.367856.
+    """
+    worst = session.scalar(
+        f"WITH valued AS (SELECT class, {value} AS value FROM member JOIN record USING (row)), "
+        "held AS (SELECT class, value, count(*) AS n FROM valued GROUP BY class, value), "
+        "whole AS (SELECT value, sum(n) / (SELECT count(*) FROM valued) AS q FROM held "
+        "GROUP BY value), "
+        "sized AS (SELECT class, count(*) AS size FROM valued GROUP BY class) "
+        "SELECT max(distance) FROM (SELECT (sum(abs(n / size - q)) + 1 - sum(q)) / 2 AS distance "
+        "FROM held JOIN sized USING (class) JOIN whole ON held.value IS NOT DISTINCT FROM "
+        "whole.value GROUP BY class)"
+    )
+    return float(str(worst)) if worst is not None else 1.0
+
+
+def ordered_distance_t(session: Session, rank: str, ranks: int) -> float:
+    """Largest distance of a class's distribution from the table's, ranks one step apart.
+
+    The mean over the ``ranks − 1`` cuts between ranks of the difference of both cumulative shares:
+    the earth mover's distance, 1 from end to end. Missing values are left out of both
+    distributions; 1.0 where there is no record, 0.0 where no value is known.
+
+    Args:
+        session: holds ``record`` and ``member`` of ``build_classes``.
+        rank: SQL over ``record``, integers 0 … ranks − 1.
+        ranks: how many there are.
+
+    Source: Li, Li & Venkatasubramanian 2007, doi:10.1109/ICDE.2007.367856.
+    """
+    if not session.scalar("SELECT count(*) FROM member"):
+        return 1.0
+    if ranks < 2:
+        return 0.0
+    held = session.fetch(
+        f"SELECT class, rank::BIGINT AS rank, count(*) AS n FROM (SELECT class, {rank} AS rank "
+        "FROM member JOIN record USING (row)) WHERE rank IS NOT NULL GROUP BY class, rank "
+        "ORDER BY class, rank"
+    )
+    classes, at, counts = (held[name].to_numpy() for name in ("class", "rank", "n"))
+    return float(_ordered_distances(classes, at, counts, ranks).max(initial=0.0))
+
+
+def _ordered_distances(classes: Ints, at: Ints, counts: Ints, ranks: int) -> Floats:
+    # Between two ranks that a class holds its cumulative share stands still at c while the table's,
+    # Q, only grows: Q is below c up to one cut and above it after, so prefix sums give Σ|c − Q|.
+    if not len(classes):
+        return np.zeros(0)
+    table = np.cumsum(np.bincount(at, weights=counts, minlength=ranks)) / counts.sum()
+    before = np.concatenate([[0.0], np.cumsum(table)])
+    _, code = np.unique(classes, return_inverse=True)
+    first = np.flatnonzero(np.r_[True, code[1:] != code[:-1]])
+    running = np.cumsum(counts)
+    start = np.r_[0, running[first[1:] - 1]][code]
+    size = np.bincount(code, weights=counts)
+    share = (running - start) / size[code]
+    last = np.r_[first[1:], len(code)] - 1
+    until = np.r_[at[1:], ranks - 1]
+    until[last] = ranks - 1
+    cut = np.clip(np.searchsorted(table, share), at, until)
+    below = share * (cut - at) - (before[cut] - before[at])
+    above = (before[until] - before[cut]) - share * (until - cut)
+    moved = np.bincount(code, weights=below + above) + before[at[first]]
+    distance: Floats = moved / (ranks - 1)
+    return distance

@@ -1,0 +1,198 @@
+"""Whether anything of a withheld identifier is left in what will be published."""
+
+from __future__ import annotations
+
+import html
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from stepdown.artifacts import ArtifactRef
+from stepdown.candidate import Candidate
+from stepdown.config import LoadedConfig, ReleaseConfig
+from stepdown.engine.session import Session, open_session, quote
+from stepdown.risk.own_record import own_record_findings
+from stepdown.risk.tokens import occurrences, occurrences_in, permit, prepare_withheld
+from stepdown.vocabulary import IDENTIFYING, Role
+
+_WRITERS = re.compile(r"(parquet-cpp-arrow version|DuckDB version) [\w.+-]+( \(build [\w.+-]+\))?")
+
+
+@dataclass(frozen=True)
+class Residue:
+    """What the check found.
+
+    Args:
+        cells: cells of a record's own identifiers, and identifiers of anyone in any text.
+        problems: one sentence each, with columns and counts, never a value.
+    """
+
+    cells: int
+    problems: tuple[str, ...]
+
+
+def find_residue(
+    candidate: Candidate,
+    snapshot: ArtifactRef,
+    loaded: LoadedConfig,
+    scratch: str | Path | None = None,
+) -> Residue:
+    """Look for raw values of identifying columns in the written file.
+
+    Three searches. Record by record: does a published cell repeat an identifier of its own record
+    more often than chance explains? Whole tokens: does an identifier of anyone in the snapshot,
+    released or not, occur in any published text, dictionary page or statistic, outside declared
+    domains and hierarchy labels? Metadata: does the file's footer hold more than it needs?
+    """
+    config = loaded.config
+    with open_session(scratch) as session:
+        session.attach_parquet("data", candidate.data.path)
+        session.attach_parquet("lineage", candidate.lineage.path)
+        session.attach_parquet("snapshot", snapshot.path)
+        session.attach_parquet("hierarchies", candidate.hierarchies.path)
+        found = [
+            *own_record_findings(session, candidate, config),
+            *_token_findings(session, candidate, config),
+            *((1, problem) for problem in _metadata_problems(candidate, config)),
+        ]
+    return Residue(sum(count for count, _ in found), tuple(sentence for _, sentence in found))
+
+
+def check_texts(
+    snapshot: ArtifactRef,
+    loaded: LoadedConfig,
+    texts: Mapping[str, bytes],
+    fixed_text: str = "",
+    scratch: str | Path | None = None,
+) -> tuple[str, ...]:
+    """Withheld identifiers in the documents of a release: one sentence per document, no values.
+
+    Args:
+        snapshot: the pinned source; its identifying columns are looked for, in all rows.
+        loaded: the config; words of its own text, hierarchy files included, do not count.
+        texts: file name → bytes as they will be published. The name is searched too.
+        fixed_text: text that every report has, whatever the data; its words do not count.
+        scratch: folder in which the engine may spill.
+    """
+    config = loaded.config
+    with open_session(scratch) as session:
+        session.attach_parquet("snapshot", snapshot.path)
+        _prepare(session, config)
+        permit(session, [fixed_text, *_config_texts(loaded)])
+        counts = {name: occurrences(session, _decoded(name, text)) for name, text in texts.items()}
+    return tuple(
+        f"{name}: {count} withheld identifiers occur in it"
+        for name, count in counts.items()
+        if count
+    )
+
+
+def _prepare(session: Session, config: ReleaseConfig) -> None:
+    notes = config.names(Role.FREE_TEXT)
+    # Numbers, dates and codes are judged record by record: by themselves they name nobody.
+    schema = session.fetch("SELECT * FROM snapshot LIMIT 0").schema
+    texts = [
+        name
+        for name in config.names(*IDENTIFYING)
+        if pa.types.is_string(schema.field(name).type)
+        or pa.types.is_large_string(schema.field(name).type)
+    ]
+    prepare_withheld(
+        session,
+        "snapshot",
+        [quote(name) for name in texts if name not in notes],
+        [quote(name) for name in texts if name in notes],
+    )
+
+
+def _token_findings(
+    session: Session, candidate: Candidate, config: ReleaseConfig
+) -> Iterator[tuple[int, str]]:
+    _prepare(session, config)
+    labels = session.fetch("SELECT DISTINCT label FROM hierarchies")["label"].to_pylist()
+    domains = [value for column in config.columns.values() for value in column.allowed or ()]
+    permit(session, [*labels, *domains])
+    file = pq.ParquetFile(candidate.data.path)
+    for field in file.schema_arrow:
+        if not (pa.types.is_string(field.type) or pa.types.is_large_string(field.type)):
+            continue
+        count = occurrences_in(session, "data", quote(field.name))
+        if count:
+            yield count, f"{field.name}: {count} withheld identifiers occur in it as whole words"
+        unseen = occurrences(session, _unseen_texts(candidate, file, field.name))
+        if unseen > count:
+            yield unseen, f"{field.name}: {unseen} withheld identifiers are in its file pages"
+    count = occurrences(session, [*file.schema_arrow.names, Path(candidate.data.path).name])
+    if count:
+        yield count, f"{count} withheld identifiers occur in column or file names"
+
+
+def _unseen_texts(candidate: Candidate, file: pq.ParquetFile, name: str) -> list[str]:
+    """Texts of a column that a reader of rows never sees: dictionary entries and statistics."""
+    position = file.schema_arrow.names.index(name)
+    texts: set[str] = set()
+    has_dictionary = False
+    for group in range(file.metadata.num_row_groups):
+        chunk = file.metadata.row_group(group).column(position)
+        has_dictionary |= chunk.has_dictionary_page
+        if chunk.is_stats_set and chunk.statistics.has_min_max:
+            texts |= {str(chunk.statistics.min), str(chunk.statistics.max)}
+    if has_dictionary:
+        reader = pq.ParquetFile(candidate.data.path, read_dictionary=[name])
+        for group in range(reader.num_row_groups):
+            for chunk in reader.read_row_group(group, columns=[name]).column(0).chunks:
+                if pa.types.is_dictionary(chunk.type):
+                    texts |= set(pc.unique(chunk.dictionary).to_pylist())
+    return [text for text in texts if text is not None]
+
+
+def _metadata_problems(candidate: Candidate, config: ReleaseConfig) -> Iterator[str]:
+    metadata = pq.read_metadata(candidate.data.path)
+    if metadata.metadata:
+        yield f"the file's footer holds {len(metadata.metadata)} key-value entries, none is allowed"
+    if not _WRITERS.fullmatch(metadata.created_by or ""):
+        yield "the file's footer names a writer that is not on the list"
+    unknown = sum(name not in config.columns for name in metadata.schema.names)
+    if unknown:
+        yield f"the file's schema has {unknown} columns that the config does not name"
+
+
+def _decoded(name: str, content: bytes) -> list[str]:
+    """A document's name and its text, also with its escapes undone."""
+    text = content.decode("utf-8", errors="replace")
+    texts = [name, text]
+    if name.endswith((".html", ".htm", ".svg", ".xml")):
+        texts += [html.unescape(text), html.unescape(re.sub(r"<[^>]*>", " ", text))]
+    if name.endswith(".json"):
+        try:
+            texts += _strings(json.loads(text))
+        except ValueError:
+            return texts
+    return texts
+
+
+def _strings(node: Any) -> list[str]:
+    if isinstance(node, dict):
+        return [text for pair in node.items() for part in pair for text in _strings(part)]
+    if isinstance(node, list | tuple):
+        return [text for part in node for text in _strings(part)]
+    if isinstance(node, float) and not math.isfinite(node):
+        return []
+    return [] if node is None else [str(node)]
+
+
+def _config_texts(loaded: LoadedConfig) -> list[str]:
+    texts = _strings(loaded.config.model_dump(mode="json"))
+    for column in loaded.config.columns.values():
+        path = getattr(column.hierarchy, "file", None)
+        if path is not None and loaded.resolve(path).is_file():
+            texts.append(loaded.resolve(path).read_text(encoding="utf-8", errors="replace"))
+    return texts
