@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import pyarrow as pa
+
+from stepdown.anonymise.coding import CodedColumn, CodedSensitive, code_column, code_sensitive
+from stepdown.anonymise.count import count, join_values
+from stepdown.anonymise.histogram import Grouping, Ints
 from stepdown.anonymise.models import PrivacyModels, SearchColumn, SensitiveColumn
-from stepdown.engine.session import Session
+from stepdown.anonymise.search import search
+from stepdown.engine import Session, quote
+from stepdown.errors import ConfigInvalid, DemandImpossible
 
 
 @dataclass(frozen=True, eq=False)
@@ -15,9 +25,11 @@ class Recoding:
 
     Args:
         levels: column → level of its hierarchy (0 for a column without one).
-        score: geometric Loss, 0 is perfect, 1 is nothing left. arithmetic: the plain mean.
+        score: geometric Loss, 0 is perfect, 1 is nothing left. arithmetic: the weighted mean.
         proven: no other node is better. gap: by how much one could be, 0.0 where proven.
         smallest_class: distinct data subjects in the smallest released class; 0 without classes.
+        relation: what it recodes. columns, steps, kept: how; ``kept`` holds, per column, the
+            label codes of the released classes.
     """
 
     levels: dict[str, int]
@@ -32,6 +44,10 @@ class Recoding:
     smallest_class: int
     count_seconds: float
     search_seconds: float
+    relation: str
+    columns: tuple[CodedColumn, ...]
+    steps: tuple[int, ...]
+    kept: tuple[Ints, ...]
 
     def released_sql(self, session: Session) -> str:
         """A SELECT of the recoded relation without its suppressed rows.
@@ -39,7 +55,24 @@ class Recoding:
         Registers the level maps and the kept classes in the session. Columns with a hierarchy
         become VARCHAR labels; every other column passes through untouched.
         """
-        raise NotImplementedError
+        joins, labels, same_class = [], [], []
+        for number, (column, step) in enumerate(zip(self.columns, self.steps, strict=True)):
+            codes = column.axis.maps[step][column.codes]
+            values = {"value": column.values, "code": codes}
+            if column.labels is not None:
+                values["label"] = column.labels[step].take(pa.array(codes))
+                labels.append(f"a{number}.label AS {quote(column.name)}")
+            alias = f"a{number}"
+            joins.append(join_values(session, self.relation, column.name, alias, pa.table(values)))
+            same_class.append(f"{alias}.code = kept.c{number}")
+        name = f"{self.relation} kept classes"
+        classes = {f"c{number}": codes for number, codes in enumerate(self.kept)}
+        session.attach_arrow(name, pa.table(classes))
+        replaced = f"REPLACE ({', '.join(labels)})" if labels else ""
+        return (
+            f"SELECT r.* {replaced} FROM {quote(self.relation)} AS r {' '.join(joins)} "
+            f"SEMI JOIN {quote(name)} AS kept ON {' AND '.join(same_class)}"
+        )
 
 
 def anonymise_relation(
@@ -68,8 +101,85 @@ def anonymise_relation(
         budget_seconds: stop the search after this long with the best found; None never stops.
 
     Raises:
+        ConfigInvalid: a column is named twice or does not exist.
         DemandImpossible: more subjects or sensitive values are asked for than there are.
         HierarchyInvalid: the relation holds a value that a hierarchy misses.
         Refused: no node of the lattice satisfies the models within the suppression limit.
     """
-    raise NotImplementedError
+    started = time.perf_counter()
+    names = [column.name for column in columns] + [column.name for column in sensitive]
+    _check_columns(session, relation, names, [*names, *filter(None, (subject, weight))])
+    coded_sensitive = [(column, code_sensitive(session, relation, column)) for column in sensitive]
+    _check_demands(session, relation, models, coded_sensitive, subject)
+    coded = tuple(code_column(session, relation, column) for column in columns)
+    base = count(session, relation, coded, coded_sensitive, subject, weight)
+    counted = time.perf_counter()
+
+    axes = [column.axis for column in coded]
+    allowed = math.floor(suppression * int(base.rows.sum()) + 1e-9)
+    best = search(base, axes, models, allowed, budget_seconds)
+    grouping = Grouping(base, axes, best.steps)
+    # Classes are numbered by their packed codes, so every grouping of a node numbers them alike.
+    kept = np.flatnonzero(best.judgement.kept)
+    sizes = grouping.subjects()[kept]
+    return Recoding(
+        levels={axis.name: axis.lowest + step for axis, step in zip(axes, best.steps, strict=True)},
+        score=best.score,
+        arithmetic=best.arithmetic,
+        lattice_size=math.prod(axis.steps for axis in axes),
+        nodes_checked=best.nodes_checked,
+        proven=best.proven,
+        gap=best.gap,
+        suppressed_rows=best.judgement.suppressed,
+        classes=len(kept),
+        smallest_class=int(sizes.min()) if len(sizes) else 0,
+        count_seconds=counted - started,
+        search_seconds=time.perf_counter() - counted,
+        relation=relation,
+        columns=coded,
+        steps=best.steps,
+        kept=tuple(grouping.codes(j, kept) for j in range(len(axes))),
+    )
+
+
+def _check_columns(
+    session: Session, relation: str, once: Sequence[str], needed: Sequence[str]
+) -> None:
+    held = session.fetch(f"SELECT * FROM {quote(relation)} LIMIT 0").column_names
+    twice = sorted({name for name in once if once.count(name) > 1})
+    if twice:
+        raise ConfigInvalid(
+            f"named twice: {', '.join(twice)}",
+            next="A column is a quasi-identifier or sensitive, once.",
+        )
+    unknown = [name for name in needed if name not in held]
+    if unknown:
+        raise ConfigInvalid(
+            f"no such column: {', '.join(unknown)}", next=f"The table has: {', '.join(held)}."
+        )
+
+
+def _check_demands(
+    session: Session,
+    relation: str,
+    models: PrivacyModels,
+    sensitive: Sequence[tuple[SensitiveColumn, CodedSensitive]],
+    subject: str | None,
+) -> None:
+    source = quote(relation)
+    if subject is not None:
+        source = f"(SELECT DISTINCT {quote(subject)} FROM {source})"
+    subjects = int(str(session.scalar(f"SELECT count(*) FROM {source}")))
+    if subjects < models.k:
+        raise DemandImpossible(
+            f"k = {models.k} is asked for, the table has {subjects} data subjects",
+            next="Ask for a smaller class, or wait for more data.",
+        )
+    for column, coded in sensitive:
+        values = int(coded.countable.sum())
+        if models.distinct_l > max(values, 1):
+            raise DemandImpossible(
+                f"l = {models.distinct_l} is asked for, the column has {values} sensitive values",
+                where=f"column {column.name}",
+                next="Ask for a smaller l, or drop the column.",
+            )

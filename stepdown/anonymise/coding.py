@@ -1,0 +1,135 @@
+"""Integer codes for what a relation's columns hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from stepdown.anonymise.hierarchy import label_codes
+from stepdown.anonymise.histogram import Axis, Floats, Ints
+from stepdown.anonymise.models import SearchColumn, SensitiveColumn
+from stepdown.engine import Session, quote
+
+
+@dataclass(frozen=True, eq=False)
+class CodedColumn:
+    """A quasi-identifier's axis, and which value of the relation has which code on it.
+
+    Args:
+        name: of the column.
+        axis: its steps; step 0 is the finest level allowed.
+        values: shape (v,), what the relation's column may hold, typed as it is there.
+        codes: shape (v,), the value's code on step 0.
+        labels: per step, shape (codes,), the labels; None without a hierarchy.
+    """
+
+    name: str
+    axis: Axis
+    values: pa.Array
+    codes: Ints
+    labels: tuple[pa.Array, ...] | None
+
+
+@dataclass(frozen=True, eq=False)
+class CodedSensitive:
+    """A sensitive column's values as integers, in their order where they have one.
+
+    Args:
+        values, codes: shape (v,).
+        countable, measured, ordered: as in ``SensitiveCounts``.
+    """
+
+    values: pa.Array
+    codes: Ints
+    countable: npt.NDArray[np.bool_]
+    measured: npt.NDArray[np.bool_]
+    ordered: bool
+
+
+def code_column(session: Session, relation: str, column: SearchColumn) -> CodedColumn:
+    """Number a quasi-identifier's labels on every level that the search may choose."""
+    name, table = quote(column.name), column.hierarchy
+    if table is None:
+        values = _distinct(session, relation, column.name)
+        each, share = np.arange(len(values)), np.full(len(values), 1 / max(len(values), 1))
+        axis = Axis(column.name, 0, (each,), (share,), len(values), column.weight)
+        return CodedColumn(column.name, axis, values, each, None)
+    levels = [label_codes(table, level) for level in range(column.lowest, column.highest + 1)]
+    finest = levels[0][0]
+    _, some_leaf = np.unique(finest, return_index=True)
+    axis = Axis(
+        name=column.name,
+        lowest=column.lowest,
+        maps=tuple(codes[some_leaf] for codes, _ in levels),
+        shares=tuple(np.bincount(codes) / len(codes) for codes, _ in levels),
+        leaves=len(table.leaves),
+        weight=column.weight,
+    )
+    held = session.fetch(f"SELECT {name} FROM {quote(relation)} LIMIT 0").schema.field(0).type
+    typed = column.current_level == 0 and held == table.leaves.type
+    values = table.leaves if typed else table.labels[column.current_level]
+    once = values.dictionary_encode(null_encoding="encode")
+    codes = np.zeros(len(once.dictionary), np.int64)
+    codes[once.indices.to_numpy()] = finest
+    return CodedColumn(
+        column.name, axis, once.dictionary, codes, tuple(labels for _, labels in levels)
+    )
+
+
+def code_sensitive(session: Session, relation: str, column: SensitiveColumn) -> CodedSensitive:
+    """Number a sensitive column's values: categories, points in a row, or bins of them."""
+    values = _distinct(session, relation, column.name)
+    missing = np.asarray(pc.is_null(values))
+    harmless = np.asarray(
+        pc.is_in(pc.cast(values, pa.string()), pa.array(column.not_sensitive, pa.string()))
+    )
+    if not column.numeric:
+        each, measured = np.arange(len(values)), np.ones(len(values), bool)
+        return CodedSensitive(values, each, ~(missing | harmless), measured, ordered=False)
+    numbers = _numbers(values.filter(pc.is_valid(values)))
+    if column.bin_edges is None:
+        points, places = np.unique(numbers, return_inverse=True)
+        many = len(points)
+    else:
+        many, places = len(column.bin_edges) - 1, bin_numbers(numbers, column.bin_edges)
+    codes = np.full(len(values), many)  # NULL comes last; no distribution holds it
+    codes[~missing] = places
+    countable = np.zeros(many + 1, bool)
+    countable[codes[~missing]] = True
+    countable[codes[harmless]] = False
+    return CodedSensitive(values, codes, countable, np.arange(many + 1) < many, ordered=True)
+
+
+def bin_numbers(numbers: Floats, edges: Sequence[float]) -> Ints:
+    """The half-open bin ``[edge, next edge)`` of each number, the last one closed.
+
+    >>> bin_numbers(np.array([-5.0, 0.0, 1.0, 2.0, 9.0]), (0, 1, 2))
+    array([0, 0, 1, 1, 1])
+    """
+    places = np.searchsorted(np.asarray(edges, dtype=np.float64), numbers, side="right") - 1
+    return np.clip(places, 0, len(edges) - 2).astype(np.int64)
+
+
+def _numbers(values: pa.Array) -> Floats:
+    """Numbers in the values' order; texts that are not numbers in the order of the texts."""
+    if pa.types.is_date(values.type):
+        values = pc.cast(values, pa.int32())
+    elif pa.types.is_timestamp(values.type):
+        values = pc.cast(values, pa.int64())
+    try:
+        numbers = pc.cast(values, pa.float64(), safe=False)
+    except pa.ArrowInvalid:
+        numbers = pc.cast(pc.rank(values, tiebreaker="min"), pa.float64())
+    return np.asarray(numbers.to_numpy(zero_copy_only=False), dtype=np.float64)
+
+
+def _distinct(session: Session, relation: str, column: str) -> pa.Array:
+    # Ordered, so that codes, and with them the answer's last bits, are the same on every machine.
+    name = quote(column)
+    sql = f"SELECT DISTINCT {name} AS value FROM {quote(relation)} ORDER BY ALL NULLS FIRST"
+    return session.fetch(sql)["value"].combine_chunks()
