@@ -107,8 +107,8 @@ def _floats_to_integers(column: pa.Array) -> pa.Array:
 
 
 def _decimals_to_integers(column: pa.Array) -> pa.Array:
-    wholes = pc.if_else(pc.equal(pc.floor(column), column), column, None)
-    return integers_of(wholes.cast(pa.decimal256(76, column.type.scale)))
+    wide = column.cast(pa.decimal256(76, column.type.scale))
+    return integers_of(pc.if_else(pc.equal(pc.floor(wide), wide), wide, None))
 
 
 def _integers_to_booleans(column: pa.Array) -> pa.Array:

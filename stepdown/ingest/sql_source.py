@@ -46,13 +46,13 @@ def open_sql(loaded: LoadedConfig) -> Iterator[Source]:
     try:
         with engine.connect() as connection:
             streaming = connection.execution_options(stream_results=True, yield_per=CHUNK_ROWS)
-            result = streaming.execute(text(str(loaded.config.source.query)))
-            if not result.returns_rows:
-                raise _failed("it is not a SELECT", where)
-            names = list(result.keys())
-            check_columns(names, loaded, where)
-            batches = _batches(result, names, list(loaded.config.columns), where)
-            yield Source("sql", where, "query", batches, lambda: None)
+            with streaming.execute(text(str(loaded.config.source.query))) as result:
+                if not result.returns_rows:
+                    raise _failed("it is not a SELECT", where)
+                names = list(result.keys())
+                check_columns(names, loaded, where)
+                batches = _batches(result, names, list(loaded.config.columns), where)
+                yield Source("sql", where, "query", batches, lambda: None)
     except SQLAlchemyError as error:
         # Databases quote parameters and cell values, so none of their text travels on.
         raise _failed(_reason(error), where) from None
