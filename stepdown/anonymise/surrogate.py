@@ -23,18 +23,29 @@ def surrogates(
 ) -> Callable[[Iterable[str]], list[str]]:
     """A function from distinct values of a column to entries of the pool.
 
-    The keyed hash of a value points at an entry; where that one is excluded, the next allowed one
-    stands in for it. So a value that is new in the data moves only the surrogates that were equal
-    to it. Different values may share a surrogate: where uniqueness matters, use a pseudonym.
+    One half of the keyed hash of a value points at an entry; where that one is excluded, the other
+    half points at one of those that are left. So values that are new in the data leave nearly all
+    surrogates as they were. Different values may share a surrogate: where uniqueness matters, use a
+    pseudonym.
 
     Raises:
         DemandImpossible: every entry is excluded.
     """
-    stand_in = _next_allowed(pool, excluded, column)
-    digest = keyed_digest(key, "surrogate", column, 8)
-    return lambda values: [
-        stand_in[int.from_bytes(digest(value), "big") % len(stand_in)] for value in values
-    ]
+    allowed = [entry for entry in pool if entry not in excluded]
+    if not allowed:
+        raise DemandImpossible(
+            f"all {len(pool)} surrogates of this kind occur in the raw data",
+            where=f"column {column}",
+            next="Use a pseudonym for this column, or drop it.",
+        )
+    digest = keyed_digest(key, "surrogate", column, 16)
+
+    def choose(value: str) -> str:
+        hashed = digest(value)
+        entry = _pick(pool, hashed[:8])
+        return _pick(allowed, hashed[8:]) if entry in excluded else entry
+
+    return lambda values: [choose(value) for value in values]
 
 
 def entries_in_use(
@@ -52,25 +63,20 @@ def entries_in_use(
         words += [entry, *telling]
     session.attach_arrow("pool_words", pa.table({"entry": entries, "word": words}))
     values = " UNION ALL ".join(
-        f"SELECT lower(trim(CAST({quote(column)} AS VARCHAR))) FROM {quote(relation)} "
+        f"SELECT {_folded(f'trim(CAST({quote(column)} AS VARCHAR))')} FROM {quote(relation)} "
         f"WHERE {quote(column)} IS NOT NULL"
         for column in columns
     )
-    found = session.fetch(f"SELECT DISTINCT entry FROM pool_words WHERE lower(word) IN ({values})")
+    found = session.fetch(
+        f"SELECT DISTINCT entry FROM pool_words WHERE {_folded('word')} IN ({values})"
+    )
     return frozenset(found["entry"].to_pylist())
 
 
-def _next_allowed(pool: Sequence[str], excluded: frozenset[str], column: str) -> list[str]:
-    allowed = [entry for entry in pool if entry not in excluded]
-    if not allowed:
-        raise DemandImpossible(
-            f"all {len(pool)} surrogates of this kind occur in the raw data",
-            where=f"column {column}",
-            next="Use a pseudonym for this column, or drop it.",
-        )
-    stand_in: list[str] = []
-    upcoming = allowed[0]
-    for entry in reversed(pool):
-        upcoming = entry if entry not in excluded else upcoming
-        stand_in.append(upcoming)
-    return stand_in[::-1]
+def _folded(text: str) -> str:
+    # Lower case alone keeps ı, whose capital is I, apart from i.
+    return f"lower(upper({text}))"
+
+
+def _pick(entries: Sequence[str], hashed: bytes) -> str:
+    return entries[int.from_bytes(hashed, "big") % len(entries)]

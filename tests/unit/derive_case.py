@@ -1,0 +1,103 @@
+"""A tiny dataset, its config and its keyring, from a table and a few words per column."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from stepdown.anonymise import derive_copy, derive_tier
+from stepdown.artifacts import ArtifactRef, sha256_of
+from stepdown.candidate import Candidate
+from stepdown.config import LoadedConfig, ReleaseConfig
+from stepdown.keyring import Keyring
+from stepdown.vocabulary import Tier
+
+AS_OF = date(2026, 3, 1)
+KEYS = {f"clinic/{name}/1": bytes([i + 1]) * 32 for i, name in enumerate(
+    ["internal", "partner", "public", "partner/ministry", "partner/university"]
+)}  # fmt: skip
+LOOSE = {
+    "smallest_class": 1,
+    "distinct_l": 1,
+    "t_closeness": 1.0,
+    "expected_reidentifications": 1.0,
+    "suppressed_records": 1.0,
+    "because": "a test of something else",
+}
+"""Rules of a tier that ask for nothing."""
+
+
+@dataclass
+class Case:
+    """One dataset in a folder of its own."""
+
+    loaded: LoadedConfig
+    snapshot: ArtifactRef
+    folder: Path
+    keyring: Keyring
+
+    def derive(self, tier: Tier, parent: Candidate | None = None, run: str = "run") -> Candidate:
+        folder = self.folder / run / tier
+        return derive_tier(
+            self.loaded, tier, self.snapshot, parent, self.keyring, folder, self.folder, AS_OF
+        )
+
+    def copy(self, recipient: str, base: Candidate, internal: Candidate) -> Candidate:
+        folder = self.folder / "copies" / recipient
+        return derive_copy(
+            self.loaded, recipient, self.snapshot, base, internal, self.keyring, folder,
+            self.folder, AS_OF,
+        )  # fmt: skip
+
+
+def make_case(
+    folder: Path,
+    rows: dict[str, list[Any]] | pa.Table,
+    columns: dict[str, dict[str, Any]],
+    tiers: dict[str, Any] | None = None,
+    keys: dict[str, bytes] | None = None,
+    recipients: dict[str, Any] | None = None,
+) -> Case:
+    """Columns default to the role insensitive."""
+    table = rows if isinstance(rows, pa.Table) else pa.table(rows)
+    stated = {name: {"role": "insensitive", "because": "test"} | columns[name] for name in columns}
+    config = ReleaseConfig.model_validate(
+        {
+            "dataset": "clinic",
+            "title": "A test",
+            "contact": "steward@example.org",
+            "source": {"path": "raw.csv"},
+            "columns": stated,
+            "tiers": tiers or {"internal": {}},
+            "recipients": {name: recipient(terms) for name, terms in (recipients or {}).items()},
+        }
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "snapshot.parquet"
+    pq.write_table(table.select(list(columns)), path)
+    snapshot = ArtifactRef(str(path), sha256_of(path), table.num_rows)
+    loaded = LoadedConfig(config, folder / "clinic.yaml", "0" * 64)
+    return Case(loaded, snapshot, folder, Keyring(KEYS if keys is None else keys))
+
+
+def recipient(columns: list[str]) -> dict[str, Any]:
+    agreement = {"reference": "A-1", "valid_from": "2026-01-01", "valid_until": "2026-12-31"}
+    return {
+        "organisation": "An organisation",
+        "contact": "reader@example.org",
+        "agreement": agreement,
+        "columns": columns,
+    }
+
+
+def released(candidate: Candidate) -> dict[str, list[Any]]:
+    return dict(pq.read_table(candidate.data.path).to_pydict())
+
+
+def lineage(candidate: Candidate) -> dict[str, list[int]]:
+    return dict(pq.read_table(candidate.lineage.path).to_pydict())

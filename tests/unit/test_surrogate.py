@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import json
+import re
+from importlib.metadata import version
+from typing import get_args
+
+import pytest
+from derive_case import lineage, make_case, released
+
+from stepdown.anonymise import pools
+from stepdown.anonymise.pools import POOL_SHA256, load_pool
+from stepdown.anonymise.pools.make import FAKER_VERSION, write_pools
+from stepdown.anonymise.surrogate import surrogates
+from stepdown.config.treatments import SurrogateKind
+from stepdown.errors import DemandImpossible, StoreCorrupt
+from stepdown.vocabulary import Tier
+
+KEY = bytes(range(32))
+POOL = ["Ann", "Bob", "Cid", "Dee"]
+NONE: frozenset[str] = frozenset()
+
+
+@pytest.mark.parametrize("kind", get_args(SurrogateKind))
+def test_every_kind_has_five_thousand_different_entries(kind):
+    assert len(set(load_pool(kind))) == len(load_pool(kind)) == 5_000
+
+
+def test_invented_phones_and_mails_reach_nobody():
+    fiction = r"\+44 (1632 960\d{3}|7700 900\d{3}|20 7946 0\d{3}|113 496 0\d{3}|121 496 0\d{3})"
+    assert all(re.fullmatch(fiction, phone) for phone in load_pool("phone"))
+    mail = r"[a-z]+\.[a-z]+@example\.(org|com|net)"
+    assert all(re.fullmatch(mail, address) for address in load_pool("email"))
+
+
+@pytest.mark.skipif(version("faker") != FAKER_VERSION, reason="another Faker, other pools")
+def test_the_pools_can_be_made_again_byte_for_byte(tmp_path):
+    assert write_pools(tmp_path) == POOL_SHA256
+
+
+def test_a_pool_that_is_not_the_recorded_one_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "city.json").write_text(json.dumps(["Nowhere"]))
+    monkeypatch.setattr(pools, "files", lambda package: tmp_path)
+    load_pool.cache_clear()
+    with pytest.raises(StoreCorrupt, match="pool of city surrogates"):
+        load_pool("city")
+    load_pool.cache_clear()
+
+
+def test_a_surrogate_depends_on_the_key_the_column_and_the_value():
+    values = [str(i) for i in range(64)]
+    mine = surrogates(KEY, "name", POOL, NONE)(values)
+    assert mine == surrogates(KEY, "name", POOL, NONE)(values)
+    assert mine != surrogates(bytes(32), "name", POOL, NONE)(values)
+    assert mine != surrogates(KEY, "alias", POOL, NONE)(values)
+    assert set(mine) == set(POOL)
+
+
+def test_an_excluded_entry_moves_only_the_values_that_pointed_at_it():
+    values = [str(i) for i in range(64)]
+    before = surrogates(KEY, "name", POOL, NONE)(values)
+    after = surrogates(KEY, "name", POOL, frozenset({"Bob"}))(values)
+    moved = [new for old, new in zip(before, after, strict=True) if old == "Bob"]
+    stayed = [old == new for old, new in zip(before, after, strict=True) if old != "Bob"]
+    assert all(stayed)
+    assert set(moved) == {"Ann", "Cid", "Dee"}
+
+
+def test_a_pool_without_a_free_entry_is_an_error():
+    with pytest.raises(DemandImpossible, match="all 4 surrogates"):
+        surrogates(KEY, "name", POOL, frozenset(POOL))
+
+
+def test_a_surrogate_is_never_a_raw_value_in_whatever_case(tmp_path):
+    # All but ten of the pool's entries are someone's name in the data, in capitals.
+    pool = load_pool("first_name")
+    raw = [name.upper() for name in pool[10:]]
+    columns = {"name": {"role": "direct_identifier", "internal": {"surrogate": "first_name"}}}
+    candidate = make_case(tmp_path, {"name": [*raw, None]}, columns).derive(Tier.INTERNAL)
+    invented = released(candidate)["name"]
+    assert set(invented[1:]) == set(pool[:10])
+    assert invented[0] is None
+    assert candidate.report.surrogate_pools == {"first_name": POOL_SHA256["first_name"]}
+
+
+def test_a_surrogate_holds_no_word_that_names_someone_in_another_column(tmp_path):
+    pool = load_pool("person_name")
+    word = pool[0].split()[1]
+    assert len(word) >= 6
+    rows = {"name": [f"raw {i}" for i in range(2_000)], "surname": [word.lower()] * 2_000}
+    columns = {
+        "name": {"role": "direct_identifier", "internal": {"surrogate": "person_name"}},
+        "surname": {"role": "direct_identifier"},
+    }
+    invented = released(make_case(tmp_path, rows, columns).derive(Tier.INTERNAL))["name"]
+    assert len(set(invented)) > 1_000
+    assert not any(word in name.split() for name in invented)
+
+
+def test_equal_values_get_equal_surrogates(tmp_path):
+    columns = {"town": {"role": "direct_identifier", "internal": {"surrogate": "city"}}}
+    case = make_case(tmp_path, {"town": ["A", "B", "A"]}, columns)
+    candidate = case.derive(Tier.INTERNAL)
+    by_row = dict(zip(lineage(candidate)["parent_row"], released(candidate)["town"], strict=True))
+    assert by_row[0] == by_row[2] != by_row[1]
