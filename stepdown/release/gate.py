@@ -80,7 +80,7 @@ def judge(
         *(_leaks(risk) if risk else ()),
         _suite(verdicts),
     ]
-    everything = (*ruled, *verdicts)
+    everything = (*ruled, *(_finite(verdict) for verdict in verdicts))
     if not all(verdict.passed for verdict in everything):
         outcome = Outcome.REFUSE
     elif policy.sign_off.people or policy.sign_off.roles:
@@ -275,6 +275,13 @@ def _suite(verdicts: Sequence[Verdict]) -> Verdict:
         len(verdicts),
         1,
     )
+
+
+def _finite(verdict: Verdict) -> Verdict:
+    # A figure that is no number proves nothing, whatever the check concluded from it.
+    if isinstance(verdict.measured, float) and not math.isfinite(verdict.measured):
+        return _unmeasured(verdict.check, f"What {verdict.check} compares")
+    return verdict
 
 
 def _at_least(check: str, what: str, measured: float | None, limit: float, next: str) -> Verdict:

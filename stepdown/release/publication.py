@@ -1,0 +1,272 @@
+"""The steps of a publication, in the order that makes it all or nothing.
+
+Objects → ledger ``intent`` → ``release.json`` → ledger ``published`` → ``current.json``. The
+conditional create of ``release.json`` is the commit point: before it nothing is published, after
+it recovery can only go forward. All functions here expect the workspace's lock to be held.
+"""
+
+from __future__ import annotations
+
+import calendar
+import datetime as dt
+import json
+from pathlib import Path
+from typing import Any
+
+from stepdown.artifacts import canonical_json
+from stepdown.config.models import Agreement
+from stepdown.errors import StoreCorrupt
+from stepdown.release.addresses import Series, version_number
+from stepdown.release.agreements import in_force
+from stepdown.release.ledger import EventKind, Ledger, Reader, Release, now
+from stepdown.release.manifest import MANIFEST, Manifest, check_candidate
+from stepdown.release.sign_off import missing_signatures
+from stepdown.release.store import AlreadyThere, Store
+from stepdown.vocabulary import ReleaseState
+
+RELEASE = "release.json"
+CURRENT = "current.json"
+OPEN_INTENT = "publish"
+STORE_BEHIND = "store"
+
+WAS_PUBLISHED = frozenset({ReleaseState.PUBLISHED, ReleaseState.SUPERSEDED})
+DEAD = frozenset(
+    {
+        ReleaseState.REFUSED,
+        ReleaseState.REJECTED,
+        ReleaseState.EXPIRED,
+        ReleaseState.WITHDRAWN,
+    }
+)
+
+
+def waiting_for(reader: Reader, release: Release) -> tuple[str, ...]:
+    """What a release still needs before it may be published, in words."""
+    needs = list(missing_signatures(release.sign_off, release.approvals))
+    if release.parent is not None:
+        parent = reader.release(release.parent)
+        if parent.state not in WAS_PUBLISHED:
+            needs.append(f"its parent {parent.address}, which is {parent.state}")
+    return tuple(needs)
+
+
+def advance(ledger: Ledger, store: Store, actor: str) -> None:
+    """Bring every waiting release as far as it may go.
+
+    Publishes those that have all they waited for, and refuses those whose parent is lost, until
+    nothing moves any more.
+    """
+    while any(
+        _advance_one(ledger, store, release.id, actor)
+        for release in _states(ledger, ReleaseState.AWAITING_APPROVAL)
+    ):
+        pass
+
+
+def publish(ledger: Ledger, store: Store, release: Release, actor: str) -> Release:
+    """Publish a release that has everything it needs.
+
+    Raises:
+        StoreCorrupt: the candidate's bytes are not those of its manifest; nothing was changed.
+        WorldFailed: the store or the ledger failed; recovery will complete or undo it.
+    """
+    manifest = check_candidate(Path(release.folder), release.manifest_sha256 or "")
+    copy_objects(store, release, manifest)
+    open_intent(ledger, release, actor)
+    commit(store, release)
+    published = record_published(ledger, store, release, actor)
+    settle(ledger, store, published)
+    return published
+
+
+def copy_objects(store: Store, release: Release, manifest: Manifest) -> None:
+    """Step 1: the release's content and its manifest, into a folder that nobody reads yet."""
+    if store.exists(f"{release.address}/{RELEASE}"):
+        raise AlreadyThere(
+            "the store already holds a release of this version",
+            where=release.address,
+            next="Run the release again; the next free version will be taken.",
+        )
+    store.delete(release.address)
+    for name, sha256 in (*manifest.files.items(), (MANIFEST, manifest.sha256)):
+        store.put_file(Path(release.folder) / name, f"{release.address}/{name}", sha256)
+
+
+def open_intent(ledger: Ledger, release: Release, actor: str) -> None:
+    """Step 2: from here on recovery knows that the folder may be complete."""
+    with ledger.writing() as writer:
+        writer.change(release, EventKind.INTENT, actor, unsettled=OPEN_INTENT)
+
+
+def commit(store: Store, release: Release) -> None:
+    """Step 3, the commit point."""
+    content = canonical_json(_release_document(release))
+    store.create(f"{release.address}/{RELEASE}", content)
+
+
+def record_published(ledger: Ledger, store: Store, release: Release, actor: str) -> Release:
+    """Step 4: published in the ledger; what was live or suspended before is superseded."""
+    document = committed(store, release)
+    assert document is not None
+    with ledger.writing() as writer:
+        release = writer.release(release.id)
+        before = (ReleaseState.PUBLISHED, ReleaseState.SUSPENDED)
+        for older in writer.of_series(release.series, *before):
+            facts = {"by": release.address}
+            writer.move(older, ReleaseState.SUPERSEDED, EventKind.SUPERSEDED, actor, facts)
+        return writer.move(
+            release,
+            ReleaseState.PUBLISHED,
+            EventKind.PUBLISHED,
+            actor,
+            {"approvals": release.approvals},
+            published_at=document["published_at"],
+            unsettled=STORE_BEHIND,
+        )
+
+
+def settle(ledger: Ledger, store: Store, release: Release) -> None:
+    """Last step of every decision: make the store say what the ledger says. May be repeated."""
+    if release.state is ReleaseState.WITHDRAWN:
+        put_tombstone(store, release)
+    point(ledger, store, release.series)
+    if release.state is ReleaseState.WITHDRAWN:
+        delete_content(store, release)
+    store.sweep(release.address)
+    with ledger.writing() as writer:
+        writer.settle(release)
+
+
+def point(ledger: Ledger, store: Store, series: Series) -> None:
+    """Write the series' ``current.json``: the live release, or that there is none."""
+    with ledger.reading() as reader:
+        known = reader.of_series(series)
+    live = [release for release in known if release.state is ReleaseState.PUBLISHED]
+    newest = max(known, key=lambda release: version_number(release.version or ""))
+    pointer = {
+        "release": live[0].address if live else None,
+        "version": live[0].version if live else None,
+        "manifest_sha256": live[0].manifest_sha256 if live else None,
+        "state": live[0].state.value if live else newest.state.value,
+    }
+    store.replace(f"{series.path}/{CURRENT}", canonical_json(pointer))
+
+
+def put_tombstone(store: Store, release: Release) -> None:
+    """Replace ``release.json`` by what remains of a withdrawn release: citation, hash, reason."""
+    document = committed(store, release) or _release_document(release)
+    tombstone = {
+        **{name: document[name] for name in _CITATION},
+        "state": ReleaseState.WITHDRAWN.value,
+        "withdrawn": release.terms["withdrawn"],
+    }
+    store.replace(f"{release.address}/{RELEASE}", canonical_json(tombstone))
+
+
+def delete_content(store: Store, release: Release) -> None:
+    """Remove everything of a withdrawn release but its tombstone."""
+    for name in store.files(release.address):
+        if name != f"{release.address}/{RELEASE}":
+            store.delete(name)
+    store.delete(f"{release.address}/data")
+
+
+def committed(store: Store, release: Release) -> dict[str, Any] | None:
+    """The ``release.json`` of this very release in the store; None if it was not committed."""
+    try:
+        document = json.loads(store.read(f"{release.address}/{RELEASE}"))
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        raise StoreCorrupt("is not JSON", where=f"{release.address}/{RELEASE}") from None
+    same = document.get("manifest_sha256") == release.manifest_sha256
+    return document if same else None
+
+
+def lose(ledger: Ledger, release: Release, to: ReleaseState, reason: str, actor: str) -> None:
+    """End a waiting release for a reason that is no gate's."""
+    kind = EventKind.EXPIRED if to is ReleaseState.EXPIRED else EventKind.REFUSAL
+    reasons = [*release.reasons, {"check": kind.value, "message": reason}]
+    with ledger.writing() as writer:
+        writer.move(release, to, kind, actor, {"reason": reason}, reasons=reasons, note=reason)
+
+
+def _advance_one(ledger: Ledger, store: Store, id: int, actor: str) -> bool:
+    with ledger.reading() as reader:
+        release = reader.release(id)
+        parent = reader.release(release.parent) if release.parent is not None else None
+        needs = waiting_for(reader, release)
+    if release.state is not ReleaseState.AWAITING_APPROVAL:
+        return False
+    if parent and parent.state in DEAD:
+        reason = f"its parent {parent.address} is {parent.state}"
+        lose(ledger, release, ReleaseState.REFUSED, reason, actor)
+        return True
+    if needs:
+        return False
+    agreement = release.terms.get("agreement")
+    today = dt.datetime.now(dt.UTC).date()
+    if agreement and not in_force(Agreement.model_validate(agreement), today):
+        reason = f"its agreement {agreement['reference']} is not in force today"
+        lose(ledger, release, ReleaseState.EXPIRED, reason, actor)
+        return True
+    try:
+        publish(ledger, store, release, actor)
+    except StoreCorrupt:
+        reason = "the candidate's bytes are no longer those that were judged and approved"
+        lose(ledger, release, ReleaseState.REFUSED, reason, actor)
+    return True
+
+
+def _states(ledger: Ledger, *states: ReleaseState) -> list[Release]:
+    with ledger.reading() as reader:
+        return reader.in_state(*states)
+
+
+_CITATION = (
+    "release",
+    "dataset",
+    "tier",
+    "recipient",
+    "version",
+    "title",
+    "contact",
+    "published_at",
+    "manifest_sha256",
+)
+
+
+def _release_document(release: Release) -> dict[str, Any]:
+    published_at = release.published_at or now()
+    terms = release.terms
+    return {
+        "release": release.address,
+        "dataset": release.dataset,
+        "tier": release.tier.value,
+        "recipient": release.recipient,
+        "version": release.version,
+        "state": ReleaseState.PUBLISHED.value,
+        "title": terms["title"],
+        "published_at": published_at,
+        "manifest_sha256": release.manifest_sha256,
+        "approvals": [
+            {name: approval[name] for name in ("name", "role", "at")}
+            for approval in release.approvals
+        ],
+        "licence": terms["licence"],
+        "agreement": terms["agreement"],
+        "contact": terms["contact"],
+        "review_by": _review_by(dt.date.fromisoformat(published_at[:10]), terms),
+        # The partner base carries the copies; nobody is given the base itself.
+        "served": terms["served"],
+    }
+
+
+def _review_by(published: dt.date, terms: dict[str, Any]) -> str:
+    months = published.month - 1 + int(terms["review_months"])
+    year, month = published.year + months // 12, months % 12 + 1
+    day = min(published.day, calendar.monthrange(year, month)[1])
+    ends = [dt.date(year, month, day).isoformat()]
+    if terms["agreement"]:
+        ends.append(terms["agreement"]["valid_until"])
+    return min(ends)

@@ -1,0 +1,301 @@
+"""From a judged candidate to a published, waiting or refused release."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from stepdown.candidate import Candidate
+from stepdown.config import LoadedConfig, tier_policy
+from stepdown.release.addresses import Series, parse_address
+from stepdown.release.agreements import agreement_verdict
+from stepdown.release.documents import licence
+from stepdown.release.gate import Decision, Outcome
+from stepdown.release.ledger import (
+    EventKind,
+    Ledger,
+    NewRelease,
+    Release,
+    next_version,
+    open_ledger,
+)
+from stepdown.release.locks import exclusively
+from stepdown.release.manifest import Manifest, write_manifest
+from stepdown.release.publication import DEAD, RELEASE, advance, lose, publish, waiting_for
+from stepdown.release.recovery import recover_held
+from stepdown.release.refusals import write_note
+from stepdown.release.store import Store
+from stepdown.reports import RiskReport, Verdict
+from stepdown.vocabulary import ReleaseState, Tier
+from stepdown.workspace import Workspace
+
+_PENDING = (ReleaseState.CANDIDATE, ReleaseState.AWAITING_APPROVAL)
+_TAKEN_BACK = (ReleaseState.WITHDRAWN, ReleaseState.SUSPENDED)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a release stands after a decision.
+
+    Args:
+        outcome: ``published``, ``waiting``, ``refused``, ``unchanged``, or ``joined`` where an
+            equal candidate was waiting already.
+        release: its address; a refused candidate has none.
+        state: its state now.
+        waiting_for: what it still needs, in words.
+        reasons: the verdicts that refused it.
+        expired: address of a waiting release that this one replaces.
+        note: path of the refusal note.
+    """
+
+    outcome: str
+    release: str | None
+    state: ReleaseState
+    waiting_for: tuple[str, ...] = ()
+    reasons: tuple[Verdict, ...] = ()
+    expired: str | None = None
+    note: str | None = None
+
+
+def submit(
+    workspace: Workspace,
+    store: Store,
+    loaded: LoadedConfig,
+    candidate: Candidate,
+    risk: RiskReport | None,
+    decision: Decision,
+    *,
+    run: str,
+    as_of: dt.date,
+    parent: str | None,
+    actor: str,
+) -> Standing:
+    """Bring a judged candidate to the state that the decision and its parent allow.
+
+    Args:
+        risk: the report that was judged; None only for a refused candidate.
+        parent: address of the release it was made from; None for internal.
+        actor: who started the run.
+
+    Raises:
+        StoreCorrupt: the candidate's file changed after it was judged.
+        WorldFailed: the store or the ledger failed; the next call recovers.
+    """
+    series = Series(loaded.config.dataset, candidate.tier, candidate.recipient)
+    with exclusively(workspace):
+        ledger = open_ledger(workspace)
+        recover_held(ledger, store)
+        above = _parent(ledger, series, parent)
+        reasons = [*decision.reasons, *_objections(loaded, candidate, decision, above, as_of)]
+        if decision.outcome is Outcome.REFUSE or reasons or risk is None:
+            return _refuse(workspace, ledger, series, run, reasons, actor, candidate, above)
+        manifest = write_manifest(loaded, candidate, risk, decision, as_of)
+        if taken_back := _taken_back(ledger, series, manifest):
+            return _refuse(workspace, ledger, series, run, [taken_back], actor, candidate, above)
+        new = _describe(loaded, candidate, manifest, run, as_of, above)
+        return _settle_among_others(ledger, store, new, actor)
+
+
+def record_refusal(
+    workspace: Workspace,
+    series: Series,
+    run: str,
+    reasons: Sequence[Verdict],
+    actor: str,
+) -> Standing:
+    """Write down a refusal that came before there was a candidate, raw data that failed, say."""
+    with exclusively(workspace):
+        return _refuse(workspace, open_ledger(workspace), series, run, reasons, actor)
+
+
+def _parent(ledger: Ledger, series: Series, address: str | None) -> Release | None:
+    if address is None:
+        return None
+    wanted = parse_address(address)
+    with ledger.reading() as reader:
+        found = [r for r in reader.of_series(wanted.series) if r.version == wanted.version]
+    return found[0] if found else None
+
+
+def _objections(
+    loaded: LoadedConfig,
+    candidate: Candidate,
+    decision: Decision,
+    parent: Release | None,
+    as_of: dt.date,
+) -> list[Verdict]:
+    """Reasons against a release that are not in its bytes."""
+    objections = []
+    if decision.sha256 != candidate.data.sha256:
+        text = "The decision is about another file: its SHA-256 is not this candidate's."
+        objections.append(Verdict("decision", False, text, "Ask the gate about this file."))
+    if candidate.recipient:
+        agreement = loaded.config.recipients[candidate.recipient].agreement
+        verdict = agreement_verdict(agreement, as_of)
+        objections += [verdict] if not verdict.passed else []
+    if candidate.tier is not Tier.INTERNAL:
+        above = Tier.PARTNER if candidate.recipient else candidate.tier.parent
+        dataset = loaded.config.dataset
+        if parent is None or parent.series != Series(dataset, above or Tier.INTERNAL):
+            text = f"A {candidate.tier} release is made from a release of {above}; none was named."
+            objections.append(Verdict("parent", False, text, "Release the tier above it first."))
+        elif parent.data_sha256 != candidate.report.parent_sha256:
+            text = f"It was made from a file whose SHA-256 is not that of {parent.address}."
+            objections.append(Verdict("parent", False, text, "Derive it from its parent again."))
+        elif parent.state in DEAD:
+            text = f"Its parent {parent.address} is {parent.state}."
+            objections.append(Verdict("parent", False, text, "Release the tier above it first."))
+    return objections
+
+
+def _taken_back(ledger: Ledger, series: Series, manifest: Manifest) -> Verdict | None:
+    # Without this a scheduled run would quietly publish again what a steward took down.
+    with ledger.reading() as reader:
+        same = [
+            release
+            for release in reader.of_series(series, *_TAKEN_BACK)
+            if release.manifest_sha256 == manifest.sha256
+        ]
+    if not same:
+        return None
+    return Verdict(
+        "taken_back",
+        False,
+        f"{same[0].address} has the very same content and is {same[0].state}.",
+        "Mend what it was taken back for; a suspended release may be reinstated instead.",
+    )
+
+
+def _describe(
+    loaded: LoadedConfig,
+    candidate: Candidate,
+    manifest: Manifest,
+    run: str,
+    as_of: dt.date,
+    parent: Release | None,
+) -> NewRelease:
+    config, policy = loaded.config, tier_policy(loaded.config, candidate.tier)
+    recipient = config.recipients[candidate.recipient] if candidate.recipient else None
+    is_base = candidate.tier is Tier.PARTNER and recipient is None
+    return NewRelease(
+        series=Series(config.dataset, candidate.tier, candidate.recipient),
+        run=run,
+        folder=candidate.folder,
+        data_sha256=candidate.data.sha256,
+        lineage_sha256=candidate.lineage.sha256,
+        manifest_sha256=manifest.sha256,
+        rows=candidate.data.rows,
+        columns=[column["name"] for column in manifest.content["columns"]],
+        parent=parent.id if parent else None,
+        sign_off=policy.sign_off.model_dump(mode="json"),
+        terms={
+            "title": config.title,
+            "contact": config.contact,
+            "licence": licence(config, candidate),
+            "agreement": recipient.agreement.model_dump(mode="json") if recipient else None,
+            "review_months": policy.review_months,
+            "served": not is_base,
+            "as_of": as_of.isoformat(),
+        },
+    )
+
+
+def _settle_among_others(ledger: Ledger, store: Store, new: NewRelease, actor: str) -> Standing:
+    """Place a candidate beside the live release and those that wait in its series."""
+    with ledger.reading() as reader:
+        live = reader.of_series(new.series, ReleaseState.PUBLISHED)
+        pending = reader.of_series(new.series, *_PENDING)
+    is_live = bool(live) and live[0].manifest_sha256 == new.manifest_sha256
+    same = [r for r in pending if not is_live and _may_join(store, r, new)]
+    expired = _end_others(ledger, [r for r in pending if r not in same], actor)
+    if is_live:
+        advance(ledger, store, actor)
+        return Standing("unchanged", live[0].address, live[0].state, expired=expired)
+    release = _write_down(ledger, store, new, same, actor)
+    if release.state is ReleaseState.CANDIDATE:
+        publish(ledger, store, release, actor)
+    advance(ledger, store, actor)
+    return standing(ledger, release.id, joined=bool(same), expired=expired)
+
+
+def standing(
+    ledger: Ledger, id: int, *, joined: bool = False, expired: str | None = None
+) -> Standing:
+    """How a release stands now."""
+    with ledger.reading() as reader:
+        release = reader.release(id)
+        waits = release.state is ReleaseState.AWAITING_APPROVAL
+        needs = waiting_for(reader, release) if waits else ()
+    outcome = release.state.value if not waits else ("joined" if joined else "waiting")
+    reasons = tuple(Verdict(r["check"], False, r["message"]) for r in release.reasons)
+    return Standing(outcome, release.address, release.state, needs, reasons, expired)
+
+
+def _may_join(store: Store, release: Release, new: NewRelease) -> bool:
+    taken = store.exists(f"{release.address}/{RELEASE}")
+    return release.manifest_sha256 == new.manifest_sha256 and not taken
+
+
+def _end_others(ledger: Ledger, others: list[Release], actor: str) -> str | None:
+    for release in others:
+        waited = release.state is ReleaseState.AWAITING_APPROVAL
+        to = ReleaseState.EXPIRED if waited else ReleaseState.REFUSED
+        lose(ledger, release, to, "a later run made a different file", actor)
+    return others[-1].address if others else None
+
+
+def _write_down(
+    ledger: Ledger, store: Store, new: NewRelease, same: list[Release], actor: str
+) -> Release:
+    with ledger.writing() as writer:
+        if same:
+            release = writer.change(
+                same[0],
+                EventKind.JOINED,
+                actor,
+                run=new.run,
+                folder=new.folder,
+                parent=new.parent,
+                lineage_sha256=new.lineage_sha256,
+            )
+        else:
+            version = next_version(writer, new.series, store.folders(new.series.path))
+            release = writer.add(replace(new, version=version), actor)
+        needs = waiting_for(writer, release)
+        if needs and release.state is ReleaseState.CANDIDATE:
+            to = ReleaseState.AWAITING_APPROVAL
+            release = writer.move(release, to, EventKind.WAITING, actor, {"waiting_for": needs})
+        return release
+
+
+def _refuse(
+    workspace: Workspace,
+    ledger: Ledger,
+    series: Series,
+    run: str,
+    reasons: Sequence[Verdict],
+    actor: str,
+    candidate: Candidate | None = None,
+    parent: Release | None = None,
+) -> Standing:
+    folder = candidate.path if candidate else None
+    note = write_note(workspace, series, run, reasons, folder)
+    facts = [asdict(reason) for reason in reasons]
+    new = NewRelease(
+        series,
+        run,
+        str(folder or ""),
+        data_sha256=candidate.data.sha256 if candidate else None,
+        lineage_sha256=candidate.lineage.sha256 if candidate else None,
+        rows=candidate.data.rows if candidate else None,
+        parent=parent.id if parent else None,
+        reasons=facts,
+    )
+    with ledger.writing() as writer:
+        release = writer.add(new, actor)
+        told = {"reasons": facts, "note": Path(note).name}
+        writer.move(release, ReleaseState.REFUSED, EventKind.REFUSAL, actor, told, note=str(note))
+    refused = ReleaseState.REFUSED
+    return Standing("refused", None, refused, reasons=tuple(reasons), note=str(note))

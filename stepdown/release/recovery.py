@@ -1,0 +1,63 @@
+"""After a crash: every open intent is completed or undone before anything else happens."""
+
+from __future__ import annotations
+
+from stepdown.release.ledger import EventKind, Ledger, Release, open_ledger
+from stepdown.release.locks import exclusively
+from stepdown.release.publication import (
+    OPEN_INTENT,
+    RELEASE,
+    advance,
+    committed,
+    record_published,
+    settle,
+)
+from stepdown.release.store import Store
+from stepdown.vocabulary import ReleaseState
+from stepdown.workspace import Workspace
+
+ACTOR = "recovery"
+
+
+def recover(workspace: Workspace, store: Store) -> tuple[str, ...]:
+    """Finish or undo what a killed process left; call it before any run, serve or verify.
+
+    Returns:
+        one sentence per thing that was mended.
+    """
+    with exclusively(workspace):
+        return recover_held(open_ledger(workspace), store)
+
+
+def recover_held(ledger: Ledger, store: Store) -> tuple[str, ...]:
+    """The same for a caller that holds the lock; so no intent found here is a living process's."""
+    mended = []
+    with ledger.reading() as reader:
+        unsettled = reader.unsettled()
+        pending = reader.in_state(ReleaseState.CANDIDATE, ReleaseState.AWAITING_APPROVAL)
+    for release in unsettled:
+        if release.unsettled == OPEN_INTENT:
+            if committed(store, release) is None:
+                _undo(ledger, store, release)
+                mended.append(f"{release.address}: an unfinished publication was undone")
+                continue
+            release = record_published(ledger, store, release, ACTOR)
+        settle(ledger, store, release)
+        mended.append(f"{release.address}: an unfinished step was completed")
+    for release in pending:
+        # Killed before its intent: objects that no release.json speaks for.
+        if release.unsettled is None and release.version:
+            _delete_objects(store, release)
+    advance(ledger, store, ACTOR)
+    return tuple(mended)
+
+
+def _undo(ledger: Ledger, store: Store, release: Release) -> None:
+    _delete_objects(store, release)
+    with ledger.writing() as writer:
+        writer.change(release, EventKind.UNDONE, ACTOR, unsettled=None)
+
+
+def _delete_objects(store: Store, release: Release) -> None:
+    if not store.exists(f"{release.address}/{RELEASE}"):
+        store.delete(release.address)

@@ -1,0 +1,96 @@
+"""A published release against its own manifest, with nothing but the store."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from stepdown.errors import StoreCorrupt
+from stepdown.release.manifest import MANIFEST, Manifest, read_manifest
+from stepdown.release.publication import RELEASE
+from stepdown.release.store import Store
+
+_BLOCK = 1 << 20
+
+
+def verify_bytes(store: Store, address: str) -> tuple[str, ...]:
+    """What is wrong with a release's files; empty where every byte is as it was approved.
+
+    Args:
+        address: a full address, not ``latest``.
+    """
+    try:
+        document = json.loads(store.read(f"{address}/{RELEASE}"))
+        if document.get("state") == "withdrawn":
+            return _leftovers(store, address)
+        raw = store.read(f"{address}/{MANIFEST}")
+        manifest = read_manifest(raw, f"{address}/{MANIFEST}", document["manifest_sha256"])
+    except StoreCorrupt as error:
+        return (f"{MANIFEST}: {error.message}",)
+    except FileNotFoundError:
+        return (f"{MANIFEST} or {RELEASE} is missing",)
+    except (ValueError, KeyError, AttributeError):
+        return (f"{RELEASE} is not a release document",)
+    problems = [*_names(store, address, manifest, document), *_files(store, address, manifest)]
+    return tuple(problems)
+
+
+def _leftovers(store: Store, address: str) -> tuple[str, ...]:
+    kept = f"{address}/{RELEASE}"
+    return tuple(
+        f"{name.removeprefix(address + '/')} is still there although the release is withdrawn"
+        for name in store.files(address)
+        if name != kept
+    )
+
+
+def _names(
+    store: Store, address: str, manifest: Manifest, document: dict[str, object]
+) -> list[str]:
+    problems = []
+    if document.get("release") != address:
+        problems.append(f"{RELEASE} is about another address")
+    for fact in ("dataset", "tier", "recipient"):
+        if manifest.content.get(fact) != document.get(fact):
+            problems.append(f"{RELEASE} and {MANIFEST} name another {fact}")
+    present = {name.removeprefix(address + "/") for name in store.files(address)}
+    expected = {*manifest.files, MANIFEST, RELEASE}
+    problems += [f"{name} is missing" for name in sorted(expected - present)]
+    problems += [f"{name} is not in the manifest" for name in sorted(present - expected)]
+    return problems
+
+
+def _files(store: Store, address: str, manifest: Manifest) -> list[str]:
+    problems = []
+    rows = 0
+    for name, sha256 in manifest.files.items():
+        if not store.exists(f"{address}/{name}"):
+            continue
+        if _sha256(store, f"{address}/{name}") != sha256:
+            problems.append(f"{name} has other bytes than the manifest says")
+        elif name.endswith(".parquet"):
+            with store.open(f"{address}/{name}") as file:
+                rows += pq.read_metadata(file).num_rows
+                file.seek(0)
+                problems += _schema(pq.read_schema(file), manifest, name)
+    if not problems and rows != manifest.content["rows"]:
+        problems.append(f"the data hold {rows} rows, the manifest says {manifest.content['rows']}")
+    return problems
+
+
+def _schema(schema: pa.Schema, manifest: Manifest, name: str) -> list[str]:
+    found = [{"name": field.name, "type": str(field.type)} for field in schema]
+    if found == manifest.content["columns"]:
+        return []
+    return [f"{name} has other columns or types than the manifest says"]
+
+
+def _sha256(store: Store, path: str) -> str:
+    digest = hashlib.sha256()
+    with store.open(path) as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()

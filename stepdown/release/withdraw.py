@@ -1,0 +1,103 @@
+"""Taking a release down: its data go, its citation and hash stay, its children are suspended."""
+
+from __future__ import annotations
+
+from stepdown.errors import InputWrong
+from stepdown.release.catalogue import find_release
+from stepdown.release.ledger import EventKind, Reader, Release, Writer, now, open_ledger
+from stepdown.release.locks import exclusively
+from stepdown.release.publication import STORE_BEHIND, advance, settle
+from stepdown.release.recovery import recover_held
+from stepdown.release.store import Store
+from stepdown.vocabulary import ReleaseState
+from stepdown.workspace import Workspace
+
+
+def withdraw(
+    workspace: Workspace, store: Store, address: str, *, reason: str, actor: str
+) -> tuple[str, ...]:
+    """Withdraw a release and suspend every live release that was made from it.
+
+    Returns:
+        addresses of the suspended releases.
+
+    Raises:
+        InputWrong: no reason is given.
+        ReleaseUnknown: no such release.
+        MoveForbidden: it was never published, or is withdrawn already.
+    """
+    if not reason.strip():
+        raise InputWrong("a withdrawal needs a reason", where=address, next="Give --reason.")
+    with exclusively(workspace):
+        ledger = open_ledger(workspace)
+        recover_held(ledger, store)
+        release = find_release(ledger, address)
+        with ledger.writing() as writer:
+            affected = [_take_down(writer, release, reason, actor)]
+            affected += _suspend_below(writer, release, actor)
+        for each in affected:
+            settle(ledger, store, each)
+        advance(ledger, store, actor)
+        return tuple(each.address for each in affected[1:])
+
+
+def reinstate(workspace: Workspace, store: Store, address: str, *, reason: str, actor: str) -> None:
+    """Publish a suspended release again: the steward decided that it may stand.
+
+    Raises:
+        InputWrong: no reason is given.
+        MoveForbidden: it is not suspended.
+    """
+    if not reason.strip():
+        raise InputWrong("a reinstatement needs a reason", where=address, next="Say why.")
+    with exclusively(workspace):
+        ledger = open_ledger(workspace)
+        recover_held(ledger, store)
+        release = find_release(ledger, address)
+        with ledger.writing() as writer:
+            published = writer.move(
+                release,
+                ReleaseState.PUBLISHED,
+                EventKind.REINSTATED,
+                actor,
+                {"reason": reason},
+                unsettled=STORE_BEHIND,
+            )
+        settle(ledger, store, published)
+        advance(ledger, store, actor)
+
+
+def _take_down(writer: Writer, release: Release, reason: str, actor: str) -> Release:
+    return writer.move(
+        release,
+        ReleaseState.WITHDRAWN,
+        EventKind.WITHDRAWN,
+        actor,
+        {"reason": reason},
+        terms={**release.terms, "withdrawn": {"at": now(), "reason": reason}},
+        note=reason,
+        unsettled=STORE_BEHIND,
+    )
+
+
+def _suspend_below(writer: Writer, release: Release, actor: str) -> list[Release]:
+    return [
+        writer.move(
+            child,
+            ReleaseState.SUSPENDED,
+            EventKind.SUSPENDED,
+            actor,
+            {"because_of": release.address},
+            unsettled=STORE_BEHIND,
+        )
+        for child in descendants(writer, release)
+        if child.state is ReleaseState.PUBLISHED
+    ]
+
+
+def descendants(reader: Reader, release: Release) -> list[Release]:
+    """Every release that was made from this one, however many steps down."""
+    found = []
+    for child in reader.children(release):
+        found += [child, *descendants(reader, child)]
+    return found
