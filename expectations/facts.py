@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stepdown.config import LoadedConfig, ReleaseConfig, TierPolicy, released_columns, treatment_of
-from stepdown.config.treatments import CodeNumber, Generalise, Surrogate, TruncatePrefix
+from stepdown.config.treatments import Generalise, Surrogate, TruncateDate
 from stepdown.errors import ConfigInvalid
+from stepdown.reports import DeriveReport
 from stepdown.vocabulary import ColumnType, Role, Tier
 
 PLAIN_TYPES = {
@@ -64,7 +65,7 @@ def tier_facts(
     config: ReleaseConfig,
     policy: TierPolicy,
     recipient: str | None = None,
-    labels: Mapping[str, list[str]] | None = None,
+    report: DeriveReport | None = None,
 ) -> Facts:
     """What a tier's own file, or a recipient's copy of it, must look like.
 
@@ -72,12 +73,16 @@ def tier_facts(
         config: the dataset's config.
         policy: the tier's.
         recipient: whose copy it is; None for the tier's own file.
-        labels: generalised column → every label it may hold; None before it was derived.
+        report: what the derivation did; None before it. It may drop more columns than the config
+            does (places too small to publish) and generalise more, never fewer.
     """
     tier = policy.tier
-    types = {name: _type(config, name, tier) for name in _held(config, tier, recipient)}
-    generalised = [name for name in types if _is_generalised(config, name, tier)]
-    texts = [n for n, t in types.items() if t == "VARCHAR" and not _is_token(config, n, tier)]
+    dropped = report.dropped_columns if report else {}
+    held = [name for name in _held(config, tier, recipient) if name not in dropped]
+    levels = report.levels if report else {}
+    generalised = [n for n in held if _is_generalised(config, n, tier) or levels.get(n, 0) > 0]
+    types = {n: "VARCHAR" if n in generalised else _type(config, n, tier) for n in held}
+    texts = [n for n, kind in types.items() if kind == "VARCHAR" and not _is_token(config, n, tier)]
     groups = _groups(config, types) | {"generalised": generalised, "text": texts}
     thresholds = {
         "smallest_class": policy.smallest_class,
@@ -88,8 +93,7 @@ def tier_facts(
         "suppressed_records": policy.suppressed_records,
         "information_loss": policy.information_loss,
     }
-    facts = {} if labels is None else {"labels": labels}
-    return Facts(types, groups, thresholds, facts)
+    return Facts(types, groups, thresholds)
 
 
 def _held(config: ReleaseConfig, tier: Tier, recipient: str | None) -> list[str]:
@@ -135,21 +139,12 @@ def _path(config: ReleaseConfig, name: str, tier: Tier) -> list[Any]:
 
 
 def _type(config: ReleaseConfig, name: str, tier: Tier) -> str:
-    declared = PLAIN_TYPES[config.columns[name].type]
-    for treatment in _path(config, name, tier):
-        if treatment == "pseudonym" or isinstance(
-            treatment, Generalise | Surrogate | TruncatePrefix
-        ):
-            return "VARCHAR"
-        if isinstance(treatment, CodeNumber) and not _stays_whole(treatment):
-            declared = "DOUBLE"
-    return declared
-
-
-def _stays_whole(treatment: CodeNumber) -> bool:
-    code = treatment.code
-    stated = [value for value in (code.round, code.bottom, code.top) if value is not None]
-    return all(float(value).is_integer() for value in stated)
+    path = _path(config, name, tier)
+    if any(isinstance(treatment, TruncateDate) for treatment in path):
+        return "DATE"
+    if _is_token(config, name, tier):
+        return "VARCHAR"
+    return PLAIN_TYPES[config.columns[name].type]
 
 
 def _allowed(loaded: LoadedConfig) -> dict[str, list[Any]]:

@@ -16,7 +16,7 @@ from expectations.measures import Measure
 from stepdown.engine import Session, quote
 
 MOST_VALUES = 1_000
-BATCH_ROWS = 1_000_000
+BATCH_ROWS = 250_000
 
 CELL = "value"
 """What the one column of a column's frames is called, whatever the file calls it."""

@@ -63,7 +63,8 @@ def _quasi_identifiers(
     """How many quasi-identifiers stand below their top level, of how many the file holds."""
     names = [name for name in config.names(Role.QUASI_IDENTIFIER) if name in held]
     levels, tops = candidate.report.levels, candidate.report.top_levels
-    at_top = [name for name in names if name in levels and levels[name] >= tops[name]]
+    # A top of 0 says that there is no hierarchy: the column is as it was collected.
+    at_top = [name for name in names if 0 < tops.get(name, 0) <= levels[name]]
     return len(names) - len(at_top), len(names)
 
 

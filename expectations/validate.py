@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -43,9 +44,9 @@ def validate_tier(
     if not bound.passed:
         return (bound,)
     with open_session(scratch) as session:
-        facts = tier_facts(loaded.config, policy, candidate.recipient)
+        facts = tier_facts(loaded.config, policy, candidate.recipient, candidate.report)
         labels = _labels(session, labels_path, candidate, facts.groups["generalised"])
-        facts = tier_facts(loaded.config, policy, candidate.recipient, labels)
+        facts = replace(facts, of_column={"labels": labels})
         measures = tier_measures(candidate, risk, loaded.config, list(facts.types))
         verdicts = _judge_file(session, path, fill(rules, facts), measures, loaded)
     return (bound, *verdicts)
