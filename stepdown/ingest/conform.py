@@ -80,7 +80,8 @@ _FAMILIES: dict[str, Callable[[pa.DataType], bool]] = {
 def _plain(column: pa.Array) -> pa.Array:
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
-    return column.cast(pa.string()) if native_family(column.type) == "string" else column
+    wide = {"string": pa.string(), "number": pa.float64()}.get(native_family(column.type))
+    return column.cast(wide) if wide else column
 
 
 def _from_texts(texts: pa.Array, declared: Column, missing: Sequence[str]) -> Conformed:
@@ -100,10 +101,9 @@ def _from_texts(texts: pa.Array, declared: Column, missing: Sequence[str]) -> Co
 
 
 def _floats_to_integers(column: pa.Array) -> pa.Array:
-    doubles = column.cast(pa.float64())
-    whole = pc.equal(pc.floor(doubles), doubles)
-    exact = pc.and_(whole, pc.less_equal(pc.abs(doubles), EXACT))
-    return pc.if_else(exact, doubles, None).cast(pa.int64())
+    whole = pc.equal(pc.floor(column), column)
+    exact = pc.and_(whole, pc.less_equal(pc.abs(column), EXACT))
+    return pc.if_else(exact, column, None).cast(pa.int64())
 
 
 def _decimals_to_integers(column: pa.Array) -> pa.Array:
@@ -128,8 +128,7 @@ def _integers_to_int64(column: pa.Array) -> pa.Array:
 
 
 def _finite(column: pa.Array) -> pa.Array:
-    doubles = column.cast(pa.float64())
-    return pc.if_else(pc.is_finite(doubles), doubles, None)
+    return pc.if_else(pc.is_finite(column), column, None)
 
 
 def _to(kind: pa.DataType) -> Callable[[pa.Array], pa.Array]:

@@ -75,7 +75,7 @@ def checked_blocks(
     """
     quotes = _QuoteCheck(delimiter, path)
     line, last = 1, b"\n"
-    for block in _decoded(file, codec, digest, path):
+    for block in decoded_blocks(file, codec, digest, path):
         if (nul := block.find(b"\0")) >= 0:
             above = block.count(b"\n", 0, nul)
             raise SourceInvalid(
@@ -94,7 +94,12 @@ def checked_blocks(
         yield end
 
 
-def _decoded(file: BinaryIO, codec: str, digest: Any, path: Path) -> Iterator[bytes]:
+def decoded_blocks(file: BinaryIO, codec: str, digest: Any, path: Path) -> Iterator[bytes]:
+    """The file as UTF-8; ``digest`` takes in its bytes as they are.
+
+    Raises:
+        SourceInvalid: a byte is not of this encoding, with its position.
+    """
     decoder = codecs.getincrementaldecoder(codec)()
     position, line, final = 0, 1, False
     while not final:

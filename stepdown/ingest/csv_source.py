@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,7 @@ from stepdown.ingest.csv_bytes import (
     as_file,
     checked_blocks,
     codec_of,
+    decoded_blocks,
 )
 from stepdown.ingest.source import Source, check_columns, check_unchanged
 
@@ -85,13 +87,17 @@ def _header(loaded: LoadedConfig, path: Path, codec: str) -> tuple[str, list[str
 
 def _first_record(path: Path, codec: str, delimiter: str) -> list[str] | None:
     """The first record that is not an empty line, [] without one, None where it makes no sense."""
-    # What cannot be decoded is told with its position when the whole file is read.
-    with open(path, encoding=codec, errors="replace", newline="") as file:
-        records = csv.reader(file, delimiter=delimiter, strict=True)
-        try:
+    try:
+        with open(path, encoding=codec, newline="") as file:
+            records = csv.reader(file, delimiter=delimiter, strict=True)
             return next((record for record in records if record), [])
-        except (csv.Error, UnicodeError):
-            return None
+    except UnicodeError:
+        with open(path, "rb") as raw:
+            # The same failure again, with the byte's position.
+            deque(decoded_blocks(raw, codec, hashlib.sha256(), path), maxlen=0)
+        raise
+    except csv.Error:
+        return None
 
 
 def _batches(

@@ -8,8 +8,10 @@ from pathlib import Path
 from stepdown.artifacts import canonical_json, write_durably
 from stepdown.config import LoadedConfig
 from stepdown.errors import SourceInvalid
-from stepdown.ingest.source import Source
+from stepdown.ingest.source import MIXED, Source
 from stepdown.workspace import Workspace
+
+UNTYPED = {"empty", MIXED}
 
 
 def check_native_types(
@@ -18,8 +20,8 @@ def check_native_types(
     """Refuse a column whose native type is not the one that was accepted last.
 
     A change is accepted once the config declares another type for the column too. A column without
-    any value has no type and changes nothing. CSV has none either: what its texts spell is checked
-    on every run.
+    any value, or of several types at once, has no type that could change: each of its values is
+    checked on every run. CSV has none either.
 
     Raises:
         SourceInvalid: naming column, old type and new type.
@@ -30,7 +32,7 @@ def check_native_types(
         f"column {name} was {last[name]['native']} and is {family} now"
         for name, family in families.items()
         if name in last
-        and "empty" not in (family, last[name]["native"])
+        and not UNTYPED & {family, last[name]["native"]}
         and family != last[name]["native"]
         and last[name]["declared"] == loaded.config.columns[name].type
     ]
@@ -54,7 +56,7 @@ def remember_native_types(
     columns = {
         name: {
             "declared": loaded.config.columns[name].type.value,
-            "native": last[name]["native"] if family == "empty" and name in last else family,
+            "native": last[name]["native"] if family in UNTYPED and name in last else family,
         }
         for name, family in families.items()
     }

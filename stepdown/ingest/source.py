@@ -13,6 +13,9 @@ import pyarrow as pa
 from stepdown.config import LoadedConfig
 from stepdown.errors import SourceInvalid, TransientError
 
+MIXED = "mixed"
+"""Key of a field's metadata, and native type, of a column in which a database mixes types."""
+
 
 @dataclass(frozen=True)
 class Source:

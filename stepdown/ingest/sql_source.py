@@ -17,7 +17,7 @@ from sqlalchemy.pool import NullPool
 
 from stepdown.config import LoadedConfig
 from stepdown.errors import SourceInvalid
-from stepdown.ingest.source import Source, check_columns
+from stepdown.ingest.source import MIXED, Source, check_columns
 
 CHUNK_ROWS = 20_000
 
@@ -71,7 +71,7 @@ def _url(loaded: LoadedConfig) -> URL:
         )
     try:
         url = make_url(given)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise SourceInvalid(
             "the database URL is not a SQLAlchemy URL (dialect://user@host/database)",
             where=where,
@@ -121,14 +121,22 @@ def _batches(
     result: CursorResult[Any], names: list[str], columns: list[str], where: str
 ) -> Iterator[pa.RecordBatch]:
     for rows in result.partitions(CHUNK_ROWS):
-        arrays = [_array(values, where) for values in zip(*rows, strict=True)]
-        yield pa.RecordBatch.from_arrays(arrays, names).select(columns)
+        chunk = [_array(values, where) for values in zip(*rows, strict=True)]
+        fields = [
+            pa.field(name, array.type, metadata={MIXED: ""} if is_mixed else None)
+            for name, (array, is_mixed) in zip(names, chunk, strict=True)
+        ]
+        arrays = [array for array, _ in chunk]
+        yield pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields)).select(columns)
 
 
-def _array(values: Sequence[Any], where: str) -> pa.Array:
+def _array(values: Sequence[Any], where: str) -> tuple[pa.Array, bool]:
     """One chunk of a column; where a database mixes types in it, the texts of its values."""
     try:
-        return pa.array(values)
+        array = pa.array(values)
+        if not isinstance(array.type, pa.BaseExtensionType):
+            return array, False
+        return pa.array([None if value is None else str(value) for value in values]), False  # UUIDs
     except (pa.ArrowException, OverflowError):
         if any(isinstance(value, bytes) for value in values):
             raise SourceInvalid(
@@ -137,4 +145,4 @@ def _array(values: Sequence[Any], where: str) -> pa.Array:
                 next="Convert it in source.query.",
             ) from None
         texts = [None if value is None else str(value) for value in values]
-        return pa.array(texts, pa.string())
+        return pa.array(texts, pa.string()), True

@@ -10,7 +10,7 @@ import pyarrow as pa
 from stepdown.config import LoadedConfig
 from stepdown.errors import SourceInvalid
 from stepdown.ingest.conform import Conformed, native_family
-from stepdown.ingest.source import Source
+from stepdown.ingest.source import MIXED, Source
 
 LISTED = 10
 """Rejects that an error lists."""
@@ -35,7 +35,9 @@ class Tally:
         """Count one batch."""
         for place, (name, column) in enumerate(columns.items()):
             self.missing[name] += column.missing
-            family = native_family(batch.schema.field(name).type)
+            field = batch.schema.field(name)
+            is_mixed = MIXED.encode() in (field.metadata or {})
+            family = MIXED if is_mixed else native_family(field.type)
             self.families[name] = _merged(self.families[name], family)
             if failed := column.fails.true_count:
                 self._failed[name] += failed
@@ -107,4 +109,4 @@ def _merged(one: str, other: str) -> str:
         return one
     if one == "empty":
         return other
-    return "number" if {one, other} == {"integer", "number"} else "mixed"
+    return "number" if {one, other} == {"integer", "number"} else MIXED

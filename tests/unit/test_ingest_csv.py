@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import stat
 from pathlib import Path
 
@@ -255,6 +256,11 @@ def test_bytes_of_another_encoding_are_refused_with_their_position(bench):
     assert message == "the text is not valid utf-8 at byte 18 (line 3)"
 
 
+def test_a_header_of_another_encoding_is_refused_with_its_position(bench):
+    message = bench.refusal("naïve,age\nJo,1\n".encode("cp1252"))
+    assert message == "the text is not valid utf-8 at byte 3 (line 1)"
+
+
 def test_a_character_cut_off_at_the_end_is_refused_with_its_position(bench):
     message = bench.refusal("name,age\nAda,1\n1,é".encode()[:-1])
     assert message == "the text is not valid utf-8 at byte 18 (line 3)"
@@ -309,6 +315,19 @@ def test_a_file_that_changes_while_it_is_read_can_be_tried_again(bench, monkeypa
     with pytest.raises(TransientError, match="changed while"):
         ingest(loaded, bench.workspace)
     assert not list(bench.workspace.snapshots.iterdir())
+
+
+def test_what_a_killed_run_left_is_swept_a_day_later(bench):
+    old, young, other = (
+        bench.workspace.snapshots / name
+        for name in (".cases.a.tmp", ".cases.b.tmp", ".cases-two.a.tmp")
+    )
+    for path in (old, young, other):
+        path.touch()
+    for path in (old, other):
+        os.utime(path, (0, 0))
+    bench.ingest("name,age\nAda,3\n")
+    assert [path.exists() for path in (old, young, other)] == [False, True, True]
 
 
 def test_checking_a_source_counts_and_writes_nothing(bench):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import json
 import sqlite3
+import uuid
+from dataclasses import replace
 from decimal import Decimal
 
 import pyarrow as pa
@@ -16,6 +18,7 @@ from stepdown.config.models import Column
 from stepdown.errors import SourceInvalid
 from stepdown.ingest import check_source, ingest
 from stepdown.ingest.conform import conform
+from stepdown.ingest.sql_source import _array as sql_array
 from stepdown.workspace import open_workspace
 
 CANARY = "Rumpelstiltskin"
@@ -101,6 +104,15 @@ def test_a_native_value_that_does_not_mean_the_declared_type_fails(native, kind)
     assert conformed.missing == 0
 
 
+def test_field_metadata_is_neither_kept_nor_taken_for_a_type(bench):
+    fields = [pa.field("name", pa.string(), metadata={"PARQUET:field_id": "1"})]
+    fields.append(pa.field("age", pa.int64(), metadata={"PARQUET:field_id": "2"}))
+    table = pa.Table.from_arrays([pa.array(["Ada"]), pa.array([3])], schema=pa.schema(fields))
+    loaded = bench.parquet(table, TWO)
+    assert pq.read_schema(ingest(loaded, bench.workspace).ref.path).field(0).metadata is None
+    assert "was integer" in bench.refusal(bench.parquet({"name": ["Ada"], "age": ["3"]}, TWO))
+
+
 def test_missing_codes_hold_for_native_values_too():
     assert conform(pa.array([-99, 1]), column("integer"), ["-99"]).values.to_pylist() == [None, 1]
     assert conform(pa.array([-99, 1]), column("string"), ["-99"]).values.to_pylist() == [None, "1"]
@@ -131,7 +143,9 @@ class Bench:
         return load_config(path)
 
     def parquet(self, table, columns, **source):
-        pq.write_table(pa.table(table), self.folder / "cases.parquet")
+        pq.write_table(
+            table if isinstance(table, pa.Table) else pa.table(table), self.folder / "cases.parquet"
+        )
         return self.config(columns, path="cases.parquet", **source)
 
     def database(self, rows, columns, query="SELECT * FROM people"):
@@ -274,6 +288,17 @@ def test_a_query_that_mixes_types_in_a_column_rejects_what_does_not_fit(bench):
     assert "query, row 2: age is not an integer" in message
 
 
+def test_a_stray_text_in_a_databases_column_is_a_reject_and_no_change_of_type(bench):
+    ingest(bench.database([("Ada", 36)], TWO), bench.workspace)
+    loaded = bench.database([("Ada", 36), ("Bo", CANARY)], TWO)
+    tolerant = loaded.config.source.model_copy(update={"tolerated_rejects": 0.5})
+    config = loaded.config.model_copy(update={"source": tolerant})
+    snapshot = ingest(replace(loaded, config=config), bench.workspace)
+    assert (snapshot.ref.rows, snapshot.rejected) == (1, 1)
+    # What it was before is still remembered.
+    assert "age was integer and is string" in bench.refusal(bench.database([("Ada", "3")], TWO))
+
+
 def test_dates_that_a_database_keeps_as_text_are_read(bench):
     rows = [("2024-02-29", "2024-02-29 10:00:00.000000")]
     loaded = bench.database(rows, {"name": "date", "age": "timestamp"})
@@ -281,6 +306,17 @@ def test_dates_that_a_database_keeps_as_text_are_read(bench):
         "name": [dt.date(2024, 2, 29)],
         "age": [dt.datetime(2024, 2, 29, 10)],
     }
+
+
+def test_uuids_of_a_database_become_their_text(bench):
+    # SQLite has none, so the driver's values are given directly.
+    value = uuid.UUID(int=7)
+    assert sql_array([value, None], "db")[0].to_pylist() == [str(value), None]
+
+
+def test_a_column_that_mixes_bytes_and_text_is_refused(bench):
+    message = bench.refusal(bench.database([("Ada", 1), (b"Bo", 2)], TWO))
+    assert "mixes binary and other values" in message
 
 
 def test_a_query_is_fetched_in_chunks(bench):
@@ -340,6 +376,7 @@ def test_the_urls_variable_must_be_set(bench, monkeypatch):
         f"sqlite://:{CANARY}@/nowhere.db",
         f"nothing://user:{CANARY}@host/base",
         f"{CANARY}",
+        f"postgresql://user:{CANARY}@host:{CANARY}/base",
         f"postgresql+nodriver://user:{CANARY}@host/base?password={CANARY}",
     ],
 )
