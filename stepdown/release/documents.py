@@ -28,7 +28,8 @@ REPORT_JSON = "report.json"
 REPORT_HTML = "report.html"
 DATAPACKAGE = "datapackage.json"
 FULL_REPORT = "tier-report.json"
-"""The steward's; it never leaves the workspace."""
+CONFIG = "config.json"
+"""The steward's: everything measured, and the config it was measured under. Never published."""
 
 _DONE = {
     "keep": "kept",
@@ -67,9 +68,15 @@ def write_documents(
     package = data_package(loaded.config, candidate, report["columns"])
     folder = candidate.path
     write_durably(folder / FULL_REPORT, canonical_json(full.as_json()), mode=0o600)
+    write_durably(folder / CONFIG, canonical_json(_as_json(loaded.config)), mode=0o600)
     write_durably(folder / REPORT_JSON, canonical_json(report))
     write_durably(folder / REPORT_HTML, render(report).encode())
     write_durably(folder / DATAPACKAGE, canonical_json(package))
+
+
+def fixed_text() -> str:
+    """Words that every report has, whatever the data: no identifier is found by them."""
+    return " ".join((_template(), *_DONE.values()))
 
 
 def published_report(
@@ -209,8 +216,7 @@ def render(report: Mapping[str, Any]) -> str:
     """The report as one HTML page that needs no network."""
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     environment.filters["figure"] = _figure
-    text = (files("stepdown.release") / "report.html").read_text(encoding="utf-8")
-    return environment.from_string(text).render(report=report)
+    return environment.from_string(_template()).render(report=report)
 
 
 _FRICTIONLESS = {
@@ -225,6 +231,16 @@ _FRICTIONLESS = {
     "timestamp[us]": "datetime",
     "timestamp[us, tz=UTC]": "datetime",
 }
+
+
+def _template() -> str:
+    return (files("stepdown.release") / "report.html").read_text(encoding="utf-8")
+
+
+def _as_json(config: ReleaseConfig) -> dict[str, Any]:
+    # Columns as a list beside the mapping: canonical JSON sorts keys, and their order matters.
+    facts = config.model_dump(mode="json", exclude_defaults=True)
+    return {"config": facts, "columns": list(config.columns)}
 
 
 def _history(config: ReleaseConfig, name: str, tier: Tier) -> str:

@@ -1,0 +1,181 @@
+"""A release against everything that is known about it: its bytes, its lineage, its measures.
+
+The one module that looks at both sides: what was published, and what it was made from.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from stepdown.artifacts import ArtifactRef, check_bytes, sha256_of
+from stepdown.candidate import DATA_FILE, HIERARCHIES_FILE, LINEAGE_FILE, Candidate
+from stepdown.config import LoadedConfig, ReleaseConfig
+from stepdown.config.load import config_hash
+from stepdown.errors import ReleaseUnknown, StoreCorrupt
+from stepdown.release.catalogue import find_release, resolve_address
+from stepdown.release.documents import CONFIG, FULL_REPORT
+from stepdown.release.ledger import Ledger, Release, open_ledger, verify_chain
+from stepdown.release.manifest import MANIFEST, check_candidate
+from stepdown.release.publication import RELEASE
+from stepdown.release.recovery import recover
+from stepdown.release.store import Store
+from stepdown.release.verify_bytes import verify_bytes
+from stepdown.reports import DeriveReport
+from stepdown.risk import assess_risk
+from stepdown.vocabulary import ReleaseState
+from stepdown.workspace import Workspace
+
+_NEEDS_WORKSPACE = (
+    "that the ledger recorded this manifest",
+    "that the lineage is the one bound to the data",
+    "rows and data subjects against the parent",
+    "values against the parent",
+)
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What was found wrong with a release, and what could not be looked at."""
+
+    release: str
+    problems: tuple[str, ...]
+    not_checked: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Nothing that was checked is wrong."""
+        return not self.problems
+
+    def as_json(self) -> dict[str, Any]:
+        """The shape of ``stepdown verify --json``."""
+        return {
+            "release": self.release,
+            "ok": self.ok,
+            "problems": list(self.problems),
+            "not_checked": list(self.not_checked),
+        }
+
+
+def verify(store: Store, address: str, workspace: Workspace | None = None) -> Verification:
+    """Check a published release.
+
+    Args:
+        workspace: None checks the bytes against the manifest only, as any reader could.
+
+    Raises:
+        ReleaseUnknown: the store has no such release.
+    """
+    if workspace:
+        recover(workspace, store)
+    release = resolve_address(store, address)
+    problems = list(verify_bytes(store, release))
+    if workspace is None:
+        return Verification(release, tuple(problems), _NEEDS_WORKSPACE)
+    ledger = open_ledger(workspace)
+    problems += [f"ledger: {problem}" for problem in verify_chain(ledger)]
+    try:
+        row = find_release(ledger, release)
+    except ReleaseUnknown:
+        problems.append("the ledger does not know this release")
+        return Verification(release, tuple(problems), _NEEDS_WORKSPACE[1:])
+    problems += _against_ledger(store, row)
+    if row.state is ReleaseState.WITHDRAWN:
+        return Verification(release, tuple(problems), _NEEDS_WORKSPACE[1:])
+    found, not_checked = _against_workspace(ledger, row, workspace)
+    return Verification(release, (*problems, *found), not_checked)
+
+
+def _against_ledger(store: Store, row: Release) -> list[str]:
+    try:
+        document = json.loads(store.read(f"{row.address}/{RELEASE}"))
+        same = document["manifest_sha256"] == row.manifest_sha256
+    except (ValueError, KeyError, TypeError, FileNotFoundError):
+        same = False
+    return [] if same else ["release.json names another manifest than the ledger recorded"]
+
+
+def _against_workspace(
+    ledger: Ledger, row: Release, workspace: Workspace
+) -> tuple[list[str], tuple[str, ...]]:
+    """Measure the candidate again, from its lineage, its parent and the snapshot."""
+    if not Path(row.folder).is_dir():
+        return [], tuple(
+            f"{what}: the candidate is no longer kept" for what in _NEEDS_WORKSPACE[1:]
+        )
+    chain = _ancestors(ledger, row)
+    try:
+        check_candidate(Path(row.folder), row.manifest_sha256 or "")
+        candidate, loaded = _candidate(row), _config(row)
+    except StoreCorrupt as error:
+        return [f"{error.where}: {error.message}"], _NEEDS_WORKSPACE[2:]
+    snapshot = _snapshot(chain[-1], workspace)
+    parent = _data(chain[1]) if len(chain) > 1 else snapshot
+    if snapshot is None or parent is None or not Path(parent.path).is_file():
+        gone = "the snapshot or the parent's candidate is no longer kept"
+        return [], tuple(f"{what}: {gone}" for what in _NEEDS_WORKSPACE[2:])
+    try:
+        risk = assess_risk(candidate, parent, snapshot, loaded, workspace.scratch)
+    except StoreCorrupt as error:
+        return [f"{error.where}: {error.message}"], _NEEDS_WORKSPACE[2:]
+    recorded = _full_report(row)["risk"]
+    problems = [*risk.nesting_problems, *risk.residue_problems]
+    for field in fields(risk):
+        measured = getattr(risk, field.name)
+        measured = list(measured) if isinstance(measured, tuple) else measured
+        if measured != recorded[field.name]:
+            problems.append(f"{field.name} is no longer what the report recorded")
+    return problems, ()
+
+
+def _ancestors(ledger: Ledger, row: Release) -> list[Release]:
+    chain = [row]
+    with ledger.reading() as reader:
+        while chain[-1].parent is not None:
+            chain.append(reader.release(chain[-1].parent))
+    return chain
+
+
+def _candidate(row: Release) -> Candidate:
+    folder = Path(row.folder)
+    lineage = ArtifactRef(str(folder / LINEAGE_FILE), row.lineage_sha256 or "", row.rows or 0)
+    check_bytes(lineage)
+    hierarchies = folder / HIERARCHIES_FILE
+    return Candidate(
+        row.tier,
+        row.recipient,
+        row.folder,
+        _data(row),
+        lineage,
+        ArtifactRef(str(hierarchies), sha256_of(hierarchies), 0),
+        DeriveReport(**_full_report(row)["derive"]),
+    )
+
+
+def _data(row: Release) -> ArtifactRef:
+    return ArtifactRef(str(Path(row.folder) / DATA_FILE), row.data_sha256 or "", row.rows or 0)
+
+
+def _full_report(row: Release) -> dict[str, Any]:
+    facts: dict[str, Any] = json.loads((Path(row.folder) / FULL_REPORT).read_bytes())
+    return facts
+
+
+def _config(row: Release) -> LoadedConfig:
+    path = Path(row.folder) / CONFIG
+    kept = json.loads(path.read_bytes())
+    columns = kept["config"]["columns"]
+    ordered = kept["config"] | {"columns": {name: columns[name] for name in kept["columns"]}}
+    config = ReleaseConfig.model_validate(ordered)
+    manifest = json.loads((Path(row.folder) / MANIFEST).read_bytes())
+    if config_hash(config) != manifest["config_sha256"]:
+        raise StoreCorrupt("is not the config that the manifest names", where=str(path))
+    return LoadedConfig(config, path, manifest["config_sha256"])
+
+
+def _snapshot(internal: Release, workspace: Workspace) -> ArtifactRef | None:
+    sha256 = str(_full_report(internal)["derive"]["parent_sha256"])
+    path = workspace.snapshots / f"{internal.dataset}-{sha256[:16]}.parquet"
+    return ArtifactRef(str(path), sha256, 0) if path.is_file() else None
