@@ -192,7 +192,9 @@ def _search(
     """The levels and the suppressed rows; None where nothing is asked for."""
     models = privacy_models(policy)
     asks = models.k > 1 or models.distinct_l > 1 or models.t is not None
-    if not (asks or models.expected_reidentifications is not None or demand.generalises):
+    asks = asks or models.expected_reidentifications is not None
+    # Without a quasi-identifier all rows are one class: there is no level to choose.
+    if not demand.columns or not (asks or demand.generalises):
         return None
     has_subjects = loaded.config.name(Role.SUBJECT) is not None
     return anonymise_relation(
