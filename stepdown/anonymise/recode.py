@@ -108,7 +108,7 @@ def anonymise_relation(
     """
     started = time.perf_counter()
     names = [column.name for column in columns] + [column.name for column in sensitive]
-    _check_columns(session, relation, names, [*names, *filter(None, (subject, weight))])
+    check_columns(session, relation, names, [*names, *filter(None, (subject, weight))])
     coded_sensitive = [(column, code_sensitive(session, relation, column)) for column in sensitive]
     _check_demands(session, relation, models, coded_sensitive, subject)
     coded = tuple(code_column(session, relation, column) for column in columns)
@@ -142,9 +142,14 @@ def anonymise_relation(
     )
 
 
-def _check_columns(
+def check_columns(
     session: Session, relation: str, once: Sequence[str], needed: Sequence[str]
 ) -> None:
+    """Refuse a column that is named twice or is not there.
+
+    Raises:
+        ConfigInvalid: with the columns.
+    """
     held = session.fetch(f"SELECT * FROM {quote(relation)} LIMIT 0").column_names
     twice = sorted({name for name in once if once.count(name) > 1})
     if twice:
