@@ -87,11 +87,15 @@ def check_texts(
         session.attach_parquet("snapshot", snapshot.path)
         _prepare(session, config)
         permit(session, [fixed_text, *_config_texts(loaded)])
-        counts = {name: occurrences(session, _decoded(name, text)) for name, text in texts.items()}
+        counts = [
+            (name, occurrences(session, [name]), occurrences(session, _decoded(name, text)))
+            for name, text in texts.items()
+        ]
     return tuple(
-        f"{name}: {count} withheld identifiers occur in it"
-        for name, count in counts.items()
-        if count
+        f"{'the name of a file' if in_name else name}: {max(in_name, inside)} withheld identifiers "
+        "occur in it"
+        for name, in_name, inside in counts
+        if in_name or inside
     )
 
 
@@ -166,9 +170,9 @@ def _metadata_problems(candidate: Candidate, config: ReleaseConfig) -> Iterator[
 
 
 def _decoded(name: str, content: bytes) -> list[str]:
-    """A document's name and its text, also with its escapes undone."""
+    """A document's text, also with its escapes undone."""
     text = content.decode("utf-8", errors="replace")
-    texts = [name, text]
+    texts = [text]
     if name.endswith((".html", ".htm", ".svg", ".xml")):
         texts += [html.unescape(text), html.unescape(re.sub(r"<[^>]*>", " ", text))]
     if name.endswith(".json"):

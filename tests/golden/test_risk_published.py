@@ -1,0 +1,84 @@
+"""Risk measures against published figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stepdown.risk import assess_file
+from stepdown.risk.individual import individual_risk
+
+DATA = Path(__file__).parents[2].parent / "shared" / "data"
+needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="the reference data are not here")
+
+FRANCDAT_RISKS = [
+    0.0171442616,
+    0.0220423262,
+    0.0220423262,
+    0.1770758340,
+    0.0116544801,
+    0.2970630774,
+    0.4023594781,
+    0.0171442616,
+]  # sdcMicro, freqCalc and indivRisk
+
+
+@needs_data
+def test_the_household_survey_has_the_class_counts_and_risks_of_sdcmicro():
+    report = assess_file(
+        DATA / "testdata" / "testdata.csv",
+        ["urbrur", "roof", "walls", "water", "electcon", "relat", "sex"],
+        weight="sampling_weight",
+        household="ori_hid",
+    )
+    assert (report["records"], report["classes"]) == (4580, 412)
+    assert report["below_k"] == {"2": 157, "3": 281, "5": 458}
+    assert report["uniques"] == 157
+    assert report["expected_reidentifications"] == pytest.approx(10.7782989187, abs=1e-9)
+    assert report["global_risk"] == pytest.approx(10.7782989187 / 4580, abs=1e-12)
+    assert report["household"]["expected_reidentifications"] == pytest.approx(
+        51.8129274360, abs=1e-9
+    )
+
+
+@needs_data
+def test_francdat_records_have_the_individual_risks_of_sdcmicro():
+    table = np.genfromtxt(DATA / "small" / "francdat.csv", delimiter=",", names=True)
+    keys = np.stack([table[f"Key{i}"] for i in (1, 2, 3, 4)], axis=1)
+    _, code, sizes = np.unique(keys, axis=0, return_inverse=True, return_counts=True)
+    weights = np.bincount(code, weights=table["w"])
+    assert individual_risk(sizes, weights)[code] == pytest.approx(FRANCDAT_RISKS, abs=1e-9)
+    report = assess_file(
+        DATA / "small" / "francdat.csv", ["Key1", "Key2", "Key3", "Key4"], weight="w"
+    )
+    assert report["expected_reidentifications"] == pytest.approx(sum(FRANCDAT_RISKS), abs=1e-8)
+
+
+@needs_data
+def test_adult_has_the_prosecutor_risk_and_uniques_of_arx():
+    columns = "sex age race marital-status education native-country workclass occupation"
+    report = assess_file(DATA / "adult" / "adult.csv", [*columns.split(), "salary-class"])
+    assert report["prosecutor"]["average"] == pytest.approx(0.6465751608, abs=1e-10)
+    assert 100 * report["uniques"] / report["records"] == pytest.approx(51.4290, abs=5e-5)
+
+
+def write_salaries(path, classes):
+    # Li, Li & Venkatasubramanian 2007: nine salaries 3 … 11 (thousand), in classes of three.
+    lines = [f"{name},{salary}" for name, salaries in classes.items() for salary in salaries]
+    path.write_text("\n".join(["place,salary", *lines]))
+    return path
+
+
+def test_the_t_closeness_paper_finds_0_375_for_the_class_of_low_salaries(tmp_path):
+    classes = {"a": (3, 4, 5), "b": (6, 7, 8), "c": (9, 10, 11)}
+    report = assess_file(write_salaries(tmp_path / "t.csv", classes), ["place"], ["salary"])
+    assert report["models"]["t_ordered"] == pytest.approx(0.375)
+
+
+def test_the_t_closeness_paper_finds_0_1667_for_the_class_of_spread_salaries(tmp_path):
+    # The complement of {6, 8, 11} is balanced the other way, over twice as many records.
+    classes = {"b": (6, 8, 11), "rest": (3, 4, 5, 7, 9, 10)}
+    report = assess_file(write_salaries(tmp_path / "t.csv", classes), ["place"], ["salary"])
+    assert report["models"]["t_ordered"] == pytest.approx(1 / 6, abs=1e-12)

@@ -1,0 +1,153 @@
+"""The measures in SQL and NumPy against their definitions spelled out record by record."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stepdown.engine import open_session
+from stepdown.risk.classes import build_classes
+from stepdown.risk.households import household_expected_reidentifications
+from stepdown.risk.individual import class_risk, individual_risk, prosecutor_risk
+from stepdown.risk.privacy_models import distinct_l, equal_distance_t, ordered_distance_t
+from stepdown.risk.trajectories import trajectory_class_sizes
+from stepdown.risk.wildcard import smallest_wildcard_class
+
+NAMES = ["q0", "q1", "q2"]
+cell = st.sampled_from([None, 1, 2, 3])
+record = st.tuples(
+    st.integers(0, 5), st.tuples(cell, cell, cell), st.sampled_from([None, 0, 1, 2, 5]),
+    st.sampled_from([None, 0, 1]),
+)  # fmt: skip
+records = st.lists(record, min_size=1, max_size=14)
+one_row_each = records.map(lambda rows: [(i, *row[1:]) for i, row in enumerate(rows)])
+bounded = settings(max_examples=60, deadline=None)
+
+
+def attach(session, rows):
+    table = {
+        "row": pa.array(range(len(rows)), pa.int64()),
+        "subject": pa.array([row[0] for row in rows], pa.int64()),
+        "weight": pa.nulls(len(rows), pa.float64()),
+        "s": pa.array([row[2] for row in rows], pa.int64()),
+        "household": pa.array([row[3] for row in rows], pa.int64()),
+    }
+    table |= {n: pa.array([row[1][i] for row in rows], pa.int64()) for i, n in enumerate(NAMES)}
+    session.attach_arrow("record", pa.table(table))
+    return build_classes(session, NAMES)
+
+
+def members(rows):
+    """Quasi-identifiers → the rows that have them."""
+    classes = defaultdict(list)
+    for row in rows:
+        classes[row[1]].append(row)
+    return classes
+
+
+def matches(a, b):
+    return all(x is None or y is None or x == y for x, y in zip(a, b, strict=True))
+
+
+@bounded
+@given(st.one_of(records, one_row_each))
+def test_wildcard_classes_are_the_subjects_that_match_a_record(rows):
+    expected = min(len({other[0] for other in rows if matches(mine[1], other[1])}) for mine in rows)
+    with open_session() as session:
+        classes = attach(session, rows)
+        assert smallest_wildcard_class(session, classes, NAMES) == expected
+        assert expected >= classes.smallest()
+
+
+@bounded
+@given(records)
+def test_a_class_counts_its_subjects_and_its_rows(rows):
+    expected = Counter((len({r[0] for r in group}), len(group)) for group in members(rows).values())
+    with open_session() as session:
+        classes = attach(session, rows)
+    assert Counter(zip(classes.subjects, classes.rows, strict=True)) == expected
+
+
+@bounded
+@given(records)
+def test_trajectories_are_multisets_of_rows(rows):
+    people = defaultdict(Counter)
+    for row in rows:
+        people[row[0]][row[1]] += 1
+    expected = Counter(frozenset(counter.items()) for counter in people.values())
+    with open_session() as session:
+        attach(session, rows)
+        sizes = trajectory_class_sizes(session)
+    assert sorted(sizes) == sorted(expected.values())
+
+
+def earth_moved(mine, whole, ranks):
+    at = np.arange(ranks)[:, None]
+    p, q = ((np.array(values) == at).mean(axis=1).cumsum() for values in (mine, whole))
+    return float(np.abs(p - q)[:-1].sum() / (ranks - 1))
+
+
+@bounded
+@given(records)
+def test_l_and_t_are_those_of_the_worst_class(rows):
+    groups = [[row[2] for row in group] for group in members(rows).values()]
+    whole = [row[2] for row in rows]
+    distances = [
+        sum(abs(g.count(v) / len(g) - whole.count(v) / len(whole)) for v in set(whole)) / 2
+        for g in groups
+    ]
+    known = [v for v in whole if v is not None]
+    present = [kept for g in groups if (kept := [v for v in g if v is not None])]
+    ordered = max((earth_moved(g, known, 6) for g in present), default=0.0)
+    with open_session() as session:
+        attach(session, rows)
+        assert distinct_l(session, "s") == min(len(set(g) - {None}) for g in groups)
+        assert distinct_l(session, "s", ["5"]) == min(len(set(g) - {None, 5}) for g in groups)
+        assert equal_distance_t(session, "s") == pytest.approx(max(distances), abs=1e-12)
+        assert ordered_distance_t(session, "s", 6) == pytest.approx(ordered, abs=1e-12)
+
+
+@bounded
+@given(records)
+def test_household_risk_is_that_of_anyone_in_it(rows):
+    risk = {key: 1 / len({row[0] for row in group}) for key, group in members(rows).items()}
+    expected = 0.0
+    for row in rows:
+        if row[3] is None:
+            expected += risk[row[1]]
+            continue
+        person = defaultdict(float)
+        for other in rows:
+            if other[3] == row[3]:
+                person[other[0]] = max(person[other[0]], risk[other[1]])
+        expected += 1 - np.prod([1 - r for r in person.values()])
+    with open_session() as session:
+        classes = attach(session, rows)
+        found = household_expected_reidentifications(session, class_risk(classes))
+    assert found == pytest.approx(expected)
+
+
+sizes = st.lists(st.integers(1, 1000), min_size=1).map(np.array)
+
+
+@given(sizes)
+def test_merging_classes_never_raises_risk(class_sizes):
+    assert (prosecutor_risk(class_sizes * 2) <= prosecutor_risk(class_sizes)).all()
+
+
+@given(sizes, st.floats(1e-12, 1e9))
+def test_weighted_risk_lies_between_that_of_the_population_and_of_the_sample(class_sizes, extra):
+    weights = class_sizes + extra
+    risk = individual_risk(class_sizes, weights)
+    assert (risk <= 1 / class_sizes).all()
+    assert (risk >= 1 / weights - 1e-9).all()
+
+
+@pytest.mark.parametrize("weight", [np.nan, 0.0, -3.0, 1.0, 2.0])
+def test_an_unknown_or_impossible_weight_makes_the_sample_the_population(weight):
+    assert individual_risk(np.array([2]), np.array([weight])) == pytest.approx(0.5)

@@ -1,0 +1,159 @@
+"""Planted identifiers are found; what chance or a declared domain explains is not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from risk_case import CONFIG, RiskCase, snapshot_columns, write
+
+from stepdown.risk import check_texts
+from stepdown.risk.own_record import _poisson_tail
+from stepdown.risk.residue import find_residue
+
+
+@pytest.fixture
+def case(tmp_path):
+    return RiskCase(tmp_path)
+
+
+def residue(case):
+    return find_residue(case.candidate(), case.snapshot_ref(), case.loaded(), case.folder)
+
+
+def test_a_clean_file_has_no_residue(case):
+    assert residue(case).problems == ()
+    assert residue(case).cells == 0
+
+
+@pytest.mark.parametrize(
+    "canary",
+    [
+        "Bob Brontosaur",
+        "seen by BOB  BRONTOSAUR, again",
+        "555-010-1002",
+        "(555) 010 1002",
+        "P-00002",
+        "called her uncle Tobias on Monday",
+        "she called her uncle Tobias on a day",
+    ],
+)
+def test_an_identifier_of_ones_own_record_is_found(case, canary):
+    case.data["result"][1] = canary
+    found = residue(case)
+    assert found.cells >= 1
+    assert any(problem.startswith("result: ") for problem in found.problems)
+    assert not any("Bron" in p or "555" in p or "Tobias" in p for p in found.problems)
+
+
+def test_an_identifier_of_someone_who_is_in_no_release_is_found(case):
+    case.data["zip"][0] = "ed evergreen"
+    assert residue(case).problems == ("zip: 1 withheld identifiers occur in it as whole words",)
+
+
+def test_an_identifier_within_a_longer_word_is_not_a_whole_word(case):
+    case.data["zip"][0] = "xed evergreens"
+    assert residue(case).cells == 0
+
+
+def test_a_declared_domain_and_a_hierarchy_label_may_hold_a_name(case):
+    case.snapshot["name"][5] = "Washington"
+    case.data["zip"][0] = "Washington"
+    assert residue(case).cells == 1
+    case.config = CONFIG.replace("prefix: 2}", "prefix: 2}, allowed: [Washington]")
+    assert residue(case).cells == 0
+    case.config = CONFIG
+    case.ancestors["age"]["1"] = ("Washington State", "*")
+    assert residue(case).cells == 0
+
+
+def many_rows(case, codes, published):
+    size = len(codes)
+    base = snapshot_columns()
+    case.snapshot = {name: [values[0]] * size for name, values in base.items()}
+    case.snapshot |= {"house": codes, "person": [f"{i:03d}" for i in range(size)]}
+    case.snapshot["note"] = pa.nulls(size, pa.string())
+    case.data = {"weight": published}
+    case.parent_row = case.source_row = case.subject = list(range(size))
+    return residue(case)
+
+
+def test_short_codes_are_judged_by_whether_they_follow_their_own_record(case):
+    codes = np.random.default_rng(4).integers(0, 50, 500)
+    own = many_rows(case, codes.tolist(), codes.astype(float).tolist())
+    assert own.problems == ("weight: 500 cells repeat house of their own record",)
+
+
+def test_short_codes_that_agree_by_chance_are_no_residue(case):
+    random = np.random.default_rng(4)
+    codes, others = random.integers(0, 50, 500), random.integers(0, 50, 500)
+    assert np.count_nonzero(codes == others) > 0
+    assert many_rows(case, codes.tolist(), others.astype(float).tolist()).cells == 0
+
+
+def test_a_column_that_contains_short_codes_of_its_own_record_is_residue(case):
+    codes = [f"h{n}" for n in np.random.default_rng(4).integers(100, 999, 300)]
+    assert many_rows(case, codes, [f"row-{code}-x" for code in codes]).cells == 300
+    shuffled = np.random.default_rng(5).permutation(codes)
+    assert many_rows(case, codes, [f"row-{code}-x" for code in shuffled]).cells == 0
+
+
+def test_the_poisson_tail_is_the_chance_of_at_least_that_many():
+    assert _poisson_tail(1, 0.0) == 0.0
+    assert _poisson_tail(1, 0.5) == pytest.approx(1 - np.exp(-0.5))
+    assert _poisson_tail(3, 2.0) == pytest.approx(1 - np.exp(-2) * (1 + 2 + 2))
+    assert _poisson_tail(2000, 1000.0) < 1e-9 < 0.4 < _poisson_tail(1000, 1000.0)
+
+
+def test_a_dictionary_page_that_keeps_a_dropped_value_is_residue(case):
+    candidate = case.candidate()
+    table = pq.read_table(candidate.data.path)
+    kept = pa.DictionaryArray.from_arrays(
+        pa.array([0, 0, 0, 0, 0], pa.int32()), pa.array(["12", "Ed Evergreen"])
+    )
+    place = table.schema.names.index("zip")
+    write(case.folder / "data" / "part-00000.parquet", table.set_column(place, "zip", kept))
+    found = find_residue(candidate, case.snapshot_ref(), case.loaded(), case.folder)
+    assert found.problems == ("zip: 1 withheld identifiers are in its file pages",)
+
+
+def test_metadata_beyond_the_schema_is_residue(case):
+    candidate = case.candidate()
+    table = pq.read_table(candidate.data.path).replace_schema_metadata({"pandas": "index"})
+    write(case.folder / "data" / "part-00000.parquet", table, store_schema=True)
+    found = find_residue(candidate, case.snapshot_ref(), case.loaded(), case.folder)
+    assert any("key-value entries" in problem for problem in found.problems)
+
+
+def test_release_documents_with_a_withheld_identifier_are_named(case):
+    found = check_texts(
+        case.snapshot_ref(),
+        case.loaded(),
+        {
+            "manifest.json": b'{"columns": ["age"], "rows": 5}',
+            "report.json": b'{"worst": "Di\\u0020Dunn, Bob\\u0020Brontosaur"}',
+            "report.html": b"<p>555&#45;010-<b>1005</b></p>",
+            "Bob Brontosaur.txt": b"",
+        },
+    )
+    assert [problem.partition(":")[0] for problem in found] == [
+        "report.json",
+        "report.html",
+        "the name of a file",
+    ]
+    assert all("Bronto" not in problem for problem in found)
+
+
+def test_the_words_of_the_config_and_of_the_fixed_text_are_no_residue(case):
+    case.snapshot["name"] = ["Invented", "Measured", "Institute", "Cy", "Di", "Summary"]
+    document = {"report.html": b"Invented people, measured for the Institute. Summary"}
+    (problem,) = check_texts(
+        case.snapshot_ref(), case.loaded(), document, fixed_text="Class sizes measured"
+    )
+    assert problem == "report.html: 1 withheld identifiers occur in it"
+
+
+def test_counts_and_sizes_are_not_taken_for_short_numeric_ids(case):
+    case.snapshot["person"] = ["1234567", "2", "3", "4", "4", "5"]
+    assert check_texts(case.snapshot_ref(), case.loaded(), {"m.json": b'{"size": 1234567}'}) == ()
