@@ -1,0 +1,202 @@
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from stepdown.anonymise.hierarchy import (
+    as_long_table,
+    build_hierarchy,
+    from_long_table,
+    people_floor_level,
+)
+from stepdown.config.models import Column
+from stepdown.engine import open_session
+from stepdown.errors import HierarchyInvalid
+
+
+def build(values: pa.Array, hierarchy=None, folder: Path = Path(), name="x", **more):
+    column = Column.model_validate({"role": "quasi_identifier", "hierarchy": hierarchy, **more})
+    return build_hierarchy(name, column, values, lambda relative: folder / relative)
+
+
+def paths(table):
+    """leaf -> its labels from level 1 upwards."""
+    rows = zip(*(level.to_pylist() for level in table.labels), strict=True)
+    leaves = table.leaves.to_pylist()
+    return {leaf: list(row[1:]) for leaf, row in zip(leaves, rows, strict=True)}
+
+
+def test_integer_intervals_read_as_their_first_and_last_value():
+    levels = [{"width": 5, "bottom": 5}, {"width": 10, "top": 90}]
+    # 90+ at both ends: an interval never reaches beyond a boundary.
+    assert paths(build(pa.array([4, 30, 34, 89]), {"intervals": levels})) == {
+        4: ["<5", "0-9", "*"],
+        30: ["30-34", "30-39", "*"],
+        34: ["30-34", "30-39", "*"],
+        89: ["85-89", "80-89", "*"],
+    }
+
+
+def test_intervals_of_other_numbers_say_which_end_is_open():
+    table = build(pa.array([0.3, -0.1, 7.0]), {"intervals": [{"width": 0.1, "top": 5}]})
+    assert paths(table) == {
+        -0.1: ["[-0.1, 0)", "*"],
+        0.3: ["[0.3, 0.4)", "*"],
+        7.0: ["5+", "*"],
+    }
+
+
+def test_an_interval_of_one_integer_is_that_integer():
+    assert paths(build(pa.array([7]), {"intervals": [{"width": 1}]})) == {7: ["7", "*"]}
+
+
+def test_intervals_that_cut_across_the_level_below_are_refused():
+    levels = [{"width": 4}, {"width": 6}]
+    with pytest.raises(HierarchyInvalid, match="1 labels of level 1 have several parents"):
+        build(pa.array(range(12)), {"intervals": levels})
+
+
+def test_an_age_without_a_hierarchy_gets_ever_wider_bands_with_90_and_over_together():
+    table = build(pa.array([33, 92, 97]), type="integer", kind="age")
+    assert paths(table) == {
+        33: ["30-34", "30-34", "30-39", "20-39", "*"],
+        92: ["90-94", "90+", "90+", "80+", "*"],
+        97: ["95-99", "90+", "90+", "80+", "*"],
+    }
+
+
+def test_dates_become_months_quarters_and_years():
+    day, moment = dt.date(2020, 3, 31), dt.datetime(2020, 10, 1, 23, 59)
+    assert paths(build(pa.array([day]))) == {day: ["2020-03", "2020-Q1", "2020", "*"]}
+    table = build(pa.array([moment], pa.timestamp("us")), {"dates": ["quarter", "year"]})
+    assert paths(table) == {moment: ["2020-Q4", "2020", "*"]}
+
+
+def test_prefixes_end_in_an_asterisk():
+    assert paths(build(pa.array(["47677", "47"]), {"prefixes": [4, 2]})) == {
+        "47": ["47*", "47*", "*"],
+        "47677": ["4767*", "47*", "*"],
+    }
+
+
+def test_a_tree_is_read_from_its_leaves_upwards():
+    tree = {"north": {"a": ["x", "y"]}, "south": {"b": ["z"]}}
+    assert paths(build(pa.array(["z", "x"]), {"tree": tree})) == {
+        "x": ["a", "north", "*"],
+        "y": ["a", "north", "*"],
+        "z": ["b", "south", "*"],
+    }
+
+
+def test_a_tree_with_leaves_at_different_depths_is_refused():
+    with pytest.raises(HierarchyInvalid, match="row 2 has 3 levels, row 1 has 4"):
+        build(pa.array(["x"]), {"tree": {"north": {"a": ["x"]}, "south": ["z"]}})
+
+
+def test_anything_else_stays_or_becomes_an_asterisk():
+    assert paths(build(pa.array(["f", "m"]))) == {"f": ["*"], "m": ["*"]}
+
+
+def test_a_missing_value_stays_missing_below_a_top_that_says_nothing():
+    table = build(pa.array([None, "47677"]), {"prefixes": [2]})
+    assert paths(table) == {None: [None, "*"], "47677": ["47*", "*"]}
+
+
+def test_a_missing_value_stays_missing_under_a_top_that_says_something(tmp_path):
+    (tmp_path / "h.csv").write_text("a;vowel\nb;consonant\n")
+    table = build(pa.array([None, "a", "b"]), {"file": "h.csv"}, tmp_path)
+    assert paths(table)[None] == [None]
+
+
+@pytest.mark.parametrize("delimiter", [";", ","])
+def test_a_file_lists_leaves_that_the_data_may_lack(tmp_path, delimiter):
+    text = "1;odd;*\r\n2;even;*\r\n3;odd;*\r\n".replace(";", delimiter)
+    (tmp_path / "h.csv").write_text("\ufeff" + text, newline="")
+    table = build(pa.array([2.0, 1.0]), {"file": "h.csv"}, tmp_path)
+    assert paths(table) == {1.0: ["odd", "*"], 2.0: ["even", "*"], 3.0: ["odd", "*"]}
+    assert table.in_data.tolist() == [True, True, False]
+
+
+def test_a_text_is_matched_as_text(tmp_path):
+    (tmp_path / "h.csv").write_text("05;*\n5;*\n")
+    assert list(paths(build(pa.array(["05"]), {"file": "h.csv"}, tmp_path))) == ["05", "5"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "has no row"),
+        ("1;a\n2\n", "row 2 has 1 levels, row 1 has 2"),
+        ("1;a\n1;b\n", "rows 1 and 2 have the same leaf"),
+        ("1;a\n1.0;a\n", "rows 1 and 2 have the same leaf"),
+        ("1;a\nSECRET;b\n", "the leaf in row 2 is no int64"),
+        ("1;a\n2;\n", "row 2 has an empty label"),
+        ("1;a;x\n2;a;y\n", "1 labels of level 1 have several parents on level 2"),
+        ("1;a\n3;a\n", "1 of the 2 distinct values of the data have no row"),
+    ],
+)
+def test_a_file_that_is_no_hierarchy_is_refused_with_its_place(tmp_path, text, said):
+    (tmp_path / "h.csv").write_text(text)
+    with pytest.raises(HierarchyInvalid, match=said) as refusal:
+        build(pa.array([1, 2]), {"file": "h.csv"}, tmp_path)
+    assert "h.csv" in str(refusal.value)
+    assert "SECRET" not in str(refusal.value)
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(HierarchyInvalid, match="FileNotFoundError"):
+        build(pa.array([1]), {"file": "h.csv"}, tmp_path)
+
+
+TYPED = [
+    pa.array(["b", None, "a"]),
+    pa.array([5, None, -3], pa.int64()),
+    pa.array([5.0, 0.1, 1e20, -1e-7, None]),
+    pa.array([True, None, False]),
+    pa.array([dt.date(2020, 1, 2), None]),
+    pa.array(
+        [dt.datetime(2020, 1, 2), dt.datetime(2020, 1, 2, 3, 4, 5, 600), None], pa.timestamp("us")
+    ),
+]
+
+
+@pytest.mark.parametrize("values", TYPED, ids=lambda values: str(values.type))
+def test_a_child_rebuilds_the_hierarchy_from_its_parents_file(values):
+    table, other = build(values), build(pa.array(["z"]), name="y")
+    again = from_long_table(as_long_table(other, table), "x", values.type)
+    assert again.leaves.equals(table.leaves)
+    assert again.top == table.top
+    assert all(map(pa.Array.equals, table.labels, again.labels))
+
+
+@pytest.mark.parametrize("values", TYPED, ids=lambda values: str(values.type))
+def test_a_leafs_text_is_the_engines_own(values):
+    table = build(values)
+    with open_session() as session:
+        session.attach_arrow("leaves", pa.table({"leaf": table.leaves}))
+        cast = session.fetch("SELECT CAST(leaf AS VARCHAR) AS text FROM leaves")["text"]
+    assert table.labels[0].to_pylist() == cast.to_pylist()
+
+
+def test_minus_zero_and_zero_are_one_leaf():
+    assert build(pa.array([0.0, -0.0])).leaves.to_pylist() == [0.0]
+
+
+def test_a_place_may_be_published_where_enough_people_live_under_its_label(tmp_path):
+    (tmp_path / "h.csv").write_text("a;north;*\nb;north;*\nc;south;*\nd;south;*\n")
+    (tmp_path / "people.csv").write_text("place,people\na,15000\nb,6000\nc,20000\n")
+    population = tmp_path / "people.csv"
+    table = build(pa.array(["a", "b", "c"]), {"file": "h.csv"}, tmp_path)
+    assert people_floor_level(table, population, 5_000) == 0
+    assert people_floor_level(table, population, 20_000) == 1
+    assert people_floor_level(table, population, 41_000) == 2
+    assert people_floor_level(table, population, 41_001) is None
+
+
+def test_a_place_that_the_population_table_misses_has_no_inhabitants(tmp_path):
+    (tmp_path / "people.csv").write_text("a;30000\n")
+    table = build(pa.array(["a", "b"]))
+    assert people_floor_level(table, tmp_path / "people.csv", 20_000) == 1

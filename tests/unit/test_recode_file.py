@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from stepdown.anonymise.file import anonymise_file
+from stepdown.errors import ConfigInvalid, Refused, SourceInvalid
+
+TEXT = "name;zip;sex\r\nA;47677;f\r\nB;47602;f\r\nC;;m\r\nD;47678;m\r\n"
+LEVELS = "47677;476*;*\n47602;476*;*\n47678;476*;*\n"
+
+
+@pytest.fixture
+def source(tmp_path) -> Path:
+    (tmp_path / "h").mkdir()
+    (tmp_path / "h" / "people_zip.csv").write_text(LEVELS)
+    path = tmp_path / "people.csv"
+    path.write_text(TEXT, newline="")
+    return path
+
+
+def test_the_output_has_the_inputs_columns_in_their_order(source):
+    out = source.with_name("out.csv")
+    found = anonymise_file(
+        source, ["zip"], hierarchies=source.parent / "h", k=3, suppression=0.25, output=out
+    )
+    assert out.read_text() == "name;zip;sex\nA;476*;f\nB;476*;f\nD;476*;m\n"
+    assert found["levels"] == {"zip": 1}
+    assert found["suppressed_rows"] == 1
+    assert found["classes"] == 1
+    assert found["smallest_class"] == 3
+    assert found["seconds"].keys() == {"count", "search", "apply"}
+
+
+def test_parquet_in_and_out_leaves_other_columns_as_they_are(tmp_path):
+    table = pa.table(
+        {
+            "age": pa.array([30, 31], pa.int16()),
+            "score": pa.array([0.5, None], pa.float32()),
+            "kind": pa.array(["a", "a"]).dictionary_encode(),
+        }
+    )
+    pq.write_table(table, tmp_path / "in.parquet")
+    anonymise_file(tmp_path / "in.parquet", ["age", "kind"], k=2, output=tmp_path / "out.parquet")
+    out = pq.read_table(tmp_path / "out.parquet")
+    assert out.to_pydict() == {"age": ["*", "*"], "score": [0.5, None], "kind": ["a", "a"]}
+    assert out.schema.field("score").type == pa.float32()
+
+
+def test_a_refusal_leaves_the_last_output_in_place(source):
+    out = source.with_name("out.csv")
+    out.write_text("last time's")
+    (source.parent / "h" / "sex.csv").write_text("f\nm\n")
+    with pytest.raises(Refused, match="4 records would have to be suppressed, 1 may be"):
+        anonymise_file(
+            source, ["sex"], hierarchies=source.parent / "h", k=3, suppression=0.25, output=out
+        )
+    assert out.read_text() == "last time's"
+    assert {path.name for path in source.parent.iterdir()} == {"h", "people.csv", "out.csv"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"k": 0}, "k is 0"),
+        ({"t": 1.5, "sensitive": ["sex"]}, "t is 1.5"),
+        ({"suppression": 2.0}, "suppression is 2.0"),
+        ({"distinct_l": 2}, "none is named"),
+        ({"weights": {"sex": 1.0}}, "no quasi-identifiers: sex"),
+        ({"weights": {"zip": 0.0}}, "greater than 0"),
+        ({"output": Path("out.xlsx")}, "must end in .csv or .parquet"),
+        ({"quasi_identifiers": []}, "no quasi-identifier is named"),
+        ({"quasi_identifiers": ["zip", "zip"]}, "named twice: zip"),
+        ({"quasi_identifiers": ["age"]}, "no such column: age"),
+        ({"hierarchies": Path("nowhere")}, "no such folder of hierarchies"),
+    ],
+)
+def test_wrong_arguments_are_refused_before_any_work(source, arguments, said):
+    defaults = {"quasi_identifiers": ["zip"], "output": source.with_name("out.csv")}
+    with pytest.raises(ConfigInvalid, match=said):
+        anonymise_file(source, **(defaults | arguments))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "has no heading"),
+        (b"a;a\n1;2\n", "the heading names twice: a"),
+        (b"a;b\n1;2\n3\n", "equally long rows"),
+        (b"a;b\n1;\xff\xfe\n", "UTF-8"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_the_sources_fault(tmp_path, content, said):
+    (tmp_path / "in.csv").write_bytes(content)
+    with pytest.raises(SourceInvalid, match=said):
+        anonymise_file(tmp_path / "in.csv", ["a"], output=tmp_path / "out.csv")
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_a_truncated_parquet_file_is_the_sources_fault(tmp_path):
+    pq.write_table(pa.table({"a": [1]}), tmp_path / "in.parquet")
+    whole = (tmp_path / "in.parquet").read_bytes()
+    (tmp_path / "in.parquet").write_bytes(whole[:-20])
+    with pytest.raises(SourceInvalid, match="cannot be read as Parquet"):
+        anonymise_file(tmp_path / "in.parquet", ["a"], output=tmp_path / "out.csv")
+
+
+def test_it_works_with_prefect_and_great_expectations_blocked_from_import(source):
+    program = (
+        "import sys\n"
+        "sys.modules['prefect'] = sys.modules['great_expectations'] = None\n"
+        "from pathlib import Path\n"
+        "from stepdown.anonymise.file import anonymise_file\n"
+        "source = Path(sys.argv[1])\n"
+        "found = anonymise_file(source, ['zip'], k=2, output=source.with_name('out.parquet'))\n"
+        "print(found['levels'])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(source)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parents[2],
+    )
+    assert done.stdout == "{'zip': 1}\n", done.stderr
