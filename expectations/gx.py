@@ -15,6 +15,7 @@ os.environ["GX_ANALYTICS_ENABLED"] = "false"
 _log = logging.getLogger("great_expectations")
 _log.addHandler(logging.NullHandler())
 _log.propagate = False
+_log.setLevel(logging.CRITICAL + 1)
 
 with warnings.catch_warnings():
     # It imports modules of the standard library that are deprecated.
@@ -26,6 +27,10 @@ with warnings.catch_warnings():
     from great_expectations.expectations.metrics.metric_provider import metric_value
     from great_expectations.expectations.metrics.table_metric_provider import TableMetricProvider
     from great_expectations.expectations.registry import get_expectation_impl
+
+for _name in [name for name in logging.root.manager.loggerDict if name.startswith(_log.name)]:
+    # Some of its modules set a level of their own.
+    logging.getLogger(_name).disabled = True
 
 __all__ = [
     "BatchExpectation",
