@@ -10,6 +10,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
+
 from stepdown.artifacts import ArtifactRef, check_bytes, sha256_of
 from stepdown.candidate import DATA_FILE, HIERARCHIES_FILE, LINEAGE_FILE, Candidate
 from stepdown.config import LoadedConfig, ReleaseConfig
@@ -178,4 +180,6 @@ def _config(row: Release) -> LoadedConfig:
 def _snapshot(internal: Release, workspace: Workspace) -> ArtifactRef | None:
     sha256 = str(_full_report(internal)["derive"]["parent_sha256"])
     path = workspace.snapshots / f"{internal.dataset}-{sha256[:16]}.parquet"
-    return ArtifactRef(str(path), sha256, 0) if path.is_file() else None
+    if not path.is_file():
+        return None
+    return ArtifactRef(str(path), sha256, pq.read_metadata(path).num_rows)

@@ -76,7 +76,7 @@ def write_documents(
 
 def fixed_text() -> str:
     """Words that every report has, whatever the data: no identifier is found by them."""
-    return " ".join((_template(), *_DONE.values()))
+    return " ".join((template(), *_DONE.values()))
 
 
 def published_report(
@@ -216,7 +216,7 @@ def render(report: Mapping[str, Any]) -> str:
     """The report as one HTML page that needs no network."""
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     environment.filters["figure"] = _figure
-    return environment.from_string(_template()).render(report=report)
+    return environment.from_string(template()).render(report=report)
 
 
 _FRICTIONLESS = {
@@ -233,7 +233,8 @@ _FRICTIONLESS = {
 }
 
 
-def _template() -> str:
+def template() -> str:
+    """The report's fixed text, the same for every release."""
     return (files("stepdown.release") / "report.html").read_text(encoding="utf-8")
 
 

@@ -24,7 +24,7 @@ def missing_signatures(
     asked = SignOff.model_validate(dict(sign_off))
     signed = {approval["role"] for approval in approvals}
     people = {same_person(approval["name"]) for approval in approvals}
-    missing = [f"approval by a {role}" for role in asked.roles if role not in signed]
+    missing = [f"approval as {role}" for role in asked.roles if role not in signed]
     lacking = asked.people - len(people)
     if lacking > len(missing):
         missing.append(f"approval by {lacking} more {'person' if lacking == 1 else 'people'}")

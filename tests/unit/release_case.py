@@ -1,0 +1,211 @@
+"""A small dataset whose three tiers and one copy are written by hand, ready for the gate."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from stepdown.artifacts import ArtifactRef, sha256_of
+from stepdown.candidate import Candidate
+from stepdown.config import LoadedConfig, load_config, tier_policy
+from stepdown.release.gate import Decision, judge
+from stepdown.release.ledger import Ledger, open_ledger
+from stepdown.release.publish import Standing, submit
+from stepdown.release.store import Store, open_store
+from stepdown.reports import DeriveReport, RiskReport, Verdict
+from stepdown.vocabulary import ReleaseState, Tier
+from stepdown.workspace import Workspace, open_workspace
+
+CONFIG = """
+dataset: wells
+title: People and the wells they use
+contact: steward@example.org
+source: {path: raw.csv}
+columns:
+  person: {role: subject}
+  age: {role: quasi_identifier, type: integer, kind: age}
+  illness: {role: sensitive}
+tiers:
+  internal: {}
+  partner: {sign_off: {roles: [owner], people: 1}}
+  public: {licence: CC-BY-4.0}
+recipients:
+  clinic:
+    organisation: Clinic
+    contact: clinic@example.org
+    agreement: {reference: NDA-7, valid_from: 2020-01-01, valid_until: 2090-12-31}
+    columns: [age, illness]
+"""
+
+AS_OF = dt.date(2026, 11, 1)
+GREEN = (Verdict("suite_check", True, "as expected"),)
+
+
+def green_derive(sha256: str = "d", rows: int = 40, **facts: Any) -> DeriveReport:
+    known: dict[str, Any] = {
+        "sha256": sha256,
+        "parent_sha256": "p",
+        "rows": rows,
+        "parent_rows": rows,
+        "levels": {"age": 1},
+        "top_levels": {"age": 3},
+        "dropped_columns": {},
+        "suppressed_records": 0,
+        "lost_to_consent": 0,
+        "lost_to_rows_per_subject": 0,
+        "suppressed_cells": {},
+        "information_loss": 0.2,
+        "lattice_size": 4,
+        "nodes_checked": 2,
+        "proven": True,
+        "gap": 0.0,
+    }
+    return DeriveReport(**(known | facts))
+
+
+def green_risk(sha256: str = "d", rows: int = 40, **facts: Any) -> RiskReport:
+    known: dict[str, Any] = {
+        "sha256": sha256,
+        "rows": rows,
+        "subjects": rows,
+        "classes": 2,
+        "smallest_class": 20,
+        "smallest_class_wildcard": 20,
+        "highest_risk": 0.05,
+        "average_risk": 0.05,
+        "expected_reidentifications": 1.0,
+        "expected_reidentifications_share": 0.025,
+        "household_expected_reidentifications": None,
+        "household_linkable": False,
+        "smallest_trajectory_class": None,
+        "lone_trajectories": None,
+        "distinct_l": {"illness": 2},
+        "t": {"illness": 0.1},
+        "nested": True,
+        "nesting_problems": (),
+        "residue": 0,
+        "residue_problems": (),
+    }
+    return RiskReport(**(known | facts))
+
+
+@dataclass
+class Case:
+    """A workspace, a store and the runs made in them."""
+
+    root: Path
+    runs: int = 0
+    parents: dict[str, Candidate] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.root.mkdir(parents=True, exist_ok=True)
+        path = self.root / "wells.yaml"
+        if not path.exists():
+            path.write_text(CONFIG)
+        self.loaded: LoadedConfig = load_config(path)
+        self.workspace: Workspace = open_workspace(self.root / "work", str(self.root / "store"))
+        self.store: Store = open_store(str(self.root / "store"))
+
+    @property
+    def ledger(self) -> Ledger:
+        return open_ledger(self.workspace)
+
+    def candidate(
+        self, tier: Tier, recipient: str | None = None, age: str = "[20, 25)", parent: str = "p"
+    ) -> Candidate:
+        """A file of 40 rows; another ``age`` makes other bytes."""
+        self.runs += 1
+        run = f"run-{self.runs}-{os.getpid()}"
+        folder = self.workspace.candidate("wells", run, tier, recipient)
+        data = _write(
+            folder / "data/part-00000.parquet",
+            {"age": pa.array([age] * 40), "illness": pa.array(["a", "b"] * 20)},
+        )
+        rows = pa.array(range(40), pa.int64())
+        names = ("row", "parent_row", "source_row", "subject")
+        lineage = _write(folder / "lineage.parquet", dict.fromkeys(names, rows))
+        texts = pa.array([], pa.string())
+        hierarchies = _write(folder / "hierarchies.parquet", {"column": texts})
+        report = green_derive(data.sha256, parent_sha256=parent)
+        return Candidate(tier, recipient, str(folder), data, lineage, hierarchies, report)
+
+    def judge(self, candidate: Candidate, **facts: Any) -> tuple[RiskReport, Decision]:
+        risk = green_risk(candidate.data.sha256, **facts)
+        policy = tier_policy(self.loaded.config, candidate.tier)
+        return risk, judge(candidate.report, risk, GREEN, policy, candidate.data.sha256)
+
+    def submit(
+        self,
+        tier: Tier,
+        recipient: str | None = None,
+        *,
+        age: str = "[20, 25)",
+        parent: str | None = None,
+        inspect: Any = lambda texts: (),
+        as_of: dt.date = AS_OF,
+        **facts: Any,
+    ) -> Standing:
+        """Write a candidate, judge it, submit it; ``facts`` change the risk report."""
+        above = "p"
+        if parent is not None:
+            with self.ledger.reading() as reader:
+                known = {r.address: r for r in reader.releases()}
+            above = known[parent].data_sha256 or ""
+        candidate = self.candidate(tier, recipient, age, above)
+        risk, decision = self.judge(candidate, **facts)
+        return submit(
+            self.workspace,
+            self.store,
+            self.loaded,
+            candidate,
+            risk,
+            decision,
+            run=Path(candidate.folder).parts[-2 if recipient is None else -3],
+            as_of=as_of,
+            parent=parent,
+            actor="tester",
+            inspect=inspect,
+        )
+
+    def state(self, address: str) -> ReleaseState:
+        with self.ledger.reading() as reader:
+            return next(r.state for r in reader.releases() if r.address == address)
+
+    def live(self, series: str) -> str | None:
+        """What a plain reader finds through ``current.json``."""
+        import json
+
+        release: str | None = json.loads(self.store.read(f"{series}/current.json"))["release"]
+        return release
+
+
+def run_script(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run Python in a process of its own, with this folder importable."""
+    here = Path(__file__).parent
+    path = os.pathsep.join([str(here), str(here.parents[1])])
+    return subprocess.run(
+        [sys.executable, "-c", script, *arguments],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+KILLED = -signal.SIGKILL
+
+
+def _write(path: Path, columns: dict[str, pa.Array]) -> ArtifactRef:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table = pa.table(columns)
+    pq.write_table(table, path)
+    return ArtifactRef(str(path), sha256_of(path), table.num_rows)

@@ -1,0 +1,350 @@
+from __future__ import annotations
+
+import datetime as dt
+import json
+from pathlib import Path
+
+import pytest
+from release_case import AS_OF, Case
+
+from stepdown.errors import InputWrong, MoveForbidden, ReleaseUnknown, StoreCorrupt
+from stepdown.release.approvals import approve, reject
+from stepdown.release.catalogue import find_release, list_releases, resolve_address, show_release
+from stepdown.release.withdraw import reinstate, withdraw
+from stepdown.vocabulary import ReleaseState, Tier
+
+
+@pytest.fixture
+def case(tmp_path: Path) -> Case:
+    return Case(tmp_path)
+
+
+def publish_three(case: Case) -> None:
+    case.submit(Tier.INTERNAL)
+    case.submit(Tier.PARTNER, parent="wells/internal/v1")
+    approve(case.workspace, case.store, "wells/partner/v1", "Ann", "owner")
+    case.submit(Tier.PUBLIC, parent="wells/partner/v1")
+    sign_public(case, "wells/public/v1")
+
+
+def sign_public(case: Case, address: str) -> None:
+    approve(case.workspace, case.store, address, "Ann", "steward")
+    approve(case.workspace, case.store, address, "Bob", "risk_officer")
+    approve(case.workspace, case.store, address, "Cem", "subject_representative")
+
+
+def test_a_tier_without_sign_off_is_published_at_once(case: Case) -> None:
+    standing = case.submit(Tier.INTERNAL)
+    assert (standing.outcome, standing.release) == ("published", "wells/internal/v1")
+    assert case.live("wells/internal") == "wells/internal/v1"
+    assert case.store.files("wells/internal/v1") == [
+        f"wells/internal/v1/{name}"
+        for name in (
+            "data/part-00000.parquet",
+            "datapackage.json",
+            "manifest.json",
+            "release.json",
+            "report.html",
+            "report.json",
+        )
+    ]
+
+
+def test_nothing_of_the_steward_enters_the_store(case: Case) -> None:
+    publish_three(case)
+    names = [Path(name).name for name in case.store.files()]
+    assert not {"lineage.parquet", "tier-report.json", "config.json"} & set(names)
+
+
+def test_an_equal_candidate_is_unchanged_and_publishes_nothing(case: Case) -> None:
+    case.submit(Tier.INTERNAL)
+    standing = case.submit(Tier.INTERNAL)
+    assert (standing.outcome, standing.release) == ("unchanged", "wells/internal/v1")
+    assert case.store.folders("wells/internal") == ["v1"]
+
+
+def test_a_new_version_supersedes_the_one_before(case: Case) -> None:
+    case.submit(Tier.INTERNAL)
+    assert case.submit(Tier.INTERNAL, age="[25, 30)").release == "wells/internal/v2"
+    assert case.state("wells/internal/v1") is ReleaseState.SUPERSEDED
+    assert case.live("wells/internal") == "wells/internal/v2"
+
+
+def test_a_version_that_the_store_already_has_is_not_taken_again(case: Case) -> None:
+    case.store.replace("wells/internal/v7/release.json", b"{}")
+    assert case.submit(Tier.INTERNAL).release == "wells/internal/v8"
+
+
+def test_a_refused_candidate_leaves_the_last_release_and_a_note_without_taking_a_number(
+    case: Case,
+) -> None:
+    case.submit(Tier.INTERNAL)
+    standing = case.submit(Tier.INTERNAL, age="x", residue=2)
+    assert (standing.outcome, standing.release) == ("refused", None)
+    assert case.live("wells/internal") == "wells/internal/v1"
+    assert "is 2; the policy allows at most 0" in Path(standing.note or "").read_text()
+    assert list(case.workspace.candidates.rglob("REFUSED.md"))
+    assert case.submit(Tier.INTERNAL, age="y").release == "wells/internal/v2"
+
+
+def test_an_identifier_in_a_document_refuses_the_release(case: Case) -> None:
+    seen = []
+
+    def inspect(texts: dict[str, bytes]) -> tuple[str, ...]:
+        seen.extend(texts)
+        return ("report.html: 1 withheld identifiers occur in it",)
+
+    standing = case.submit(Tier.INTERNAL, inspect=inspect)
+    assert standing.outcome == "refused"
+    assert set(seen) == {"manifest.json", "report.html", "report.json", "datapackage.json"}
+    assert case.store.files() == []
+
+
+def test_bytes_that_changed_after_they_were_judged_are_not_published(case: Case) -> None:
+    from stepdown.release.publish import submit
+
+    candidate = case.candidate(Tier.INTERNAL)
+    risk, decision = case.judge(candidate)
+    with open(candidate.data.path, "ab") as file:
+        file.write(b"x")
+    with pytest.raises(StoreCorrupt):
+        submit(
+            case.workspace,
+            case.store,
+            case.loaded,
+            candidate,
+            risk,
+            decision,
+            run="r",
+            as_of=AS_OF,
+            parent=None,
+            actor="tester",
+            inspect=lambda texts: (),
+        )
+    assert case.store.files() == []
+
+
+def test_a_decision_about_another_file_refuses(case: Case) -> None:
+    from stepdown.release.publish import submit
+
+    other = case.candidate(Tier.INTERNAL, age="other")
+    candidate = case.candidate(Tier.INTERNAL)
+    risk, decision = case.judge(other)
+    standing = submit(
+        case.workspace,
+        case.store,
+        case.loaded,
+        candidate,
+        risk,
+        decision,
+        run="r",
+        as_of=AS_OF,
+        parent=None,
+        actor="tester",
+        inspect=lambda texts: (),
+    )
+    assert [reason.check for reason in standing.reasons] == ["decision"]
+
+
+def test_a_release_waits_for_every_role_and_publishes_itself_on_the_last(case: Case) -> None:
+    case.submit(Tier.INTERNAL)
+    waiting = case.submit(Tier.PARTNER, parent="wells/internal/v1")
+    assert waiting.outcome == "waiting"
+    assert waiting.waiting_for == ("approval as owner",)
+    done = approve(case.workspace, case.store, "wells/partner/v1", "Ann", "owner", "read it")
+    assert done.outcome == "published"
+    document = json.loads(case.store.read("wells/partner/v1/release.json"))
+    assert document["approvals"][0]["name"] == "Ann"
+    assert document["served"] is False
+
+
+def test_one_person_in_all_roles_does_not_make_two_people(case: Case) -> None:
+    publish_three(case)
+    case.submit(Tier.PUBLIC, parent="wells/partner/v1", age="[30, 35)")
+    address = "wells/public/v2"
+    for name, role in (
+        ("Ann Lee", "steward"),
+        ("ann  LEE ", "risk_officer"),
+        ("ANN LEE", "subject_representative"),
+    ):
+        standing = approve(case.workspace, case.store, address, name, role)
+    assert standing.waiting_for == ("approval by 1 more person",)
+    with pytest.raises(MoveForbidden, match="counts once"):
+        approve(case.workspace, case.store, address, "aNN lee", "steward")
+    assert case.live("wells/public") == "wells/public/v1"
+
+
+def test_a_role_that_nobody_asked_for_is_refused_with_the_list(case: Case) -> None:
+    case.submit(Tier.INTERNAL)
+    case.submit(Tier.PARTNER, parent="wells/internal/v1")
+    with pytest.raises(InputWrong, match="Asked for: owner"):
+        approve(case.workspace, case.store, "wells/partner/v1", "Ann", "intern")
+
+
+def test_an_approval_of_changed_bytes_is_refused_and_not_recorded(case: Case) -> None:
+    case.submit(Tier.INTERNAL)
+    case.submit(Tier.PARTNER, parent="wells/internal/v1")
+    release = find_release(case.ledger, "wells/partner/v1")
+    with open(Path(release.folder) / "report.html", "a") as file:
+        file.write("<!-- later -->")
+    with pytest.raises(StoreCorrupt):
+        approve(case.workspace, case.store, "wells/partner/v1", "Ann", "owner")
+    assert find_release(case.ledger, "wells/partner/v1").approvals == []
+
+
+def test_a_child_waits_for_its_parent_and_follows_it(case: Case) -> None:
+    case.submit(Tier.INTERNAL)
+    case.submit(Tier.PARTNER, parent="wells/internal/v1")
+    case.submit(Tier.PUBLIC, parent="wells/partner/v1")
+    sign_public(case, "wells/public/v1")
+    assert case.state("wells/public/v1") is ReleaseState.AWAITING_APPROVAL
+    shown = show_release(case.ledger, case.store, "wells/public/v1")
+    assert shown["waiting_for"] == ["its parent wells/partner/v1, which is awaiting_approval"]
+    approve(case.workspace, case.store, "wells/partner/v1", "Ann", "owner")
+    assert case.live("wells/public") == "wells/public/v1"
+
+
+def test_a_rejected_parent_refuses_its_waiting_children(case: Case) -> None:
+    case.submit(Tier.INTERNAL)
+    case.submit(Tier.PARTNER, parent="wells/internal/v1")
+    case.submit(Tier.PUBLIC, parent="wells/partner/v1")
+    reject(case.workspace, case.store, "wells/partner/v1", "Ann", "not yet")
+    assert case.state("wells/partner/v1") is ReleaseState.REJECTED
+    assert case.state("wells/public/v1") is ReleaseState.REFUSED
+    assert case.submit(Tier.PUBLIC, parent="wells/partner/v1").outcome == "refused"
+
+
+def test_an_equal_candidate_joins_the_waiting_one_with_its_signatures(case: Case) -> None:
+    publish_three(case)
+    case.submit(Tier.PUBLIC, parent="wells/partner/v1", age="[30, 35)")
+    approve(case.workspace, case.store, "wells/public/v2", "Ann", "steward")
+    standing = case.submit(Tier.PUBLIC, parent="wells/partner/v1", age="[30, 35)")
+    assert (standing.outcome, standing.release) == ("joined", "wells/public/v2")
+    assert [a["name"] for a in find_release(case.ledger, "wells/public/v2").approvals] == ["Ann"]
+
+
+def test_a_different_candidate_expires_the_waiting_one_and_says_so(case: Case) -> None:
+    publish_three(case)
+    case.submit(Tier.PUBLIC, parent="wells/partner/v1", age="[30, 35)")
+    standing = case.submit(Tier.PUBLIC, parent="wells/partner/v1", age="[35, 40)")
+    assert standing.expired == "wells/public/v2"
+    assert standing.release == "wells/public/v3"
+    assert case.state("wells/public/v2") is ReleaseState.EXPIRED
+
+
+def test_a_child_of_another_file_than_its_parent_is_refused(case: Case) -> None:
+    publish_three(case)
+    candidate = case.candidate(Tier.PUBLIC, parent="0" * 64)
+    risk, decision = case.judge(candidate)
+    from stepdown.release.publish import submit
+
+    standing = submit(
+        case.workspace,
+        case.store,
+        case.loaded,
+        candidate,
+        risk,
+        decision,
+        run="r",
+        as_of=AS_OF,
+        parent="wells/partner/v1",
+        actor="tester",
+        inspect=lambda texts: (),
+    )
+    assert [reason.check for reason in standing.reasons] == ["parent"]
+
+
+def test_no_copy_without_an_agreement_in_force_while_the_base_stands(case: Case) -> None:
+    publish_three(case)
+    late = case.submit(Tier.PARTNER, "clinic", parent="wells/partner/v1", as_of=dt.date(2091, 1, 1))
+    assert late.outcome == "refused"
+    assert late.reasons[0].check == "agreement_in_force"
+    assert case.live("wells/partner") == "wells/partner/v1"
+
+
+def test_a_copy_lies_below_the_base_and_its_review_ends_with_the_agreement(case: Case) -> None:
+    publish_three(case)
+    case.submit(Tier.PARTNER, "clinic", parent="wells/partner/v1")
+    approve(case.workspace, case.store, "wells/partner/clinic/v1", "Ann", "owner")
+    document = json.loads(case.store.read("wells/partner/clinic/v1/release.json"))
+    assert document["agreement"]["reference"] == "NDA-7"
+    assert document["served"] is True
+    assert document["review_by"] <= "2090-12-31"
+    assert case.submit(Tier.PARTNER, parent="wells/internal/v1", age="z").release == (
+        "wells/partner/v2"
+    )
+
+
+def test_a_copy_whose_agreement_ended_while_it_waited_expires(case: Case) -> None:
+    text = (case.root / "wells.yaml").read_text()
+    (case.root / "wells.yaml").write_text(text.replace("2090-12-31", "2020-12-31"))
+    case = Case(case.root)
+    publish_three(case)
+    long_ago = dt.date(2020, 6, 1)
+    case.submit(Tier.PARTNER, "clinic", parent="wells/partner/v1", as_of=long_ago)
+    address = "wells/partner/clinic/v1"
+    standing = approve(case.workspace, case.store, address, "Ann", "owner")
+    assert standing.state is ReleaseState.EXPIRED
+    assert case.store.files(address) == []
+
+
+def test_a_withdrawn_release_leaves_its_citation_and_suspends_its_children(case: Case) -> None:
+    publish_three(case)
+    sha256 = find_release(case.ledger, "wells/partner/v1").manifest_sha256
+    suspended = withdraw(
+        case.workspace, case.store, "wells/partner/v1", reason="a mistake", actor="Ann"
+    )
+    assert suspended == ("wells/public/v1",)
+    assert case.store.files("wells/partner/v1") == ["wells/partner/v1/release.json"]
+    tombstone = json.loads(case.store.read("wells/partner/v1/release.json"))
+    assert tombstone["manifest_sha256"] == sha256
+    assert tombstone["withdrawn"]["reason"] == "a mistake"
+    assert case.live("wells/partner") is None
+    assert case.live("wells/public") is None
+    assert case.live("wells/internal") == "wells/internal/v1"
+
+
+def test_what_was_withdrawn_is_not_quietly_published_again(case: Case) -> None:
+    case.submit(Tier.INTERNAL)
+    withdraw(case.workspace, case.store, "wells/internal/latest", reason="wrong", actor="Ann")
+    standing = case.submit(Tier.INTERNAL)
+    assert [reason.check for reason in standing.reasons] == ["taken_back"]
+    assert case.live("wells/internal") is None
+
+
+def test_a_suspended_release_can_be_reinstated_by_the_steward(case: Case) -> None:
+    publish_three(case)
+    withdraw(case.workspace, case.store, "wells/partner/v1", reason="a mistake", actor="Ann")
+    reinstate(case.workspace, case.store, "wells/public/v1", reason="not affected", actor="Ann")
+    assert case.live("wells/public") == "wells/public/v1"
+
+
+def test_a_release_is_not_withdrawn_twice_nor_without_a_reason(case: Case) -> None:
+    case.submit(Tier.INTERNAL)
+    with pytest.raises(InputWrong):
+        withdraw(case.workspace, case.store, "wells/internal/v1", reason=" ", actor="Ann")
+    withdraw(case.workspace, case.store, "wells/internal/v1", reason="wrong", actor="Ann")
+    with pytest.raises(MoveForbidden, match="final"):
+        withdraw(case.workspace, case.store, "wells/internal/v1", reason="again", actor="Ann")
+
+
+def test_the_ledger_and_the_store_alone_list_the_same_releases(case: Case) -> None:
+    publish_three(case)
+    case.submit(Tier.INTERNAL, age="[25, 30)")
+    by_address = lambda lines: sorted(lines, key=lambda line: line["path"])  # noqa: E731
+    known = by_address(list_releases(case.ledger, case.store))
+    assert known == by_address(list_releases(None, case.store))
+    assert [line["state"] for line in known if line["tier"] == "internal"] == [
+        "superseded",
+        "published",
+    ]
+    assert known[0]["columns"] == ["age", "illness"]
+
+
+def test_an_unknown_address_lists_the_known_ones(case: Case) -> None:
+    case.submit(Tier.INTERNAL)
+    assert resolve_address(case.store, "wells/internal/latest") == "wells/internal/v1"
+    with pytest.raises(ReleaseUnknown, match="wells/internal/v1"):
+        resolve_address(case.store, "wells/public/latest")
+    with pytest.raises(ReleaseUnknown, match="wells/internal/v1"):
+        find_release(case.ledger, "wells/internal/v9")
