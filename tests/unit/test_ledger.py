@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from release_case import Case, run_script
+
+from stepdown.errors import MoveForbidden, TransientError, WorldFailed
+from stepdown.release import ledger as ledger_module
+from stepdown.release.addresses import Series
+from stepdown.release.ledger import EventKind, open_ledger, record_run, verify_chain
+from stepdown.release.states import check_move, state_diagram
+from stepdown.vocabulary import NEXT_STATES, ReleaseState, Tier
+
+
+@pytest.fixture
+def case(tmp_path: Path) -> Case:
+    return Case(tmp_path)
+
+
+def tamper(case: Case, *statements: str) -> None:
+    connection = sqlite3.connect(case.workspace.root / "ledger.db")
+    for statement in statements:
+        connection.execute(statement)
+    connection.commit()
+    connection.close()
+
+
+UNLOCK = ("DROP TRIGGER events_no_update", "DROP TRIGGER events_no_delete")
+
+
+def test_every_state_change_is_a_line_and_the_chain_holds(case: Case) -> None:
+    case.submit(Tier.INTERNAL)
+    with case.ledger.reading() as reader:
+        kinds = [line["kind"] for line in reader.events()]
+    assert kinds == ["candidate", "intent", "published"]
+    assert verify_chain(case.ledger) == ()
+
+
+@pytest.mark.parametrize("verb", ["UPDATE events SET actor = 'x'", "DELETE FROM events"])
+def test_the_database_itself_refuses_to_change_a_line(case: Case, verb: str) -> None:
+    case.submit(Tier.INTERNAL)
+    with pytest.raises(sqlite3.DatabaseError, match="append-only"):
+        tamper(case, verb)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE events SET actor = 'somebody else' WHERE seq = 2",
+        "DELETE FROM events WHERE seq = 2",
+        "UPDATE events SET seq = 9 WHERE seq = 2",
+        "DELETE FROM events WHERE seq = 3",
+        "UPDATE releases SET state = 'superseded'",
+    ],
+)
+def test_a_changed_missing_or_reordered_line_is_found(case: Case, change: str) -> None:
+    case.submit(Tier.INTERNAL)
+    case.ledger.engine.dispose()
+    tamper(case, *UNLOCK, change)
+    assert verify_chain(case.ledger)
+
+
+def test_a_move_that_the_table_does_not_have_changes_nothing(case: Case) -> None:
+    case.submit(Tier.INTERNAL)
+    ledger = case.ledger
+    with ledger.reading() as reader:
+        (release,) = reader.releases()
+        lines = len(reader.events())
+    with (
+        pytest.raises(MoveForbidden, match="superseded, suspended, withdrawn"),
+        ledger.writing() as w,
+    ):
+        w.move(release, ReleaseState.REJECTED, EventKind.REJECTION, "Ann")
+    with ledger.reading() as reader:
+        assert len(reader.events()) == lines
+        assert reader.releases() == [release]
+
+
+def test_a_failure_within_a_transaction_leaves_neither_state_nor_line(case: Case) -> None:
+    case.submit(Tier.INTERNAL)
+    ledger = case.ledger
+    with pytest.raises(ZeroDivisionError), ledger.writing() as writer:
+        release = writer.releases()[0]
+        writer.move(release, ReleaseState.WITHDRAWN, EventKind.WITHDRAWN, "Ann")
+        _ = 1 / 0
+    assert case.state("wells/internal/v1") is ReleaseState.PUBLISHED
+    assert verify_chain(ledger) == ()
+
+
+def test_lines_of_many_writers_at_once_form_one_chain(case: Case) -> None:
+    ledger, series = case.ledger, Series("wells", Tier.INTERNAL)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda n: record_run(ledger, series, f"r{n}", "Ann", {}), range(20)))
+    with ledger.reading() as reader:
+        assert len(reader.events()) == 20
+    assert verify_chain(ledger) == ()
+
+
+def test_a_locked_ledger_may_be_tried_again(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger_module, "BUSY_SECONDS", 0.1)
+    ledger = case.ledger
+    holder = sqlite3.connect(case.workspace.root / "ledger.db", isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    with pytest.raises(TransientError, match="locked"):
+        record_run(ledger, Series("wells", Tier.INTERNAL), "r", "Ann", {})
+    holder.close()
+
+
+def test_a_file_that_is_no_ledger_fails_without_a_word_of_its_content(case: Case) -> None:
+    (case.workspace.root / "ledger.db").write_bytes(b"canary " * 500)
+    with pytest.raises(WorldFailed) as failure:
+        open_ledger(case.workspace)
+    assert "canary" not in str(failure.value)
+    assert not isinstance(failure.value, TransientError)
+
+
+CONTENDER = """
+import sys
+from pathlib import Path
+from release_case import Case
+from stepdown.vocabulary import Tier
+print(Case(Path(sys.argv[1])).submit(Tier.INTERNAL).outcome)
+"""
+
+
+def test_of_several_processes_with_one_candidate_exactly_one_publishes(case: Case) -> None:
+    with ThreadPoolExecutor(3) as pool:
+        done = list(pool.map(lambda _: run_script(CONTENDER, str(case.root)), range(3)))
+    assert sorted(run.stdout.strip() for run in done) == ["published", "unchanged", "unchanged"], [
+        run.stderr for run in done
+    ]
+    assert case.store.folders("wells/internal") == ["v1"]
+    assert verify_chain(case.ledger) == ()
+
+
+DECIDER = """
+import sys
+from pathlib import Path
+from release_case import Case
+from stepdown.errors import MoveForbidden
+from stepdown.release.approvals import approve, reject
+case = Case(Path(sys.argv[1]))
+try:
+    if sys.argv[2] == "approve":
+        print(approve(case.workspace, case.store, "wells/partner/v1", "Ann", "owner").outcome)
+    else:
+        print(reject(case.workspace, case.store, "wells/partner/v1", "Bob", "no").outcome)
+except MoveForbidden:
+    print("too late")
+"""
+
+
+def test_an_approval_and_a_rejection_at_once_have_one_outcome(case: Case) -> None:
+    case.submit(Tier.INTERNAL)
+    case.submit(Tier.PARTNER, parent="wells/internal/v1")
+    with ThreadPoolExecutor(2) as pool:
+        verbs = ["approve", "reject"]
+        done = list(pool.map(lambda verb: run_script(DECIDER, str(case.root), verb), verbs))
+    outcomes = [run.stdout.strip() for run in done]
+    assert outcomes in (["published", "too late"], ["too late", "rejected"]), done
+    assert case.state("wells/partner/v1").value in outcomes
+
+
+def test_every_state_says_what_may_follow_and_the_diagram_shows_it() -> None:
+    diagram = state_diagram()
+    for before, following in NEXT_STATES.items():
+        for after in ReleaseState:
+            assert (f"    {before} --> {after}\n" in diagram) == (after in following)
+            if after not in following:
+                with pytest.raises(MoveForbidden):
+                    check_move(before, after, "wells/internal/v1")
