@@ -106,8 +106,6 @@ def _about_these_bytes(
                 f"The {name} report is about "
                 + ("this file." if same else "another file: its SHA-256 is not this file's."),
                 "" if same else "Measure the file that is to be published, then ask again.",
-                report.sha256,
-                sha256,
             )
         )
     if derive and risk:

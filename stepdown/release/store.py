@@ -46,7 +46,7 @@ class Store:
         Raises:
             FileNotFoundError: it is not there.
         """
-        with _failures(path):
+        with _failures(path, FileNotFoundError):
             return bytes(self.filesystem.cat_file(self._full(path)))
 
     def open(self, path: str) -> Any:
@@ -104,7 +104,7 @@ class Store:
             AlreadyThere: it exists; nothing was changed.
         """
         try:
-            with _failures(path):
+            with _failures(path, FileExistsError):
                 if not self.is_local:
                     self.filesystem.pipe_file(self._full(path), content, mode="create")
                     return
@@ -213,10 +213,10 @@ def _sync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def _failures(path: str) -> Iterator[None]:
+def _failures(path: str, let_through: type[OSError] | tuple[()] = ()) -> Iterator[None]:
     try:
         yield
-    except (FileNotFoundError, FileExistsError):
+    except let_through:
         raise
     except (ConnectionError, TimeoutError) as error:
         raise TransientError(

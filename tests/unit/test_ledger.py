@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -82,7 +83,7 @@ def test_a_move_that_the_table_does_not_have_changes_nothing(case: Case) -> None
 def test_a_failure_within_a_transaction_leaves_neither_state_nor_line(case: Case) -> None:
     case.submit(Tier.INTERNAL)
     ledger = case.ledger
-    with pytest.raises(ZeroDivisionError), ledger.writing() as writer:
+    with suppress(ZeroDivisionError), ledger.writing() as writer:
         release = writer.releases()[0]
         writer.move(release, ReleaseState.WITHDRAWN, EventKind.WITHDRAWN, "Ann")
         _ = 1 / 0
