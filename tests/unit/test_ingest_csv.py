@@ -91,7 +91,7 @@ def test_a_snapshot_holds_the_configs_columns_in_its_order_typed(bench):
     )
     snapshot = bench.ingest(text, columns)
     schema = pq.read_schema(snapshot.ref.path)
-    assert schema.metadata is None
+    assert pq.read_metadata(snapshot.ref.path).metadata is None
     assert dict(zip(schema.names, map(str, schema.types), strict=True)) == {
         "age": "int64",
         "name": "string",
@@ -287,6 +287,11 @@ def test_a_nul_byte_is_refused_with_its_line(bench):
 )
 def test_a_quote_that_is_not_closed_properly_is_refused_with_its_line(bench, rows, line):
     assert f"in line {line}" in bench.refusal(f"name,age\n{rows}")
+
+
+def test_text_after_a_closing_quote_is_told_from_a_quote_that_stays_open(bench):
+    assert "text follows a closing quote" in bench.refusal('name,age\n"Ada" ,2\n')
+    assert "a quote is not closed" in bench.refusal('name,age\n"Ada,2\n')
 
 
 def test_an_unclosed_quote_in_the_header_is_refused(bench):

@@ -186,10 +186,10 @@ def test_a_parquet_file_is_normalised_to_plain_types_in_the_configs_order(bench)
         "name": pa.array(["Ada", "Bo"]).dictionary_encode(),
     }
     snapshot = ingest(bench.parquet(table, TWO), bench.workspace)
+    assert pq.read_metadata(snapshot.ref.path).metadata is None
     written = pq.read_table(snapshot.ref.path)
     assert written.to_pydict() == {"name": ["Ada", "Bo"], "age": [36, None]}
     assert [str(kind) for kind in written.schema.types] == ["string", "int64"]
-    assert written.schema.metadata is None
 
 
 def test_a_truncated_parquet_file_is_refused(bench):
@@ -204,6 +204,11 @@ def test_a_parquet_file_with_a_damaged_page_is_refused(bench):
     path = bench.folder / "cases.parquet"
     path.write_bytes(b"PAR1" + b"\xff" * 400 + path.read_bytes()[404:])
     assert "damaged" in bench.refusal(loaded)
+
+
+def test_a_parquet_file_whose_text_is_not_utf_8_is_refused(bench):
+    table = {"name": pa.array([b"\xff"]).view(pa.string()), "age": [1]}
+    assert "damaged" in bench.refusal(bench.parquet(table, TWO))
 
 
 def test_text_named_parquet_is_refused(bench):
@@ -338,9 +343,10 @@ def test_a_query_that_fails_otherwise_is_not_quoted(bench):
     assert "OperationalError, SQLITE_ERROR" in bench.refusal(loaded)
 
 
-def test_a_query_cannot_write(bench):
-    loaded = bench.database([("Ada", 1)], TWO, "DELETE FROM people")
-    assert "failed" in bench.refusal(loaded)
+@pytest.mark.parametrize("query", ["DELETE FROM people", "DELETE FROM people RETURNING *"])
+def test_a_query_cannot_write(bench, query):
+    loaded = bench.database([("Ada", 1)], TWO, query)
+    assert "the query of the config failed" in bench.refusal(loaded)
     with sqlite3.connect(bench.folder / "people.db") as connection:
         assert connection.execute("SELECT count(*) FROM people").fetchone() == (1,)
     connection.close()
