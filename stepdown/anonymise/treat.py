@@ -109,7 +109,7 @@ def look_up(
 
     Only the replacements reach the engine: a key in SQL would show up in query plans.
     """
-    session.attach_arrow(lookup, replacement_table(session, relation, name, replace))
+    session.copy_arrow(lookup, replacement_table(session, relation, name, replace))
     return f"LEFT JOIN {lookup} ON {lookup}.value = CAST({column} AS VARCHAR)"
 
 

@@ -13,7 +13,8 @@ import pyarrow as pa
 
 from stepdown.errors import WorldFailed
 
-MEMORY_LIMIT = os.environ.get("STEPDOWN_MEMORY", "700MB")
+MEMORY_LIMIT = os.environ.get("STEPDOWN_MEMORY", "400MB")
+"""What the engine may hold before it spills; the process needs about 300 MB beside it."""
 
 
 class Session:
@@ -33,6 +34,12 @@ class Session:
     def attach_arrow(self, name: str, table: pa.Table) -> None:
         """Make an Arrow table a relation."""
         self._connection.register(name, table)
+
+    def copy_arrow(self, name: str, table: pa.Table) -> None:
+        """Make a copy of an Arrow table a relation that the engine may spill to disk."""
+        self._connection.register("arriving", table)
+        self.run(f"CREATE TEMP TABLE {quote(name)} AS SELECT * FROM arriving")
+        self._connection.unregister("arriving")
 
     def run(self, sql: str) -> None:
         """Execute a statement for its effect."""

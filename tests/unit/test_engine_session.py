@@ -32,3 +32,13 @@ def test_an_engine_failure_does_not_quote_the_cell_that_caused_it():
         session.run("SELECT CAST('Aurelia Quux' AS BIGINT)")
     assert "Quux" not in str(failure.value)
     assert failure.value.__cause__ is None
+
+
+def test_a_copied_table_stays_when_the_original_is_gone():
+    with open_session() as session:
+        session.copy_arrow("numbers", pa.table({"x": [2, 1]}))
+        session.copy_arrow("letters", pa.table({"y": ["a"]}))
+        assert session.fetch("SELECT * FROM numbers, letters ORDER BY x").to_pydict() == {
+            "x": [1, 2],
+            "y": ["a", "a"],
+        }
