@@ -6,7 +6,7 @@ The one module that looks at both sides: what was published, and what it was mad
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -38,34 +38,14 @@ _NEEDS_WORKSPACE = (
 )
 
 
-@dataclass(frozen=True)
-class Verification:
-    """What was found wrong with a release, and what could not be looked at."""
-
-    release: str
-    problems: tuple[str, ...]
-    not_checked: tuple[str, ...]
-
-    @property
-    def ok(self) -> bool:
-        """Nothing that was checked is wrong."""
-        return not self.problems
-
-    def as_json(self) -> dict[str, Any]:
-        """The shape of ``stepdown verify --json``."""
-        return {
-            "release": self.release,
-            "ok": self.ok,
-            "problems": list(self.problems),
-            "not_checked": list(self.not_checked),
-        }
-
-
-def verify(store: Store, address: str, workspace: Workspace | None = None) -> Verification:
+def verify_release(workspace: Workspace | None, store: Store, address: str) -> dict[str, Any]:
     """Check a published release.
 
     Args:
         workspace: None checks the bytes against the manifest only, as any reader could.
+
+    Returns:
+        ``release``, ``ok``, ``problems`` and ``not_checked``, as ``stepdown verify --json`` shows.
 
     Raises:
         ReleaseUnknown: the store has no such release.
@@ -75,19 +55,24 @@ def verify(store: Store, address: str, workspace: Workspace | None = None) -> Ve
     release = resolve_address(store, address)
     problems = list(verify_bytes(store, release))
     if workspace is None:
-        return Verification(release, tuple(problems), _NEEDS_WORKSPACE)
+        return _answer(release, problems, _NEEDS_WORKSPACE)
     ledger = open_ledger(workspace)
     problems += [f"ledger: {problem}" for problem in verify_chain(ledger)]
     try:
         row = find_release(ledger, release)
     except ReleaseUnknown:
         problems.append("the ledger does not know this release")
-        return Verification(release, tuple(problems), _NEEDS_WORKSPACE[1:])
+        return _answer(release, problems, _NEEDS_WORKSPACE[1:])
     problems += _against_ledger(store, row)
     if row.state is ReleaseState.WITHDRAWN:
-        return Verification(release, tuple(problems), _NEEDS_WORKSPACE[1:])
+        return _answer(release, problems, _NEEDS_WORKSPACE[1:])
     found, not_checked = _against_workspace(ledger, row, workspace)
-    return Verification(release, (*problems, *found), not_checked)
+    return _answer(release, [*problems, *found], not_checked)
+
+
+def _answer(release: str, problems: list[str], not_checked: tuple[str, ...]) -> dict[str, Any]:
+    facts = {"problems": problems, "not_checked": list(not_checked)}
+    return {"release": release, "ok": not problems, **facts}
 
 
 def _against_ledger(store: Store, row: Release) -> list[str]:

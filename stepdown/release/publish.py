@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from stepdown.candidate import Candidate
 from stepdown.config import LoadedConfig, tier_policy
 from stepdown.release.addresses import Series, parse_address
 from stepdown.release.agreements import agreement_verdict
-from stepdown.release.documents import DATAPACKAGE, REPORT_HTML, REPORT_JSON, licence
+from stepdown.release.documents import licence
 from stepdown.release.gate import Decision, Outcome
 from stepdown.release.ledger import (
     EventKind,
@@ -22,7 +22,7 @@ from stepdown.release.ledger import (
     open_ledger,
 )
 from stepdown.release.locks import exclusively
-from stepdown.release.manifest import MANIFEST, Manifest, write_manifest
+from stepdown.release.manifest import Manifest, write_manifest
 from stepdown.release.publication import DEAD, RELEASE, advance, lose, publish, waiting_for
 from stepdown.release.recovery import recover_held
 from stepdown.release.refusals import write_note
@@ -30,8 +30,6 @@ from stepdown.release.store import Store
 from stepdown.reports import RiskReport, Verdict
 from stepdown.vocabulary import ReleaseState, Tier
 from stepdown.workspace import Workspace
-
-Inspection = Callable[[Mapping[str, bytes]], Sequence[str]]
 
 _PENDING = (ReleaseState.CANDIDATE, ReleaseState.AWAITING_APPROVAL)
 _TAKEN_BACK = (ReleaseState.WITHDRAWN, ReleaseState.SUSPENDED)
@@ -73,7 +71,6 @@ def submit(
     as_of: dt.date,
     parent: str | None,
     actor: str,
-    inspect: Inspection,
 ) -> Standing:
     """Bring a judged candidate to the state that the decision and its parent allow.
 
@@ -81,8 +78,6 @@ def submit(
         risk: the report that was judged; None only for a refused candidate.
         parent: address of the release it was made from; None for internal.
         actor: who started the run.
-        inspect: looks for withheld identifiers in the documents as they will be published (file
-            name → bytes); every sentence it gives back refuses. ``risk.check_texts`` in a run.
 
     Raises:
         StoreCorrupt: the candidate's file changed after it was judged.
@@ -97,8 +92,7 @@ def submit(
         if decision.outcome is Outcome.REFUSE or reasons or risk is None:
             return _refuse(workspace, ledger, series, run, reasons, actor, candidate, above)
         manifest = write_manifest(loaded, candidate, risk, decision, as_of)
-        reasons = [*_found_in_documents(candidate, inspect), *_taken_back(ledger, series, manifest)]
-        if reasons:
+        if reasons := _taken_back(ledger, series, manifest):
             return _refuse(workspace, ledger, series, run, reasons, actor, candidate, above)
         new = _describe(loaded, candidate, manifest, run, as_of, above)
         return _settle_among_others(ledger, store, new, actor)
@@ -154,13 +148,6 @@ def _objections(
             text = f"Its parent {parent.address} is {parent.state}."
             objections.append(Verdict("parent", False, text, "Release the tier above it first."))
     return objections
-
-
-def _found_in_documents(candidate: Candidate, inspect: Inspection) -> list[Verdict]:
-    names = (MANIFEST, REPORT_HTML, REPORT_JSON, DATAPACKAGE)
-    texts = {name: (candidate.path / name).read_bytes() for name in names}
-    advice = "Take the identifier out of the config's own texts: titles, descriptions, labels."
-    return [Verdict("residue_documents", False, found, advice) for found in inspect(texts)]
 
 
 def _taken_back(ledger: Ledger, series: Series, manifest: Manifest) -> list[Verdict]:

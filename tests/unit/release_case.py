@@ -150,7 +150,6 @@ class Case:
         *,
         age: str = "[20, 25)",
         parent: str | None = None,
-        inspect: Any = lambda texts: (),
         as_of: dt.date = AS_OF,
         **facts: Any,
     ) -> Standing:
@@ -173,7 +172,6 @@ class Case:
             as_of=as_of,
             parent=parent,
             actor="tester",
-            inspect=inspect,
         )
 
     def state(self, address: str) -> ReleaseState:

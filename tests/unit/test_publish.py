@@ -10,6 +10,7 @@ from release_case import AS_OF, Case
 from stepdown.errors import InputWrong, MoveForbidden, ReleaseUnknown, StoreCorrupt
 from stepdown.release.approvals import approve, reject
 from stepdown.release.catalogue import find_release, list_releases, resolve_address, show_release
+from stepdown.release.publish import submit
 from stepdown.release.withdraw import reinstate, withdraw
 from stepdown.vocabulary import ReleaseState, Tier
 
@@ -87,22 +88,7 @@ def test_a_refused_candidate_leaves_the_last_release_and_a_note_without_taking_a
     assert case.submit(Tier.INTERNAL, age="y").release == "wells/internal/v2"
 
 
-def test_an_identifier_in_a_document_refuses_the_release(case: Case) -> None:
-    seen = []
-
-    def inspect(texts: dict[str, bytes]) -> tuple[str, ...]:
-        seen.extend(texts)
-        return ("report.html: 1 withheld identifiers occur in it",)
-
-    standing = case.submit(Tier.INTERNAL, inspect=inspect)
-    assert standing.outcome == "refused"
-    assert set(seen) == {"manifest.json", "report.html", "report.json", "datapackage.json"}
-    assert case.store.files() == []
-
-
 def test_bytes_that_changed_after_they_were_judged_are_not_published(case: Case) -> None:
-    from stepdown.release.publish import submit
-
     candidate = case.candidate(Tier.INTERNAL)
     risk, decision = case.judge(candidate)
     with open(candidate.data.path, "ab") as file:
@@ -119,14 +105,11 @@ def test_bytes_that_changed_after_they_were_judged_are_not_published(case: Case)
             as_of=AS_OF,
             parent=None,
             actor="tester",
-            inspect=lambda texts: (),
         )
     assert case.store.files() == []
 
 
 def test_a_decision_about_another_file_refuses(case: Case) -> None:
-    from stepdown.release.publish import submit
-
     other = case.candidate(Tier.INTERNAL, age="other")
     candidate = case.candidate(Tier.INTERNAL)
     risk, decision = case.judge(other)
@@ -141,7 +124,6 @@ def test_a_decision_about_another_file_refuses(case: Case) -> None:
         as_of=AS_OF,
         parent=None,
         actor="tester",
-        inspect=lambda texts: (),
     )
     assert [reason.check for reason in standing.reasons] == ["decision"]
 
@@ -236,8 +218,6 @@ def test_a_child_of_another_file_than_its_parent_is_refused(case: Case) -> None:
     publish_three(case)
     candidate = case.candidate(Tier.PUBLIC, parent="0" * 64)
     risk, decision = case.judge(candidate)
-    from stepdown.release.publish import submit
-
     standing = submit(
         case.workspace,
         case.store,
@@ -249,7 +229,6 @@ def test_a_child_of_another_file_than_its_parent_is_refused(case: Case) -> None:
         as_of=AS_OF,
         parent="wells/partner/v1",
         actor="tester",
-        inspect=lambda texts: (),
     )
     assert [reason.check for reason in standing.reasons] == ["parent"]
 

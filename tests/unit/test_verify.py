@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from stepdown.anonymise import derive_tier
+from stepdown.anonymise.keys import keys_needed
+from stepdown.candidate import Candidate
+from stepdown.config import LoadedConfig, load_config, tier_policy
+from stepdown.ingest import ingest
+from stepdown.keyring import load_keyring
+from stepdown.release.approvals import approve
+from stepdown.release.catalogue import find_release
+from stepdown.release.gate import judge
+from stepdown.release.ledger import open_ledger
+from stepdown.release.publish import submit
+from stepdown.release.store import Store, open_store
+from stepdown.release.withdraw import withdraw
+from stepdown.reports import Verdict
+from stepdown.risk import assess_risk
+from stepdown.verify import verify_release
+from stepdown.vocabulary import Tier
+from stepdown.workspace import Workspace, open_workspace
+
+CONFIG = """
+dataset: wells
+title: People and the wells they use
+contact: steward@example.org
+source: {path: raw.csv}
+columns:
+  zeal: {role: subject}
+  age: {role: quasi_identifier, type: integer, hierarchy: {intervals: [{width: 10}, {width: 20}]}}
+  illness: {role: sensitive}
+tiers:
+  internal: {}
+  partner: {sign_off: {roles: [owner], people: 1}}
+"""
+AS_OF = dt.date(2026, 11, 1)
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> tuple[Workspace, Store]:
+    """Internal and partner, ingested, derived, measured and published by the real parts."""
+    rows = [f"P{n:06d},{20 + n % 20},{'ab'[n % 2]}" for n in range(400)]
+    (tmp_path / "raw.csv").write_text("\n".join(["zeal,age,illness", *rows]) + "\n")
+    (tmp_path / "wells.yaml").write_text(CONFIG)
+    loaded = load_config(tmp_path / "wells.yaml")
+    workspace = open_workspace(tmp_path / "work", str(tmp_path / "store"))
+    store = open_store(str(tmp_path / "store"))
+    internal = release_tier(loaded, workspace, store, Tier.INTERNAL, None)
+    release_tier(loaded, workspace, store, Tier.PARTNER, internal)
+    approve(workspace, store, "wells/partner/v1", "Ann", "owner")
+    return workspace, store
+
+
+def release_tier(
+    loaded: LoadedConfig,
+    workspace: Workspace,
+    store: Store,
+    tier: Tier,
+    parent: Candidate | None,
+) -> Candidate:
+    snapshot = ingest(loaded, workspace).ref
+    keyring = load_keyring(workspace.keyring, keys_needed(loaded.config), may_create=True)
+    folder = workspace.candidate("wells", "run-1", tier)
+    candidate = derive_tier(
+        loaded, tier, snapshot, parent, keyring, folder, workspace.scratch, AS_OF
+    )
+    above = parent.data if parent else snapshot
+    risk = assess_risk(candidate, above, snapshot, loaded, workspace.scratch)
+    policy = tier_policy(loaded.config, tier)
+    suite = (Verdict("suite_check", True, "as expected"),)
+    decision = judge(candidate.report, risk, suite, policy, candidate.data.sha256)
+    assert decision.reasons == ()
+    address = "wells/internal/v1" if parent else None
+    submit(
+        workspace,
+        store,
+        loaded,
+        candidate,
+        risk,
+        decision,
+        run="run-1",
+        as_of=AS_OF,
+        parent=address,
+        actor="tester",
+    )
+    return candidate
+
+
+def test_a_sound_release_has_no_problem_and_nothing_unchecked(
+    places: tuple[Workspace, Store],
+) -> None:
+    for tier in ("internal", "partner"):
+        assert verify_release(*places, f"wells/{tier}/latest") == {
+            "release": f"wells/{tier}/v1",
+            "ok": True,
+            "problems": [],
+            "not_checked": [],
+        }
+
+
+def test_without_the_workspace_it_says_what_it_could_not_check(
+    places: tuple[Workspace, Store],
+) -> None:
+    answer = verify_release(None, places[1], "wells/partner/v1")
+    assert answer["ok"]
+    assert "values against the parent" in answer["not_checked"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["data/part-00000.parquet", "manifest.json", "report.html", "report.json", "datapackage.json"],
+)
+def test_a_flipped_byte_of_any_file_is_a_problem(
+    places: tuple[Workspace, Store], tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / "store/wells/partner/v1" / name
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    for workspace in (None, places[0]):
+        answer = verify_release(workspace, places[1], "wells/partner/v1")
+        assert not answer["ok"]
+        assert name in answer["problems"][0]
+
+
+def test_a_file_too_many_or_too_few_is_a_problem(
+    places: tuple[Workspace, Store], tmp_path: Path
+) -> None:
+    folder = tmp_path / "store/wells/partner/v1"
+    (folder / "lineage.parquet").write_bytes(b"")
+    (folder / "report.json").unlink()
+    assert verify_release(None, places[1], "wells/partner/v1")["problems"] == [
+        "report.json is missing",
+        "lineage.parquet is not in the manifest",
+    ]
+
+
+def test_a_manifest_and_data_that_were_both_replaced_still_differ_from_the_ledger(
+    places: tuple[Workspace, Store], tmp_path: Path
+) -> None:
+    import hashlib
+    import json
+
+    folder = tmp_path / "store/wells/partner/v1"
+    manifest = json.loads((folder / "manifest.json").read_text()) | {"title": "forged"}
+    raw = json.dumps(manifest).encode()
+    (folder / "manifest.json").write_bytes(raw)
+    document = json.loads((folder / "release.json").read_text())
+    document["manifest_sha256"] = hashlib.sha256(raw).hexdigest()
+    (folder / "release.json").write_text(json.dumps(document))
+    assert verify_release(None, places[1], "wells/partner/v1")["ok"]
+    assert verify_release(*places, "wells/partner/v1")["problems"] == [
+        "release.json names another manifest than the ledger recorded"
+    ]
+
+
+def test_a_lineage_that_is_not_the_one_bound_to_the_data_is_a_problem(
+    places: tuple[Workspace, Store],
+) -> None:
+    release = find_release(open_ledger(places[0]), "wells/partner/v1")
+    path = Path(release.folder) / "lineage.parquet"
+    pq.write_table(pq.read_table(path).slice(0, 1), path)
+    answer = verify_release(*places, "wells/partner/v1")
+    assert not answer["ok"]
+    assert "lineage.parquet" in answer["problems"][0]
+
+
+def test_what_is_no_longer_kept_is_named_as_not_checked(
+    places: tuple[Workspace, Store],
+) -> None:
+    for snapshot in places[0].snapshots.iterdir():
+        snapshot.unlink()
+    answer = verify_release(*places, "wells/partner/v1")
+    assert answer["ok"]
+    assert any("values against the parent" in text for text in answer["not_checked"])
+
+
+def test_a_withdrawn_release_is_verified_as_a_tombstone(
+    places: tuple[Workspace, Store], tmp_path: Path
+) -> None:
+    withdraw(*places, "wells/partner/v1", reason="a mistake", actor="Ann")
+    assert verify_release(*places, "wells/partner/v1")["ok"]
+    (tmp_path / "store/wells/partner/v1/data").mkdir()
+    (tmp_path / "store/wells/partner/v1/data/part-00000.parquet").write_bytes(b"left")
+    assert not verify_release(*places, "wells/partner/v1")["ok"]
