@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
+import getpass
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import typer
 
 from flows import say
@@ -21,14 +20,18 @@ from stepdown.vocabulary import Tier
 app = typer.Typer(
     name="stepdown",
     help="From one sensitive dataset to nested, gated internal, partner and public releases.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
 
-Config = Annotated[Path, typer.Argument(help="A dataset's release config (YAML).")]
-Table = Annotated[Path, typer.Argument(help="A CSV or Parquet file.")]
+USAGE_ERROR: Any = typer.BadParameter.__base__
+"""What Typer raises for wrong arguments; it does not export the class by name."""
+
+Config = Annotated[
+    Path, typer.Argument(metavar="CONFIG", help="A dataset's release config (YAML).")
+]
+Table = Annotated[Path, typer.Argument(metavar="FILE", help="A CSV or Parquet file.")]
 Address = Annotated[
     str,
     typer.Argument(
@@ -63,11 +66,13 @@ Capacity = Annotated[
 
 @app.callback(invoke_without_command=True)
 def _root(
+    context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
     if version:
         typer.echo(__version__)
-        raise typer.Exit
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 @app.command()
@@ -147,9 +152,11 @@ def _release(
 @app.command()
 def releases(work: Work = Path("work"), store: Store = "store", json: AsJson = False) -> int:
     """List every release and its state."""
-    from stepdown.release import list_releases
+    from stepdown.release.catalogue import list_releases
+    from stepdown.release.ledger import open_ledger
 
-    say.releases(list_releases(*_places(work, store)), json)
+    workspace, place = _places(work, store)
+    say.releases(list_releases(open_ledger(workspace), place), json)
     return 0
 
 
@@ -158,9 +165,11 @@ def show(
     release: Address, work: Work = Path("work"), store: Store = "store", json: AsJson = False
 ) -> int:
     """Show one release: what is in it, who signed, what is still missing."""
-    from stepdown.release import show_release
+    from stepdown.release.catalogue import show_release
+    from stepdown.release.ledger import open_ledger
 
-    say.facts(show_release(*_places(work, store), release), json)
+    workspace, place = _places(work, store)
+    say.facts(show_release(open_ledger(workspace), place, release), json)
     return 0
 
 
@@ -169,11 +178,12 @@ def verify(
     release: Address, work: Work = Path("work"), store: Store = "store", json: AsJson = False
 ) -> int:
     """Compare a release's bytes with its manifest; with the workspace, its rows too."""
-    from stepdown.verify import verify_release
+    from stepdown.verify import verify as verify_release
 
-    result = verify_release(*_places(work, store), release)
-    say.verified(result, json)
-    return 0 if result["ok"] else 1
+    workspace, place = _places(work, store) if work.is_dir() else (None, _place(store))
+    found = verify_release(place, release, workspace)
+    say.verified(found.as_json(), json)
+    return 0 if found.ok else 1
 
 
 @app.command()
@@ -187,9 +197,9 @@ def approve(
     json: AsJson = False,
 ) -> int:
     """Sign a waiting release: the approval is bound to the hash of its manifest."""
-    from stepdown.release import approve as approve_release
+    from stepdown.release.approvals import approve as approve_release
 
-    say.facts(approve_release(*_places(work, store), release, name, role, note), json)
+    say.standing(approve_release(*_places(work, store), release, name, role, note), json)
     return 0
 
 
@@ -197,16 +207,15 @@ def approve(
 def reject(
     release: Address,
     name: Person,
-    role: Capacity,
     reason: Annotated[str, typer.Option(help="Why; kept in the ledger.")],
     work: Work = Path("work"),
     store: Store = "store",
     json: AsJson = False,
 ) -> int:
     """Turn a waiting release down; what waits on it is refused."""
-    from stepdown.release import reject as reject_release
+    from stepdown.release.approvals import reject as reject_release
 
-    say.facts(reject_release(*_places(work, store), release, name, role, reason), json)
+    say.standing(reject_release(*_places(work, store), release, name, reason), json)
     return 0
 
 
@@ -220,10 +229,14 @@ def withdraw(
     json: AsJson = False,
 ) -> int:
     """Take a published release down and keep its tombstone; suspend what was made from it."""
-    from stepdown.release import withdraw as withdraw_release
+    from stepdown.release.withdraw import withdraw as withdraw_release
 
-    who = name or _login()
-    say.facts(withdraw_release(*_places(work, store), release, who, reason), json)
+    workspace, place = _places(work, store)
+    suspended = withdraw_release(
+        workspace, place, release, reason=reason, actor=name or getpass.getuser()
+    )
+    facts = {"release": release, "state": "withdrawn", "suspended": list(suspended)}
+    say.facts(facts, json)
     return 0
 
 
@@ -303,35 +316,31 @@ def main() -> None:
     """Run a command; every failure ends as a sentence and an exit code, never as a traceback."""
     as_json = "--json" in sys.argv[1:]
     try:
-        code = app(standalone_mode=False)
-    except click.exceptions.Exit as stop:
-        code = stop.exit_code
-    except click.ClickException as error:
-        code = _usage(error, as_json)
+        code = app(prog_name="stepdown", standalone_mode=False)
+    except USAGE_ERROR as error:
+        command = error.ctx.command_path if error.ctx else "stepdown"
+        wrong = InputWrong(error.format_message(), where=command, next=f"See: {command} --help")
+        say.failure(wrong, as_json)
+        code = wrong.exit_code
     except StepdownError as error:
         say.failure(error, as_json)
         code = error.exit_code
-    except (KeyboardInterrupt, click.exceptions.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         say.failure(WorldFailed("stopped by the user", next="Run it again."), as_json)
         code = 130
     sys.exit(code or 0)
 
 
-def _usage(error: click.ClickException, as_json: bool) -> int:
-    if isinstance(error, click.exceptions.NoArgsIsHelpError):
-        error.show()
-        return 0
-    command = getattr(getattr(error, "ctx", None), "command_path", "stepdown")
-    say.failure(
-        InputWrong(error.format_message(), where=command, next=f"See: {command} --help"), as_json
-    )
-    return 2
-
-
-def _places(work: Path, store: str) -> tuple[Any, str]:
+def _places(work: Path, store: str) -> tuple[Any, Any]:
     from stepdown.workspace import open_workspace
 
-    return open_workspace(work, store), store
+    return open_workspace(work, store), _place(store)
+
+
+def _place(store: str) -> Any:
+    from stepdown.release.store import open_store
+
+    return open_store(store)
 
 
 def _names(text: str) -> list[str]:
@@ -349,7 +358,3 @@ def _weights(text: str) -> dict[str, float]:
                 f"{part} is not column=number", where="--weights", next="For example: age=2,sex=1"
             ) from None
     return weights
-
-
-def _login() -> str:
-    return os.environ.get("USER") or os.environ.get("LOGNAME") or "unknown"

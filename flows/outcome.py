@@ -5,9 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stepdown.artifacts import canonical_json, write_durably
+
+if TYPE_CHECKING:
+    from flows.release import Made
+    from stepdown.candidate import Candidate
+    from stepdown.release.publish import Standing
+    from stepdown.reports import Verdict
 
 STOPPED = ("refused", "rejected")
 
@@ -56,12 +62,104 @@ class RunOutcome:
         ends = [*self.tiers.values(), *self.recipients.values()]
         return 1 if any(end.stopped for end in ends) else 0
 
+    @property
+    def ends(self) -> dict[str, TierOutcome]:
+        """Every tier and copy by its name in an address."""
+        return self.tiers | {f"partner/{name}": end for name, end in self.recipients.items()}
+
+    @property
+    def stops(self) -> list[str]:
+        """Why something was refused, one sentence each."""
+        return [f"{n}: {r}" for n, end in self.ends.items() if end.stopped for r in end.reasons]
+
+    @property
+    def waits(self) -> list[str]:
+        """What is still waited for."""
+        return [f"{n}: {r}" for n, end in self.ends.items() if not end.stopped for r in end.reasons]
+
+    @property
+    def sentences(self) -> list[str]:
+        """Each tier's end in a word."""
+        return [f"{name} {end.state.replace('_', ' ')}" for name, end in self.ends.items()]
+
+    @property
+    def table(self) -> list[dict[str, str]]:
+        """The run as rows of text, for people."""
+        return [
+            {
+                "tier": name,
+                "state": end.state.replace("_", " "),
+                "release": end.release or "–",
+                "rows": number(end.rows),
+                "columns": str(len(end.columns)) if end.columns else "–",
+                "smallest class": number(end.smallest_class),
+                "highest risk": "–" if end.highest_risk is None else f"{end.highest_risk:.1%}",
+                "information loss": "–" if end.loss is None else f"{end.loss:.3f}",
+            }
+            for name, end in self.ends.items()
+        ]
+
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
 
     def save(self, folder: Path) -> None:
         """Write ``<run>.json`` into a folder."""
         write_durably(folder / f"{self.run}.json", canonical_json(self.as_json()))
+
+
+def tier_outcome(made: Made, standing: Standing | None) -> TierOutcome:
+    """One tier's end, from what was made of it and where it stands (None in a plan)."""
+    candidate, risk = made.candidate, made.risk
+    if candidate is None or risk is None or made.decision is None:
+        state = "refused" if standing else "would_refuse"
+        reasons = tuple(_sentence(verdict) for verdict in made.refusal)
+        return TierOutcome(state, None, None, reasons=reasons)
+    report = candidate.report
+    failed = standing.reasons if standing else made.decision.reasons
+    return TierOutcome(
+        state=_STATES[standing.outcome] if standing else PLANNED[made.decision.outcome.value],
+        release=standing.release if standing else None,
+        rows=risk.rows,
+        columns=released_names(candidate),
+        smallest_class=risk.smallest_class,
+        highest_risk=risk.highest_risk,
+        loss=report.information_loss,
+        suppressed=report.suppressed_records,
+        dropped=report.dropped_columns,
+        levels=report.levels,
+        reasons=tuple(_sentence(verdict) for verdict in failed)
+        or (tuple(f"waits for {need}" for need in standing.waiting_for) if standing else ()),
+    )
+
+
+def released_names(candidate: Candidate) -> tuple[str, ...]:
+    """The columns of a candidate's file."""
+    import pyarrow.parquet as pq
+
+    return tuple(pq.read_schema(candidate.data.path).names)
+
+
+def number(value: int | None) -> str:
+    """A count as people read it."""
+    return "–" if value is None else f"{value:,}"
+
+
+_STATES = {
+    "published": "published",
+    "waiting": "awaiting_approval",
+    "joined": "awaiting_approval",
+    "refused": "refused",
+    "unchanged": "unchanged",
+}
+PLANNED = {
+    "publish": "would_publish",
+    "await_approval": "would_wait",
+    "refuse": "would_refuse",
+}
+
+
+def _sentence(verdict: Verdict) -> str:
+    return f"{verdict.message} {verdict.next}".strip()
 
 
 def load_outcome(path: Path) -> RunOutcome:

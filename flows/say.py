@@ -7,7 +7,7 @@ import sys
 import time
 from typing import Any
 
-from flows.outcome import RunOutcome, TierOutcome
+from flows.outcome import RunOutcome, number
 from stepdown.errors import StepdownError
 
 _STARTED = time.monotonic()
@@ -36,34 +36,17 @@ def outcome(run: RunOutcome, work: Any, store: str, as_json: bool) -> None:
     if as_json:
         document(run.as_json())
         return
-    ends = [(name, end) for name, end in run.tiers.items()]
-    ends += [(f"partner/{name}", end) for name, end in run.recipients.items()]
-    _table(
-        run.dataset,
-        ["tier", "state", "rows", "columns", "smallest class", "highest risk", "loss"],
-        [_row(name, end) for name, end in ends],
-    )
-    for name, end in ends:
-        for reason in end.reasons:
-            _line(f"{name}: {reason}")
-    waiting = [end.release for _, end in ends if end.state == "awaiting_approval"]
+    columns = ["tier", "state", "rows", "columns", "smallest class", "highest risk"]
+    columns.append("information loss")
+    _table(run.dataset, columns, [[row[name] for name in columns] for row in run.table])
+    for reason in [*run.stops, *run.waits]:
+        _line(reason)
+    waiting = [end.release for end in run.ends.values() if end.state == "awaiting_approval"]
     if waiting:
         _line("")
-        _line("Look, then sign:")
+        _line("Look, then sign with `stepdown approve`:")
         for release in waiting:
             _line(f"  stepdown show {release} --work {work} --store {store}")
-
-
-def _row(name: str, end: TierOutcome) -> list[str]:
-    return [
-        name,
-        end.state.replace("_", " "),
-        _number(end.rows),
-        str(len(end.columns)) if end.columns else "–",
-        _number(end.smallest_class),
-        _share(end.highest_risk),
-        "–" if end.loss is None else f"{end.loss:.3f}",
-    ]
 
 
 def checked(loaded: Any, summary: Any, as_json: bool) -> None:
@@ -111,7 +94,7 @@ def releases(listed: list[dict[str, Any]], as_json: bool) -> None:
                     part for part in (r["dataset"], r["tier"], r["recipient"], r["version"]) if part
                 ),
                 str(r["state"]).replace("_", " "),
-                _number(r["rows"]),
+                number(r["rows"]),
                 str(len(r["columns"] or [])),
                 r["path"] or "–",
             ]
@@ -131,6 +114,18 @@ def verified(result: dict[str, Any], as_json: bool) -> None:
         _line(f"– not checked: {skipped}")
     _line(
         f"{result['release']}: {'every check passed' if result['ok'] else 'NOT what was published'}"
+    )
+
+
+def standing(after: Any, as_json: bool) -> None:
+    """Where a release stands after a decision."""
+    facts(
+        {
+            "release": after.release,
+            "state": after.state.value,
+            "waiting_for": list(after.waiting_for),
+        },
+        as_json,
     )
 
 
@@ -190,7 +185,7 @@ def _table(title: str, columns: list[str], rows: list[list[str]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    numeric = {"rows", "columns", "smallest class", "highest risk", "loss", "missing"}
+    numeric = {"rows", "columns", "smallest class", "highest risk", "information loss", "missing"}
     shown = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     for column in columns:
         right = column in numeric
@@ -212,11 +207,3 @@ def _flat(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     return "–" if value is None else str(value)
-
-
-def _number(value: int | None) -> str:
-    return "–" if value is None else f"{value:,}"
-
-
-def _share(value: float | None) -> str:
-    return "–" if value is None else f"{value:.1%}"

@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import stat
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -43,13 +44,14 @@ def key_name(dataset: str, tier: str, recipient: str | None = None, number: int 
     return "/".join([dataset, tier, *([recipient] if recipient else []), str(number)])
 
 
-def load_keyring(path: Path, wanted: list[str], *, may_create: bool) -> Keyring:
+def load_keyring(path: Path, wanted: list[str], *, may_create: Collection[str] = ()) -> Keyring:
     """The keyring from ``STEPDOWN_KEYRING`` (its JSON text) or from a file of mode 0600.
 
     Args:
         path: the file.
         wanted: names that this run needs.
-        may_create: True while the dataset has no release, so that a new key breaks no link.
+        may_create: those of them that no release was made with yet, so that a new key breaks no
+            link.
 
     Raises:
         KeyMissing: a wanted key is absent and must not be made anew.
@@ -65,8 +67,8 @@ def load_keyring(path: Path, wanted: list[str], *, may_create: bool) -> Keyring:
                 "others may read the keyring", where=str(path), next=f"Run: chmod 600 {path}"
             )
         keys = _parse(path.read_text(encoding="utf-8"), str(path))
-    absent = [name for name in wanted if name not in keys]
-    if absent and may_create:
+    absent = [name for name in wanted if name not in keys and name in may_create]
+    if absent:
         keys |= {name: secrets.token_bytes(_KEY_BYTES) for name in absent}
         write_keyring(path, keys)
     return _complete(keys, wanted)

@@ -33,7 +33,7 @@ def library_task(function: Callable[P, R]) -> Callable[P, R]:
         cache_policy=NO_CACHE,
         persist_result=False,
         log_prints=False,
-    )(_scrubbed(function))
+    )(scrubbed(function))
     return cast(Callable[P, R], wrapped)
 
 
@@ -43,7 +43,9 @@ def _is_transient(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool
     )
 
 
-def _scrubbed(function: Callable[P, R]) -> Callable[P, R]:
+def scrubbed(function: Callable[P, R]) -> Callable[P, R]:
+    """The same function, but nothing leaves it except our own errors, without their history."""
+
     @functools.wraps(function)
     def inner(*args: P.args, **kwargs: P.kwargs) -> R:
         failure: StepdownError

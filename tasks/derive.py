@@ -28,7 +28,7 @@ def derive_tier(
 ) -> Candidate:
     """Make a tier's candidate from the tier above it."""
     folder = workspace.candidate(loaded.config.dataset, run, tier)
-    keyring = load_keyring(workspace.keyring, keys.keys_needed(loaded.config), may_create=False)
+    keyring = load_keyring(workspace.keyring, keys.keys_needed(loaded.config))
     return derive.derive_tier(
         loaded, tier, snapshot, parent, keyring, folder, workspace.scratch, as_of
     )
@@ -47,7 +47,7 @@ def derive_copy(
 ) -> Candidate:
     """Make a recipient's copy from the partner base."""
     folder = workspace.candidate(loaded.config.dataset, run, Tier.PARTNER, recipient)
-    keyring = load_keyring(workspace.keyring, keys.keys_needed(loaded.config), may_create=False)
+    keyring = load_keyring(workspace.keyring, keys.keys_needed(loaded.config))
     return derive.derive_copy(
         loaded, recipient, snapshot, base, internal, keyring, folder, workspace.scratch, as_of
     )

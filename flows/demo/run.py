@@ -14,7 +14,8 @@ from flows.outcome import RunOutcome
 from stepdown.anonymise.keys import keys_needed
 from stepdown.config import json_schema, load_config
 from stepdown.keyring import write_keyring
-from stepdown.release import approve
+from stepdown.release.approvals import approve
+from stepdown.release.store import open_store
 from stepdown.workspace import open_workspace
 
 CONFIG = "covid_tests.yaml"
@@ -79,7 +80,9 @@ def _sign(outcome: RunOutcome, work: Path, store: str) -> bool:
         workspace = open_workspace(work, store)
         for name, role in signatures:
             say.progress(f"{tier}: approving as {name}, {role}")
-            approve(workspace, store, end.release, name, role, "An example, not a review.")
+            approve(
+                workspace, open_store(store), end.release, name, role, "An example, not a review."
+            )
             signed = True
     return signed
 

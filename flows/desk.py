@@ -1,0 +1,94 @@
+"""A run at a desk: the same flow as on a worker, with Prefect quiet and its outcome read back."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from flows.outcome import RunOutcome, TierOutcome, load_outcome
+from flows.prefect_quiet import quiet_prefect
+from flows.say import progress
+from stepdown.config import load_config
+from stepdown.errors import StepdownError, WorldFailed
+from stepdown.release.catalogue import list_releases
+from stepdown.release.ledger import open_ledger
+from stepdown.release.store import open_store
+from stepdown.vocabulary import Tier
+from stepdown.workspace import open_workspace
+
+
+def run_release(
+    config: Path,
+    work: Path,
+    store: str,
+    tiers: Sequence[Tier] = (),
+    as_of: dt.date | None = None,
+    *,
+    publish: bool = True,
+) -> RunOutcome:
+    """Run the release flow in this process and give its outcome.
+
+    Args:
+        tiers: the deepest of them is where the run stops; none means all.
+        publish: False plans only.
+
+    Raises:
+        StepdownError: whatever stopped the run before every tier had an end.
+    """
+    load_config(config)  # a mistake in it is told before anything is started
+    workspace = open_workspace(work, store)
+    quiet_prefect(workspace.root)
+    progress("starting")
+    from flows.release import new_run_id, release
+
+    run_id = new_run_id()
+    last = max(tiers, key=list(Tier).index) if tiers else None
+    failure: BaseException | None = None
+    try:
+        state = release(
+            str(config),
+            str(work),
+            store,
+            tier=last,
+            as_of=as_of,
+            publish=publish,
+            run_id=run_id,
+            return_state=True,
+        )
+        ended = workspace.runs / f"{run_id}.json"
+        if ended.exists():
+            return load_outcome(ended)
+        failure = state.result(raise_on_failure=False)
+    except Exception as error:
+        failure = error
+    if isinstance(failure, StepdownError):
+        raise failure.with_traceback(None) from None
+    raise WorldFailed(
+        f"Prefect could not run the flow ({type(failure).__name__})",
+        where=str(config),
+        next="Check PREFECT_API_URL, or unset it to run without a server.",
+    )
+
+
+def outcome_now(outcome: RunOutcome, work: Path, store: str) -> RunOutcome:
+    """The same outcome with the states that releases have by now, after approvals say."""
+    workspace, place = open_workspace(work, store), open_store(store)
+    now = {
+        "/".join(filter(None, (r["dataset"], r["tier"], r["recipient"], r["version"]))): r
+        for r in list_releases(open_ledger(workspace), place)
+    }
+
+    def moved(end: TierOutcome) -> TierOutcome:
+        found = now.get(end.release or "")
+        if found is None or end.state == "unchanged":
+            return end
+        reasons = () if found["state"] == "published" else end.reasons
+        return replace(end, state=found["state"], path=found["path"], reasons=reasons)
+
+    return replace(
+        outcome,
+        tiers={name: moved(end) for name, end in outcome.tiers.items()},
+        recipients={name: moved(end) for name, end in outcome.recipients.items()},
+    )

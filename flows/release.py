@@ -1,0 +1,284 @@
+"""One run: source → snapshot → candidates of every tier → decisions → releases.
+
+Every tier is derived and judged before any is submitted, so that a mistake found late in a run
+leaves nothing half published; docs/decisions/0001 says why.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import getpass
+import secrets
+from dataclasses import dataclass, replace
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.states import Completed, Failed
+
+from flows.outcome import PLANNED, RunOutcome, TierOutcome, tier_outcome
+from flows.say import progress
+from stepdown.artifacts import ArtifactRef
+from stepdown.candidate import Candidate
+from stepdown.config import LoadedConfig, load_config
+from stepdown.errors import DemandImpossible, Refused
+from stepdown.ingest import Snapshot
+from stepdown.release.gate import Decision
+from stepdown.release.publish import Standing
+from stepdown.release.store import open_store
+from stepdown.reports import RiskReport, Verdict
+from stepdown.vocabulary import Tier
+from stepdown.workspace import Workspace, open_workspace
+from tasks.assess import assess_risk, validate_tier
+from tasks.boundary import scrubbed
+from tasks.derive import derive_copy, derive_tier
+from tasks.ingest import check_hierarchies, ingest, validate_raw
+from tasks.judge import joint_view, judge
+from tasks.prepare import load_keys, recover
+from tasks.publish import record_refusal, record_run, submit, summarise
+
+
+@dataclass(frozen=True)
+class Made:
+    """A tier or copy before it is submitted: judged, or refused before there was a file."""
+
+    tier: Tier
+    recipient: str | None
+    candidate: Candidate | None = None
+    risk: RiskReport | None = None
+    decision: Decision | None = None
+    refusal: tuple[Verdict, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return f"{self.tier}/{self.recipient}" if self.recipient else self.tier.value
+
+    @property
+    def refused(self) -> bool:
+        return bool(self.refusal) or (self.decision is not None and bool(self.decision.reasons))
+
+
+@dataclass(frozen=True)
+class Run:
+    """What every step of a run needs to know."""
+
+    loaded: LoadedConfig
+    workspace: Workspace
+    store: str
+    id: str
+    as_of: dt.date
+    actor: str
+
+
+@flow(name="release", flow_run_name="{config}", persist_result=False, log_prints=False)
+def release(
+    config: str,
+    work: str,
+    store: str,
+    tier: Tier | None = None,
+    as_of: dt.date | None = None,
+    publish: bool = True,
+    run_id: str | None = None,
+) -> State[None]:
+    """Derive, measure, judge and publish the tiers of one dataset.
+
+    Args:
+        config: path of the release config.
+        work, store: the workspace's folder; the store's folder or URL.
+        tier: stop at this tier; default all that the config declares.
+        as_of: the date the data stand at; default the config's, else today.
+        publish: False judges every tier and publishes nothing.
+        run_id: names the run in the ledger; default made from the clock.
+    """
+    return _run(config, work, store, tier, as_of, publish, run_id)
+
+
+@scrubbed
+def _run(
+    config: str,
+    work: str,
+    store: str,
+    tier: Tier | None,
+    as_of: dt.date | None,
+    publish: bool,
+    run_id: str | None,
+) -> State[None]:
+    loaded = load_config(config)
+    run = Run(
+        loaded,
+        open_workspace(work, store),
+        store,
+        run_id or new_run_id(),
+        as_of or loaded.config.source.as_of or dt.datetime.now(dt.UTC).date(),
+        getpass.getuser(),
+    )
+    with run.workspace.only_run(loaded.config.dataset):
+        outcome = _release(run, _wanted(loaded, tier), publish)
+    outcome.save(run.workspace.runs)
+    if outcome.exit_code:
+        return Failed(message="; ".join(outcome.stops))
+    return Completed(message="; ".join(outcome.sentences))
+
+
+def new_run_id() -> str:
+    """A name that sorts by time and that two runs cannot share."""
+    return f"{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+
+
+def _wanted(loaded: LoadedConfig, last: Tier | None) -> list[Tier]:
+    declared = loaded.config.tier_names()
+    return declared[: declared.index(last) + 1] if last in declared else declared
+
+
+def _release(run: Run, tiers: list[Tier], publish: bool) -> RunOutcome:
+    recover(run.workspace, run.store)
+    progress("reading the source")
+    snapshot = ingest(run.loaded, run.workspace)
+    progress(f"{snapshot.ref.rows:,} rows read, {snapshot.rejected:,} rejected")
+    check_hierarchies(snapshot, run.loaded, run.workspace)
+    load_keys(run.loaded, run.workspace)
+    made = _make(run, snapshot, tiers)
+    ends = (
+        _submit(run, snapshot, made)
+        if publish
+        else {one.name: tier_outcome(one, None) for one in made}
+    )
+    outcome = RunOutcome(
+        run.loaded.config.dataset,
+        run.id,
+        tiers={name: end for name, end in ends.items() if "/" not in name},
+        recipients={name.split("/")[1]: end for name, end in ends.items() if "/" in name},
+    )
+    if publish:
+        states = {name: end.state for name, end in ends.items()}
+        record_run(run.loaded.config.dataset, run.workspace, run.id, run.actor, states)
+    summarise(run.loaded.config.dataset, outcome.table, [*outcome.stops, *outcome.waits])
+    _tidy(made, ends)
+    return outcome
+
+
+def _tidy(made: list[Made], ends: dict[str, TierOutcome]) -> None:
+    """Delete the files of candidates that no release will ever point to."""
+    settled = {"unchanged", *PLANNED.values()}
+    for one in made:
+        if one.candidate is not None and ends[one.name].state in settled:
+            for path in one.candidate.path.rglob("*"):
+                if path.is_file():
+                    path.unlink()
+
+
+def _make(run: Run, snapshot: Snapshot, tiers: list[Tier]) -> list[Made]:
+    """Every tier and copy, judged; below a refused one, refused for its parent's sake."""
+    failed = tuple(
+        verdict
+        for verdict in validate_raw(snapshot, run.loaded, run.workspace)
+        if not verdict.passed
+    )
+    if failed:
+        return [Made(tier, None, refusal=failed) for tier in tiers]
+    made: dict[Tier, Made] = {}
+    copies: list[Made] = []
+    for tier in tiers:
+        above = made.get(tier.parent) if tier.parent else None
+        if above is not None and (above.refused or above.candidate is None):
+            made[tier] = Made(tier, None, refusal=(_parent_refused(above),))
+            continue
+        made[tier] = _make_tier(run, snapshot, tier, above.candidate if above else None)
+        if tier is Tier.PARTNER:
+            copies = [
+                _make_copy(run, snapshot, name, made) for name in run.loaded.config.recipients
+            ]
+    return [*made.values(), *copies]
+
+
+def _make_tier(run: Run, snapshot: Snapshot, tier: Tier, parent: Candidate | None) -> Made:
+    progress(f"{tier}: deriving")
+    try:
+        candidate = derive_tier(
+            run.loaded, tier, snapshot.ref, parent, run.workspace, run.id, run.as_of
+        )
+    except (Refused, DemandImpossible) as error:
+        return Made(tier, None, refusal=(_no_table(error),))
+    return _judged(run, snapshot, candidate, parent.data if parent else snapshot.ref)
+
+
+def _make_copy(run: Run, snapshot: Snapshot, recipient: str, made: dict[Tier, Made]) -> Made:
+    base, internal = made[Tier.PARTNER], made[Tier.INTERNAL].candidate
+    if base.refused or base.candidate is None or internal is None:
+        return Made(Tier.PARTNER, recipient, refusal=(_parent_refused(base),))
+    progress(f"partner/{recipient}: deriving")
+    copy = derive_copy(
+        run.loaded,
+        recipient,
+        snapshot.ref,
+        base.candidate,
+        internal,
+        run.workspace,
+        run.id,
+        run.as_of,
+    )
+    joint = joint_view(copy, base.candidate, run.loaded, run.workspace)
+    return _judged(run, snapshot, copy, base.candidate.data, joint)
+
+
+def _judged(
+    run: Run, snapshot: Snapshot, candidate: Candidate, parent: ArtifactRef, *more: Verdict
+) -> Made:
+    name = f"{candidate.tier}/{candidate.recipient}" if candidate.recipient else candidate.tier
+    progress(f"{name}: measuring {candidate.data.rows:,} rows")
+    risk = assess_risk(candidate, parent, snapshot.ref, run.loaded, run.workspace)
+    verdicts = validate_tier(candidate, risk, run.loaded, run.workspace)
+    decision = judge(candidate, risk, (*verdicts, *more), run.loaded)
+    return Made(candidate.tier, candidate.recipient, candidate, risk, decision)
+
+
+def _submit(run: Run, snapshot: Snapshot, made: list[Made]) -> dict[str, TierOutcome]:
+    ends: dict[str, TierOutcome] = {}
+    for one in made:
+        base = Tier.PARTNER.value if one.recipient else one.tier.parent
+        parent = ends[base].release if base else None
+        standing = _submit_one(run, snapshot, one, parent)
+        end = tier_outcome(one, standing)
+        if standing.outcome in ("published", "unchanged"):
+            end = replace(end, path=open_store(run.store).location(str(standing.release)))
+        ends[one.name] = end
+        progress(f"{one.name}: {standing.outcome}")
+    return ends
+
+
+def _submit_one(run: Run, snapshot: Snapshot, one: Made, parent: str | None) -> Standing:
+    if one.candidate is None or one.risk is None or one.decision is None:
+        return record_refusal(
+            run.loaded.config.dataset,
+            one.tier,
+            one.recipient,
+            one.refusal,
+            run.workspace,
+            run.id,
+            run.actor,
+        )
+    return submit(
+        run.loaded,
+        one.candidate,
+        one.risk,
+        one.decision,
+        snapshot.ref,
+        run.workspace,
+        run.store,
+        run.id,
+        run.as_of,
+        parent,
+        run.actor,
+    )
+
+
+def _parent_refused(above: Made) -> Verdict:
+    return Verdict(
+        "parent",
+        False,
+        f"{above.name} was refused, and this is made from it.",
+        f"See why {above.name} was refused.",
+    )
+
+
+def _no_table(error: Refused | DemandImpossible) -> Verdict:
+    return Verdict("privacy_models", False, error.message, error.next)

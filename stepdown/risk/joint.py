@@ -1,0 +1,61 @@
+"""A recipient's copy and the public file, held together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from stepdown.artifacts import check_bytes
+from stepdown.candidate import Candidate
+from stepdown.config import LoadedConfig, released_with_role
+from stepdown.engine import open_session, quote
+from stepdown.reports import Verdict
+from stepdown.vocabulary import Role, Tier
+
+
+def joint_view(
+    base: Candidate, copy_columns: list[str], loaded: LoadedConfig, k: int, scratch: Path
+) -> Verdict:
+    """Whether a copy and public together single out fewer than ``k`` data subjects.
+
+    Both are projections of one base, so whoever holds both can at best put the base's rows together
+    again, on the columns that either has. The base is therefore measured on the union of their
+    quasi-identifiers: no way to join the two files can do better.
+
+    Args:
+        base: the partner base. copy_columns: the columns of the recipient's copy.
+        k: smallest class that partner allows, in data subjects.
+
+    Raises:
+        StoreCorrupt: the base's bytes have changed.
+    """
+    config = loaded.config
+    public = (
+        released_with_role(config, Tier.PUBLIC, Role.QUASI_IDENTIFIER)
+        if Tier.PUBLIC in config.tier_names()
+        else []
+    )
+    known = [
+        name
+        for name in released_with_role(config, Tier.PARTNER, Role.QUASI_IDENTIFIER)
+        if name in public or name in copy_columns
+    ]
+    keys = ", ".join(f"data.{quote(name)}" for name in known) or "1"
+    with open_session(scratch) as session:
+        session.attach_parquet("data", check_bytes(base.data))
+        session.attach_parquet("lineage", check_bytes(base.lineage))
+        smallest = session.scalar(
+            "SELECT min(subjects) FROM (SELECT count(DISTINCT lineage.subject) AS subjects "
+            "FROM data JOIN lineage ON lineage.row = data.file_row_number "
+            f"GROUP BY {keys})"
+        )
+    measured = int(str(smallest)) if smallest is not None else 0
+    passed = measured >= k
+    return Verdict(
+        check="joint_view_with_public",
+        passed=passed,
+        message=f"With the copy and the public file in one hand the smallest class has {measured:,} "
+        f"data subjects; the policy asks for at least {k:,}.",
+        next="" if passed else "Agree on fewer columns, or generalise partner further.",
+        measured=measured,
+        limit=k,
+    )
