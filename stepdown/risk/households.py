@@ -55,8 +55,8 @@ def names_a_household(session: Session, relation: str, columns: Sequence[str]) -
         return False
     shared = f"FROM {quote(relation)} WHERE household IS NOT NULL GROUP BY household"
     tests = ", ".join(
-        f"count(DISTINCT {quote(name)}) + (count({quote(name)}) < count(*))::INT <= 1 AS c{i}"
-        for i, name in enumerate(columns)
+        f"min({c}) IS NOT DISTINCT FROM max({c}) AND count({c}) IN (0, count(*)) AS c{i}"
+        for i, c in enumerate(map(quote, columns))
     )
     folded = ", ".join(f"bool_and(c{i})" for i in range(len(columns)))
     answer = session.fetch(

@@ -139,6 +139,7 @@ def _column_problems(
 ) -> Iterator[str]:
     above = pq.read_schema(parent.path).names
     allowed = _allowed(candidate, config)
+    rules: dict[str, str] = {}
     for name in pq.read_schema(candidate.data.path).names:
         if name not in allowed:
             yield f"{name}: the config does not release it here"
@@ -152,7 +153,13 @@ def _column_problems(
             yield from _generalised_problems(session, name)
         else:
             rule = "keep" if candidate.recipient is not None else treatment
-            bad = _count(session, f"SELECT count(*) FROM aligned WHERE NOT ({_holds(name, rule)})")
+            rules[name] = _holds(name, rule)
+    if rules:
+        counts = ", ".join(
+            f"count(*) FILTER (WHERE NOT ({rule})) AS n{i}" for i, rule in enumerate(rules.values())
+        )
+        answer = session.fetch(f"SELECT {counts} FROM aligned").to_pylist()[0]
+        for name, bad in zip(rules, answer.values(), strict=True):
             if bad:
                 yield f"{name}: {bad} cells are not the parent's under this tier's treatment"
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
 
 import pyarrow as pa
 
@@ -17,6 +19,10 @@ _CHANCE = 0.001
 """A count that chance alone exceeds less often than this is a finding (house rule; about 3 σ)."""
 _SHIFTS = 20
 _SEPARATORS = " -+()./_,"
+_SHORTEST = 3
+"""Fewest characters of an identifier that a longer cell may be found to contain."""
+_SHORTEST_PART = 6
+"""Fewest characters of a cell that may be found within free text."""
 
 
 def own_record_findings(
@@ -40,39 +46,105 @@ def own_record_findings(
         candidate: whose file ``data`` is.
         config: the dataset's.
     """
-    total = int(str(session.scalar("SELECT count(*) FROM data")))
-    tests = list(_tests(session, candidate, config)) if total else []
+    published, withheld = _cells(session, config)
+    lengths = _lengths(session, [*published.values(), *withheld.values()])
+    tests = [
+        test for test in _tests(candidate, config, published, withheld) if test.is_possible(lengths)
+    ]
     if not tests:
         return
     counts = ", ".join(
-        f"count(*) FILTER (WHERE {rule}) AS n{i}" for i, (*_, rule) in enumerate(tests)
+        f"count(*) FILTER (WHERE {test.rule}) AS n{i}" for i, test in enumerate(tests)
     )
-    observed = session.fetch(f"SELECT {counts} FROM ({_pairing(tests)})").to_pylist()[0]
-    for i, test in enumerate(tests):
-        count = observed[f"n{i}"]
-        if count and _is_no_chance(session, test, count, total):
-            published, withheld, *_ = test
-            yield count, f"{published}: {count} cells repeat {withheld} of their own record"
+    observed = session.fetch(f"SELECT {counts} FROM plain").to_pylist()[0].values()
+    for test, count in zip(tests, observed, strict=True):
+        if count and _is_no_chance(session, test, count):
+            yield (
+                count,
+                f"{test.published}: {count} cells repeat {test.withheld} of their own record",
+            )
 
 
-_Test = tuple[str, str, str, str, str]
-"""Published column, withheld column, their two SQL expressions, and the rule on ``p`` and ``w``."""
+@dataclass(frozen=True)
+class _Test:
+    """A published and a withheld column, their columns in ``plain``, and how their cells agree."""
+
+    published: str
+    withheld: str
+    p: str
+    w: str
+    kind: Literal["equal", "contains", "within"]
+
+    @property
+    def rule(self) -> str:
+        p, w = self.p, self.w
+        if self.kind == "equal":
+            return f"{p} = {w}"
+        if self.kind == "contains":
+            return f"length({w}) >= {_SHORTEST} AND contains({p}, {w}) AND {p} <> {w}"
+        return f"length({p}) >= {_SHORTEST_PART} AND contains({w}, {p}) AND {p} <> {w}"
+
+    def is_possible(self, lengths: Mapping[str, tuple[int, int]]) -> bool:
+        """Whether lengths alone allow it, which spares most comparisons."""
+        (p_least, p_most), (w_least, w_most) = lengths[self.p], lengths[self.w]
+        if self.kind == "equal":
+            return p_least <= w_most and w_least <= p_most
+        if self.kind == "contains":
+            return p_most > max(w_least, _SHORTEST - 1)
+        return w_most > max(p_least, _SHORTEST_PART - 1)
 
 
-def _tests(session: Session, candidate: Candidate, config: ReleaseConfig) -> Iterator[_Test]:
-    published = session.fetch("SELECT * EXCLUDE (file_row_number) FROM data LIMIT 0").schema
+def _cells(session: Session, config: ReleaseConfig) -> tuple[dict[str, str], dict[str, str]]:
+    """Leave ``plain``: every record's published and withheld cells as text to compare.
+
+    Returns the names of both kinds of column, each with its name in ``plain``.
+    """
+    schema = session.fetch("SELECT * EXCLUDE (file_row_number) FROM data LIMIT 0").schema
     source = session.fetch("SELECT * FROM snapshot LIMIT 0").schema
-    for mine in published:
-        for name in config.names(*IDENTIFYING):
-            p, w = _plain("data", mine), _plain("snapshot", source.field(name))
-            columns = (mine.name, name, p, w)
-            yield *columns, f"{p} = {w}"
-            if pa.types.is_string(mine.type) or pa.types.is_large_string(mine.type):
-                yield *columns, f"length({w}) >= 3 AND contains({p}, {w}) AND {p} <> {w}"
-                if config.columns[name].role is Role.FREE_TEXT and _rekeyed(
-                    config, mine.name, candidate
-                ):
-                    yield *columns, f"length({p}) >= 6 AND contains({w}, {p}) AND {p} <> {w}"
+    published = {name: f"p{i}" for i, name in enumerate(schema.names)}
+    withheld = {name: f"w{i}" for i, name in enumerate(config.names(*IDENTIFYING))}
+    cells = [f"{_plain('data', schema.field(name))} AS {p}" for name, p in published.items()]
+    cells += [f"{_plain('snapshot', source.field(name))} AS {w}" for name, w in withheld.items()]
+    session.run(
+        f"CREATE OR REPLACE TEMP TABLE plain AS SELECT data.file_row_number AS row, "
+        f"{', '.join(cells)} FROM data JOIN lineage ON data.file_row_number = lineage.row "
+        "JOIN snapshot ON snapshot.file_row_number = lineage.source_row"
+    )
+    return published, withheld
+
+
+def _plain(side: str, field: pa.Field) -> str:
+    """SQL of a cell as text to compare: a whole number has no decimal point, a word no case."""
+    cell = f"{side}.{quote(field.name)}"
+    if pa.types.is_integer(field.type):
+        return f"{cell}::VARCHAR"
+    if pa.types.is_floating(field.type):
+        return (
+            f"CASE WHEN {cell} = trunc({cell}) AND abs({cell}) < 1e15 THEN {cell}::BIGINT::VARCHAR "
+            f"ELSE {cell}::VARCHAR END"
+        )
+    return f"translate(lower({cell}::VARCHAR), '{_SEPARATORS}', '')"
+
+
+def _lengths(session: Session, columns: list[str]) -> dict[str, tuple[int, int]]:
+    ends = ", ".join(f"min(length({c})) AS {c}a, max(length({c})) AS {c}b" for c in columns)
+    row = session.fetch(f"SELECT {ends} FROM plain").to_pylist()[0]
+    # A column without a value agrees with nothing.
+    return {c: (row[f"{c}a"] or 0, row[f"{c}b"] or -1) for c in columns}
+
+
+def _tests(
+    candidate: Candidate,
+    config: ReleaseConfig,
+    published: Mapping[str, str],
+    withheld: Mapping[str, str],
+) -> Iterator[_Test]:
+    for mine, p in published.items():
+        for name, w in withheld.items():
+            yield _Test(mine, name, p, w, "equal")
+            yield _Test(mine, name, p, w, "contains")
+            if config.columns[name].role is Role.FREE_TEXT and _rekeyed(config, mine, candidate):
+                yield _Test(mine, name, p, w, "within")
 
 
 def _rekeyed(config: ReleaseConfig, name: str, candidate: Candidate) -> bool:
@@ -82,70 +154,33 @@ def _rekeyed(config: ReleaseConfig, name: str, candidate: Candidate) -> bool:
     return treatment == "pseudonym" or isinstance(treatment, Surrogate)
 
 
-def _plain(side: str, field: pa.Field) -> str:
-    """SQL of a cell as text to compare: a whole number has no decimal point, a word no case."""
-    cell = f'"{side}.{field.name.replace(chr(34), chr(34) * 2)}"'
-    if pa.types.is_floating(field.type):
-        return (
-            f"CASE WHEN {cell} = trunc({cell}) AND abs({cell}) < 1e15 THEN {cell}::BIGINT::VARCHAR "
-            f"ELSE {cell}::VARCHAR END"
-        )
-    if pa.types.is_string(field.type) or pa.types.is_large_string(field.type):
-        return f"translate(lower({cell}), '{_SEPARATORS}', '')"
-    return f"translate({cell}::VARCHAR, '{_SEPARATORS}', '')"
-
-
-def _pairing(tests: list[_Test]) -> str:
-    """SQL that puts every record beside its own withheld cells."""
-    mine = {name: f"data.{quote(name)} AS {quote(f'data.{name}')}" for name, *_ in tests}
-    theirs = {
-        name: f"snapshot.{quote(name)} AS {quote(f'snapshot.{name}')}" for _, name, *_ in tests
-    }
-    return (
-        f"SELECT {', '.join([*mine.values(), *theirs.values()])} FROM data "
-        f"JOIN lineage ON data.file_row_number = lineage.row "
-        "JOIN snapshot ON snapshot.file_row_number = lineage.source_row"
-    )
-
-
-def _is_no_chance(session: Session, test: _Test, count: int, total: int) -> bool:
-    _, _, p, w, rule = test
-    if rule == f"{p} = {w}":
+def _is_no_chance(session: Session, test: _Test, count: int) -> bool:
+    if test.kind == "equal":
         mean = session.scalar(
-            f"WITH pair AS ({_pairing([test])}), "
-            f"p AS (SELECT {p} AS value, count(*) AS n FROM pair GROUP BY value), "
-            f"w AS (SELECT {w} AS value, count(*) AS n FROM pair GROUP BY value) "
-            f"SELECT coalesce(sum(p.n * w.n::DOUBLE), 0) / {total} FROM p JOIN w USING (value)"
+            f"WITH p AS (SELECT {test.p} AS value, count(*) AS n FROM plain GROUP BY value), "
+            f"w AS (SELECT {test.w} AS value, count(*) AS n FROM plain GROUP BY value) "
+            "SELECT sum(p.n * w.n::DOUBLE) / (SELECT count(*) FROM plain) "
+            "FROM p JOIN w USING (value)"
         )
         return _poisson_tail(count, float(str(mean))) < _CHANCE
+    # A fixed permutation: rows in the order of their hash, each beside the one ``shift`` on.
+    session.run(
+        f"CREATE OR REPLACE TEMP TABLE shuffled AS SELECT {test.p}, {test.w}, "
+        "row_number() OVER (ORDER BY hash(row), row) - 1 AS place FROM plain"
+    )
     found = 0
     for shift in range(1, _SHIFTS + 1):
-        found += int(
-            str(
-                session.scalar(
-                    f"SELECT count(*) FILTER (WHERE {rule}) FROM ({_shifted(test, shift)})"
-                )
-            )
+        agreeing = session.scalar(
+            f"SELECT count(*) FILTER (WHERE {test.rule}) FROM "
+            f"(SELECT {test.p}, place FROM shuffled) JOIN (SELECT {test.w}, "
+            f"(place + {shift}) % (SELECT count(*) FROM shuffled) AS place FROM shuffled) "
+            "USING (place)"
         )
+        found += int(str(agreeing))
         if _poisson_tail(count, found / _SHIFTS) >= _CHANCE:
             return False
     # Half a count more than was seen: no sample proves that chance never does it.
     return _poisson_tail(count, (found + 0.5) / _SHIFTS) < _CHANCE
-
-
-def _shifted(test: _Test, shift: int) -> str:
-    """A fixed permutation: rows in the order of their hash, each beside the one ``shift`` on."""
-    published, withheld, *_ = test
-    mine, theirs = quote(f"data.{published}"), quote(f"snapshot.{withheld}")
-    return (
-        f"WITH pair AS (SELECT data.{quote(published)} AS {mine}, "
-        f"snapshot.{quote(withheld)} AS {theirs}, "
-        "row_number() OVER (ORDER BY hash(data.file_row_number), data.file_row_number) AS place "
-        "FROM data JOIN lineage ON data.file_row_number = lineage.row "
-        "JOIN snapshot ON snapshot.file_row_number = lineage.source_row) "
-        f"SELECT a.{mine}, b.{theirs} FROM pair AS a JOIN pair AS b "
-        f"ON b.place = 1 + (a.place - 1 + {shift}) % (SELECT count(*) FROM pair)"
-    )
 
 
 def _poisson_tail(count: int, mean: float) -> float:

@@ -20,7 +20,13 @@ from stepdown.candidate import Candidate
 from stepdown.config import LoadedConfig, ReleaseConfig
 from stepdown.engine.session import Session, open_session, quote
 from stepdown.risk.own_record import own_record_findings
-from stepdown.risk.tokens import occurrences, occurrences_in, permit, prepare_withheld
+from stepdown.risk.tokens import (
+    permit,
+    publish_column,
+    publish_texts,
+    start_search,
+    withheld_in,
+)
 from stepdown.vocabulary import IDENTIFYING, Role
 
 _WRITERS = re.compile(r"(parquet-cpp-arrow version|DuckDB version) [\w.+-]+( \(build [\w.+-]+\))?")
@@ -85,31 +91,26 @@ def check_texts(
     config = loaded.config
     with open_session(scratch) as session:
         session.attach_parquet("snapshot", snapshot.path)
-        _prepare(session, config)
+        start_search(session)
+        for position, (name, content) in enumerate(texts.items()):
+            publish_texts(session, f"{position} inside", _decoded(name, content))
+            publish_texts(session, f"{position} name", [name])
         permit(session, [fixed_text, *_config_texts(loaded)])
-        counts = [
-            (name, occurrences(session, [name]), occurrences(session, _decoded(name, text)))
-            for name, text in texts.items()
-        ]
+        counts = _count_withheld(session, config)
     return tuple(
-        f"{'the name of a file' if in_name else name}: {max(in_name, inside)} withheld identifiers "
-        "occur in it"
-        for name, in_name, inside in counts
-        if in_name or inside
+        f"{place}: {counts[key]} withheld identifiers occur in it"
+        for position, name in enumerate(texts)
+        for key, place in ((f"{position} inside", name), (f"{position} name", "a file's name"))
+        if key in counts
     )
 
 
-def _prepare(session: Session, config: ReleaseConfig) -> None:
-    notes = config.names(Role.FREE_TEXT)
-    # Numbers, dates and codes are judged record by record: by themselves they name nobody.
+def _count_withheld(session: Session, config: ReleaseConfig) -> dict[str, int]:
+    # Numbers and dates are judged record by record: by themselves they name nobody.
     schema = session.fetch("SELECT * FROM snapshot LIMIT 0").schema
-    texts = [
-        name
-        for name in config.names(*IDENTIFYING)
-        if pa.types.is_string(schema.field(name).type)
-        or pa.types.is_large_string(schema.field(name).type)
-    ]
-    prepare_withheld(
+    texts = [name for name in config.names(*IDENTIFYING) if _is_text(schema.field(name))]
+    notes = config.names(Role.FREE_TEXT)
+    return withheld_in(
         session,
         "snapshot",
         [quote(name) for name in texts if name not in notes],
@@ -117,26 +118,33 @@ def _prepare(session: Session, config: ReleaseConfig) -> None:
     )
 
 
+def _is_text(field: pa.Field) -> bool:
+    return bool(pa.types.is_string(field.type) or pa.types.is_large_string(field.type))
+
+
 def _token_findings(
     session: Session, candidate: Candidate, config: ReleaseConfig
 ) -> Iterator[tuple[int, str]]:
-    _prepare(session, config)
-    labels = session.fetch("SELECT DISTINCT label FROM hierarchies")["label"].to_pylist()
-    domains = [value for column in config.columns.values() for value in column.allowed or ()]
-    permit(session, [*labels, *domains])
     file = pq.ParquetFile(candidate.data.path)
-    for field in file.schema_arrow:
-        if not (pa.types.is_string(field.type) or pa.types.is_large_string(field.type)):
-            continue
-        count = occurrences_in(session, "data", quote(field.name))
-        if count:
-            yield count, f"{field.name}: {count} withheld identifiers occur in it as whole words"
-        unseen = occurrences(session, _unseen_texts(candidate, file, field.name))
-        if unseen > count:
-            yield unseen, f"{field.name}: {unseen} withheld identifiers are in its file pages"
-    count = occurrences(session, [*file.schema_arrow.names, Path(candidate.data.path).name])
-    if count:
-        yield count, f"{count} withheld identifiers occur in column or file names"
+    texts = [field.name for field in file.schema_arrow if _is_text(field)]
+    start_search(session)
+    for name in texts:
+        publish_column(session, f"{name} rows", "data", quote(name))
+        publish_texts(session, f"{name} pages", _unseen_texts(candidate, file, name))
+    names = [*file.schema_arrow.names, Path(candidate.data.path).name]
+    publish_texts(session, "names", names)
+    labels = session.fetch("SELECT DISTINCT label FROM hierarchies WHERE label IS NOT NULL")
+    domains = [value for column in config.columns.values() for value in column.allowed or ()]
+    permit(session, [*labels["label"].to_pylist(), *domains])
+    counts = _count_withheld(session, config)
+    for name in texts:
+        rows, pages = counts.get(f"{name} rows", 0), counts.get(f"{name} pages", 0)
+        if rows:
+            yield rows, f"{name}: {rows} withheld identifiers occur in it as whole words"
+        if pages > rows:
+            yield pages, f"{name}: {pages} withheld identifiers are in its file pages"
+    if "names" in counts:
+        yield counts["names"], f"{counts['names']} withheld identifiers are in column or file names"
 
 
 def _unseen_texts(candidate: Candidate, file: pq.ParquetFile, name: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Texts as sequences of words, and which of them are a withheld person's identifier."""
+"""Texts as sequences of words, and which withheld identifiers occur among them."""
 
 from __future__ import annotations
 
@@ -15,100 +15,123 @@ DIGITS_ENOUGH = 9
 _MOST_WORDS = 8
 _NOTE_WORDS = 5
 
-_WORDS = (
-    "list_filter(regexp_split_to_array(lower({text}), '[^\\p{{L}}\\p{{N}}]+'), "
-    "lambda word: word <> '')"
+# Lower case, every run of other signs than letters and digits one space.
+_SPACED = "trim(regexp_replace(lower({}), '[^\\p{{L}}\\p{{N}}]+', ' ', 'g'))"
+_DIGITS = "regexp_replace({}, '\\D', '', 'g')"
+# Digits within a word with letters, such as a hexadecimal pseudonym, are no number of their own.
+_NUMBERS = (
+    "regexp_extract_all(regexp_replace(text, '[\\p{L}\\p{N}]*\\p{L}[\\p{L}\\p{N}]*', 'x', 'g'), "
+    "'\\+?\\d[\\d\\-\\.\\(\\) /]*\\d')"
 )
-_NUMBERS = "regexp_extract_all({text}, '\\+?\\d[\\d\\-\\.\\(\\) /]*\\d')"
 
 
-def prepare_withheld(
+def start_search(session: Session) -> None:
+    """Leave ``published`` (``place``, ``gram``) empty: what will be compared, and where it is."""
+    session.run("CREATE OR REPLACE TEMP TABLE published (place VARCHAR, gram VARCHAR)")
+
+
+def publish_column(session: Session, place: str, relation: str, column: str) -> None:
+    """Add the texts of a quoted column of a relation."""
+    session.run(
+        f"CREATE OR REPLACE TEMP TABLE texts AS SELECT DISTINCT {column} AS text "
+        f"FROM {relation} WHERE length({column}) >= {LONG_ENOUGH}"
+    )
+    _add_grams(session, place, "published")
+
+
+def publish_texts(session: Session, place: str, texts: Iterable[str]) -> None:
+    """Add texts that are in no relation."""
+    _attach_texts(session, texts)
+    _add_grams(session, place, "published")
+
+
+def permit(session: Session, texts: Iterable[str]) -> None:
+    """Take out of ``published`` what occurs, as whole words, in texts that anyone may see."""
+    session.run("CREATE OR REPLACE TEMP TABLE permitted (place VARCHAR, gram VARCHAR)")
+    _attach_texts(session, texts)
+    _add_grams(session, "permitted", "permitted")
+    session.run("DELETE FROM published WHERE gram IN (SELECT gram FROM permitted)")
+
+
+def withheld_in(
     session: Session, source: str, identifiers: Sequence[str], notes: Sequence[str]
-) -> None:
-    """Leave ``withheld`` (``gram``): what must not occur in any published text.
+) -> dict[str, int]:
+    """Place → how many distinct withheld identifiers occur there as whole words.
 
     An identifier is its words in lower case, joined by a space, where it has at least
-    ``LONG_ENOUGH`` characters and is not made of digits only; with ``DIGITS_ENOUGH`` digits and no
-    letter it is its digits. A note (free text) is every run of five of its words, or the whole of
-    one that has three or four.
+    ``LONG_ENOUGH`` characters and at most eight words, and is not made of digits only; with
+    ``DIGITS_ENOUGH`` digits and no letter it is its digits. A note (free text) is every run of five
+    of its words, or the whole of one that has three or four.
 
     Args:
-        session: holds the relation ``source``.
-        source: its name.
+        session: holds ``published``.
+        source: a relation.
         identifiers, notes: quoted text columns of it.
     """
-    session.run("CREATE OR REPLACE TEMP TABLE withheld (gram VARCHAR)")
-    for column in identifiers:
-        session.run(
-            "INSERT INTO withheld SELECT array_to_string(words, ' ') AS gram FROM "
-            f"(SELECT {_WORDS.format(text=column)} AS words "
-            f"FROM (SELECT DISTINCT {column} FROM {source} WHERE {column} IS NOT NULL)) "
-            f"WHERE len(words) BETWEEN 1 AND {_MOST_WORDS} AND length(gram) >= {LONG_ENOUGH} "
-            "AND regexp_matches(gram, '\\p{L}')"
-        )
-        session.run(
-            "INSERT INTO withheld SELECT regexp_replace(text, '\\D', '', 'g') AS gram FROM "
-            f"(SELECT DISTINCT {column} AS text FROM {source} WHERE {column} IS NOT NULL) "
-            f"WHERE NOT regexp_matches(text, '\\p{{L}}') AND length(gram) >= {DIGITS_ENOUGH}"
-        )
-    for column in notes:
-        session.run(
-            "INSERT INTO withheld "
-            f"SELECT array_to_string(words[i:i + {_NOTE_WORDS - 1}], ' ') FROM (SELECT words, "
-            f"unnest(range(1, greatest(2, len(words) - {_NOTE_WORDS - 2}))) AS i FROM "
-            f"(SELECT {_WORDS.format(text=column)} AS words "
-            f"FROM (SELECT DISTINCT {column} FROM {source} WHERE {column} IS NOT NULL)) "
-            "WHERE len(words) >= 3)"
-        )
-    session.run("CREATE OR REPLACE TEMP TABLE withheld AS SELECT DISTINCT gram FROM withheld")
+    withheld = [part for column in identifiers for part in _identifier(source, column)]
+    withheld += [_note(source, column) for column in notes]
+    if not withheld or not session.scalar("SELECT count(*) FROM published"):
+        return {}
+    # The source is read once and never kept: only what is published somewhere leaves the join.
+    found = session.fetch(
+        f"WITH withheld AS ({' UNION ALL '.join(withheld)}) "
+        "SELECT place, count(DISTINCT gram) AS n FROM withheld JOIN "
+        "(SELECT DISTINCT place, gram FROM published) USING (gram) GROUP BY place"
+    ).to_pydict()
+    return dict(zip(found["place"], found["n"], strict=True))
 
 
-def permit(session: Session, texts: Iterable[str | None]) -> None:
-    """Take out of ``withheld`` what occurs, as whole words, in texts that anyone may see."""
-    _attach(session, "permitted_text", texts)
-    _grams(session, "permitted_gram", "permitted_text")
-    session.run("DELETE FROM withheld WHERE gram IN (SELECT gram FROM permitted_gram)")
+def _identifier(source: str, column: str) -> list[str]:
+    words = f"SELECT {_SPACED.format(column)} AS gram FROM {source}"
+    digits = (
+        f"SELECT {_DIGITS.format(column)} AS gram FROM {source} "
+        f"WHERE NOT regexp_matches({column}, '\\p{{L}}')"
+    )
+    return [
+        f"SELECT gram FROM ({words} WHERE regexp_matches({column}, '\\p{{L}}')) "
+        f"WHERE length(gram) >= {LONG_ENOUGH}",
+        f"SELECT gram FROM ({digits}) WHERE length(gram) >= {DIGITS_ENOUGH}",
+    ]
 
 
-def occurrences(session: Session, texts: Iterable[str | None]) -> int:
-    """How many of the withheld identifiers occur, as whole words, in these texts."""
-    _attach(session, "published_text", texts)
-    return occurrences_in(session, "published_text", "text")
+def _note(source: str, column: str) -> str:
+    run = _NOTE_WORDS - 1
+    return (
+        f"SELECT array_to_string(words[i:i + {run}], ' ') AS gram FROM "
+        f"(SELECT words, unnest(range(1, greatest(2, len(words) - {run - 1}))) AS i FROM "
+        f"(SELECT string_split({_SPACED.format(column)}, ' ') AS words FROM {source} "
+        f"WHERE {column} IS NOT NULL) WHERE len(words) >= 3)"
+    )
 
 
-def occurrences_in(session: Session, relation: str, column: str) -> int:
-    """The same in a quoted text column of a relation."""
+def _attach_texts(session: Session, texts: Iterable[str]) -> None:
+    session.attach_arrow("given", pa.table({"text": pa.array(list(texts), pa.string())}))
+    session.run("CREATE OR REPLACE TEMP TABLE texts AS SELECT DISTINCT text FROM given")
+
+
+def _add_grams(session: Session, place: str, table: str) -> None:
+    """Every run of up to eight words of ``texts``, and every number as its digits."""
+    name = "'" + place.replace("'", "''") + "'"
     session.run(
-        f"CREATE OR REPLACE TEMP TABLE searched AS SELECT DISTINCT {column} AS text "
-        f"FROM {relation} WHERE {column} IS NOT NULL"
-    )
-    _grams(session, "published_gram", "searched")
-    return int(
-        str(session.scalar("SELECT count(*) FROM withheld SEMI JOIN published_gram USING (gram)"))
-    )
-
-
-def _attach(session: Session, name: str, texts: Iterable[str | None]) -> None:
-    session.attach_arrow(name, pa.table({"text": pa.array(list(texts), pa.string())}))
-
-
-def _grams(session: Session, name: str, texts: str) -> None:
-    # Only as many words in a row as some withheld identifier has.
-    longest = session.scalar(
-        "SELECT max(length(gram) - length(replace(gram, ' ', '')) + 1) FROM withheld"
+        f"INSERT INTO {table} SELECT {name}, gram FROM "
+        f"(SELECT {_DIGITS.format(f'unnest({_NUMBERS})')} AS gram FROM texts "
+        f"WHERE length(text) >= {DIGITS_ENOUGH}) WHERE length(gram) >= {DIGITS_ENOUGH}"
     )
     session.run(
-        f"CREATE OR REPLACE TEMP TABLE words AS SELECT {_WORDS.format(text='text')} AS words "
-        f"FROM {texts}"
+        f"CREATE OR REPLACE TEMP TABLE spaced AS SELECT {_SPACED.format('text')} AS text FROM texts"
     )
     session.run(
-        f"CREATE OR REPLACE TEMP TABLE {name} AS "
-        f"SELECT regexp_replace(unnest({_NUMBERS.format(text='text')}), '\\D', '', 'g') AS gram "
-        f"FROM {texts}"
+        f"INSERT INTO {table} SELECT {name}, text FROM spaced "
+        f"WHERE length(text) >= {LONG_ENOUGH} AND NOT contains(text, ' ')"
     )
-    for n in range(1, int(str(longest or 0)) + 1):
+    session.run(
+        "CREATE OR REPLACE TEMP TABLE split AS SELECT string_split(text, ' ') AS words "
+        "FROM spaced WHERE contains(text, ' ')"
+    )
+    for n in range(1, _MOST_WORDS + 1):
         session.run(
-            f"INSERT INTO {name} SELECT array_to_string(words[i:i + {n - 1}], ' ') FROM "
-            f"(SELECT words, unnest(range(1, len(words) - {n - 2})) AS i FROM words "
-            f"WHERE len(words) >= {n})"
+            f"INSERT INTO {table} SELECT {name}, gram FROM "
+            f"(SELECT array_to_string(words[i:i + {n - 1}], ' ') AS gram FROM "
+            f"(SELECT words, unnest(range(1, len(words) - {n - 2})) AS i FROM split "
+            f"WHERE len(words) >= {n})) WHERE length(gram) >= {LONG_ENOUGH}"
         )

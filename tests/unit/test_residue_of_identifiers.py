@@ -68,6 +68,13 @@ def test_a_declared_domain_and_a_hierarchy_label_may_hold_a_name(case):
     assert residue(case).cells == 0
 
 
+def test_digits_within_a_hexadecimal_word_are_no_phone(case):
+    case.data["zip"][0] = "a5550101002f"
+    assert residue(case).cells == 0
+    case.data["zip"][0] = "a-5550101002,f"
+    assert residue(case).cells == 1
+
+
 def many_rows(case, codes, published):
     size = len(codes)
     base = snapshot_columns()
@@ -140,7 +147,7 @@ def test_release_documents_with_a_withheld_identifier_are_named(case):
     assert [problem.partition(":")[0] for problem in found] == [
         "report.json",
         "report.html",
-        "the name of a file",
+        "a file's name",
     ]
     assert all("Bronto" not in problem for problem in found)
 
