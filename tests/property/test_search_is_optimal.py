@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import random
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 
@@ -85,6 +86,45 @@ def cases(draw):
         ),
         models=models,
         suppression=draw(st.sampled_from([0.0, 0.1, 0.25, 0.5, 1.0])),
+    )
+
+
+def skewed_case(seed: int) -> Case:
+    """A denser table than hypothesis likes to draw: many nodes, many classes close to a limit."""
+    rng = random.Random(seed)
+    paths: list[dict[str | None, tuple[str | None, ...]]] = []
+    for _ in range(rng.randint(2, 3)):
+        path = {
+            f"v{i}": (f"v{i}", f"a{i // 2}", f"b{i // 4}", "*") for i in range(rng.randint(2, 6))
+        }
+        drop = rng.randint(1, 4)
+        paths.append({v: labels[:drop] + labels[drop + 1 :] for v, labels in path.items()})
+    many = rng.randint(10, 40)
+    attributes = rng.randint(1, 2)
+    asks_t, asks_l = rng.random() < 0.7, rng.random() < 0.4
+    return Case(
+        paths=paths,
+        rows=[
+            tuple(list(path)[int(len(path) * rng.random() ** 2)] for path in paths)
+            for _ in range(many)
+        ],
+        weights=[rng.choice([1.0, 0.5]) for _ in paths],
+        sensitive=[
+            [rng.choice(["1", "1", "1", "2", "2", "3", None]) for _ in range(attributes)]
+            for _ in range(many)
+        ],
+        harmless=[()] * attributes,
+        ordered=[rng.random() < 0.5 for _ in range(attributes)],
+        subjects=[str(rng.randrange(many)) for _ in range(many)] if rng.random() < 0.4 else None,
+        survey_weights=None,
+        models=PrivacyModels(
+            k=rng.choice([1, 2, 3]),
+            distinct_l=2 if asks_l else 1,
+            t=rng.choice([0.15, 0.25, 0.35]) if asks_t else None,
+            t_against_released=asks_t and rng.random() < 0.5,
+            expected_reidentifications=rng.choice([None, None, 0.25]),
+        ),
+        suppression=rng.choice([0.05, 0.15, 0.3, 0.6]),
     )
 
 
@@ -234,15 +274,13 @@ def session():
 
 
 many_cases = settings(
-    max_examples=120,
+    max_examples=80,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 
 
-@many_cases
-@given(case=cases())
-def test_the_search_finds_what_looking_at_every_node_finds(session, case):
+def agree(session, case: Case) -> None:
     best = exhaustive(case)
     try:
         found = run(session, case)
@@ -257,6 +295,18 @@ def test_the_search_finds_what_looking_at_every_node_finds(session, case):
     assert found.score == pytest.approx(best[0], abs=1e-9)
     assert tuple(found.levels.values()) == best[1]
     assert found.suppressed_rows == best[2]
+
+
+@many_cases
+@given(case=cases())
+def test_the_search_finds_what_looking_at_every_node_finds(session, case):
+    agree(session, case)
+
+
+@pytest.mark.parametrize("first", range(0, 300, 50))
+def test_the_search_finds_it_where_many_classes_are_close_to_a_limit(session, first):
+    for seed in range(first, first + 50):
+        agree(session, skewed_case(seed))
 
 
 @many_cases
