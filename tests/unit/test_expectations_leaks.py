@@ -149,3 +149,16 @@ def test_results_are_asked_for_as_yes_or_no_only(
     expectations.validate_tier(sample.candidate, sample.risk, sample.loaded, sample.scratch)
     assert asked
     assert all(options == {"result_format": "BOOLEAN_ONLY"} for options in asked)
+
+
+def test_the_log_of_great_expectations_goes_nowhere(
+    caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    importlib.import_module("expectations.gx")
+    caplog.set_level(logging.DEBUG)
+    names = [n for n in logging.root.manager.loggerDict if n.startswith("great_expectations")]
+    assert len(names) > 10
+    for name in [*names, "great_expectations.imported_later"]:
+        logging.getLogger(name).error("a cell")
+    assert caplog.text == ""
+    assert capfd.readouterr().err == ""
