@@ -146,7 +146,7 @@ def _search_column(
         values = distinct_values(session, SNAPSHOT, name)
         table = build_hierarchy(name, column, values, loaded.resolve)
     level = inherited.levels.get(name, 0)
-    at_least = min(max(limits.at_least, level), table.top)
+    at_least = min(limits.at_least, table.top)
     return SearchColumn(name, table, level, at_least, limits.at_most, column.loss_weight)
 
 

@@ -11,14 +11,16 @@ from derive_case import lineage, make_case, released
 from stepdown.anonymise import pools
 from stepdown.anonymise.pools import POOL_SHA256, load_pool
 from stepdown.anonymise.pools.make import FAKER_VERSION, write_pools
-from stepdown.anonymise.surrogate import surrogates
+from stepdown.anonymise.surrogate import entries_in_use, surrogates
 from stepdown.config.treatments import SurrogateKind
+from stepdown.engine import open_session
 from stepdown.errors import DemandImpossible, StoreCorrupt
 from stepdown.vocabulary import Tier
 
 KEY = bytes(range(32))
 POOL = ["Ann", "Bob", "Cid", "Dee"]
 NONE: frozenset[str] = frozenset()
+LENGTHS = (lambda n: n >= 6, lambda n: n < 6)
 
 
 @pytest.mark.parametrize("kind", get_args(SurrogateKind))
@@ -83,18 +85,17 @@ def test_a_surrogate_is_never_a_raw_value_in_whatever_case(tmp_path):
     assert candidate.report.surrogate_pools == {"first_name": POOL_SHA256["first_name"]}
 
 
-def test_a_surrogate_holds_no_word_that_names_someone_in_another_column(tmp_path):
+def test_an_entry_with_a_word_that_names_someone_in_another_column_is_not_used(tmp_path):
     pool = load_pool("person_name")
-    word = pool[0].split()[1]
-    assert len(word) >= 6
-    rows = {"name": [f"raw {i}" for i in range(2_000)], "surname": [word.lower()] * 2_000}
-    columns = {
-        "name": {"role": "direct_identifier", "internal": {"surrogate": "person_name"}},
-        "surname": {"role": "direct_identifier"},
-    }
-    invented = released(make_case(tmp_path, rows, columns).derive(Tier.INTERNAL))["name"]
-    assert len(set(invented)) > 1_000
-    assert not any(word in name.split() for name in invented)
+    long, short = (next(x for x in pool if test(len(x.split()[1]))) for test in LENGTHS)
+    rows = {"name": ["raw", None], "surname": [long.split()[1].lower(), short.split()[1].lower()]}
+    case = make_case(tmp_path, rows, {"name": {}, "surname": {}})
+    with open_session(tmp_path) as session:
+        session.attach_parquet("snapshot", case.snapshot.path)
+        taken = entries_in_use(session, "snapshot", ["name", "surname"], "person_name")
+    assert long in taken
+    assert short not in taken
+    assert all(long.split()[1] in entry for entry in taken)
 
 
 def test_equal_values_get_equal_surrogates(tmp_path):

@@ -87,17 +87,17 @@ def test_a_kept_column_is_untouched(tmp_path):
 
 def test_values_that_few_subjects_share_go_missing(tmp_path):
     rows = {
-        "person": ["a", "a", "a", "b", "c", "d"],
-        "illness": ["rare", "rare", "flu", "flu", "flu", None],
+        "person": ["a", "a", "a", "a", "b", "c", "d"],
+        "illness": ["rare", "rare", "rare", "flu", "flu", "flu", None],
     }
     columns = {
         "person": {"role": "subject", "internal": "drop"},
         "illness": {"internal": {"suppress_cells": {"fewer_than": 3}}},
     }
     candidate = make_case(tmp_path, rows, columns).derive(Tier.INTERNAL)
-    # Two rows, but one subject, hold "rare"; three subjects hold "flu".
-    assert released(candidate) == {"illness": [None, None, None, "flu", "flu", "flu"]}
-    assert candidate.report.suppressed_cells == {"illness": 2}
+    # Three rows, but one subject, hold "rare"; three subjects hold "flu".
+    assert released(candidate) == {"illness": [None, None, None, None, "flu", "flu", "flu"]}
+    assert candidate.report.suppressed_cells == {"illness": 3}
 
 
 def test_rare_cells_are_counted_on_the_rows_that_may_enter(tmp_path):
