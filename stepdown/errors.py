@@ -13,6 +13,7 @@
     ├── Refused               exit 1: a gate said no
     └── WorldFailed           exit 3: disk, network, database
         ├── StoreCorrupt          published bytes differ from their manifest
+        ├── AlreadyThere          somebody else created this file of the store first
         └── TransientError        the same call may succeed later; a task may retry
 
 An error says what, measured against what, and where to act. It never holds a
@@ -113,6 +114,10 @@ class WorldFailed(StepdownError):
 
 class StoreCorrupt(WorldFailed):
     """Published bytes differ from their manifest."""
+
+
+class AlreadyThere(WorldFailed):
+    """Somebody else created this file of the store first."""
 
 
 class TransientError(WorldFailed):

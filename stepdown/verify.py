@@ -6,6 +6,7 @@ The one module that looks at both sides: what was published, and what it was mad
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -88,7 +89,7 @@ def _against_workspace(
     ledger: Ledger, row: Release, workspace: Workspace
 ) -> tuple[list[str], tuple[str, ...]]:
     """Measure the candidate again, from its lineage, its parent and the snapshot."""
-    if not Path(row.folder).is_dir():
+    if not (Path(row.folder) / MANIFEST).is_file():
         return [], tuple(
             f"{what}: the candidate is no longer kept" for what in _NEEDS_WORKSPACE[1:]
         )
@@ -110,11 +111,20 @@ def _against_workspace(
     recorded = _full_report(row)["risk"]
     problems = [*risk.nesting_problems, *risk.residue_problems]
     for field in fields(risk):
-        measured = getattr(risk, field.name)
-        measured = list(measured) if isinstance(measured, tuple) else measured
-        if measured != recorded[field.name]:
+        if not _same(getattr(risk, field.name), recorded[field.name]):
             problems.append(f"{field.name} is no longer what the report recorded")
     return problems, ()
+
+
+def _same(measured: Any, recorded: Any) -> bool:
+    if isinstance(measured, dict):
+        return measured.keys() == recorded.keys() and all(
+            _same(value, recorded[name]) for name, value in measured.items()
+        )
+    if isinstance(measured, float) and isinstance(recorded, float | int):
+        # A sum of floats may differ in its last bit when threads add in another order.
+        return math.isclose(measured, recorded, rel_tol=1e-9, abs_tol=1e-9)
+    return bool((list(measured) if isinstance(measured, tuple) else measured) == recorded)
 
 
 def _ancestors(ledger: Ledger, row: Release) -> list[Release]:

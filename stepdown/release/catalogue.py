@@ -9,16 +9,9 @@ from stepdown.errors import ReleaseUnknown, StoreCorrupt
 from stepdown.release.addresses import LATEST, Address, parse_address, version_number
 from stepdown.release.ledger import Ledger, Release
 from stepdown.release.manifest import MANIFEST
-from stepdown.release.publication import CURRENT, RELEASE, waiting_for
+from stepdown.release.publication import CURRENT, IN_STORE, RELEASE, waiting_for
 from stepdown.release.store import Store
 from stepdown.vocabulary import ReleaseState
-
-_IN_STORE = (
-    ReleaseState.PUBLISHED,
-    ReleaseState.SUPERSEDED,
-    ReleaseState.SUSPENDED,
-    ReleaseState.WITHDRAWN,
-)
 
 
 def list_releases(ledger: Ledger | None, store: Store) -> list[dict[str, Any]]:
@@ -111,7 +104,7 @@ def _line(release: Release, store: Store) -> dict[str, Any]:
         "state": release.state.value,
         "rows": release.rows,
         "columns": release.columns,
-        "path": store.location(release.address) if release.state in _IN_STORE else None,
+        "path": store.location(release.address) if release.state in IN_STORE else None,
         "manifest_sha256": release.manifest_sha256,
     }
 

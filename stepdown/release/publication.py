@@ -15,13 +15,13 @@ from typing import Any
 
 from stepdown.artifacts import canonical_json
 from stepdown.config.models import Agreement
-from stepdown.errors import StoreCorrupt
+from stepdown.errors import AlreadyThere, StoreCorrupt
 from stepdown.release.addresses import Series, version_number
 from stepdown.release.agreements import in_force
 from stepdown.release.ledger import EventKind, Ledger, Reader, Release, now
 from stepdown.release.manifest import MANIFEST, Manifest, check_candidate
 from stepdown.release.sign_off import missing_signatures
-from stepdown.release.store import AlreadyThere, Store
+from stepdown.release.store import Store
 from stepdown.vocabulary import ReleaseState
 
 RELEASE = "release.json"
@@ -29,6 +29,14 @@ CURRENT = "current.json"
 OPEN_INTENT = "publish"
 STORE_BEHIND = "store"
 
+IN_STORE = frozenset(
+    {
+        ReleaseState.PUBLISHED,
+        ReleaseState.SUPERSEDED,
+        ReleaseState.SUSPENDED,
+        ReleaseState.WITHDRAWN,
+    }
+)
 WAS_PUBLISHED = frozenset({ReleaseState.PUBLISHED, ReleaseState.SUPERSEDED})
 DEAD = frozenset(
     {
@@ -140,7 +148,7 @@ def settle(ledger: Ledger, store: Store, release: Release) -> None:
 def point(ledger: Ledger, store: Store, series: Series) -> None:
     """Write the series' ``current.json``: the live release, or that there is none."""
     with ledger.reading() as reader:
-        known = reader.of_series(series)
+        known = reader.of_series(series, *IN_STORE)
     live = [release for release in known if release.state is ReleaseState.PUBLISHED]
     newest = max(known, key=lambda release: version_number(release.version or ""))
     pointer = {
@@ -215,6 +223,9 @@ def _advance_one(ledger: Ledger, store: Store, id: int, actor: str) -> bool:
     except StoreCorrupt:
         reason = "the candidate's bytes are no longer those that were judged and approved"
         lose(ledger, release, ReleaseState.REFUSED, reason, actor)
+    except AlreadyThere:
+        reason = "another workspace published this version in the same store"
+        lose(ledger, release, ReleaseState.EXPIRED, reason, actor)
     return True
 
 

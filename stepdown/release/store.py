@@ -12,14 +12,10 @@ from typing import Any
 
 import fsspec
 
-from stepdown.errors import InputWrong, StoreCorrupt, TransientError, WorldFailed
+from stepdown.errors import AlreadyThere, InputWrong, StoreCorrupt, TransientError, WorldFailed
 
 _BLOCK = 1 << 20
 _UNFINISHED = ".unfinished-"
-
-
-class AlreadyThere(WorldFailed):
-    """Somebody else created this file first."""
 
 
 @dataclass(frozen=True)

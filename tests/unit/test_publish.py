@@ -327,3 +327,24 @@ def test_an_unknown_address_lists_the_known_ones(case: Case) -> None:
         resolve_address(case.store, "wells/public/latest")
     with pytest.raises(ReleaseUnknown, match="wells/internal/v1"):
         find_release(case.ledger, "wells/internal/v9")
+
+
+def test_a_pointer_to_nothing_does_not_tell_what_is_waiting(case: Case) -> None:
+    publish_three(case)
+    case.submit(Tier.PUBLIC, parent="wells/partner/v1", age="[30, 35)")
+    withdraw(case.workspace, case.store, "wells/public/v1", reason="a mistake", actor="Ann")
+    pointer = json.loads(case.store.read("wells/public/current.json"))
+    assert pointer["state"] == "withdrawn"
+    assert case.state("wells/public/v2") is ReleaseState.AWAITING_APPROVAL
+
+
+def test_a_version_taken_by_another_workspace_expires_the_waiting_release_only(
+    case: Case,
+) -> None:
+    case.submit(Tier.INTERNAL)
+    case.submit(Tier.PARTNER, parent="wells/internal/v1")
+    case.store.replace("wells/partner/v1/release.json", b"{}")
+    standing = approve(case.workspace, case.store, "wells/partner/v1", "Ann", "owner")
+    assert standing.state is ReleaseState.EXPIRED
+    assert case.store.read("wells/partner/v1/release.json") == b"{}"
+    assert case.submit(Tier.PARTNER, parent="wells/internal/v1").release == "wells/partner/v2"

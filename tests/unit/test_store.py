@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from stepdown.errors import InputWrong, StoreCorrupt, WorldFailed
+from stepdown.errors import AlreadyThere, InputWrong, StoreCorrupt, WorldFailed
 from stepdown.release.addresses import Address, Series, parse_address
-from stepdown.release.store import AlreadyThere, Store, open_store
+from stepdown.release.store import Store, open_store
 from stepdown.vocabulary import Tier
 
 

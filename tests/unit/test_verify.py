@@ -11,7 +11,7 @@ from stepdown.anonymise.keys import keys_needed
 from stepdown.candidate import Candidate
 from stepdown.config import LoadedConfig, load_config, tier_policy
 from stepdown.ingest import ingest
-from stepdown.keyring import load_keyring
+from stepdown.keyring import Keyring
 from stepdown.release.approvals import approve
 from stepdown.release.catalogue import find_release
 from stepdown.release.gate import judge
@@ -64,7 +64,7 @@ def release_tier(
     parent: Candidate | None,
 ) -> Candidate:
     snapshot = ingest(loaded, workspace).ref
-    keyring = load_keyring(workspace.keyring, keys_needed(loaded.config), may_create=True)
+    keyring = Keyring({name: bytes(32) for name in keys_needed(loaded.config)})
     folder = workspace.candidate("wells", "run-1", tier)
     candidate = derive_tier(
         loaded, tier, snapshot, parent, keyring, folder, workspace.scratch, AS_OF
