@@ -217,8 +217,9 @@ def _attach(
     """Make the file the relation ``source``; every cell of a CSV is text or NULL."""
     try:
         if path.suffix.lower() in (".parquet", ".pq"):
+            columns = list(pq.read_schema(path).names)
             session.attach_parquet("source", path)
-            return list(pq.read_schema(path).names)
+            return columns
         with open(path, encoding=encoding) as file:
             header = file.readline()
         mark = delimiter or max(_DELIMITERS, key=header.count)

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from stepdown.artifacts import ArtifactRef
-from stepdown.candidate import Candidate
+from stepdown.candidate import DATA_FILE, Candidate
 from stepdown.config import LoadedConfig, ReleaseConfig
 from stepdown.engine.session import Session, open_session, quote
 from stepdown.risk.own_record import own_record_findings
@@ -135,7 +135,8 @@ def _token_findings(
     publish_texts(session, "names", names)
     labels = session.fetch("SELECT DISTINCT label FROM hierarchies WHERE label IS NOT NULL")
     domains = [value for column in config.columns.values() for value in column.allowed or ()]
-    permit(session, [*labels["label"].to_pylist(), *domains])
+    fixed = [*config.columns, Path(DATA_FILE).name]
+    permit(session, [*labels["label"].to_pylist(), *domains, *fixed])
     counts = _count_withheld(session, config)
     for name in texts:
         rows, pages = counts.get(f"{name} rows", 0), counts.get(f"{name} pages", 0)
