@@ -45,8 +45,8 @@ def anonymise_file(
     Args:
         path: CSV (any delimiter, UTF-8, every cell a text, empty is missing) or Parquet.
         quasi_identifiers: columns to generalise; ties go to the first of them.
-        output: ``.csv`` or ``.parquet``, written whole or not at all: the input's columns and
-            their order, its rows in their order, less the suppressed ones.
+        output: ``.csv`` or ``.parquet``, written whole or not at all: the input's columns in
+            their order, and its rows without the suppressed ones, sorted.
         hierarchies: folder of ``<column>.csv`` or ``*_<column>.csv``, one row per value, level 0
             first. A column without a file generalises to ``*``, a date to month, quarter and year.
         k, distinct_l, t: the models; see ``PrivacyModels``.
@@ -248,9 +248,11 @@ def _write(session: Session, sql: str, output: Path, delimiter: str) -> None:
     form = "FORMAT parquet, COMPRESSION zstd"
     if output.suffix == ".csv":
         form = f"FORMAT csv, HEADER, DELIMITER {literals([delimiter])}"
+    # Sorted by what is released: the input's order could tell who was admitted when.
+    rows = f"SELECT * FROM ({sql}) ORDER BY ALL NULLS FIRST"
     temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")
     try:
-        session.run(f"COPY ({sql}) TO {literals([str(temporary)])} ({form})")
+        session.run(f"COPY ({rows}) TO {literals([str(temporary)])} ({form})")
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
         os.replace(temporary, output)
