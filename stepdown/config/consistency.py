@@ -21,6 +21,7 @@ from stepdown.vocabulary import ColumnType, Role, Tier
 
 ONE_OF_A_KIND = (Role.SUBJECT, Role.HOUSEHOLD, Role.WEIGHT, Role.CONSENT)
 NUMERIC = (ColumnType.INTEGER, ColumnType.NUMBER)
+ROW_POSITION = "file_row_number"
 DATED = (ColumnType.DATE, ColumnType.TIMESTAMP)
 
 
@@ -31,7 +32,7 @@ def check_consistency(config: ReleaseConfig, path: Path) -> None:
         ConfigInvalid: with every problem, one per line.
         PolicyInvalid: a tier is looser than it may be.
     """
-    problems = [*_roles(config), *_columns(config), *_recipients(config)]
+    problems = [*_roles(config), *_names(config), *_columns(config), *_recipients(config)]
     if problems:
         raise ConfigInvalid(
             "\n".join(problems), where=str(path), next="docs/config.md says what each role allows."
@@ -47,6 +48,17 @@ def _roles(config: ReleaseConfig) -> Iterator[str]:
             yield f"columns {', '.join(names)}: only one column can have the role {role}"
     if not config.names(Role.QUASI_IDENTIFIER):
         yield "columns: none is a quasi_identifier, so no risk could be measured"
+
+
+def _names(config: ReleaseConfig) -> Iterator[str]:
+    # The engine finds `name` under `Name`: the wrong one of two columns could be released.
+    seen: dict[str, str] = {ROW_POSITION: ROW_POSITION}
+    for name in config.columns:
+        twin = seen.setdefault(name.casefold(), name)
+        if twin == ROW_POSITION:
+            yield f"columns.{name}: this name is the engine's own; rename it in the source"
+        elif twin != name:
+            yield f"columns.{name}: differs from {twin} in capitals only; rename it in the source"
 
 
 def _columns(config: ReleaseConfig) -> Iterator[str]:

@@ -143,3 +143,17 @@ def test_a_setting_that_is_not_whole_is_refused_for_an_integer_column(tmp_path):
     case = make_case(tmp_path, {"n": [1], "q": ["a"]}, columns)
     with pytest.raises(ConfigInvalid, match=r"columns.n.internal: code.round of an integer column"):
         check_consistency(case.loaded.config, tmp_path / "clinic.yaml")
+
+
+@pytest.mark.parametrize(
+    ("twin", "problem"),
+    [
+        ("NAME", "columns.NAME: differs from name in capitals only"),
+        ("File_Row_Number", "columns.File_Row_Number: this name is the engine's own"),
+    ],
+)
+def test_a_column_that_the_engine_would_take_for_another_is_refused(tmp_path, twin, problem):
+    columns = {"name": {"role": "direct_identifier"}, twin: {}, "q": {"role": "quasi_identifier"}}
+    case = make_case(tmp_path, {name: ["x"] for name in columns}, columns)
+    with pytest.raises(ConfigInvalid, match=problem):
+        check_consistency(case.loaded.config, tmp_path / "clinic.yaml")
