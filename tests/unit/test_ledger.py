@@ -118,18 +118,28 @@ def test_a_file_that_is_no_ledger_fails_without_a_word_of_its_content(case: Case
     assert not isinstance(failure.value, TransientError)
 
 
-CONTENDER = """
-import sys
+TOGETHER = """
+import os, sys, time
 from pathlib import Path
 from release_case import Case
+from stepdown.errors import MoveForbidden
+from stepdown.release.approvals import approve, reject
 from stepdown.vocabulary import Tier
-print(Case(Path(sys.argv[1])).submit(Tier.INTERNAL).outcome)
+
+root = Path(sys.argv[1])
+case = Case(root)
+(root / f"ready-{os.getpid()}").touch()
+while len(list(root.glob("ready-*"))) < int(sys.argv[2]):
+    time.sleep(0.001)
 """
+"""What a process runs first, so that all of them begin at once."""
+
+CONTENDER = TOGETHER + "print(case.submit(Tier.INTERNAL).outcome)"
 
 
 def test_of_several_processes_with_one_candidate_exactly_one_publishes(case: Case) -> None:
     with ThreadPoolExecutor(3) as pool:
-        done = list(pool.map(lambda _: run_script(CONTENDER, str(case.root)), range(3)))
+        done = list(pool.map(lambda _: run_script(CONTENDER, str(case.root), "3"), range(3)))
     assert sorted(run.stdout.strip() for run in done) == ["published", "unchanged", "unchanged"], [
         run.stderr for run in done
     ]
@@ -137,21 +147,18 @@ def test_of_several_processes_with_one_candidate_exactly_one_publishes(case: Cas
     assert verify_chain(case.ledger) == ()
 
 
-DECIDER = """
-import sys
-from pathlib import Path
-from release_case import Case
-from stepdown.errors import MoveForbidden
-from stepdown.release.approvals import approve, reject
-case = Case(Path(sys.argv[1]))
+DECIDER = (
+    TOGETHER
+    + """
 try:
-    if sys.argv[2] == "approve":
+    if sys.argv[3] == "approve":
         print(approve(case.workspace, case.store, "wells/partner/v1", "Ann", "owner").outcome)
     else:
         print(reject(case.workspace, case.store, "wells/partner/v1", "Bob", "no").outcome)
 except MoveForbidden:
     print("too late")
 """
+)
 
 
 def test_an_approval_and_a_rejection_at_once_have_one_outcome(case: Case) -> None:
@@ -159,7 +166,7 @@ def test_an_approval_and_a_rejection_at_once_have_one_outcome(case: Case) -> Non
     case.submit(Tier.PARTNER, parent="wells/internal/v1")
     with ThreadPoolExecutor(2) as pool:
         verbs = ["approve", "reject"]
-        done = list(pool.map(lambda verb: run_script(DECIDER, str(case.root), verb), verbs))
+        done = list(pool.map(lambda verb: run_script(DECIDER, str(case.root), "2", verb), verbs))
     outcomes = [run.stdout.strip() for run in done]
     assert outcomes in (["published", "too late"], ["too late", "rejected"]), done
     assert case.state("wells/partner/v1").value in outcomes

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -37,21 +36,6 @@ def test_a_file_is_created_once(store: Store) -> None:
         store.create("a/release.json", b"second")
     assert store.read("a/release.json") == b"first"
     assert store.files() == ["a/release.json"]
-
-
-def test_of_many_who_create_one_file_one_succeeds(tmp_path: Path) -> None:
-    store = open_store(str(tmp_path))
-
-    def create(n: int) -> bool:
-        try:
-            store.create("release.json", str(n).encode())
-        except AlreadyThere:
-            return False
-        return True
-
-    # One name per thread for the unfinished file is what separate processes have.
-    with ThreadPoolExecutor(1) as pool:
-        assert sum(pool.map(create, range(8))) == 1
 
 
 def test_bytes_that_are_not_the_judged_ones_do_not_enter(store: Store, tmp_path: Path) -> None:
