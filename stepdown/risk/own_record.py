@@ -35,8 +35,9 @@ def own_record_findings(
     has at least three characters. A pseudonym or surrogate of six characters or more also agrees
     with free text that contains it.
 
-    How often that happens by chance is known exactly for equal values (from how often either column
-    holds each), and measured on 20 fixed permutations of the rows for the rest. Over permutations
+    A trial is a distinct pair of cells of one household (of one subject where none is declared).
+    How often they agree by chance is known exactly for equal values (from how often either column
+    holds each), and measured on 20 fixed permutations of the trials for the rest. Over permutations
     the number of agreements varies no more than a Poisson number of the same mean, so a count whose
     Poisson tail is below 0.001 is a finding: a single agreement is one only where chance gives less
     than one in a thousand.
@@ -58,7 +59,7 @@ def own_record_findings(
     )
     observed = session.fetch(f"SELECT {counts} FROM plain").to_pylist()[0].values()
     for test, count in zip(tests, observed, strict=True):
-        if count and _is_no_chance(session, test, count):
+        if count and _is_no_chance(session, test):
             yield (
                 count,
                 f"{test.published}: {count} cells repeat {test.withheld} of their own record",
@@ -101,12 +102,16 @@ def _cells(session: Session, config: ReleaseConfig) -> tuple[dict[str, str], dic
     """
     schema = session.fetch("SELECT * EXCLUDE (file_row_number) FROM data LIMIT 0").schema
     source = session.fetch("SELECT * FROM snapshot LIMIT 0").schema
+    household = config.name(Role.HOUSEHOLD)
+    unit = "'s' || lineage.subject"
+    if household:
+        unit = f"coalesce('h' || snapshot.{quote(household)}::VARCHAR, {unit})"
     published = {name: f"p{i}" for i, name in enumerate(schema.names)}
     withheld = {name: f"w{i}" for i, name in enumerate(config.names(*IDENTIFYING))}
     cells = [f"{_plain('data', schema.field(name))} AS {p}" for name, p in published.items()]
     cells += [f"{_plain('snapshot', source.field(name))} AS {w}" for name, w in withheld.items()]
     session.run(
-        f"CREATE OR REPLACE TEMP TABLE plain AS SELECT data.file_row_number AS row, "
+        f"CREATE OR REPLACE TEMP TABLE plain AS SELECT {unit} AS unit, "
         f"{', '.join(cells)} FROM data JOIN lineage ON data.file_row_number = lineage.row "
         "JOIN snapshot ON snapshot.file_row_number = lineage.source_row"
     )
@@ -154,26 +159,29 @@ def _rekeyed(config: ReleaseConfig, name: str, candidate: Candidate) -> bool:
     return treatment == "pseudonym" or isinstance(treatment, Surrogate)
 
 
-def _is_no_chance(session: Session, test: _Test, count: int) -> bool:
+def _is_no_chance(session: Session, test: _Test) -> bool:
+    # What a household shares agrees for all its members or for none: it is one trial, not several.
+    session.run(
+        f"CREATE OR REPLACE TEMP TABLE trial AS SELECT {test.p}, {test.w}, row_number() OVER "
+        f"(ORDER BY hash(unit, {test.p}, {test.w}), unit, {test.p}, {test.w}) - 1 AS place "
+        f"FROM (SELECT DISTINCT unit, {test.p}, {test.w} FROM plain)"
+    )
+    count = int(str(session.scalar(f"SELECT count(*) FILTER (WHERE {test.rule}) FROM trial")))
     if test.kind == "equal":
         mean = session.scalar(
-            f"WITH p AS (SELECT {test.p} AS value, count(*) AS n FROM plain GROUP BY value), "
-            f"w AS (SELECT {test.w} AS value, count(*) AS n FROM plain GROUP BY value) "
-            "SELECT sum(p.n * w.n::DOUBLE) / (SELECT count(*) FROM plain) "
+            f"WITH p AS (SELECT {test.p} AS value, count(*) AS n FROM trial GROUP BY value), "
+            f"w AS (SELECT {test.w} AS value, count(*) AS n FROM trial GROUP BY value) "
+            "SELECT sum(p.n * w.n::DOUBLE) / (SELECT count(*) FROM trial) "
             "FROM p JOIN w USING (value)"
         )
         return _poisson_tail(count, float(str(mean))) < _CHANCE
-    # A fixed permutation: rows in the order of their hash, each beside the one ``shift`` on.
-    session.run(
-        f"CREATE OR REPLACE TEMP TABLE shuffled AS SELECT {test.p}, {test.w}, "
-        "row_number() OVER (ORDER BY hash(row), row) - 1 AS place FROM plain"
-    )
+    # A fixed permutation: trials in the order of their hash, each beside the one ``shift`` on.
     found = 0
     for shift in range(1, _SHIFTS + 1):
         agreeing = session.scalar(
             f"SELECT count(*) FILTER (WHERE {test.rule}) FROM "
-            f"(SELECT {test.p}, place FROM shuffled) JOIN (SELECT {test.w}, "
-            f"(place + {shift}) % (SELECT count(*) FROM shuffled) AS place FROM shuffled) "
+            f"(SELECT {test.p}, place FROM trial) JOIN (SELECT {test.w}, "
+            f"(place + {shift}) % (SELECT count(*) FROM trial) AS place FROM trial) "
             "USING (place)"
         )
         found += int(str(agreeing))

@@ -99,6 +99,12 @@ def test_short_codes_that_agree_by_chance_are_no_residue(case):
     assert many_rows(case, codes.tolist(), others.astype(float).tolist()).cells == 0
 
 
+def test_a_coincidence_that_a_whole_household_shares_counts_once(case):
+    codes = np.repeat(np.arange(100), 10)
+    weights = np.where(codes == 7, 7.0, codes + 1000.0)
+    assert many_rows(case, codes.tolist(), weights.tolist()).cells == 0
+
+
 def test_a_column_that_contains_short_codes_of_its_own_record_is_residue(case):
     codes = [f"h{n}" for n in np.random.default_rng(4).integers(100, 999, 300)]
     assert many_rows(case, codes, [f"row-{code}-x" for code in codes]).cells == 300
