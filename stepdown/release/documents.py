@@ -27,6 +27,7 @@ from stepdown.vocabulary import Tier
 REPORT_JSON = "report.json"
 REPORT_HTML = "report.html"
 DATAPACKAGE = "datapackage.json"
+PUBLISHED = (REPORT_HTML, REPORT_JSON, DATAPACKAGE)
 FULL_REPORT = "tier-report.json"
 CONFIG = "config.json"
 """The steward's: everything measured, and the config it was measured under. Never published."""
