@@ -94,7 +94,7 @@ class RunOutcome:
                 "columns": str(len(end.columns)) if end.columns else "–",
                 "smallest class": number(end.smallest_class),
                 "highest risk": "–" if end.highest_risk is None else f"{end.highest_risk:.1%}",
-                "information loss": "–" if end.loss is None else f"{end.loss:.3f}",
+                "loss": "–" if end.loss is None else f"{end.loss:.3f}",
             }
             for name, end in self.ends.items()
         ]

@@ -137,11 +137,7 @@ def _release(run: Run, tiers: list[Tier], publish: bool) -> RunOutcome:
     check_hierarchies(snapshot, run.loaded, run.workspace)
     load_keys(run.loaded, run.workspace)
     made = _make(run, snapshot, tiers)
-    ends = (
-        _submit(run, snapshot, made)
-        if publish
-        else {one.name: tier_outcome(one, None) for one in made}
-    )
+    ends = _submit(run, made) if publish else {one.name: tier_outcome(one, None) for one in made}
     outcome = RunOutcome(
         run.loaded.config.dataset,
         run.id,
@@ -227,16 +223,24 @@ def _judged(
     progress(f"{name}: measuring {candidate.data.rows:,} rows")
     risk = assess_risk(candidate, parent, snapshot.ref, run.loaded, run.workspace)
     verdicts = validate_tier(candidate, risk, run.loaded, run.workspace)
-    decision = judge(candidate, risk, (*verdicts, *more), run.loaded)
+    decision = judge(
+        candidate,
+        risk,
+        (*verdicts, *more),
+        snapshot.ref,
+        run.loaded,
+        run.workspace,
+        run.as_of,
+    )
     return Made(candidate.tier, candidate.recipient, candidate, risk, decision)
 
 
-def _submit(run: Run, snapshot: Snapshot, made: list[Made]) -> dict[str, TierOutcome]:
+def _submit(run: Run, made: list[Made]) -> dict[str, TierOutcome]:
     ends: dict[str, TierOutcome] = {}
     for one in made:
         base = Tier.PARTNER.value if one.recipient else one.tier.parent
         parent = ends[base].release if base else None
-        standing = _submit_one(run, snapshot, one, parent)
+        standing = _submit_one(run, one, parent)
         end = tier_outcome(one, standing)
         if standing.outcome in ("published", "unchanged"):
             end = replace(end, path=open_store(run.store).location(str(standing.release)))
@@ -245,7 +249,7 @@ def _submit(run: Run, snapshot: Snapshot, made: list[Made]) -> dict[str, TierOut
     return ends
 
 
-def _submit_one(run: Run, snapshot: Snapshot, one: Made, parent: str | None) -> Standing:
+def _submit_one(run: Run, one: Made, parent: str | None) -> Standing:
     if one.candidate is None or one.risk is None or one.decision is None:
         return record_refusal(
             run.loaded.config.dataset,
@@ -261,7 +265,6 @@ def _submit_one(run: Run, snapshot: Snapshot, one: Made, parent: str | None) -> 
         one.candidate,
         one.risk,
         one.decision,
-        snapshot.ref,
         run.workspace,
         run.store,
         run.id,

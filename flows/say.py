@@ -36,8 +36,7 @@ def outcome(run: RunOutcome, work: Any, store: str, as_json: bool) -> None:
     if as_json:
         document(run.as_json())
         return
-    columns = ["tier", "state", "rows", "columns", "smallest class", "highest risk"]
-    columns.append("information loss")
+    columns = ["tier", "state", "rows", "columns", "smallest class", "highest risk", "loss"]
     _table(run.dataset, columns, [[row[name] for name in columns] for row in run.table])
     for reason in [*run.stops, *run.waits]:
         _line(reason)
@@ -185,8 +184,9 @@ def _table(title: str, columns: list[str], rows: list[list[str]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    numeric = {"rows", "columns", "smallest class", "highest risk", "information loss", "missing"}
+    numeric = {"rows", "columns", "smallest class", "highest risk", "loss", "missing"}
     shown = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    shown.padding = (0, 0)
     for column in columns:
         right = column in numeric
         shown.add_column(column, justify="right" if right else "left", overflow="fold")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
-from stepdown.artifacts import ArtifactRef
 from stepdown.candidate import Candidate
 from stepdown.config import LoadedConfig
-from stepdown.release import documents, publish
+from stepdown.release import publish
 from stepdown.release.addresses import Series
 from stepdown.release.gate import Decision
 from stepdown.release.ledger import open_ledger
@@ -18,7 +17,6 @@ from stepdown.release.ledger import record_run as write_run
 from stepdown.release.publish import Standing
 from stepdown.release.store import open_store
 from stepdown.reports import RiskReport, Verdict
-from stepdown.risk import check_texts
 from stepdown.vocabulary import Tier
 from stepdown.workspace import Workspace
 from tasks.boundary import library_task
@@ -30,7 +28,6 @@ def submit(
     candidate: Candidate,
     risk: RiskReport,
     decision: Decision,
-    snapshot: ArtifactRef,
     workspace: Workspace,
     store: str,
     run: str,
@@ -39,10 +36,6 @@ def submit(
     actor: str,
 ) -> Standing:
     """Bring a judged candidate to the state that its decision and its parent allow."""
-
-    def inspect(texts: Mapping[str, bytes]) -> Sequence[str]:
-        return check_texts(snapshot, loaded, texts, documents.template(), workspace.scratch)
-
     return publish.submit(
         workspace,
         open_store(store),
@@ -54,7 +47,6 @@ def submit(
         as_of=as_of,
         parent=parent,
         actor=actor,
-        inspect=inspect,
     )
 
 

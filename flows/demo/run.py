@@ -21,6 +21,7 @@ from stepdown.workspace import open_workspace
 CONFIG = "covid_tests.yaml"
 SIGNATURES = {
     "partner": [("Demo Owner (signed by the demo)", "owner")],
+    "partner/county-health": [("Demo Owner (signed by the demo)", "owner")],
     "public": [
         ("Demo Steward (signed by the demo)", "steward"),
         ("Demo Risk Officer (signed by the demo)", "risk_officer"),
@@ -73,12 +74,11 @@ def _lay_out_keyring(folder: Path, config: Path) -> None:
 
 def _sign(outcome: RunOutcome, work: Path, store: str) -> bool:
     signed = False
-    for tier, signatures in SIGNATURES.items():
-        end = outcome.tiers[tier]
+    workspace = open_workspace(work, store)
+    for tier, end in outcome.ends.items():
         if end.state != "awaiting_approval" or end.release is None:
             continue
-        workspace = open_workspace(work, store)
-        for name, role in signatures:
+        for name, role in SIGNATURES.get(tier, []):
             say.progress(f"{tier}: approving as {name}, {role}")
             approve(
                 workspace, open_store(store), end.release, name, role, "An example, not a review."
