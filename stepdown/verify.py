@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -39,14 +39,34 @@ _NEEDS_WORKSPACE = (
 )
 
 
-def verify_release(workspace: Workspace | None, store: Store, address: str) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Verification:
+    """What was found wrong with a release, and what could not be looked at."""
+
+    release: str
+    problems: tuple[str, ...]
+    not_checked: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Nothing that was checked is wrong."""
+        return not self.problems
+
+    def as_json(self) -> dict[str, Any]:
+        """The shape of ``stepdown verify --json``."""
+        return {
+            "release": self.release,
+            "ok": self.ok,
+            "problems": list(self.problems),
+            "not_checked": list(self.not_checked),
+        }
+
+
+def verify(store: Store, address: str, workspace: Workspace | None = None) -> Verification:
     """Check a published release.
 
     Args:
         workspace: None checks the bytes against the manifest only, as any reader could.
-
-    Returns:
-        ``release``, ``ok``, ``problems`` and ``not_checked``, as ``stepdown verify --json`` shows.
 
     Raises:
         ReleaseUnknown: the store has no such release.
@@ -56,24 +76,19 @@ def verify_release(workspace: Workspace | None, store: Store, address: str) -> d
     release = resolve_address(store, address)
     problems = list(verify_bytes(store, release))
     if workspace is None:
-        return _answer(release, problems, _NEEDS_WORKSPACE)
+        return Verification(release, tuple(problems), _NEEDS_WORKSPACE)
     ledger = open_ledger(workspace)
     problems += [f"ledger: {problem}" for problem in verify_chain(ledger)]
     try:
         row = find_release(ledger, release)
     except ReleaseUnknown:
         problems.append("the ledger does not know this release")
-        return _answer(release, problems, _NEEDS_WORKSPACE[1:])
+        return Verification(release, tuple(problems), _NEEDS_WORKSPACE[1:])
     problems += _against_ledger(store, row)
     if row.state is ReleaseState.WITHDRAWN:
-        return _answer(release, problems, _NEEDS_WORKSPACE[1:])
+        return Verification(release, tuple(problems), _NEEDS_WORKSPACE[1:])
     found, not_checked = _against_workspace(ledger, row, workspace)
-    return _answer(release, [*problems, *found], not_checked)
-
-
-def _answer(release: str, problems: list[str], not_checked: tuple[str, ...]) -> dict[str, Any]:
-    facts = {"problems": problems, "not_checked": list(not_checked)}
-    return {"release": release, "ok": not problems, **facts}
+    return Verification(release, (*problems, *found), not_checked)
 
 
 def _against_ledger(store: Store, row: Release) -> list[str]:

@@ -42,9 +42,6 @@ _DONE = {
     "prefix": "cut to its first characters",
     "suppress_cells": "rare values made missing",
 }
-_STEWARD_ONLY = ("suppressed_records", "useless", "residue")
-"""Checks whose figures say what is missing or how far values were coarsened."""
-
 _LICENCE_NAME = re.compile(r"[-a-zA-Z0-9._]+")
 
 
@@ -137,8 +134,8 @@ def public_checks(decision: Decision) -> list[dict[str, Any]]:
         {
             "check": verdict.check,
             "passed": verdict.passed,
-            "measured": None if verdict.check in _STEWARD_ONLY else verdict.measured,
-            "limit": verdict.limit if verdict.check != "useless" else None,
+            "measured": verdict.measured,
+            "limit": verdict.limit,
         }
         for verdict in decision.verdicts
     ]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -21,7 +22,7 @@ from stepdown.release.store import Store, open_store
 from stepdown.release.withdraw import withdraw
 from stepdown.reports import Verdict
 from stepdown.risk import assess_risk
-from stepdown.verify import verify_release
+from stepdown.verify import verify
 from stepdown.vocabulary import Tier
 from stepdown.workspace import Workspace, open_workspace
 
@@ -91,11 +92,15 @@ def release_tier(
     return candidate
 
 
+def _verified(workspace: Workspace | None, store: Store, address: str) -> dict[str, Any]:
+    return verify(store, address, workspace).as_json()
+
+
 def test_a_sound_release_has_no_problem_and_nothing_unchecked(
     places: tuple[Workspace, Store],
 ) -> None:
     for tier in ("internal", "partner"):
-        assert verify_release(*places, f"wells/{tier}/latest") == {
+        assert _verified(*places, f"wells/{tier}/latest") == {
             "release": f"wells/{tier}/v1",
             "ok": True,
             "problems": [],
@@ -106,7 +111,7 @@ def test_a_sound_release_has_no_problem_and_nothing_unchecked(
 def test_without_the_workspace_it_says_what_it_could_not_check(
     places: tuple[Workspace, Store],
 ) -> None:
-    answer = verify_release(None, places[1], "wells/partner/v1")
+    answer = _verified(None, places[1], "wells/partner/v1")
     assert answer["ok"]
     assert "values against the parent" in answer["not_checked"]
 
@@ -123,7 +128,7 @@ def test_a_flipped_byte_of_any_file_is_a_problem(
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
     for workspace in (None, places[0]):
-        answer = verify_release(workspace, places[1], "wells/partner/v1")
+        answer = _verified(workspace, places[1], "wells/partner/v1")
         assert not answer["ok"]
         assert name in answer["problems"][0]
 
@@ -134,7 +139,7 @@ def test_a_file_too_many_or_too_few_is_a_problem(
     folder = tmp_path / "store/wells/partner/v1"
     (folder / "lineage.parquet").write_bytes(b"")
     (folder / "report.json").unlink()
-    assert verify_release(None, places[1], "wells/partner/v1")["problems"] == [
+    assert _verified(None, places[1], "wells/partner/v1")["problems"] == [
         "report.json is missing",
         "lineage.parquet is not in the manifest",
     ]
@@ -153,8 +158,8 @@ def test_a_manifest_and_data_that_were_both_replaced_still_differ_from_the_ledge
     document = json.loads((folder / "release.json").read_text())
     document["manifest_sha256"] = hashlib.sha256(raw).hexdigest()
     (folder / "release.json").write_text(json.dumps(document))
-    assert verify_release(None, places[1], "wells/partner/v1")["ok"]
-    assert verify_release(*places, "wells/partner/v1")["problems"] == [
+    assert _verified(None, places[1], "wells/partner/v1")["ok"]
+    assert _verified(*places, "wells/partner/v1")["problems"] == [
         "release.json names another manifest than the ledger recorded"
     ]
 
@@ -165,7 +170,7 @@ def test_a_lineage_that_is_not_the_one_bound_to_the_data_is_a_problem(
     release = find_release(open_ledger(places[0]), "wells/partner/v1")
     path = Path(release.folder) / "lineage.parquet"
     pq.write_table(pq.read_table(path).slice(0, 1), path)
-    answer = verify_release(*places, "wells/partner/v1")
+    answer = _verified(*places, "wells/partner/v1")
     assert not answer["ok"]
     assert "lineage.parquet" in answer["problems"][0]
 
@@ -175,7 +180,7 @@ def test_what_is_no_longer_kept_is_named_as_not_checked(
 ) -> None:
     for snapshot in places[0].snapshots.iterdir():
         snapshot.unlink()
-    answer = verify_release(*places, "wells/partner/v1")
+    answer = _verified(*places, "wells/partner/v1")
     assert answer["ok"]
     assert any("values against the parent" in text for text in answer["not_checked"])
 
@@ -184,7 +189,7 @@ def test_a_withdrawn_release_is_verified_as_a_tombstone(
     places: tuple[Workspace, Store], tmp_path: Path
 ) -> None:
     withdraw(*places, "wells/partner/v1", reason="a mistake", actor="Ann")
-    assert verify_release(*places, "wells/partner/v1")["ok"]
+    assert _verified(*places, "wells/partner/v1")["ok"]
     (tmp_path / "store/wells/partner/v1/data").mkdir()
     (tmp_path / "store/wells/partner/v1/data/part-00000.parquet").write_bytes(b"left")
-    assert not verify_release(*places, "wells/partner/v1")["ok"]
+    assert not _verified(*places, "wells/partner/v1")["ok"]
