@@ -19,6 +19,7 @@ from stepdown.errors import WorldFailed
 ROW_GROUP = 122_880
 """Rows per row group and per batch in memory; a multiple of the engine's vectors."""
 
+UNSORTED = "unsorted"
 LINEAGE_SCHEMA = pa.schema(
     [(name, pa.int64()) for name in ("row", "parent_row", "source_row", "subject")]
 )
@@ -46,9 +47,10 @@ def write_release(
     released = ", ".join(quote(name) for name in columns)
     order = ", ".join(f"{quote(name)} ASC NULLS FIRST" for name in columns)
     beside = ", ".join(quote(name) for name in lineage)
+    # Look-ups and sort by turns: at once they ask for more memory than a large table leaves them.
+    session.run(f"CREATE TEMP TABLE {UNSORTED} AS SELECT {released}, {beside} FROM ({sql})")
     reader = session.stream(
-        f"SELECT {released}, {beside} FROM ({sql}) ORDER BY {order}, {quote(lineage[0])}",
-        batch_rows=ROW_GROUP,
+        f"SELECT * FROM {UNSORTED} ORDER BY {order}, {quote(lineage[0])}", batch_rows=ROW_GROUP
     )
     schema = _plain(reader.schema, len(columns))
     data, links = folder / DATA_FILE, folder / LINEAGE_FILE

@@ -30,7 +30,6 @@ def test_row_groups_have_one_size_however_the_engine_cuts_its_batches(tmp_path):
 
 
 def test_a_value_the_engine_stumbles_over_is_not_in_the_error(tmp_path):
-    # The error comes late, while rows are already being written.
     sql = (
         "SELECT CAST(CASE WHEN range = 900000 THEN 'Aurelia' ELSE '1' END AS BIGINT) AS x, "
         "0 AS p, 0 AS s, 0 AS c FROM range(1000000)"
