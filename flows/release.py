@@ -213,15 +213,20 @@ def _make_copy(run: Run, snapshot: Snapshot, recipient: str, made: dict[Tier, Ma
         run.as_of,
     )
     joint = joint_view(copy, base.candidate, run.loaded, run.workspace)
-    return _judged(run, snapshot, copy, base.candidate.data, joint)
+    return _judged(run, snapshot, copy, base.candidate.data, joint, scale=internal.data)
 
 
 def _judged(
-    run: Run, snapshot: Snapshot, candidate: Candidate, parent: ArtifactRef, *more: Verdict
+    run: Run,
+    snapshot: Snapshot,
+    candidate: Candidate,
+    parent: ArtifactRef,
+    *more: Verdict,
+    scale: ArtifactRef | None = None,
 ) -> Made:
     name = f"{candidate.tier}/{candidate.recipient}" if candidate.recipient else candidate.tier
     progress(f"{name}: measuring {candidate.data.rows:,} rows")
-    risk = assess_risk(candidate, parent, snapshot.ref, run.loaded, run.workspace)
+    risk = assess_risk(candidate, parent, snapshot.ref, run.loaded, run.workspace, scale)
     verdicts = validate_tier(candidate, risk, run.loaded, run.workspace)
     decision = judge(
         candidate,

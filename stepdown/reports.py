@@ -73,6 +73,7 @@ class RiskReport:
         distinct_l, t: sensitive column → worst class.
         nested: every value equals or generalises the parent's, every row is the parent's.
         residue: cells in which the residue check found a withheld identifier.
+        insensitive_problems: columns that are called insensitive and could point at somebody.
     """
 
     sha256: str
@@ -95,6 +96,7 @@ class RiskReport:
     nesting_problems: tuple[str, ...]
     residue: int
     residue_problems: tuple[str, ...]
+    insensitive_problems: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

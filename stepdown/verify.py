@@ -120,7 +120,8 @@ def _against_workspace(
         gone = "the snapshot or the parent's candidate is no longer kept"
         return [], tuple(f"{what}: {gone}" for what in _NEEDS_WORKSPACE[2:])
     try:
-        risk = assess_risk(candidate, parent, snapshot, loaded, workspace.scratch)
+        scale = _data(chain[2]) if row.recipient else None
+        risk = assess_risk(candidate, parent, snapshot, loaded, workspace.scratch, scale=scale)
     except StoreCorrupt as error:
         return [f"{error.where}: {error.message}"], _NEEDS_WORKSPACE[2:]
     recorded = _full_report(row)["risk"]
@@ -137,7 +138,6 @@ def _same(measured: Any, recorded: Any) -> bool:
             _same(value, recorded[name]) for name, value in measured.items()
         )
     if isinstance(measured, float) and isinstance(recorded, float | int):
-        # A sum of floats may differ in its last bit when threads add in another order.
         return math.isclose(measured, recorded, rel_tol=1e-9, abs_tol=1e-9)
     return bool((list(measured) if isinstance(measured, tuple) else measured) == recorded)
 

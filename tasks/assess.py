@@ -19,9 +19,10 @@ def assess_risk(
     snapshot: ArtifactRef,
     loaded: LoadedConfig,
     workspace: Workspace,
+    scale: ArtifactRef | None = None,
 ) -> RiskReport:
     """Measure what an intruder could do with the written bytes."""
-    return measures.assess_risk(candidate, parent, snapshot, loaded, workspace.scratch)
+    return measures.assess_risk(candidate, parent, snapshot, loaded, workspace.scratch, scale=scale)
 
 
 @library_task

@@ -57,7 +57,7 @@ def judge(
 
     documents.write_documents(loaded, candidate, risk, decide(), as_of)
     texts = {name: (candidate.path / name).read_bytes() for name in documents.PUBLISHED}
-    leaks = check_texts(snapshot, loaded, texts, documents.template(), workspace.scratch)
+    leaks = check_texts(snapshot, loaded, texts, documents.fixed_text(), workspace.scratch)
     return decide(
         Verdict(
             check="residue_in_documents",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from stepdown.config.policy import level_floor, released_columns, tier_policy, t
 from stepdown.config.treatments import (
     CodeNumber,
     Generalise,
+    NumberCoding,
     SuppressCells,
     Surrogate,
     Treatment,
@@ -119,11 +121,8 @@ def _treatment(
 def _fits_type(column: Column, treatment: Treatment) -> Iterator[str]:
     if isinstance(treatment, CodeNumber) and column.type not in NUMERIC:
         yield f"code is for numbers, not for a {column.type}"
-    if isinstance(treatment, CodeNumber) and column.type is ColumnType.INTEGER:
-        settings = treatment.code.model_dump(exclude_none=True)
-        broken = [key for key, value in settings.items() if not float(value).is_integer()]
-        if broken:
-            yield f"code.{', '.join(broken)} of an integer column must be whole"
+    if isinstance(treatment, CodeNumber):
+        yield from _coding(column, treatment.code)
     if isinstance(treatment, TruncateDate) and column.type not in DATED:
         yield f"date is for dates, not for a {column.type}"
     if isinstance(treatment, TruncatePrefix) and column.type is not ColumnType.STRING:
@@ -136,6 +135,24 @@ def _fits_type(column: Column, treatment: Treatment) -> Iterator[str]:
         yield f"a {column.role} cannot be generalised"
     if isinstance(treatment, Generalise) and column.role is not Role.QUASI_IDENTIFIER:
         yield "generalise is for quasi-identifiers; use code, date, prefix or suppress_cells"
+
+
+def _coding(column: Column, coding: NumberCoding) -> Iterator[str]:
+    settings = coding.model_dump(exclude_none=True)
+    if column.type is ColumnType.INTEGER:
+        broken = [key for key, value in settings.items() if not float(value).is_integer()]
+        if broken:
+            yield f"code.{', '.join(broken)} of an integer column must be whole"
+    if coding.bottom is not None and coding.top is not None and coding.bottom > coding.top:
+        yield "code.bottom lies above code.top"
+    for key in ("bottom", "top"):
+        # Rounding comes after the cut: 93 at a step of 5 would become 95.
+        if coding.round and key in settings and not _is_multiple(settings[key], coding.round):
+            yield f"code.{key} must be a multiple of code.round"
+
+
+def _is_multiple(value: float, step: float) -> bool:
+    return math.isclose(value / step, round(value / step), abs_tol=1e-9)
 
 
 def _quasi_identifier(column: Column, tier: Tier, treatment: Treatment) -> Iterator[str]:

@@ -261,6 +261,14 @@ def _leaks(risk: RiskReport) -> list[Verdict]:
             0,
             "; ".join((*risk.residue_problems, "drop or treat these columns.")),
         ),
+        Verdict(
+            "insensitive",
+            not risk.insensitive_problems,
+            "; ".join(risk.insensitive_problems) or "Every insensitive column is.",
+            "Give the column its real role, drop it, or say why in its `override:`."
+            if risk.insensitive_problems
+            else "",
+        ),
     ]
 
 

@@ -16,6 +16,7 @@ from stepdown.reports import RiskReport
 from stepdown.risk.classes import ClassTable, build_classes
 from stepdown.risk.households import household_expected_reidentifications, names_a_household
 from stepdown.risk.individual import class_risk, prosecutor_risk
+from stepdown.risk.insensitive import insensitive_problems
 from stepdown.risk.nesting import nesting_problems
 from stepdown.risk.privacy_models import (
     BINS,
@@ -27,7 +28,7 @@ from stepdown.risk.privacy_models import (
 from stepdown.risk.residue import find_residue
 from stepdown.risk.trajectories import trajectory_class_sizes
 from stepdown.risk.wildcard import smallest_wildcard_class
-from stepdown.vocabulary import ColumnType, Role
+from stepdown.vocabulary import ColumnType, Role, Tier
 
 _BINNED = (ColumnType.INTEGER, ColumnType.NUMBER)
 _DATED = (ColumnType.DATE, ColumnType.TIMESTAMP)
@@ -39,6 +40,8 @@ def assess_risk(
     snapshot: ArtifactRef,
     loaded: LoadedConfig,
     scratch: str | Path | None = None,
+    *,
+    scale: ArtifactRef | None = None,
 ) -> RiskReport:
     """What an intruder could do with a candidate, measured on its written bytes.
 
@@ -51,6 +54,8 @@ def assess_risk(
         snapshot: the pinned source.
         loaded: the dataset's config.
         scratch: folder in which the engine may spill.
+        scale: the file between whose extremes numeric sensitive columns are binned; default the
+            parent. A copy is binned like its base: between the extremes of the internal file.
 
     Raises:
         StoreCorrupt: a file is gone or no longer the one that was written.
@@ -62,6 +67,7 @@ def assess_risk(
     residue = find_residue(candidate, snapshot, loaded, scratch)
     with open_session(scratch) as session:
         _attach(session, candidate, parent, snapshot)
+        session.attach_parquet("scale", check_bytes(scale or parent))
         table = _Released.of(candidate, config)
         session.run(table.record_view(config))
         classes = build_classes(session, table.names(config, Role.QUASI_IDENTIFIER))
@@ -79,11 +85,11 @@ def assess_risk(
             smallest_class=classes.smallest(),
             smallest_class_wildcard=smallest_wildcard_class(session, classes, quasi_identifiers),
             highest_risk=_highest_risk(classes),
-            average_risk=classes.mean_over_records(prosecutor_risk(classes.subjects)),
-            expected_reidentifications=share * classes.record_count,
-            expected_reidentifications_share=share,
+            average_risk=_stable(classes.mean_over_records(prosecutor_risk(classes.subjects))),
+            expected_reidentifications=_stable(share * classes.record_count),
+            expected_reidentifications_share=_stable(share),
             household_expected_reidentifications=(
-                household_expected_reidentifications(session, risk) if households else None
+                _stable(household_expected_reidentifications(session, risk)) if households else None
             ),
             household_linkable=households and table.links_households(session, config),
             smallest_trajectory_class=(
@@ -93,11 +99,12 @@ def assess_risk(
                 None if trajectories is None else int(trajectories[trajectories < k].sum())
             ),
             distinct_l=_distinct_l(session, table, config),
-            t=_t(session, table, config),
+            t={name: _stable(t) for name, t in _t(session, table, config).items()},
             nested=not problems,
             nesting_problems=problems,
             residue=residue.cells,
             residue_problems=residue.problems,
+            insensitive_problems=insensitive_problems(session, table.insensitive(config)),
         )
 
 
@@ -118,6 +125,16 @@ class _Released:
 
     def names(self, config: ReleaseConfig, role: Role) -> list[str]:
         return [self.alias(name) for name in self.columns if config.columns[name].role is role]
+
+    def insensitive(self, config: ReleaseConfig) -> dict[str, str]:
+        """The insensitive columns that must prove it: below internal, without an override."""
+        if self.candidate.tier is Tier.INTERNAL:
+            return {}
+        return {
+            name: self.alias(name)
+            for name in self.columns
+            if config.columns[name].role is Role.INSENSITIVE and not config.columns[name].override
+        }
 
     def record_view(self, config: ReleaseConfig) -> str:
         """SQL of ``record``: every written row with its subject, household and sampling weight.
@@ -201,16 +218,21 @@ def _sensitive(table: _Released, config: ReleaseConfig) -> list[str]:
 
 
 def _bins(session: Session, table: _Released, name: str) -> str:
-    """SQL of a record's bin, equal-width between the extremes that the parent's file holds."""
+    """SQL of a record's bin, equal-width between the extremes that the scale's file holds."""
     place = quote(name)
-    kind = session.fetch(f"SELECT {place} FROM parent LIMIT 0").schema.field(0).type
+    kind = session.fetch(f"SELECT {place} FROM scale LIMIT 0").schema.field(0).type
     number = _as_number if str(kind).startswith(("date", "timestamp")) else _as_is
     bounds = session.fetch(
         f"SELECT min(n)::DOUBLE AS low, max(n)::DOUBLE AS high "
-        f"FROM (SELECT {number(place)} AS n FROM parent)"
+        f"FROM (SELECT {number(place)} AS n FROM scale)"
     ).to_pylist()[0]
     low, high = bounds["low"], bounds["high"]
     return bin_expression(number(table.alias(name)), low or 0.0, high or 0.0)
+
+
+def _stable(value: float) -> float:
+    """Ten digits: threads add in any order, and a report must be the same bytes every time."""
+    return float(f"{value:.10g}")
 
 
 def _as_number(expression: str) -> str:

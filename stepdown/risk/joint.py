@@ -53,8 +53,8 @@ def joint_view(
     return Verdict(
         check="joint_view_with_public",
         passed=passed,
-        message=f"With the copy and the public file in one hand the smallest class has {measured:,} "
-        f"data subjects; the policy asks for at least {k:,}.",
+        message="With the copy and the public file in one hand the smallest class has "
+        f"{measured:,} data subjects; the policy asks for at least {k:,}.",
         next="" if passed else "Agree on fewer columns, or generalise partner further.",
         measured=measured,
         limit=k,

@@ -127,6 +127,11 @@ def test_a_dropped_column_cannot_come_back_below(tmp_path):
         ("{role: sensitive}", "{role: subject}", "only one column"),
         ("type: integer, kind: age", "kind: age", "an age is an integer"),
         ("type: date}", "type: date, partner: keep, public: keep}", "finer than"),
+        (
+            "{role: sensitive}",
+            "{role: sensitive, type: number, partner: {code: {round: 5, top: 93}}}",
+            "code.top must be a multiple",
+        ),
         ("role: quasi_identifier", "role: sensitive", "none is a quasi_identifier"),
     ],
 )
