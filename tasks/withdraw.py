@@ -1,0 +1,16 @@
+"""Published → withdrawn."""
+
+from __future__ import annotations
+
+from stepdown.release import withdraw as decisions
+from stepdown.release.store import open_store
+from stepdown.workspace import Workspace
+from tasks.boundary import library_task
+
+
+@library_task
+def withdraw(
+    workspace: Workspace, store: str, release: str, reason: str, actor: str
+) -> tuple[str, ...]:
+    """Withdraw a release; gives the addresses that were suspended with it."""
+    return decisions.withdraw(workspace, open_store(store), release, reason=reason, actor=actor)
