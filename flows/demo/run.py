@@ -10,7 +10,7 @@ from pathlib import Path
 from flows import say
 from flows.demo.data import write_raw_table
 from flows.desk import outcome_now, run_release
-from flows.outcome import RunOutcome
+from flows.outcome import RunOutcome, TierOutcome
 from stepdown.anonymise.keys import keys_needed
 from stepdown.config import json_schema, load_config
 from stepdown.keyring import write_keyring
@@ -88,28 +88,32 @@ def _sign(outcome: RunOutcome, work: Path, store: str) -> bool:
 
 
 def _look_further(outcome: RunOutcome, folder: Path, config: Path) -> None:
-    say.line("What was dropped, and why:")
+    public = outcome.tiers["public"]
+    places = f"--work {folder / 'work'} --store {folder / 'store'}"
+    say.line("What each tier dropped, and why:")
     for tier, end in outcome.tiers.items():
-        reasons: dict[str, list[str]] = {}
-        for column, reason in end.dropped.items():
-            reasons.setdefault(reason, []).append(column)
-        for reason, columns in reasons.items():
-            say.line(f"  {tier:9} {', '.join(columns)} ({reason})")
+        for reason, columns in _dropped_here(end).items():
+            say.line(f"  {tier}: {', '.join(columns)} ({reason})")
         if end.suppressed:
-            say.line(f"  {tier:9} {end.suppressed:,} records, to meet the tier's privacy models")
-    places = f"--work {folder}/work --store {folder}/store"
-    say.line("")
-    say.line("Where things are:")
-    say.line(f"  {folder}/raw/covid_tests.csv        the raw table, with every identifier")
-    say.line(f"  {config}    what each tier does to each column: edit it")
+            say.line(f"  {tier}: {end.suppressed:,} records, to meet its privacy models")
+    say.line("\nWhere things are:")
+    say.line(f"  {folder / 'raw' / 'covid_tests.csv'}\n    the raw table, with every identifier")
+    say.line(f"  {config}\n    what each tier does to each column: edit it")
     for tier, end in outcome.tiers.items():
-        if end.path:
-            say.line(f"  {end.path}    the {tier} release, with its report.html")
-    say.line("")
-    say.line("Look further:")
-    public = outcome.tiers["public"].release or "covid-tests/public/latest"
+        say.line(f"  {end.path}\n    the {tier} release; open its report.html")
+    say.line("\nLook further:")
     say.line(f"  stepdown releases {places}")
-    say.line(f"  stepdown verify {public} {places}")
+    say.line(f"  stepdown verify {public.release} {places}")
     say.line(f"  stepdown plan {config} {places}")
-    data = f"{outcome.tiers['public'].path}/data/part-00000.parquet"
-    say.line(f"  stepdown assess {data} --qi gender,age --sensitive result")
+    say.line(
+        f"  stepdown assess {public.path}/data/part-00000.parquet --qi gender,age --sensitive result"
+    )
+
+
+def _dropped_here(end: TierOutcome) -> dict[str, list[str]]:
+    """Reason → columns that this tier dropped itself, not the one above it."""
+    reasons: dict[str, list[str]] = {}
+    for column, reason in end.dropped.items():
+        if reason != "dropped above":
+            reasons.setdefault(reason, []).append(column)
+    return reasons

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -124,8 +124,24 @@ def published_report(
             "expected_reidentifications_share": risk.expected_reidentifications_share,
         },
         "information_loss": candidate.report.information_loss,
+        "relaxed": relaxed_rules(config, candidate.tier, held),
         "checks": public_checks(decision),
     }
+
+
+def relaxed_rules(config: ReleaseConfig, tier: Tier, held: Collection[str]) -> list[dict[str, str]]:
+    """Every default that the config went below, with the reason it gives."""
+    policy = tier_policy(config, tier)
+    rules = [
+        {"rule": name.replace("_", " "), "because": str(policy.because)}
+        for name in policy.looser_than_default
+    ]
+    columns = [
+        {"rule": f"column {name}", "because": column.override}
+        for name, column in config.columns.items()
+        if name in held and column.override
+    ]
+    return rules + columns
 
 
 def public_checks(decision: Decision) -> list[dict[str, Any]]:
@@ -214,6 +230,7 @@ def render(report: Mapping[str, Any]) -> str:
     """The report as one HTML page that needs no network."""
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     environment.filters["figure"] = _figure
+    environment.filters["words"] = _words
     return environment.from_string(template()).render(report=report)
 
 
@@ -229,6 +246,12 @@ _FRICTIONLESS = {
     "timestamp[us]": "datetime",
     "timestamp[us, tz=UTC]": "datetime",
 }
+
+
+def _words(check: str) -> str:
+    """A check's name as people read it: ``t_closeness:result`` is about ``result``."""
+    name, _, column = check.replace("(", ":").rstrip(")").partition(":")
+    return name.replace("_", " ") + (f" of {column}" if column else "")
 
 
 def template() -> str:
