@@ -91,12 +91,15 @@ def demo(
 @app.command()
 def check(config: Config, json: AsJson = False) -> int:
     """Validate a config against its source; write nothing."""
+    from expectations.checks import tier_suite
     from stepdown.anonymise.check import check_hierarchies
     from stepdown.config import load_config
     from stepdown.ingest import check_source, ingest
     from stepdown.workspace import open_workspace
 
     loaded = load_config(config)
+    for tier in loaded.config.tier_names():
+        tier_suite(loaded, tier)
     summary = check_source(loaded)
     with tempfile.TemporaryDirectory(prefix="stepdown-check-") as scratch:
         workspace = open_workspace(Path(scratch) / "work", str(Path(scratch) / "store"))

@@ -31,7 +31,7 @@ from stepdown.workspace import Workspace, open_workspace
 from tasks.assess import assess_risk, validate_tier
 from tasks.boundary import scrubbed
 from tasks.derive import derive_copy, derive_tier
-from tasks.ingest import check_hierarchies, ingest, validate_raw
+from tasks.ingest import check_hierarchies, check_suites, ingest, validate_raw
 from tasks.judge import joint_view, judge
 from tasks.prepare import load_keys, recover
 from tasks.publish import record_refusal, record_run, submit, summarise
@@ -131,6 +131,7 @@ def _wanted(loaded: LoadedConfig, last: Tier | None) -> list[Tier]:
 
 def _release(run: Run, tiers: list[Tier], publish: bool) -> RunOutcome:
     recover(run.workspace, run.store)
+    check_suites(run.loaded)
     progress("reading the source")
     snapshot = ingest(run.loaded, run.workspace)
     progress(f"{snapshot.ref.rows:,} rows read, {snapshot.rejected:,} rejected")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from expectations import validate_raw as judge_raw
+from expectations.checks import tier_suite
 from stepdown.anonymise import check as hierarchies
 from stepdown.config import LoadedConfig
 from stepdown.ingest import Snapshot
@@ -16,6 +17,13 @@ from tasks.boundary import library_task
 def ingest(loaded: LoadedConfig, workspace: Workspace) -> Snapshot:
     """Read, type and pin the source."""
     return read_source(loaded, workspace)
+
+
+@library_task
+def check_suites(loaded: LoadedConfig) -> None:
+    """Read every suite: a mistake in one stops the run before it reads the source."""
+    for tier in loaded.config.tier_names():
+        tier_suite(loaded, tier)
 
 
 @library_task

@@ -106,7 +106,8 @@ def _look_further(outcome: RunOutcome, folder: Path, config: Path) -> None:
     say.line(f"  stepdown verify {public.release} {places}")
     say.line(f"  stepdown plan {config} {places}")
     say.line(
-        f"  stepdown assess {public.path}/data/part-00000.parquet --qi gender,age --sensitive result"
+        f"  stepdown assess {public.path}/data/part-00000.parquet "
+        "--qi gender,age --sensitive result"
     )
 
 
