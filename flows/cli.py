@@ -14,7 +14,7 @@ import typer
 
 from flows import say
 from stepdown import __version__
-from stepdown.errors import InputWrong, StepdownError, WorldFailed
+from stepdown.errors import InputWrong, StepdownError, WorldFailed, defect
 from stepdown.vocabulary import Tier
 
 app = typer.Typer(
@@ -256,7 +256,7 @@ def anonymise(
     ] = None,
     sensitive: Annotated[str, typer.Option(help="Sensitive columns, comma-separated.")] = "",
     l: Annotated[int, typer.Option("--l", help="Distinct sensitive values per class.")] = 1,  # noqa: E741
-    t: Annotated[float, typer.Option("--t", help="t-closeness; 1 asks for nothing.")] = 1.0,
+    t: Annotated[float | None, typer.Option("--t", help="t-closeness, 0 to 1.")] = None,
     t_kind: Annotated[str, typer.Option(help="equal or ordered.")] = "equal",
     suppression: Annotated[float, typer.Option(help="Share of rows that may be dropped.")] = 0.0,
     weights: Annotated[str, typer.Option(help="Weight of a column's loss: age=2,…")] = "",
@@ -271,7 +271,7 @@ def anonymise(
         anonymise_file(
             file,
             _names(qi),
-            hierarchies,
+            hierarchies=hierarchies,
             sensitive=_names(sensitive),
             k=k,
             distinct_l=l,
@@ -331,6 +331,10 @@ def main() -> None:
     except (KeyboardInterrupt, typer.Abort):
         say.failure(WorldFailed("stopped by the user", next="Run it again."), as_json)
         code = 130
+    except Exception as error:
+        told = defect("stepdown", error)
+        say.failure(told, as_json)
+        code = told.exit_code
     sys.exit(code or 0)
 
 

@@ -86,7 +86,7 @@ def releases(listed: list[dict[str, Any]], as_json: bool) -> None:
         return
     _table(
         "releases",
-        ["release", "state", "rows", "columns", "path"],
+        ["release", "state", "rows", "columns"],
         [
             [
                 "/".join(
@@ -95,7 +95,6 @@ def releases(listed: list[dict[str, Any]], as_json: bool) -> None:
                 str(r["state"]).replace("_", " "),
                 number(r["rows"]),
                 str(len(r["columns"] or [])),
-                r["path"] or "–",
             ]
             for r in listed
         ],
@@ -139,9 +138,7 @@ def facts(found: dict[str, Any], as_json: bool) -> None:
             for item in value:
                 _line(f"  {_flat(item)}")
         elif isinstance(value, dict):
-            _line(f"{name}:")
-            for key, item in value.items():
-                _line(f"  {key}: {_flat(item)}")
+            _line(f"{name}: {_flat(value)}")
         else:
             _line(f"{name}: {_flat(value)}")
 
@@ -166,7 +163,19 @@ def assessed(result: dict[str, Any], as_json: bool) -> None:
     if as_json:
         document(result)
         return
-    facts({key: value for key, value in result.items() if value is not None}, as_json=False)
+    notes = result.pop("notes", {})
+    facts(
+        {key: known for key, value in result.items() if (known := _known(value)) is not None}, False
+    )
+    for what, why in notes.items():
+        _line(f"– {what}: {why}")
+
+
+def _known(value: Any) -> Any:
+    """What was measured: a group of measures without those that were not."""
+    if not isinstance(value, dict):
+        return value
+    return {key: item for key, item in value.items() if item is not None} or None
 
 
 def table(title: str, columns: list[str], rows: list[list[str]]) -> None:
@@ -201,7 +210,7 @@ def _line(text: str) -> None:
 
 def _flat(value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{key} {_flat(item)}" for key, item in value.items())
+        return ", ".join(f"{key}: {_flat(item)}" for key, item in value.items())
     if isinstance(value, list | tuple):
         return ", ".join(_flat(item) for item in value)
     if isinstance(value, float):

@@ -22,6 +22,9 @@ cell value: columns, counts, positions and thresholds only.
 
 from __future__ import annotations
 
+import os
+import traceback
+
 
 class StepdownError(Exception):
     """What happened, where, and what to do next.
@@ -56,6 +59,17 @@ class StepdownError(Exception):
         """The shape every command prints on failure under ``--json``."""
         parts = {"kind": self.kind, "message": self.message, "where": self.where, "next": self.next}
         return {"error": parts}
+
+
+def defect(where: str, error: BaseException) -> WorldFailed:
+    """A foreign exception as one of ours: its kind and its line, not its text or its history."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return WorldFailed(
+        f"a defect in stepdown: {type(error).__name__} at "
+        f"{os.path.basename(frame.filename)}:{frame.lineno}",
+        where=where,
+        next="Please report it with this line; nothing was published by this step.",
+    )
 
 
 def _rebuild(kind: type[StepdownError], message: str, where: str, next: str) -> StepdownError:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import traceback
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar, cast
 
@@ -13,7 +12,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import Task
 
-from stepdown.errors import StepdownError, TransientError, WorldFailed
+from stepdown.errors import StepdownError, TransientError, WorldFailed, defect
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -60,18 +59,8 @@ def scrubbed(function: Callable[P, R]) -> Callable[P, R]:
                 f"the system refused ({os.strerror(error.errno or 0)})", where=function.__name__
             )
         except Exception as error:
-            failure = _unexpected(function.__name__, error)
+            failure = defect(function.__name__, error)
         # Raised outside the handlers, so that no context with values hangs on it.
         raise failure.with_traceback(None)
 
     return inner
-
-
-def _unexpected(name: str, error: Exception) -> StepdownError:
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    place = f"{os.path.basename(frame.filename)}:{frame.lineno}"
-    return WorldFailed(
-        f"a defect in stepdown: {type(error).__name__} at {place}",
-        where=name,
-        next="Nothing was published. Please report it with this line.",
-    )
