@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 
 from stepdown.errors import WorldFailed
+from stepdown.scratch import in_use
 
 MEMORY_LIMIT = os.environ.get("STEPDOWN_MEMORY", "400MB")
 """What the engine may hold before it spills; the process needs about 300 MB beside it."""
@@ -70,7 +71,10 @@ class Session:
 @contextmanager
 def open_session(scratch: str | Path | None = None) -> Iterator[Session]:
     """An embedded engine that spills to ``scratch`` (the system's temporary folder if None)."""
-    with tempfile.TemporaryDirectory(dir=scratch, prefix="engine-") as spill:
+    with (
+        in_use(Path(scratch)) if scratch else nullcontext(),
+        tempfile.TemporaryDirectory(dir=scratch, prefix="engine-") as spill,
+    ):
         connection = duckdb.connect(
             config={
                 "memory_limit": MEMORY_LIMIT,

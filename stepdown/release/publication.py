@@ -140,7 +140,7 @@ def settle(ledger: Ledger, store: Store, release: Release) -> None:
     point(ledger, store, release.series)
     if release.state is ReleaseState.WITHDRAWN:
         delete_content(store, release)
-    store.sweep(release.address)
+    store.sweep(release.series.path)
     with ledger.writing() as writer:
         writer.settle(release)
 
