@@ -15,8 +15,7 @@ import pyarrow.parquet as pq
 
 from stepdown.artifacts import ArtifactRef, check_bytes, sha256_of
 from stepdown.candidate import DATA_FILE, HIERARCHIES_FILE, LINEAGE_FILE, Candidate
-from stepdown.config import LoadedConfig, ReleaseConfig
-from stepdown.config.load import config_hash
+from stepdown.config import LoadedConfig, ReleaseConfig, tier_hash
 from stepdown.errors import ReleaseUnknown, StoreCorrupt
 from stepdown.release.catalogue import find_release, resolve_address
 from stepdown.release.documents import CONFIG, FULL_REPORT
@@ -182,9 +181,9 @@ def _config(row: Release) -> LoadedConfig:
     ordered = kept["config"] | {"columns": {name: columns[name] for name in kept["columns"]}}
     config = ReleaseConfig.model_validate(ordered)
     manifest = json.loads((Path(row.folder) / MANIFEST).read_bytes())
-    if config_hash(config) != manifest["config_sha256"]:
+    if tier_hash(config, row.tier, row.recipient) != manifest["config_sha256"]:
         raise StoreCorrupt("is not the config that the manifest names", where=str(path))
-    return LoadedConfig(config, path, manifest["config_sha256"])
+    return LoadedConfig(config, path)
 
 
 def _snapshot(internal: Release, workspace: Workspace) -> ArtifactRef | None:

@@ -1,6 +1,6 @@
 """A dataset's release config, and the policy it gives each tier."""
 
-from stepdown.config.load import LoadedConfig, json_schema, load_config
+from stepdown.config.load import LoadedConfig, json_schema, load_config, tier_hash
 from stepdown.config.models import ReleaseConfig
 from stepdown.config.policy import (
     TierPolicy,
@@ -18,6 +18,7 @@ __all__ = [
     "load_config",
     "released_columns",
     "released_with_role",
+    "tier_hash",
     "tier_policy",
     "treatment_of",
 ]

@@ -16,18 +16,18 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from stepdown.config.consistency import check_consistency
 from stepdown.config.models import ReleaseConfig
 from stepdown.errors import ConfigInvalid
+from stepdown.vocabulary import Tier
 
 
 @dataclass(frozen=True)
 class LoadedConfig:
-    """A config, the file it came from, and the hash that manifests name.
+    """A config and the file it came from.
 
     Relative paths in the config are relative to ``folder``.
     """
 
     config: ReleaseConfig
     path: Path
-    sha256: str
 
     @property
     def folder(self) -> Path:
@@ -67,14 +67,26 @@ def load_config(path: str | Path) -> LoadedConfig:
             next="docs/config.md lists every key; the JSON Schema lets an editor complete them.",
         ) from None
     check_consistency(config, path)
-    return LoadedConfig(config, path, config_hash(config))
+    return LoadedConfig(config, path)
 
 
-def config_hash(config: ReleaseConfig) -> str:
-    """SHA-256 of what the config says, whatever its comments, order of keys or folder."""
-    facts = config.model_dump(mode="json", exclude_defaults=True)
+def tier_hash(config: ReleaseConfig, tier: Tier, recipient: str | None = None) -> str:
+    """SHA-256 of what the config says about a tier and those above it, however it is spelled.
+
+    What a config says about lower tiers, other recipients and the schedule cannot change a byte of
+    this tier, so a change there asks nobody to sign it again.
+    """
+    below = [other.value for other in list(Tier)[list(Tier).index(tier) + 1 :]]
+    facts = config.model_dump(mode="json", exclude_defaults=True, exclude={"schedule"})
+    for column in facts["columns"].values():
+        for name in below:
+            column.pop(name, None)
+    for name in below:
+        facts.get("tiers", {}).pop(name, None)
+    copies = facts.pop("recipients", {})
+    own = copies.get(recipient) if recipient else None
     # Columns keep their order: it is the order of the released table.
-    text = json.dumps([facts, list(config.columns)], sort_keys=True)
+    text = json.dumps([facts, own, list(config.columns)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

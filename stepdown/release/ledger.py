@@ -32,6 +32,7 @@ class EventKind(StrEnum):
     """What a line of the ledger tells."""
 
     RUN = "run"
+    KEY = "key"
     CANDIDATE = "candidate"
     JOINED = "joined"
     WAITING = "waiting"
@@ -158,6 +159,11 @@ class Reader:
         """Every line, oldest first."""
         answer = self.connection.execute(sa.select(EVENTS).order_by(EVENTS.c.seq))
         return [dict(line._mapping) for line in answer]
+
+    def keys(self) -> set[str]:
+        """Names of the keys that pseudonyms were made with."""
+        query = sa.select(EVENTS.c.facts).where(EVENTS.c.kind == EventKind.KEY.value)
+        return {str(facts["name"]) for (facts,) in self.connection.execute(query)}
 
     def _releases(self, *clauses: sa.ColumnElement[bool]) -> list[Release]:
         query = sa.select(RELEASES).where(*clauses).order_by(RELEASES.c.id)

@@ -16,7 +16,7 @@ from typing import Any
 import stepdown
 from stepdown.artifacts import canonical_json, check_bytes, sha256_of, write_durably
 from stepdown.candidate import Candidate
-from stepdown.config import LoadedConfig
+from stepdown.config import LoadedConfig, tier_hash
 from stepdown.errors import StoreCorrupt
 from stepdown.release.documents import (
     DATAPACKAGE,
@@ -79,7 +79,7 @@ def build_manifest(
         "recipient": candidate.recipient,
         "title": loaded.config.title,
         "as_of": as_of.isoformat(),
-        "config_sha256": loaded.sha256,
+        "config_sha256": tier_hash(loaded.config, candidate.tier, candidate.recipient),
         "parent_data_sha256": candidate.report.parent_sha256,
         "rows": candidate.data.rows,
         "columns": file_schema(candidate),

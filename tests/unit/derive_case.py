@@ -81,7 +81,7 @@ def make_case(
     path = folder / "snapshot.parquet"
     pq.write_table(table.select(list(columns)), path)
     snapshot = ArtifactRef(str(path), sha256_of(path), table.num_rows)
-    loaded = LoadedConfig(config, folder / "clinic.yaml", "0" * 64)
+    loaded = LoadedConfig(config, folder / "clinic.yaml")
     return Case(loaded, snapshot, folder, Keyring(KEYS if keys is None else keys))
 
 

@@ -9,6 +9,7 @@ from stepdown.config import (
     json_schema,
     load_config,
     released_columns,
+    tier_hash,
     tier_policy,
     treatment_of,
 )
@@ -193,10 +194,19 @@ def test_kinds_have_floors_of_their_own(tmp_path):
 
 
 def test_the_hash_names_what_is_said_not_how(tmp_path):
-    plain = load_config(write(tmp_path)).sha256
-    spaced = load_config(write(tmp_path, "# a comment\n" + CONFIG)).sha256
-    other = load_config(write(tmp_path, CONFIG.replace("Visits", "Other"))).sha256
+    texts = (CONFIG, "# a comment\n" + CONFIG, CONFIG.replace("Visits", "Other"))
+    plain, spaced, other = (
+        tier_hash(load_config(write(tmp_path, text)).config, Tier.PUBLIC) for text in texts
+    )
     assert plain == spaced != other
+
+
+def test_a_change_below_a_tier_asks_nobody_to_sign_that_tier_again(tmp_path):
+    before = load_config(write(tmp_path)).config
+    after = load_config(write(tmp_path, CONFIG.replace("public: {}", "public: {distinct_l: 3}")))
+    for tier in (Tier.INTERNAL, Tier.PARTNER):
+        assert tier_hash(before, tier) == tier_hash(after.config, tier)
+    assert tier_hash(before, Tier.PUBLIC) != tier_hash(after.config, Tier.PUBLIC)
 
 
 @pytest.mark.parametrize("path", ["configs/covid_tests.yaml", "tests/configs/households.yaml"])
