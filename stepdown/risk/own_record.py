@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import pyarrow as pa
@@ -103,6 +103,7 @@ def _cells(session: Session, config: ReleaseConfig) -> tuple[dict[str, str], dic
     schema = session.fetch("SELECT * EXCLUDE (file_row_number) FROM data LIMIT 0").schema
     source = session.fetch("SELECT * FROM snapshot LIMIT 0").schema
     household = config.name(Role.HOUSEHOLD)
+    # A hash of 64 bits stands for the unit: it is compared only beside equal cells.
     unit = "'s' || lineage.subject"
     if household:
         unit = f"coalesce('h' || snapshot.{quote(household)}::VARCHAR, {unit})"
@@ -111,7 +112,7 @@ def _cells(session: Session, config: ReleaseConfig) -> tuple[dict[str, str], dic
     cells = [f"{_plain('data', schema.field(name))} AS {p}" for name, p in published.items()]
     cells += [f"{_plain('snapshot', source.field(name))} AS {w}" for name, w in withheld.items()]
     session.run(
-        f"CREATE OR REPLACE TEMP TABLE plain AS SELECT {unit} AS unit, "
+        f"CREATE OR REPLACE TEMP TABLE plain AS SELECT hash({unit}) AS unit, "
         f"{', '.join(cells)} FROM data JOIN lineage ON data.file_row_number = lineage.row "
         "JOIN snapshot ON snapshot.file_row_number = lineage.source_row"
     )
@@ -128,7 +129,10 @@ def _plain(side: str, field: pa.Field) -> str:
             f"CASE WHEN {cell} = trunc({cell}) AND abs({cell}) < 1e15 THEN {cell}::BIGINT::VARCHAR "
             f"ELSE {cell}::VARCHAR END"
         )
-    return f"translate(lower({cell}::VARCHAR), '{_SEPARATORS}', '')"
+    text = f"lower({cell}::VARCHAR)"
+    for sign in _SEPARATORS:  # many times faster than one call of translate
+        text = f"replace({text}, '{sign}', '')"
+    return text
 
 
 def _lengths(session: Session, columns: list[str]) -> dict[str, tuple[int, int]]:
@@ -162,9 +166,7 @@ def _rekeyed(config: ReleaseConfig, name: str, candidate: Candidate) -> bool:
 def _is_no_chance(session: Session, test: _Test) -> bool:
     # What a household shares agrees for all its members or for none: it is one trial, not several.
     session.run(
-        f"CREATE OR REPLACE TEMP TABLE trial AS SELECT {test.p}, {test.w}, row_number() OVER "
-        f"(ORDER BY hash(unit, {test.p}, {test.w}), unit, {test.p}, {test.w}) - 1 AS place "
-        f"FROM (SELECT DISTINCT unit, {test.p}, {test.w} FROM plain)"
+        f"CREATE OR REPLACE TEMP TABLE trial AS SELECT DISTINCT unit, {test.p}, {test.w} FROM plain"
     )
     count = int(str(session.scalar(f"SELECT count(*) FILTER (WHERE {test.rule}) FROM trial")))
     if test.kind == "equal":
@@ -175,20 +177,28 @@ def _is_no_chance(session: Session, test: _Test) -> bool:
             "FROM p JOIN w USING (value)"
         )
         return _poisson_tail(count, float(str(mean))) < _CHANCE
-    # A fixed permutation: trials in the order of their hash, each beside the one ``shift`` on.
-    found = 0
-    for shift in range(1, _SHIFTS + 1):
-        agreeing = session.scalar(
-            f"SELECT count(*) FILTER (WHERE {test.rule}) FROM "
-            f"(SELECT {test.p}, place FROM trial) JOIN (SELECT {test.w}, "
-            f"(place + {shift}) % (SELECT count(*) FROM trial) AS place FROM trial) "
-            "USING (place)"
-        )
-        found += int(str(agreeing))
-        if _poisson_tail(count, found / _SHIFTS) >= _CHANCE:
-            return False
+    found = _found_by_chance(session, test)
     # Half a count more than was seen: no sample proves that chance never does it.
     return _poisson_tail(count, (found + 0.5) / _SHIFTS) < _CHANCE
+
+
+def _found_by_chance(session: Session, test: _Test) -> int:
+    """Agreements in all permutations: trials in order of hash, each beside the one a shift on."""
+    session.run(
+        f"CREATE OR REPLACE TEMP TABLE ring AS SELECT {test.p}, {test.w}, row_number() OVER () - 1 "
+        f"AS place FROM (FROM trial ORDER BY hash(unit, {test.p}, {test.w}), {test.p}, {test.w})"
+    )
+    # After its last trial the ring goes on with its first ones, and round again if it is short.
+    closed = (
+        f"SELECT {test.p}, {test.w} FROM ring UNION ALL (SELECT NULL, {test.w} "
+        f"FROM range({_SHIFTS}) AS lap(i) JOIN ring ON place = i % (SELECT count(*) FROM trial) "
+        "ORDER BY i)"
+    )
+    shifted = ", ".join(f"lead({test.w}, {i}) OVER () AS w_{i}" for i in range(1, _SHIFTS + 1))
+    counts = " + ".join(
+        f"count(*) FILTER (WHERE {replace(test, w=f'w_{i}').rule})" for i in range(1, _SHIFTS + 1)
+    )
+    return int(str(session.scalar(f"SELECT {counts} FROM (SELECT *, {shifted} FROM ({closed}))")))
 
 
 def _poisson_tail(count: int, mean: float) -> float:
