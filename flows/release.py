@@ -23,6 +23,7 @@ from stepdown.config import LoadedConfig, load_config
 from stepdown.errors import DemandImpossible, Refused
 from stepdown.ingest import Snapshot
 from stepdown.release.gate import Decision
+from stepdown.release.locks import exclusively
 from stepdown.release.publish import Standing
 from stepdown.release.store import open_store
 from stepdown.reports import RiskReport, Verdict
@@ -35,6 +36,9 @@ from tasks.ingest import check_hierarchies, check_suites, ingest, validate_raw
 from tasks.judge import joint_view, judge
 from tasks.prepare import load_keys, recover
 from tasks.publish import record_refusal, record_run, submit, summarise
+
+
+SHOWN_REJECTS = 10
 
 
 @dataclass(frozen=True)
@@ -113,7 +117,8 @@ def _run(
     )
     with run.workspace.only_run(loaded.config.dataset):
         outcome = _release(run, _wanted(loaded, tier), publish)
-    outcome.save(run.workspace.runs)
+        with exclusively(run.workspace):
+            outcome.save(run.workspace.runs)
     if outcome.exit_code:
         return Failed(message="; ".join(outcome.stops))
     return Completed(message="; ".join(outcome.sentences))
@@ -130,13 +135,16 @@ def _wanted(loaded: LoadedConfig, last: Tier | None) -> list[Tier]:
 
 
 def _release(run: Run, tiers: list[Tier], publish: bool) -> RunOutcome:
-    recover(run.workspace, run.store)
+    for mended in recover(run.workspace, run.store, run.loaded.config.dataset):
+        progress(mended)
     check_suites(run.loaded)
     progress("reading the source")
     snapshot = ingest(run.loaded, run.workspace)
     progress(f"{snapshot.ref.rows:,} rows read, {snapshot.rejected:,} rejected")
+    for reject in snapshot.rejects[:SHOWN_REJECTS]:
+        progress(f"  {reject}")
     check_hierarchies(snapshot, run.loaded, run.workspace)
-    load_keys(run.loaded, run.workspace)
+    load_keys(run.loaded, run.workspace, run.actor)
     made = _make(run, snapshot, tiers)
     ends = _submit(run, made) if publish else {one.name: tier_outcome(one, None) for one in made}
     outcome = RunOutcome(
