@@ -1,4 +1,4 @@
-"""Time and memory of the whole release flow on a large survey, beside plain pandas.
+"""Time, CPU seconds and memory of the whole release flow on a large survey, beside plain pandas.
 
     python benchmarks/release.py path/to/testdata.csv [rows]
 
@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -30,15 +31,28 @@ for k in (1, 5, 11):
 """
 
 
-def measure(command: list[str], environment: dict[str, str]) -> tuple[float, float, int]:
-    """Wall seconds, peak resident MB of the process tree (shared pages once), exit code."""
+@dataclass(frozen=True)
+class Cost:
+    """What a command took: memory is the peak of its process tree, shared pages counted once."""
+
+    wall_seconds: float
+    cpu_seconds: float
+    peak_mb: float
+    exit_code: int
+
+
+def measure(command: list[str], environment: dict[str, str]) -> Cost:
+    """Run a command and watch its process tree."""
     began = time.perf_counter()
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
-    peak = 0.0
-    while process.poll() is None:
+    peak, ended = 0.0, 0
+    while not ended:
         peak = max(peak, sum(_resident(pid) for pid in _tree(process.pid)))
         time.sleep(0.1)
-    return time.perf_counter() - began, peak / 1024, process.returncode
+        ended, status, used = os.wait4(process.pid, os.WNOHANG)
+    wall = time.perf_counter() - began
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return Cost(wall, used.ru_utime + used.ru_stime, peak / 1024, process.returncode)
 
 
 def _tree(root: int) -> list[int]:
@@ -79,10 +93,16 @@ def main() -> None:
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         mine = measure(ours, environment)
         peer = measure([sys.executable, "-c", PEER, str(folder / "households.csv")], environment)
-    print(f"{rows:,} rows      seconds   peak MB   exit")
-    print(f"stepdown run   {mine[0]:9.1f} {mine[1]:9.0f} {mine[2]:6}")
-    print(f"plain pandas   {peer[0]:9.1f} {peer[1]:9.0f} {peer[2]:6}")
-    print(f"ratio          {mine[0] / peer[0]:9.2f} {mine[1] / peer[1]:9.2f}")
+    print(f"{rows:,} rows       wall s    CPU s   peak MB   exit   (load {os.getloadavg()[0]:.1f})")
+    for name, cost in (("stepdown run", mine), ("plain pandas", peer)):
+        print(
+            f"{name:15}{cost.wall_seconds:9.1f}{cost.cpu_seconds:9.1f}{cost.peak_mb:10.0f}"
+            f"{cost.exit_code:7}"
+        )
+    print(
+        f"{'ratio':15}{mine.wall_seconds / peer.wall_seconds:9.1f}"
+        f"{mine.cpu_seconds / peer.cpu_seconds:9.1f}{mine.peak_mb / peer.peak_mb:10.1f}"
+    )
 
 
 if __name__ == "__main__":
