@@ -26,6 +26,7 @@ def library_task(function: Callable[P, R]) -> Callable[P, R]:
     """
     wrapped = task(
         name=function.__name__.replace("_", " "),
+        task_run_name=_run_name(function.__name__.replace("_", " ")),
         retries=2,
         retry_delay_seconds=[1, 10],
         retry_condition_fn=_is_transient,
@@ -34,6 +35,20 @@ def library_task(function: Callable[P, R]) -> Callable[P, R]:
         log_prints=False,
     )(scrubbed(function))
     return cast(Callable[P, R], wrapped)
+
+
+def _run_name(step: str) -> Callable[..., str]:
+    """How Prefect's pages call a run of the task: the step, and the tier or copy it is about."""
+
+    def name(parameters: dict[str, Any]) -> str:
+        about = parameters.get("candidate") or parameters.get("copy")
+        tier = about.tier if about else parameters.get("tier")
+        recipient = about.recipient if about else parameters.get("recipient")
+        if recipient:
+            return f"{step}: partner/{recipient}"
+        return f"{step}: {tier}" if tier else step
+
+    return name
 
 
 def _is_transient(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:

@@ -1,0 +1,104 @@
+"""A dataset small enough to be released in seconds, whose every tier publishes unsigned."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from loopback import own_environment
+
+PROJECT = Path(__file__).parents[2]
+CANARY = "Zanzibarella"
+"""Stands in every raw record as a direct identifier; it may occur nowhere but in raw and internal
+places."""
+
+CONFIG = """
+dataset: DATASET
+title: People and the wells they use
+contact: steward@example.org
+source: {path: DATASET.csv, as_of: 2026-11-01}
+columns:
+  person: {role: subject}
+  name: {role: direct_identifier}
+  village:
+    role: quasi_identifier
+    hierarchy: {tree: {north: [Alder, Birch], south: [Cedar, Dogwood]}}
+  age: {role: quasi_identifier, type: integer, kind: age}
+  illness: {role: sensitive, not_sensitive: [none]}
+tiers:
+  internal: {}
+  partner: {sign_off: {roles: [], people: 0}, t_closeness: 1.0, because: A test of something else}
+  public: {sign_off: {roles: [], people: 0}, t_closeness: 1.0, because: A test of something else}
+recipients:
+  clinic:
+    organisation: Clinic
+    contact: clinic@example.org
+    agreement: {reference: NDA-7, valid_from: 2020-01-01, valid_until: 2090-12-31}
+    columns: [age, illness]
+"""
+TIERS = ("internal", "partner", "partner/clinic", "public")
+
+
+@dataclass(frozen=True)
+class Tiny:
+    """The dataset's folder, with its workspace and store; two datasets may share it."""
+
+    root: Path
+    dataset: str = "wells"
+
+    @property
+    def config(self) -> Path:
+        return self.root / f"{self.dataset}.yaml"
+
+    @property
+    def work(self) -> Path:
+        return self.root / "work"
+
+    @property
+    def store(self) -> Path:
+        return self.root / "store"
+
+    def write_source(self, rows: int) -> None:
+        """People in four villages; another number of them makes other releases."""
+        with open(self.root / f"{self.dataset}.csv", "w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["person", "name", "village", "age", "illness"])
+            for i in range(rows):
+                village = ("Alder", "Birch", "Cedar", "Dogwood")[i % 4]
+                illness = ("cholera", "measles", "none")[i // 4 % 3]
+                writer.writerow([f"p{i}", f"{CANARY}{i:04}", village, 20 + i // 4 % 10, illness])
+
+    def command(self, *words: str) -> list[str]:
+        places = ["--work", str(self.work), "--store", str(self.store)]
+        return [sys.executable, "-m", "flows", *words, *places]
+
+    def stepdown(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end."""
+        return subprocess.run(
+            self.command(*words),
+            cwd=PROJECT,
+            env=own_environment() | environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+
+    def run(self, **environment: str) -> tuple[int, Any]:
+        """Exit code and document of `stepdown run`."""
+        done = self.stepdown("run", str(self.config), "--json", **environment)
+        return done.returncode, json.loads(done.stdout)
+
+
+def tiny_release(root: Path, dataset: str = "wells", rows: int = 240) -> Tiny:
+    """Write the source and the config into a folder."""
+    root.mkdir(parents=True, exist_ok=True)
+    tiny = Tiny(root, dataset)
+    tiny.config.write_text(CONFIG.replace("DATASET", dataset))
+    tiny.write_source(rows)
+    return tiny
