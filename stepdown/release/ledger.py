@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -108,18 +110,19 @@ class Ledger:
     """A database that any number of processes may use at once."""
 
     engine: sa.Engine
+    root: Path
 
     @contextmanager
     def writing(self) -> Iterator[Writer]:
         """One transaction: all of it or nothing, and no other writer in between."""
         with _database_failures(), self.engine.begin() as connection:
-            yield Writer(connection)
+            yield Writer(connection, self.root)
 
     @contextmanager
     def reading(self) -> Iterator[Reader]:
         """One consistent view."""
         with _database_failures(), self.engine.connect() as connection:
-            yield Reader(connection.execution_options(stepdown_reads=True))
+            yield Reader(connection.execution_options(stepdown_reads=True), self.root)
 
 
 @dataclass(frozen=True)
@@ -127,6 +130,7 @@ class Reader:
     """Questions to the ledger."""
 
     connection: sa.Connection
+    root: Path
 
     def release(self, id: int) -> Release:
         (found,) = self._releases(RELEASES.c.id == id)
@@ -167,7 +171,7 @@ class Reader:
 
     def _releases(self, *clauses: sa.ColumnElement[bool]) -> list[Release]:
         query = sa.select(RELEASES).where(*clauses).order_by(RELEASES.c.id)
-        return [_as_release(row._mapping) for row in self.connection.execute(query)]
+        return [_as_release(row._mapping, self.root) for row in self.connection.execute(query)]
 
 
 @dataclass(frozen=True)
@@ -198,6 +202,8 @@ class Writer(Reader):
         """Write a candidate down."""
         row = {f.name: getattr(new, f.name) for f in fields(new) if f.name != "series"}
         row |= {
+            # relative, so that a copy of the workspace never reads or tidies the original's files
+            "folder": os.path.relpath(new.folder, self.root) if new.folder else "",
             "dataset": new.series.dataset,
             "tier": new.series.tier.value,
             "recipient": new.series.recipient or "",
@@ -285,7 +291,7 @@ def open_ledger(workspace: Workspace) -> Ledger:
             sa.event.listen(engine, "begin", _begin)
         with engine.begin() as connection:
             METADATA.create_all(connection)
-    return Ledger(engine)
+    return Ledger(engine, workspace.root)
 
 
 def record_run(ledger: Ledger, series: Series, run: str, actor: str, facts: Any) -> None:
@@ -330,8 +336,9 @@ def now() -> str:
     return dt.datetime.now(dt.UTC).isoformat(timespec="microseconds")
 
 
-def _as_release(row: Any) -> Release:
+def _as_release(row: Any, root: Path) -> Release:
     known = dict(row)
+    known["folder"] = os.path.normpath(root / known["folder"]) if known["folder"] else ""
     known["tier"] = Tier(known["tier"])
     known["state"] = ReleaseState(known["state"])
     known["recipient"] = known["recipient"] or None
