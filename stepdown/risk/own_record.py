@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Literal
 
 import pyarrow as pa
@@ -58,12 +59,15 @@ def own_record_findings(
         f"count(*) FILTER (WHERE {test.rule}) AS n{i}" for i, test in enumerate(tests)
     )
     observed = session.fetch(f"SELECT {counts} FROM plain").to_pylist()[0].values()
-    for test, count in zip(tests, observed, strict=True):
-        if count and _is_no_chance(session, test):
-            yield (
-                count,
-                f"{test.published}: {count} cells repeat {test.withheld} of their own record",
-            )
+    seen = [(test, count) for test, count in zip(tests, observed, strict=True) if count]
+    for columns, of_columns in groupby(seen, key=lambda pair: (pair[0].p, pair[0].w)):
+        _list_trials(session, *columns)
+        for test, count in of_columns:
+            if _is_no_chance(session, test):
+                yield (
+                    count,
+                    f"{test.published}: {count} cells repeat {test.withheld} of their own record",
+                )
 
 
 @dataclass(frozen=True)
@@ -163,11 +167,12 @@ def _rekeyed(config: ReleaseConfig, name: str, candidate: Candidate) -> bool:
     return treatment == "pseudonym" or isinstance(treatment, Surrogate)
 
 
-def _is_no_chance(session: Session, test: _Test) -> bool:
+def _list_trials(session: Session, p: str, w: str) -> None:
     # What a household shares agrees for all its members or for none: it is one trial, not several.
-    session.run(
-        f"CREATE OR REPLACE TEMP TABLE trial AS SELECT DISTINCT unit, {test.p}, {test.w} FROM plain"
-    )
+    session.run(f"CREATE OR REPLACE TEMP TABLE trial AS SELECT DISTINCT unit, {p}, {w} FROM plain")
+
+
+def _is_no_chance(session: Session, test: _Test) -> bool:
     count = int(str(session.scalar(f"SELECT count(*) FILTER (WHERE {test.rule}) FROM trial")))
     if test.kind == "equal":
         mean = session.scalar(
