@@ -1,0 +1,125 @@
+"""What a command may import, and whom it may talk to."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from visits import Done, Visits, make_visits
+
+PROJECT = Path(__file__).parents[2]
+HEAVY = ("prefect", "great_expectations")
+
+BLOCKED = f"""
+import sys
+
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {HEAVY!r}:
+            raise ImportError(f"{{name}} is blocked")
+
+sys.meta_path.insert(0, Blocker())
+from flows.cli import main
+main()
+"""
+
+WATCHED = """
+import atexit, json, os, socket, sys
+
+seen = []
+
+def watch(event, args):
+    if event == "socket.connect":
+        seen.append(list(args[1]) if isinstance(args[1], tuple) else [str(args[1])])
+    if event == "socket.getaddrinfo":
+        seen.append([str(args[0])])
+
+sys.addaudithook(watch)
+target = os.environ["WATCH_LOG"]
+atexit.register(lambda: open(target, "a").write("".join(json.dumps(s) + "\\n" for s in seen)))
+"""
+
+
+def run(*words: str, code: str | None = None, **environment: str) -> Done:
+    clean = {n: v for n, v in os.environ.items() if not n.startswith(("PREFECT_", "STEPDOWN_"))}
+    start = ["-c", code] if code else ["-m", "flows"]
+    done = subprocess.run(
+        [sys.executable, *start, *words],
+        cwd=PROJECT,
+        env=clean | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=180,
+    )
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture
+def plain(tmp_path: Path) -> Visits:
+    """The small dataset, with every command in a process of its own."""
+    return make_visits(tmp_path / "visits", run)
+
+
+def test_assess_works_without_prefect_and_great_expectations(plain: Visits) -> None:
+    done = run("assess", str(plain.raw), "--qi", "sex,town", "--json", code=BLOCKED)
+    assert done.code == 0, done.err
+    assert done.json["records"] == 600
+    assert done.json["classes"] == 8
+
+
+def test_anonymise_works_without_prefect_and_great_expectations(plain: Visits) -> None:
+    target = plain.root / "out.csv"
+    words = ["anonymise", plain.raw, "--qi", "sex,ward", "--k", "5", "-o", target, "--json"]
+    done = run(*map(str, words), code=BLOCKED)
+    assert done.code == 0, done.out + done.err
+    assert done.json["smallest_class"] >= 5
+    assert target.is_file()
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["run", "--help"]])
+def test_help_works_without_prefect_and_great_expectations(words: list[str]) -> None:
+    done = run(*words, code=BLOCKED)
+    assert done.code == 0, done.err
+    assert done.out.strip()
+
+
+@pytest.mark.parametrize("words", [["releases", "--json"], ["check"]])
+def test_looking_works_without_prefect_and_great_expectations(
+    plain: Visits, words: list[str]
+) -> None:
+    places = plain.places if words[0] == "releases" else [str(plain.config)]
+    done = run(*words, *places, code=BLOCKED)
+    assert done.code == 0, done.err
+
+
+def test_a_run_without_prefect_fails_the_test_that_blocks_it(plain: Visits) -> None:
+    """The blocker blocks: otherwise the tests above say nothing."""
+    assert run("run", str(plain.config), *plain.places, code=BLOCKED).code != 0
+
+
+def watched(folder: Path, *words: str) -> list[list[object]]:
+    """Every address that a command and its child processes connected to or looked up."""
+    hooks = folder / "hooks"
+    hooks.mkdir()
+    (hooks / "sitecustomize.py").write_text(WATCHED)
+    log = folder / "sockets.jsonl"
+    log.touch()
+    done = run(*words, PYTHONPATH=f"{hooks}{os.pathsep}{PROJECT}", WATCH_LOG=str(log))
+    assert done.code == 0, done.out + done.err
+    return [json.loads(line) for line in log.read_text().splitlines()]
+
+
+def test_assess_opens_no_socket(plain: Visits, tmp_path: Path) -> None:
+    assert watched(tmp_path, "assess", str(plain.raw), "--qi", "sex,town") == []
+
+
+def test_a_run_talks_to_this_machine_only(plain: Visits, tmp_path: Path) -> None:
+    plain.change(lambda config: config.update(tiers={"internal": {}}))
+    seen = watched(tmp_path, "run", str(plain.config), *plain.places)
+    assert seen, "the watcher saw nothing, not even Prefect's own server"
+    assert {str(address[0]) for address in seen} <= {"127.0.0.1", "localhost", "::1"}
