@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import socket
@@ -19,6 +20,7 @@ from typing import Any, Literal, TypeVar
 import pytest
 
 T = TypeVar("T")
+_PR_SET_PDEATHSIG = 1
 QUIET = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
 
 
@@ -89,6 +91,7 @@ def background(
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            preexec_fn=_die_with_the_tests,
         )
     try:
         yield process
@@ -109,7 +112,7 @@ def end_group(process: subprocess.Popen[Any]) -> None:
 
 
 def until(
-    what: Callable[[], T | None | Literal[False]],
+    what: Callable[[], T | Literal[False] | None],
     seconds: float,
     saying: str,
     alive: subprocess.Popen[Any] | None = None,
@@ -124,6 +127,11 @@ def until(
             raise AssertionError(f"{saying}: the process ended with {alive.returncode}")
         time.sleep(0.5)
     raise AssertionError(f"not within {seconds} s: {saying}")
+
+
+def _die_with_the_tests() -> None:
+    # Where the tests themselves are killed, nobody is left to end what they started.
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _free_port() -> int:
