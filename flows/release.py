@@ -28,15 +28,15 @@ from stepdown.release.publish import Standing
 from stepdown.release.store import open_store
 from stepdown.reports import RiskReport, Verdict
 from stepdown.vocabulary import Tier
-from stepdown.workspace import Workspace, open_workspace
-from tasks.assess import assess_risk, validate_tier
+from stepdown.workspace import open_workspace
+from tasks.assess import assess_risk, joint_view, validate_tier
 from tasks.boundary import scrubbed
 from tasks.derive import derive_copy, derive_tier
 from tasks.ingest import check_hierarchies, check_suites, ingest, validate_raw
-from tasks.judge import joint_view, judge
+from tasks.judge import judge
 from tasks.prepare import load_keys, recover
 from tasks.publish import record_refusal, record_run, submit, summarise
-
+from tasks.run import Run
 
 SHOWN_REJECTS = 10
 
@@ -59,18 +59,6 @@ class Made:
     @property
     def refused(self) -> bool:
         return bool(self.refusal) or (self.decision is not None and bool(self.decision.reasons))
-
-
-@dataclass(frozen=True)
-class Run:
-    """What every step of a run needs to know."""
-
-    loaded: LoadedConfig
-    workspace: Workspace
-    store: str
-    id: str
-    as_of: dt.date
-    actor: str
 
 
 @flow(name="release", flow_run_name="{config}", persist_result=False, log_prints=False)
@@ -135,28 +123,27 @@ def _wanted(loaded: LoadedConfig, last: Tier | None) -> list[Tier]:
 
 
 def _release(run: Run, tiers: list[Tier], publish: bool) -> RunOutcome:
-    for mended in recover(run.workspace, run.store, run.loaded.config.dataset):
+    for mended in recover(run):
         progress(mended)
-    check_suites(run.loaded)
+    check_suites(run)
     progress("reading the source")
-    snapshot = ingest(run.loaded, run.workspace)
+    snapshot = ingest(run)
     progress(f"{snapshot.ref.rows:,} rows read, {snapshot.rejected:,} rejected")
     for reject in snapshot.rejects[:SHOWN_REJECTS]:
         progress(f"  {reject}")
-    check_hierarchies(snapshot, run.loaded, run.workspace)
-    load_keys(run.loaded, run.workspace, run.actor)
+    check_hierarchies(run, snapshot)
+    load_keys(run)
     made = _make(run, snapshot, tiers)
     ends = _submit(run, made) if publish else {one.name: tier_outcome(one, None) for one in made}
     outcome = RunOutcome(
-        run.loaded.config.dataset,
+        run.config.dataset,
         run.id,
         tiers={name: end for name, end in ends.items() if "/" not in name},
         recipients={name.split("/")[1]: end for name, end in ends.items() if "/" in name},
     )
     if publish:
-        states = {name: end.state for name, end in ends.items()}
-        record_run(run.loaded.config.dataset, run.workspace, run.id, run.actor, states)
-    summarise(run.loaded.config.dataset, outcome.table, [*outcome.stops, *outcome.waits])
+        record_run(run, {name: end.state for name, end in ends.items()})
+    summarise(run, outcome.table, [*outcome.stops, *outcome.waits])
     _tidy(made, ends)
     return outcome
 
@@ -173,11 +160,7 @@ def _tidy(made: list[Made], ends: dict[str, TierOutcome]) -> None:
 
 def _make(run: Run, snapshot: Snapshot, tiers: list[Tier]) -> list[Made]:
     """Every tier and copy, judged; below a refused one, refused for its parent's sake."""
-    failed = tuple(
-        verdict
-        for verdict in validate_raw(snapshot, run.loaded, run.workspace)
-        if not verdict.passed
-    )
+    failed = tuple(verdict for verdict in validate_raw(run, snapshot) if not verdict.passed)
     if failed:
         return [Made(tier, None, refusal=failed) for tier in tiers]
     made: dict[Tier, Made] = {}
@@ -189,18 +172,14 @@ def _make(run: Run, snapshot: Snapshot, tiers: list[Tier]) -> list[Made]:
             continue
         made[tier] = _make_tier(run, snapshot, tier, above.candidate if above else None)
         if tier is Tier.PARTNER:
-            copies = [
-                _make_copy(run, snapshot, name, made) for name in run.loaded.config.recipients
-            ]
+            copies = [_make_copy(run, snapshot, name, made) for name in run.config.recipients]
     return [*made.values(), *copies]
 
 
 def _make_tier(run: Run, snapshot: Snapshot, tier: Tier, parent: Candidate | None) -> Made:
     progress(f"{tier}: deriving")
     try:
-        candidate = derive_tier(
-            run.loaded, tier, snapshot.ref, parent, run.workspace, run.id, run.as_of
-        )
+        candidate = derive_tier(run, snapshot, tier, parent)
     except (Refused, DemandImpossible) as error:
         return Made(tier, None, refusal=(_no_table(error),))
     return _judged(run, snapshot, candidate, parent.data if parent else snapshot.ref)
@@ -211,17 +190,8 @@ def _make_copy(run: Run, snapshot: Snapshot, recipient: str, made: dict[Tier, Ma
     if base.refused or base.candidate is None or internal is None:
         return Made(Tier.PARTNER, recipient, refusal=(_parent_refused(base),))
     progress(f"partner/{recipient}: deriving")
-    copy = derive_copy(
-        run.loaded,
-        recipient,
-        snapshot.ref,
-        base.candidate,
-        internal,
-        run.workspace,
-        run.id,
-        run.as_of,
-    )
-    joint = joint_view(copy, base.candidate, run.loaded, run.workspace)
+    copy = derive_copy(run, snapshot, recipient, base.candidate, internal)
+    joint = joint_view(run, copy, base.candidate)
     return _judged(run, snapshot, copy, base.candidate.data, joint, scale=internal.data)
 
 
@@ -235,17 +205,9 @@ def _judged(
 ) -> Made:
     name = f"{candidate.tier}/{candidate.recipient}" if candidate.recipient else candidate.tier
     progress(f"{name}: measuring {candidate.data.rows:,} rows")
-    risk = assess_risk(candidate, parent, snapshot.ref, run.loaded, run.workspace, scale)
-    verdicts = validate_tier(candidate, risk, run.loaded, run.workspace)
-    decision = judge(
-        candidate,
-        risk,
-        (*verdicts, *more),
-        snapshot.ref,
-        run.loaded,
-        run.workspace,
-        run.as_of,
-    )
+    risk = assess_risk(run, snapshot, candidate, parent, scale)
+    verdicts = validate_tier(run, candidate, risk)
+    decision = judge(run, snapshot, candidate, risk, (*verdicts, *more))
     return Made(candidate.tier, candidate.recipient, candidate, risk, decision)
 
 
@@ -265,27 +227,8 @@ def _submit(run: Run, made: list[Made]) -> dict[str, TierOutcome]:
 
 def _submit_one(run: Run, one: Made, parent: str | None) -> Standing:
     if one.candidate is None or one.risk is None or one.decision is None:
-        return record_refusal(
-            run.loaded.config.dataset,
-            one.tier,
-            one.recipient,
-            one.refusal,
-            run.workspace,
-            run.id,
-            run.actor,
-        )
-    return submit(
-        run.loaded,
-        one.candidate,
-        one.risk,
-        one.decision,
-        run.workspace,
-        run.store,
-        run.id,
-        run.as_of,
-        parent,
-        run.actor,
-    )
+        return record_refusal(run, one.tier, one.recipient, one.refusal)
+    return submit(run, one.candidate, one.risk, one.decision, parent)
 
 
 def _parent_refused(above: Made) -> Verdict:

@@ -2,52 +2,48 @@
 
 from __future__ import annotations
 
-import datetime as dt
-
 from stepdown.anonymise import derive, keys
-from stepdown.artifacts import ArtifactRef
 from stepdown.candidate import Candidate
-from stepdown.config import LoadedConfig
-from stepdown.keyring import load_keyring
+from stepdown.ingest import Snapshot
+from stepdown.keyring import Keyring, load_keyring
 from stepdown.vocabulary import Tier
-from stepdown.workspace import Workspace
 from tasks.boundary import library_task
-
-# The keyring is opened inside the task: what a task is given, Prefect may show.
+from tasks.run import Run
 
 
 @library_task
-def derive_tier(
-    loaded: LoadedConfig,
-    tier: Tier,
-    snapshot: ArtifactRef,
-    parent: Candidate | None,
-    workspace: Workspace,
-    run: str,
-    as_of: dt.date,
-) -> Candidate:
+def derive_tier(run: Run, snapshot: Snapshot, tier: Tier, parent: Candidate | None) -> Candidate:
     """Make a tier's candidate from the tier above it."""
-    folder = workspace.candidate(loaded.config.dataset, run, tier)
-    keyring = load_keyring(workspace.keyring, keys.keys_needed(loaded.config))
     return derive.derive_tier(
-        loaded, tier, snapshot, parent, keyring, folder, workspace.scratch, as_of
+        run.loaded,
+        tier,
+        snapshot.ref,
+        parent,
+        _keyring(run),
+        run.workspace.candidate(run.config.dataset, run.id, tier),
+        run.workspace.scratch,
+        run.as_of,
     )
 
 
 @library_task
 def derive_copy(
-    loaded: LoadedConfig,
-    recipient: str,
-    snapshot: ArtifactRef,
-    base: Candidate,
-    internal: Candidate,
-    workspace: Workspace,
-    run: str,
-    as_of: dt.date,
+    run: Run, snapshot: Snapshot, recipient: str, base: Candidate, internal: Candidate
 ) -> Candidate:
     """Make a recipient's copy from the partner base."""
-    folder = workspace.candidate(loaded.config.dataset, run, Tier.PARTNER, recipient)
-    keyring = load_keyring(workspace.keyring, keys.keys_needed(loaded.config))
     return derive.derive_copy(
-        loaded, recipient, snapshot, base, internal, keyring, folder, workspace.scratch, as_of
+        run.loaded,
+        recipient,
+        snapshot.ref,
+        base,
+        internal,
+        _keyring(run),
+        run.workspace.candidate(run.config.dataset, run.id, Tier.PARTNER, recipient),
+        run.workspace.scratch,
+        run.as_of,
     )
+
+
+def _keyring(run: Run) -> Keyring:
+    # Opened inside the task: what a task is given, Prefect may show.
+    return load_keyring(run.workspace.keyring, keys.keys_needed(run.config))

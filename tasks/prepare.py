@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from stepdown.anonymise.keys import keys_needed
-from stepdown.config import LoadedConfig
 from stepdown.keyring import load_keyring
 from stepdown.release import recovery
 from stepdown.release.addresses import Series
@@ -12,29 +11,29 @@ from stepdown.release.leftovers import clear_leftovers
 from stepdown.release.locks import exclusively
 from stepdown.release.store import open_store
 from stepdown.vocabulary import Tier
-from stepdown.workspace import Workspace
 from tasks.boundary import library_task
+from tasks.run import Run
 
 
 @library_task
-def recover(workspace: Workspace, store: str, dataset: str) -> tuple[str, ...]:
+def recover(run: Run) -> tuple[str, ...]:
     """Finish or undo what a killed process left, then delete what nobody points to."""
-    mended = recovery.recover(workspace, open_store(store))
-    return mended + clear_leftovers(workspace, dataset)
+    mended = recovery.recover(run.workspace, open_store(run.store))
+    return mended + clear_leftovers(run.workspace, run.config.dataset)
 
 
 @library_task
-def load_keys(loaded: LoadedConfig, workspace: Workspace, actor: str) -> None:
+def load_keys(run: Run) -> None:
     """See that every key is there; make one only where the ledger knows of no use of it."""
-    wanted = keys_needed(loaded.config)
-    ledger = open_ledger(workspace)
+    wanted = keys_needed(run.config)
+    ledger = open_ledger(run.workspace)
     # Held, or the first runs of two datasets would each write a keyring without the other's keys.
-    with exclusively(workspace):
+    with exclusively(run.workspace):
         with ledger.reading() as reader:
             used = reader.keys()
         fresh = [key for key in wanted if key not in used]
-        load_keyring(workspace.keyring, wanted, may_create=fresh)
+        load_keyring(run.workspace.keyring, wanted, may_create=fresh)
         with ledger.writing() as writer:
             for name in fresh:
-                series = Series(loaded.config.dataset, Tier.INTERNAL)
-                writer.append(EventKind.KEY, series, None, actor, {"name": name})
+                series = Series(run.config.dataset, Tier.INTERNAL)
+                writer.append(EventKind.KEY, series, None, run.actor, {"name": name})
