@@ -151,11 +151,16 @@ def _release(run: Run, tiers: list[Tier], publish: bool) -> RunOutcome:
 def _tidy(made: list[Made], ends: dict[str, TierOutcome]) -> None:
     """Delete the files of candidates that no release will ever point to."""
     settled = {"unchanged", *PLANNED.values()}
-    for one in made:
-        if one.candidate is not None and ends[one.name].state in settled:
-            for path in one.candidate.path.rglob("*"):
-                if path.is_file():
-                    path.unlink()
+    folders = {one.name: one.candidate.path for one in made if one.candidate is not None}
+    needed = [folder for name, folder in folders.items() if ends[name].state not in settled]
+    for name, folder in folders.items():
+        if ends[name].state not in settled:
+            continue
+        # A copy lies in the folder of the base that it was made from, and may outlive it.
+        inside = [other for other in needed if folder in other.parents]
+        for path in folder.rglob("*"):
+            if path.is_file() and not any(other in path.parents for other in inside):
+                path.unlink()
 
 
 def _make(run: Run, snapshot: Snapshot, tiers: list[Tier]) -> list[Made]:
