@@ -101,36 +101,53 @@ def test_the_users_mistake_comes_before_the_gates_refusal(released: Visits) -> N
     assert released.run().code == 2
 
 
-def a_pseudonym_at_partner(config: dict[str, Any]) -> None:
-    config["columns"]["person"]["partner"] = "pseudonym"
+def a_copy_with_a_pseudonym(config: dict[str, Any]) -> None:
     # 32 classes of some 18 people each, but hardly two people with the same pair of towns
+    config["columns"]["person"]["partner"] = "pseudonym"
     config["columns"]["town"]["partner"] = "keep"
     config["columns"]["age"]["partner"] = {"generalise": {"at_least": 1, "at_most": 1}}
     config["tiers"]["partner"]["expected_reidentifications"] = 0.2
+    config["recipients"] = {
+        "clinic": {
+            "organisation": "Clinic",
+            "contact": "clinic@clinics.example",
+            "agreement": {
+                "reference": "A-1",
+                "valid_from": "2026-01-01",
+                "valid_until": "2090-12-31",
+            },
+            "columns": ["person", "sex", "age", "town", "illness"],
+        }
+    }
 
 
-def test_a_pseudonym_that_persists_refuses_partner_for_its_trajectories(released: Visits) -> None:
+def test_a_pseudonym_that_persists_refuses_the_copy_for_its_trajectories(
+    released: Visits,
+) -> None:
     before = released.published()
-    released.change(a_pseudonym_at_partner)
+    released.change(a_copy_with_a_pseudonym)
     done = released.run()
     assert done.code == 1
-    tiers = done.json["tiers"]
-    assert tiers["partner"]["state"] == tiers["public"]["state"] == "refused"
-    assert any("trajector" in reason for reason in tiers["partner"]["reasons"])
-    is_intact(released, before, "partner", "public")
+    copy = done.json["recipients"]["clinic"]
+    assert copy["state"] == "refused"
+    assert any("trajector" in reason for reason in copy["reasons"])
+    assert not (released.store / "visits" / "partner" / "clinic").exists()
+    is_intact(released, before, "internal")
     assert any("trajector" in note for note in released.notes())
 
 
 def test_one_row_per_subject_mends_a_trajectory(released: Visits) -> None:
     def one_row(config: dict[str, Any]) -> None:
-        a_pseudonym_at_partner(config)
-        config["tiers"]["partner"].update(rows_per_subject=1, suppressed_records=0.5)
+        a_copy_with_a_pseudonym(config)
+        config["tiers"]["partner"].update(rows_per_subject=1, suppressed_records=0.6)
 
     released.change(one_row)
     done = released.run()
-    assert done.code == 0
-    assert done.json["tiers"]["partner"]["rows"] == 300
-    assert done.json["tiers"]["partner"]["state"] == "published"
+    assert done.code == 0, done.out
+    copy = done.json["recipients"]["clinic"]
+    assert copy["state"] == "published"
+    assert "person" in copy["columns"]
+    assert 200 <= copy["rows"] <= 300
 
 
 def test_a_value_the_raw_suite_does_not_allow_refuses_every_tier(released: Visits) -> None:
