@@ -220,8 +220,8 @@ def test_of_two_runs_at_once_one_works_and_one_says_why_not(server, tmp_path):
 
 def test_a_full_disk_fails_cleanly_and_leaves_the_last_release(server, tmp_path):
     tiny = tiny_release(tmp_path)
-    code, _ = tiny.run(**server.environment)
-    assert code == 0
+    code, outcome = tiny.run(**server.environment)
+    assert code == 0, outcome
     before = live(tiny)
     tiny.write_source(60_000)
     done = subprocess.run(
@@ -241,8 +241,8 @@ def test_a_full_disk_fails_cleanly_and_leaves_the_last_release(server, tmp_path)
     assert_nothing_half_published(tiny, before, "full disk")
     assert live(tiny) == before
     tiny.write_source(252)
-    code, _ = tiny.run(**server.environment)
-    assert code == 0
+    code, outcome = tiny.run(**server.environment)
+    assert code == 0, outcome
     assert_all_is_right(tiny, 252, "after a full disk")
 
 
