@@ -71,9 +71,11 @@ def build_hierarchy(
         resolve: makes a path of the config absolute.
 
     Raises:
-        HierarchyInvalid: a value has no row, or levels are not nested.
+        HierarchyInvalid: a value has no row, levels are not nested, or the rule is for values of
+            another type.
     """
     values = _distinct(values)
+    _check_type(name, column, values.type)
     match column.hierarchy:
         case FileHierarchy(file=file):
             path = resolve(file)
@@ -92,6 +94,24 @@ def build_hierarchy(
         case None:
             return default_hierarchy(name, values)
     return _built(name, values, levels)
+
+
+def _check_type(name: str, column: Column, held: pa.DataType) -> None:
+    numeric = pa.types.is_integer(held) or pa.types.is_floating(held)
+    fits, what = True, ""
+    match column.hierarchy:
+        case IntervalHierarchy():
+            fits, what = numeric, "intervals are for an integer or a number"
+        case DateHierarchy():
+            fits, what = pa.types.is_temporal(held), "dates are for a date or a timestamp"
+        case PrefixHierarchy():
+            fits, what = pa.types.is_string(held), "prefixes are for a string"
+    if not fits:
+        raise HierarchyInvalid(
+            f"{what}, and the column is a {column.type}",
+            where=f"columns.{name}.hierarchy",
+            next="Declare the column's type, or give it another hierarchy.",
+        )
 
 
 def hierarchy_from_file(name: str, values: pa.Array, path: Path) -> HierarchyTable:

@@ -49,6 +49,22 @@ def test_intervals_of_other_numbers_say_which_end_is_open():
     }
 
 
+@pytest.mark.parametrize(
+    ("values", "type", "hierarchy", "said"),
+    [
+        (pa.array(["30", "forty"]), "string", {"intervals": [{"width": 5}]}, "intervals are for"),
+        (pa.array(["2020-01-01"]), "string", {"dates": ["year"]}, "dates are for"),
+        (pa.array([-12, 34]), "integer", {"prefixes": [1]}, "prefixes are for a string"),
+    ],
+)
+def test_a_rule_for_values_of_another_type_is_refused_by_name(values, type, hierarchy, said):
+    with pytest.raises(HierarchyInvalid, match=said) as refusal:
+        build(values, hierarchy, type=type)
+    assert refusal.value.where == "columns.x.hierarchy"
+    assert f"the column is a {type}" in refusal.value.message
+    assert "forty" not in str(refusal.value)
+
+
 def test_an_interval_of_one_integer_is_that_integer():
     assert paths(build(pa.array([7]), {"intervals": [{"width": 1}]})) == {7: ["7", "*"]}
 
