@@ -53,7 +53,8 @@ class Workspace:
         Raises:
             TransientError: another process holds it.
         """
-        with open(self.root / f"{dataset}.lock", "w") as file:
+        # Not "<dataset>.lock": a dataset may be called what another lock of the workspace is.
+        with open(self.root / f"run-{dataset}.lock", "w") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
