@@ -123,8 +123,9 @@ def _subject_problems(session: Session, config: ReleaseConfig) -> Iterator[str]:
         return
     # A row whose subject is missing in the source may be counted as anyone's: it adds nobody.
     pairs = (
-        f"SELECT DISTINCT subject, snapshot.{quote(subject)} AS person FROM lineage JOIN snapshot "
-        f"ON snapshot.file_row_number = source_row WHERE snapshot.{quote(subject)} IS NOT NULL"
+        f"SELECT DISTINCT lineage.subject, snapshot.{quote(subject)} AS person "
+        "FROM lineage JOIN snapshot ON snapshot.file_row_number = lineage.source_row "
+        f"WHERE snapshot.{quote(subject)} IS NOT NULL"
     )
     split = _count(session, f"SELECT count(*) - count(DISTINCT person) FROM ({pairs})")
     merged = _count(session, f"SELECT count(*) - count(DISTINCT subject) FROM ({pairs})")
