@@ -67,9 +67,9 @@ class RiskReport:
         household_expected_reidentifications: Σ over members of 1 − Π(1 − r); None without
             households.
         household_linkable: whether members can be linked in this file.
-        smallest_trajectory_class: subjects who share their multiset of rows, smallest; None where
-            the file keeps no id that persists over rows.
-        lone_trajectories: subjects whose trajectory class is smaller than the policy's k.
+        smallest_trajectory_class: subjects, or households, that share their multiset of rows,
+            smallest; None where the file keeps no id that persists over rows.
+        lone_trajectories: those whose trajectory class is smaller than the policy's k.
         distinct_l, t: sensitive column → worst class.
         nested: every value equals or generalises the parent's, every row is the parent's.
         residue: cells in which the residue check found a withheld identifier.

@@ -181,7 +181,7 @@ def _classes(risk: RiskReport, derive: DeriveReport | None, policy: TierPolicy) 
         answers.append(
             _at_least(
                 "smallest_trajectory_class",
-                "The smallest group of data subjects who share the set of all their rows",
+                "The smallest group of people, or households, who share the set of all their rows",
                 risk.smallest_trajectory_class,
                 policy.smallest_class,
                 "The file keeps an id over rows: drop it, or set `rows_per_subject`.",

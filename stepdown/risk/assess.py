@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 
 from stepdown.artifacts import ArtifactRef, check_bytes
@@ -13,7 +14,7 @@ from stepdown.config import LoadedConfig, ReleaseConfig, tier_policy, treatment_
 from stepdown.config.treatments import Surrogate
 from stepdown.engine.session import Session, open_session, quote
 from stepdown.reports import RiskReport
-from stepdown.risk.classes import ClassTable, build_classes
+from stepdown.risk.classes import ClassTable, Ints, build_classes
 from stepdown.risk.households import household_expected_reidentifications, names_a_household
 from stepdown.risk.individual import class_risk, prosecutor_risk
 from stepdown.risk.insensitive import insensitive_problems
@@ -74,7 +75,7 @@ def assess_risk(
         risk = class_risk(classes)
         share = classes.mean_over_records(risk)
         households = config.name(Role.HOUSEHOLD) is not None
-        trajectories = trajectory_class_sizes(session) if table.keeps_an_id(config) else None
+        trajectories = table.trajectories(session, config)
         k = tier_policy(config, candidate.tier).smallest_class
         quasi_identifiers = table.names(config, Role.QUASI_IDENTIFIER)
         return RiskReport(
@@ -165,9 +166,18 @@ class _Released:
             for name in self.columns
         )
 
+    def trajectories(self, session: Session, config: ReleaseConfig) -> Ints | None:
+        """Sizes of the trajectory classes of every id that the file keeps; None without one."""
+        sizes = []
+        if self.keeps_an_id(config):
+            sizes.append(trajectory_class_sizes(session))
+        if self.names(config, Role.HOUSEHOLD):
+            sizes.append(trajectory_class_sizes(session, "household"))
+        return np.concatenate(sizes) if sizes else None
+
     def links_households(self, session: Session, config: ReleaseConfig) -> bool:
         """Whether the members of a household can be put together in this file."""
-        if any(config.columns[name].role is Role.HOUSEHOLD for name in self.columns):
+        if self.names(config, Role.HOUSEHOLD):
             return True
         return names_a_household(session, "record", [self.alias(name) for name in self.columns])
 

@@ -99,6 +99,18 @@ def test_a_pseudonym_of_a_direct_identifier_holds_rows_together_too(case):
     assert case.assess().smallest_trajectory_class == 1
 
 
+def test_a_household_id_makes_a_trajectory_of_a_family(case):
+    case.config = CONFIG.replace("{role: household}", "{role: household, partner: pseudonym}")
+    case.config = case.config.replace("[person, age, sex, result]", "[house, age, sex, result]")
+    case.recipient, case.parent = "institute", partner_columns()
+    keep = {name: case.data[name] for name in ("age", "sex", "result")}
+    case.data = {"house": ["k1", "k1", "k2", "k2", "k2"]} | keep
+    risk = case.assess()
+    # Every class holds two people, yet only one family is two women and one has three rows of men.
+    assert risk.smallest_class == 2
+    assert (risk.smallest_trajectory_class, risk.lone_trajectories) == (1, 2)
+
+
 def test_no_persistent_id_means_no_trajectory(case):
     risk = case.assess()
     assert risk.smallest_trajectory_class is None
