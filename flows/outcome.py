@@ -159,7 +159,8 @@ PLANNED = {
 
 
 def _sentence(verdict: Verdict) -> str:
-    return f"{verdict.message} {verdict.next}".strip()
+    stop = "" if verdict.message.endswith((".", "!", "?")) else "."
+    return f"{verdict.message}{stop} {verdict.next}".strip()
 
 
 def load_outcome(path: Path) -> RunOutcome:

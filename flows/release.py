@@ -246,4 +246,5 @@ def _parent_refused(above: Made) -> Verdict:
 
 
 def _no_table(error: Refused | DemandImpossible) -> Verdict:
-    return Verdict("privacy_models", False, error.message, error.next)
+    where = f"{error.where}: " if error.where else ""
+    return Verdict("privacy_models", False, f"{where}{error.message}.", error.next)

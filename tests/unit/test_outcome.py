@@ -1,0 +1,30 @@
+"""What a run says about a tier that was refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from flows.outcome import tier_outcome
+from flows.release import Made, _no_table
+from stepdown.errors import DemandImpossible
+from stepdown.reports import Verdict
+from stepdown.vocabulary import Tier
+
+
+@pytest.mark.parametrize("message", ["a is 1, limit 0", "a is 1, limit 0."])
+def test_a_reason_and_its_advice_are_two_sentences(message):
+    made = Made(Tier.PARTNER, None, refusal=(Verdict("a", False, message, "Drop a."),))
+    assert tier_outcome(made, None).reasons == ("a is 1, limit 0. Drop a.",)
+
+
+def test_a_demand_that_cannot_be_met_names_its_column():
+    error = DemandImpossible(
+        "l = 2 is asked for, the column has 1 sensitive values",
+        where="column result",
+        next="Ask for a smaller l, or drop the column.",
+    )
+    made = Made(Tier.PARTNER, None, refusal=(_no_table(error),))
+    assert tier_outcome(made, None).reasons == (
+        "column result: l = 2 is asked for, the column has 1 sensitive values. "
+        "Ask for a smaller l, or drop the column.",
+    )
