@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from stepdown.config.models import Column, ReleaseConfig
-from stepdown.config.policy import level_floor, released_columns, tier_policy, treatment_of
+from stepdown.config.policy import (
+    is_date_too_fine,
+    level_floor,
+    released_columns,
+    tier_policy,
+    treatment_of,
+)
 from stepdown.config.treatments import (
     CodeNumber,
     Generalise,
@@ -24,6 +31,7 @@ from stepdown.vocabulary import ColumnType, Role, Tier
 ONE_OF_A_KIND = (Role.SUBJECT, Role.HOUSEHOLD, Role.WEIGHT, Role.CONSENT)
 NUMERIC = (ColumnType.INTEGER, ColumnType.NUMBER)
 ROW_POSITION = "file_row_number"
+RESERVED = re.compile("latest|data|v[1-9][0-9]{0,8}")
 DATED = (ColumnType.DATE, ColumnType.TIMESTAMP)
 
 
@@ -53,6 +61,9 @@ def _roles(config: ReleaseConfig) -> Iterator[str]:
 
 
 def _names(config: ReleaseConfig) -> Iterator[str]:
+    for name in (config.dataset, *config.recipients):
+        if RESERVED.fullmatch(name):
+            yield f"{name}: a dataset or recipient cannot have this name; releases' folders do"
     # The engine finds `name` under `Name`: the wrong one of two columns could be released.
     seen: dict[str, str] = {ROW_POSITION: ROW_POSITION}
     for name in config.columns:
@@ -109,13 +120,15 @@ def _treatment(
         yield f"a pseudonym is for ids, not for a {role}"
     if isinstance(treatment, Surrogate) and role is not Role.DIRECT_IDENTIFIER:
         yield f"a surrogate stands in for a direct identifier, not for a {role}"
-    if role is Role.WEIGHT and tier is Tier.PUBLIC and not isinstance(treatment, CodeNumber):
+    if role is Role.WEIGHT and tier is Tier.PUBLIC and not _rounds(treatment):
         yield "a survey weight is dropped or rounded at public"
     if role is Role.CONSENT and tier is not Tier.INTERNAL:
         yield f"the consent column is dropped at {tier}"
     yield from _fits_type(column, treatment)
     if role is Role.QUASI_IDENTIFIER:
         yield from _quasi_identifier(column, tier, treatment)
+    elif role in (Role.SENSITIVE, Role.INSENSITIVE) and not column.override:
+        yield from _not_searched(config, name, column, tier)
 
 
 def _fits_type(column: Column, treatment: Treatment) -> Iterator[str]:
@@ -139,6 +152,8 @@ def _fits_type(column: Column, treatment: Treatment) -> Iterator[str]:
 
 def _coding(column: Column, coding: NumberCoding) -> Iterator[str]:
     settings = coding.model_dump(exclude_none=True)
+    if not settings:
+        yield "code says nothing: give it round, bottom or top"
     if column.type is ColumnType.INTEGER:
         broken = [key for key, value in settings.items() if not float(value).is_integer()]
         if broken:
@@ -167,6 +182,20 @@ def _quasi_identifier(column: Column, tier: Tier, treatment: Treatment) -> Itera
             f"level {level} is finer than this kind of column may have at {tier} "
             f"(level {floor}); raise it, or say why in `override:`"
         )
+
+
+def _not_searched(config: ReleaseConfig, name: str, column: Column, tier: Tier) -> Iterator[str]:
+    # No level is chosen for these columns, so no floor of a level would hold them.
+    if column.kind and tier is not Tier.INTERNAL:
+        yield f"kind {column.kind} is for a quasi-identifier; drop it, or say why in `override:`"
+    if is_date_too_fine(config, name, tier):
+        yield (
+            f"a date is too fine at {tier}; cut it with `date:`, drop it, or say why in `override:`"
+        )
+
+
+def _rounds(treatment: Treatment) -> bool:
+    return isinstance(treatment, CodeNumber) and treatment.code.round is not None
 
 
 def _recipients(config: ReleaseConfig) -> Iterator[str]:

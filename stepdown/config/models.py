@@ -12,6 +12,7 @@ from stepdown.config.treatments import Model, Treatment
 from stepdown.vocabulary import ColumnType, Role, Tier
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
+Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -65,10 +66,11 @@ class Column(Model):
     not_sensitive: list[str] = Field(
         [], description="Values of a sensitive column that reveal nothing (l counts the others)."
     )
-    because: str | None = Field(None, description="Why the column is insensitive.")
-    override: str | None = Field(
+    because: Reason | None = Field(None, description="Why the column is insensitive.")
+    override: Reason | None = Field(
         None,
-        description="Why it may stay insensitive although nearly unique or constant per household.",
+        description="Why it may be finer than its kind's floor, or stay insensitive although "
+        "nearly unique or constant per household.",
     )
     allowed: list[str] | None = Field(None, description="The values its raw column may hold.")
     between: tuple[float, float] | None = Field(None, description="The range its raw numbers have.")
@@ -113,7 +115,7 @@ class TierRules(Model):
     suite: str | None = Field(
         None, description="A further expectation suite (YAML), relative to the config."
     )
-    because: str | None = Field(None, description="Why a rule is looser than its default.")
+    because: Reason | None = Field(None, description="Why a rule is looser than its default.")
 
     @model_validator(mode="after")
     def _one_k(self) -> TierRules:

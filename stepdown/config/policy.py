@@ -11,7 +11,7 @@ from typing import Any, cast
 from ruamel.yaml import YAML
 
 from stepdown.config.models import Column, ReleaseConfig, SignOff, TierRules
-from stepdown.config.treatments import Generalise, LevelRange, Treatment
+from stepdown.config.treatments import Generalise, LevelRange, Treatment, TruncateDate
 from stepdown.errors import PolicyInvalid
 from stepdown.vocabulary import ColumnType, Role, Tier
 
@@ -111,14 +111,25 @@ def treatment_of(config: ReleaseConfig, name: str, tier: Tier) -> Treatment:
 def level_floor(column: Column, tier: Tier) -> int:
     """Lowest level that the defaults let a column of this kind have at a tier."""
     floors = defaults()["floors"]
-    if column.kind == "age" and column.hierarchy is None:
-        return int(floors["age"].get(tier.value, 0))
+    if column.kind == "age" and tier is not Tier.INTERNAL:
+        return _age_floor(column, tier)
     if column.type in (ColumnType.DATE, ColumnType.TIMESTAMP) and tier is not Tier.INTERNAL:
         units = _date_units(column)
         unit = floors["date"][tier.value]
         coarse_enough = [i + 1 for i, u in enumerate(units) if _COARSENESS[u] >= _COARSENESS[unit]]
         return coarse_enough[0] if coarse_enough else len(units) + 1
     return 0
+
+
+def is_date_too_fine(config: ReleaseConfig, name: str, tier: Tier) -> bool:
+    """Whether a date that is kept or cut, not generalised, is finer than the tier's floor."""
+    column = config.columns[name]
+    if column.type not in (ColumnType.DATE, ColumnType.TIMESTAMP) or tier is Tier.INTERNAL:
+        return False
+    down_to_here = list(Tier)[: list(Tier).index(tier) + 1]
+    cuts = [treatment_of(config, name, each) for each in down_to_here]
+    coarsest = max(_COARSENESS[cut.date] if isinstance(cut, TruncateDate) else 0 for cut in cuts)
+    return coarsest < _COARSENESS[defaults()["floors"]["date"][tier.value]]
 
 
 def released_columns(config: ReleaseConfig, tier: Tier) -> list[str]:
@@ -141,6 +152,21 @@ def released_with_role(config: ReleaseConfig, tier: Tier, *roles: Role) -> list[
 
 _COARSENESS = {"month": 1, "quarter": 2, "year": 3}
 DATE_UNITS = ("month", "quarter", "year")
+
+
+def _age_floor(column: Column, tier: Tier) -> int:
+    """The level of the defaults' bands; of a hierarchy that gives no intervals, its first level."""
+    floors = defaults()["floors"]
+    if column.hierarchy is None:
+        return int(floors["age"][tier.value])
+    intervals = getattr(column.hierarchy, "intervals", None)
+    if intervals is None:
+        return 1
+    for level, bands in enumerate(intervals, start=1):
+        together = bands.top is not None and bands.top <= floors["age_together"]
+        if bands.width >= floors["age_years"] and (together or tier is not Tier.PUBLIC):
+            return level
+    return len(intervals) + 1
 
 
 def _date_units(column: Column) -> tuple[str, ...]:

@@ -35,7 +35,8 @@ columns:
   age: {{role: quasi_identifier, type: integer, hierarchy: {{intervals: [{{width: 10}}]}}}}
   sex: {{role: quasi_identifier, partner: keep}}
   income: {{role: sensitive, type: number, partner: {{code: {{round: 10, top: 100}}}}}}
-  seen: {{role: insensitive, type: date, because: a test, partner: {{date: month}}}}
+  seen: {{role: insensitive, type: date, because: a test, partner: {{date: month}},
+    public: {{date: year}}}}
   zip: {{role: insensitive, because: a test, partner: {{prefix: 2}}}}
   result:
     role: sensitive

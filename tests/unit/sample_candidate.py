@@ -31,7 +31,7 @@ columns:
     kind: age
     between: [0, 120]
   sex: {role: quasi_identifier, allowed: [female, male], hierarchy: {tree: {any: [female, male]}}}
-  seen: {role: insensitive, because: a clinic's own calendar, type: date, internal: keep}
+  seen: {role: insensitive, because: a clinic's own calendar, override: no person's, type: date}
   result: {role: sensitive}
   weight: {role: weight, type: number}
 tiers:

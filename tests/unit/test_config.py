@@ -134,6 +134,29 @@ def test_a_dropped_column_cannot_come_back_below(tmp_path):
             "code.top must be a multiple",
         ),
         ("role: quasi_identifier", "role: sensitive", "none is a quasi_identifier"),
+        ("{role: sensitive}", "{role: sensitive, type: date}", "too fine at partner"),
+        (
+            "{role: sensitive}",
+            "{role: insensitive, because: a test, type: date, partner: {date: month}}",
+            "too fine at public",
+        ),
+        ("{role: sensitive}", "{role: sensitive, type: integer, kind: age}", "quasi-identifier"),
+        (
+            "kind: age",
+            "kind: age, hierarchy: {intervals: [{width: 1}, {width: 5}]}, "
+            "public: {generalise: {at_least: 2}}",
+            "level 2 is finer",
+        ),
+        (
+            "kind: age",
+            "kind: age, hierarchy: {file: ages.csv}, partner: keep",
+            "level 0 is finer",
+        ),
+        ("{role: sensitive}", "{role: weight, type: number, public: {code: {top: 9}}}", "rounded"),
+        ("{role: sensitive}", "{role: sensitive, type: number, public: {code: {}}}", "nothing"),
+        ("{role: sensitive}", "{role: insensitive, because: ' '}", "at least 1 character"),
+        ("public: {}", "public: {smallest_class: 5, because: ' '}", "at least 1 character"),
+        ("dataset: visits", "dataset: v1", "cannot have this name"),
     ],
 )
 def test_treatments_that_would_leak_or_cannot_work_are_refused(tmp_path, before, after, told):
@@ -191,6 +214,20 @@ def test_kinds_have_floors_of_their_own(tmp_path):
     assert isinstance(age, Generalise)
     assert isinstance(seen, Generalise)
     assert (age.generalise.at_least, seen.generalise.at_least) == (2, 3)
+
+
+def test_the_floors_hold_in_a_hierarchy_of_the_configs_own(tmp_path):
+    bands = "{intervals: [{width: 2}, {width: 5}, {width: 5, top: 85}]}"
+    text = CONFIG.replace("kind: age", f"kind: age, hierarchy: {bands}")
+    config = load_config(write(tmp_path, text)).config
+    levels = [treatment_of(config, "age", tier) for tier in (Tier.PARTNER, Tier.PUBLIC)]
+    assert [level.generalise.at_least for level in levels] == [2, 3]
+
+
+def test_a_date_that_is_cut_above_may_be_kept_below(tmp_path):
+    seen = "{role: sensitive, type: date, partner: {date: year}}"
+    config = load_config(write(tmp_path, CONFIG.replace("{role: sensitive}", seen))).config
+    assert treatment_of(config, "result", Tier.PUBLIC) == "keep"
 
 
 def test_the_hash_names_what_is_said_not_how(tmp_path):
