@@ -236,7 +236,7 @@ def test_a_source_that_cannot_be_read_leaves_no_value_in_prefect(deployed, sched
         source.write_text(good)
     assert failed["state_type"] == "FAILED"
     assert "SourceInvalid" in failed["state"]["message"]
-    assert "1 of 265 rows" in failed["state"]["message"]
+    assert re.search(r"\b1 of 2\d\d rows", failed["state"]["message"])
 
 
 def test_withdrawal_runs_on_the_worker_too(deployed, scheduled):
@@ -277,7 +277,7 @@ def texts(database: Path) -> Iterator[str]:
 def unpacked(text: str) -> Iterator[str]:
     """A text, and what is base64 in it, decoded."""
     yield text
-    for packed in re.findall(r"[A-Za-z0-9+/]{40,}", text.replace("\\n", "")):
+    for packed in re.findall(r"[A-Za-z0-9+/]{40,}", re.sub(r"\\n|\n", "", text)):
         yield base64.b64decode(packed[: len(packed) // 4 * 4]).decode("latin-1")
 
 
