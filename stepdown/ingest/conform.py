@@ -45,7 +45,7 @@ def conform(column: pa.Array, declared: Column, missing: Sequence[str]) -> Confo
     if pa.types.is_floating(column.type) and "nan" in [text.lower() for text in missing]:
         column = pc.if_else(pc.is_nan(column), None, column)
     kind = ARROW_TYPES[declared.type]
-    values = convert(column) if convert else pa.nulls(len(column), kind)
+    values = _one_zero(convert(column)) if convert else pa.nulls(len(column), kind)
     fails = pc.and_(pc.is_valid(column), pc.is_null(values))
     codes = parse_texts(pa.array(missing, pa.string()), declared.type, declared.date_format)
     values = pc.if_else(pc.is_in(values, value_set=codes.drop_null()), None, values)
@@ -93,11 +93,16 @@ def _from_texts(texts: pa.Array, declared: Column, missing: Sequence[str]) -> Co
     encoded = texts.dictionary_encode()
     distinct = encoded.dictionary
     distinct = pc.if_else(pc.is_in(distinct, value_set=codes), None, distinct)
-    parsed = parse_texts(distinct, declared.type, declared.date_format)
+    parsed = _one_zero(parse_texts(distinct, declared.type, declared.date_format))
     unfit = pc.and_(pc.is_valid(distinct), pc.is_null(parsed))
     values = parsed.take(encoded.indices)
     fails = pc.fill_null(unfit.take(encoded.indices), False)
     return Conformed(values, fails, values.null_count - (fails.true_count or 0))
+
+
+def _one_zero(values: pa.Array) -> pa.Array:
+    # -0.0 equals 0.0 wherever classes are counted, yet its sign would be read from a release.
+    return pc.add(values, 0.0) if pa.types.is_floating(values.type) else values
 
 
 def _floats_to_integers(column: pa.Array) -> pa.Array:

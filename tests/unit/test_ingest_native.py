@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import math
 import sqlite3
 import uuid
 from dataclasses import replace
@@ -102,6 +103,14 @@ def test_a_native_value_that_does_not_mean_the_declared_type_fails(native, kind)
     assert conformed.values.to_pylist() == [None]
     assert conformed.fails.to_pylist() == [True]
     assert conformed.missing == 0
+
+
+@pytest.mark.parametrize(
+    "native", [pa.array([-0.0]), pa.array(["-0.0"]), pa.array([-0.0], pa.float32())]
+)
+def test_a_zero_has_no_sign_that_classes_would_not_count(native):
+    (zero,) = conform(native, column("number"), []).values.to_pylist()
+    assert math.copysign(1, zero) == 1
 
 
 def test_field_metadata_is_neither_kept_nor_taken_for_a_type(bench):
