@@ -9,6 +9,7 @@ from stepdown.candidate import Candidate
 from stepdown.config import LoadedConfig, released_with_role
 from stepdown.engine import open_session, quote
 from stepdown.reports import Verdict
+from stepdown.risk.trajectories import trajectory_class_sizes
 from stepdown.vocabulary import Role, Tier
 
 
@@ -19,7 +20,8 @@ def joint_view(
 
     Both are projections of one base, so whoever holds both can at best put the base's rows together
     again, on the columns that either has. The base is therefore measured on the union of their
-    quasi-identifiers: no way to join the two files can do better.
+    quasi-identifiers: no way to join the two files can do better. Where the copy keeps an id over
+    rows, a data subject is measured by the set of all their rows.
 
     Args:
         base: the partner base. copy_columns: the columns of the recipient's copy.
@@ -40,14 +42,23 @@ def joint_view(
         if name in public or name in copy_columns
     ]
     keys = ", ".join(f"data.{quote(name)}" for name in known) or "1"
+    keeps_an_id = config.name(Role.SUBJECT) in copy_columns
     with open_session(scratch) as session:
         session.attach_parquet("data", check_bytes(base.data))
         session.attach_parquet("lineage", check_bytes(base.lineage))
-        smallest = session.scalar(
-            "SELECT min(subjects) FROM (SELECT count(DISTINCT lineage.subject) AS subjects "
-            "FROM data JOIN lineage ON lineage.row = data.file_row_number "
-            f"GROUP BY {keys})"
+        session.run(
+            "CREATE TEMP TABLE placed AS SELECT lineage.row, lineage.subject, "
+            f"dense_rank() OVER (ORDER BY {keys}) AS class "
+            "FROM data JOIN lineage ON lineage.row = data.file_row_number"
         )
+        session.run("CREATE TEMP VIEW member AS SELECT row, class FROM placed")
+        session.run("CREATE TEMP VIEW record AS SELECT row, subject FROM placed")
+        smallest = session.scalar(
+            "SELECT min(n) FROM (SELECT count(DISTINCT subject) AS n FROM placed GROUP BY class)"
+        )
+        if keeps_an_id and smallest is not None:
+            trajectories = trajectory_class_sizes(session)
+            smallest = min(int(str(smallest)), int(trajectories.min()))
     measured = int(str(smallest)) if smallest is not None else 0
     passed = measured >= k
     return Verdict(
