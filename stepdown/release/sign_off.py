@@ -10,8 +10,10 @@ from stepdown.config.models import SignOff
 
 
 def same_person(name: str) -> str:
-    """One spelling per person: compatibility forms, case and spaces do not make a second one."""
-    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+    """One spelling per person: compatibility forms, case, spaces and signs that nobody sees do not
+    make a second one."""
+    seen = "".join(sign for sign in name if unicodedata.category(sign) != "Cf")
+    return " ".join(unicodedata.normalize("NFKC", seen).casefold().split())
 
 
 def missing_signatures(
