@@ -1,6 +1,6 @@
 """What travels with the data: a report for people, one for programs, and the package metadata.
 
-What would help an intruder stays out: levels of hierarchies, numbers suppressed, lineage.
+What would help an intruder stays out: levels of hierarchies, numbers suppressed per class, lineage.
 """
 
 from __future__ import annotations
