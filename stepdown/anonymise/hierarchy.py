@@ -31,6 +31,7 @@ from stepdown.config.models import Column
 from stepdown.errors import HierarchyInvalid
 
 TOP_LABEL = "*"
+EXACT = 2**53
 LONG_SCHEMA = pa.schema(
     [("column", pa.string()), ("leaf", pa.string()), ("level", pa.int64()), ("label", pa.string())]
 )
@@ -84,12 +85,14 @@ def build_hierarchy(
             rows = [(*row, TOP_LABEL) for row in tree_rows(tree)]
             return _from_rows(name, values, rows, f"columns.{name}.hierarchy")
         case IntervalHierarchy(intervals=intervals):
+            _check_exact(name, values)
             levels = interval_labels(values, intervals)
         case DateHierarchy(dates=units):
             levels = date_labels(values, units)
         case PrefixHierarchy(prefixes=lengths):
             levels = prefix_labels(values, lengths)
         case None if column.kind == "age":
+            _check_exact(name, values)
             levels = interval_labels(values, AGE_LEVELS)
         case None:
             return default_hierarchy(name, values)
@@ -112,6 +115,18 @@ def _check_type(name: str, column: Column, held: pa.DataType) -> None:
             where=f"columns.{name}.hierarchy",
             next="Declare the column's type, or give it another hierarchy.",
         )
+
+
+def _check_exact(name: str, values: pa.Array) -> None:
+    # An interval is found by division; a DOUBLE holds every whole number up to here.
+    if pa.types.is_integer(values.type):
+        beyond = pc.or_(pc.less(values, -EXACT), pc.greater(values, EXACT)).true_count
+        if beyond:
+            raise HierarchyInvalid(
+                f"{beyond} distinct values lie beyond ±2^53, where no interval is exact",
+                where=f"columns.{name}.hierarchy",
+                next="Declare the column a string with prefixes, or drop it; or mend the source.",
+            )
 
 
 def hierarchy_from_file(name: str, values: pa.Array, path: Path) -> HierarchyTable:

@@ -65,6 +65,14 @@ def test_a_rule_for_values_of_another_type_is_refused_by_name(values, type, hier
     assert "forty" not in str(refusal.value)
 
 
+@pytest.mark.parametrize("huge", [2**53 + 1, 2**63 - 1, -(2**63)])
+@pytest.mark.parametrize("how", [{"hierarchy": {"intervals": [{"width": 5}]}}, {"kind": "age"}])
+def test_integers_too_large_for_intervals_are_counted_and_not_said(huge, how):
+    with pytest.raises(HierarchyInvalid, match="1 distinct values lie beyond") as refusal:
+        build(pa.array([1, None, huge]), type="integer", **how)
+    assert str(abs(huge)) not in str(refusal.value)
+
+
 def test_an_interval_of_one_integer_is_that_integer():
     assert paths(build(pa.array([7]), {"intervals": [{"width": 1}]})) == {7: ["7", "*"]}
 
