@@ -164,6 +164,10 @@ def check_columns(
         )
 
 
+_BINNED = ", counting a number by the bin it falls into"
+_CODED = " Where outliers stretch the bins, top-code the column a tier above."
+
+
 def _check_demands(
     session: Session,
     relation: str,
@@ -183,8 +187,10 @@ def _check_demands(
     for column, coded in sensitive:
         values = int(coded.countable.sum())
         if models.distinct_l > max(values, 1):
+            binned, advice = (_BINNED, _CODED) if column.numeric else ("", "")
             raise DemandImpossible(
-                f"l = {models.distinct_l} is asked for, the column has {values} sensitive values",
+                f"l = {models.distinct_l} is asked for, "
+                f"the column has {values} sensitive values{binned}",
                 where=f"column {column.name}",
-                next="Ask for a smaller l, or drop the column.",
+                next=f"Ask for a smaller l, or drop the column.{advice}",
             )

@@ -143,6 +143,10 @@ def test_numbers_are_counted_in_their_bins(session):
     binned = [SensitiveColumn("income", numeric=True, bin_edges=(0.0, 5.0, 10.0))]
     recoding, _ = anonymise(session, columns, search, distinct_l=2, sensitive=binned)
     assert recoding.levels == {"zip": 1}
+    stretched = [SensitiveColumn("income", numeric=True, bin_edges=(-5.0, 5000.0, 10_000.0))]
+    with pytest.raises(DemandImpossible, match="1 sensitive values, counting a number by") as told:
+        anonymise(session, columns, search, distinct_l=2, sensitive=stretched)
+    assert "top-code the column a tier above" in told.value.next
 
 
 def test_impossible_demands_name_the_column_before_any_work(session):
