@@ -28,9 +28,15 @@ with warnings.catch_warnings():
     from great_expectations.expectations.metrics.table_metric_provider import TableMetricProvider
     from great_expectations.expectations.registry import get_expectation_impl
 
-for _name in [name for name in logging.root.manager.loggerDict if name.startswith(_log.name)]:
-    # Some of its modules set a level of their own.
-    logging.getLogger(_name).disabled = True
+
+def mute() -> None:
+    """Silence every logger it has by now; whoever sets up logging later may have woken them."""
+    for name in [name for name in logging.root.manager.loggerDict if name.startswith(_log.name)]:
+        # Some of its modules set a level of their own.
+        logging.getLogger(name).disabled = True
+
+
+mute()
 
 __all__ = [
     "BatchExpectation",
@@ -41,4 +47,5 @@ __all__ = [
     "get_expectation_impl",
     "gx",
     "metric_value",
+    "mute",
 ]

@@ -16,7 +16,7 @@ import pandas as pd
 from expectations import disclosure  # noqa: F401 registers ours, before any suite is built
 from expectations.checks import Check
 from expectations.frames import CELL
-from expectations.gx import Expectation, get_expectation_impl, gx
+from expectations.gx import Expectation, get_expectation_impl, gx, mute
 
 VACUOUS_WITHOUT_VALUES = frozenset(
     {
@@ -43,6 +43,7 @@ class Judge:
 
     def __init__(self) -> None:
         with _quietly():
+            mute()
             context = gx.get_context(mode="ephemeral")
             context.variables.progress_bars = {"globally": False}  # type: ignore[assignment]
             self._source = context.data_sources.add_pandas("frames")
