@@ -244,6 +244,24 @@ def withdraw(
 
 
 @app.command()
+def reinstate(
+    release: Address,
+    reason: Annotated[str, typer.Option(help="Why it may stand; kept in the ledger.")],
+    name: Annotated[str, typer.Option(help="Who decides; default your account.")] = "",
+    work: Work = Path("work"),
+    store: Store = "store",
+    json: AsJson = False,
+) -> int:
+    """Publish a suspended release again: what it was made from was withdrawn, it may stay."""
+    from stepdown.release.withdraw import reinstate as reinstate_release
+
+    workspace, place = _places(work, store)
+    reinstate_release(workspace, place, release, reason=reason, actor=name or getpass.getuser())
+    say.facts({"release": release, "state": "published"}, json)
+    return 0
+
+
+@app.command()
 def anonymise(
     file: Table,
     qi: Annotated[str, typer.Option(help="Quasi-identifiers, comma-separated.")],

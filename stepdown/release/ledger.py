@@ -169,6 +169,37 @@ class Reader:
         query = sa.select(EVENTS.c.facts).where(EVENTS.c.kind == EventKind.KEY.value)
         return {str(facts["name"]) for (facts,) in self.connection.execute(query)}
 
+    def is_as_written(self, release: Release) -> bool:
+        """Whether the lines say of a release what its row says about hashes and signatures.
+
+        The lines are chained and the row is not, so a row that was edited shows here.
+        """
+        series = release.series
+        lines = self.connection.execute(
+            sa.select(EVENTS.c.kind, EVENTS.c.facts)
+            .where(
+                EVENTS.c.dataset == series.dataset,
+                EVENTS.c.tier == series.tier.value,
+                EVENTS.c.recipient == (series.recipient or ""),
+                EVENTS.c.version == release.version,
+            )
+            .order_by(EVENTS.c.seq)
+        ).all()
+        written = [facts for kind, facts in lines if kind == EventKind.CANDIDATE.value]
+        signed = [facts for kind, facts in lines if kind == EventKind.APPROVAL.value]
+        return (
+            len(written) == 1
+            and written[0]["sign_off"] == release.sign_off
+            and written[0]["manifest_sha256"] == release.manifest_sha256
+            and written[0]["data_sha256"] == release.data_sha256
+            and len(signed) == len(release.approvals)
+            and all(
+                facts["manifest_sha256"] == release.manifest_sha256
+                and all(facts[key] == value for key, value in approval.items())
+                for facts, approval in zip(signed, release.approvals, strict=True)
+            )
+        )
+
     def _releases(self, *clauses: sa.ColumnElement[bool]) -> list[Release]:
         query = sa.select(RELEASES).where(*clauses).order_by(RELEASES.c.id)
         return [_as_release(row._mapping, self.root) for row in self.connection.execute(query)]
@@ -212,7 +243,8 @@ class Writer(Reader):
         }
         answer = self.connection.execute(sa.insert(RELEASES).returning(RELEASES.c.id), row)
         release = self.release(answer.scalar_one())
-        self.note(EventKind.CANDIDATE, release, actor, {"state": "candidate"})
+        facts = {"state": "candidate", "sign_off": new.sign_off}
+        self.note(EventKind.CANDIDATE, release, actor, facts)
         return release
 
     def move(
@@ -303,12 +335,14 @@ def record_run(ledger: Ledger, series: Series, run: str, actor: str, facts: Any)
 def verify_chain(ledger: Ledger) -> tuple[str, ...]:
     """What is wrong with the ledger; empty where every line follows from the one before.
 
-    Finds changed, missing and reordered lines, and a release whose state no line accounts for.
+    Finds changed, missing and reordered lines, and a release whose state, hashes or signatures no
+    line accounts for.
     """
     problems = []
     previous_hash, states = _FIRST_HASH, {}
     with ledger.reading() as reader:
         events, releases = reader.events(), reader.releases()
+        as_written = {release.id: reader.is_as_written(release) for release in releases}
     for expected, line in enumerate(events, start=1):
         if line["seq"] != expected or line["previous_hash"] != previous_hash:
             problems.append(f"line {line['seq']} does not follow the line before it")
@@ -322,6 +356,8 @@ def verify_chain(ledger: Ledger) -> tuple[str, ...]:
         key = (release.dataset, release.tier.value, release.recipient or "", release.version)
         if release.version and states.get(key) != release.state.value:
             problems.append(f"{release.address} is {release.state}, and no line says so")
+        if release.version and not as_written[release.id]:
+            problems.append(f"{release.address} has other hashes or signatures than its lines say")
     return tuple(problems)
 
 

@@ -51,6 +51,8 @@ DEAD = frozenset(
 def waiting_for(reader: Reader, release: Release) -> tuple[str, ...]:
     """What a release still needs before it may be published, in words."""
     needs = list(missing_signatures(release.sign_off, release.approvals))
+    if not reader.is_as_written(release):
+        needs.append("a ledger that was not edited: `stepdown verify` says what differs")
     if release.parent is not None:
         parent = reader.release(release.parent)
         if parent.state not in WAS_PUBLISHED:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,9 @@ from release_case import AS_OF, Case
 from stepdown.errors import InputWrong, MoveForbidden, ReleaseUnknown, StoreCorrupt
 from stepdown.release.approvals import approve, reject
 from stepdown.release.catalogue import find_release, list_releases, resolve_address, show_release
+from stepdown.release.ledger import verify_chain
 from stepdown.release.publish import submit
+from stepdown.release.recovery import recover
 from stepdown.release.withdraw import reinstate, withdraw
 from stepdown.vocabulary import ReleaseState, Tier
 
@@ -348,3 +351,24 @@ def test_a_version_taken_by_another_workspace_expires_the_waiting_release_only(
     assert standing.state is ReleaseState.EXPIRED
     assert case.store.read("wells/partner/v1/release.json") == b"{}"
     assert case.submit(Tier.PARTNER, parent="wells/internal/v1").release == "wells/partner/v2"
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        """sign_off = '{"roles": [], "people": 0}'""",
+        'approvals = \'[{"name": "x", "role": "owner"}]\'',
+        f"manifest_sha256 = '{'0' * 64}'",
+    ],
+)
+def test_a_row_that_was_edited_publishes_nothing_and_is_told(case: Case, edit: str) -> None:
+    case.submit(Tier.INTERNAL)
+    waiting = str(case.submit(Tier.PARTNER, parent="wells/internal/v1").release)
+    with sqlite3.connect(case.workspace.root / "ledger.db") as connection:
+        connection.execute(f"UPDATE releases SET {edit} WHERE tier = 'partner'")
+    connection.close()
+    recover(case.workspace, case.store)
+    assert find_release(case.ledger, waiting).state is ReleaseState.AWAITING_APPROVAL
+    assert verify_chain(case.ledger) == (
+        f"{waiting} has other hashes or signatures than its lines say",
+    )
