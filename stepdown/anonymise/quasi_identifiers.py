@@ -17,9 +17,15 @@ from stepdown.anonymise.hierarchy import (
     people_floor_level,
 )
 from stepdown.anonymise.models import PrivacyModels, SearchColumn, SensitiveColumn
-from stepdown.config import LoadedConfig, TierPolicy, released_with_role, treatment_of
+from stepdown.config import (
+    LoadedConfig,
+    ReleaseConfig,
+    TierPolicy,
+    released_with_role,
+    treatment_of,
+)
 from stepdown.config.policy import defaults
-from stepdown.config.treatments import Generalise
+from stepdown.config.treatments import CodeNumber, Generalise
 from stepdown.engine import Session, quote
 from stepdown.vocabulary import ColumnType, Role, Tier
 
@@ -107,7 +113,7 @@ def sensitive_columns(
             name,
             numeric=(numeric := _is_numeric(config.columns[name].type)),
             not_sensitive=tuple(config.columns[name].not_sensitive),
-            bin_edges=_bin_edges(session, name) if numeric else None,
+            bin_edges=_bin_edges(session, config, tier, name) if numeric else None,
         )
         for name in released_with_role(config, tier, Role.SENSITIVE)
     )
@@ -178,7 +184,10 @@ def _is_numeric(type: ColumnType) -> bool:
     return type in (ColumnType.INTEGER, ColumnType.NUMBER)
 
 
-def _bin_edges(session: Session, name: str) -> tuple[float, ...] | None:
+def _bin_edges(
+    session: Session, config: ReleaseConfig, tier: Tier, name: str
+) -> tuple[float, ...] | None:
+    """Over the parent's extremes, or over bottom and top where the tier codes the column."""
     column = quote(name)
     ends = session.fetch(
         f"SELECT CAST(min({column}) AS DOUBLE) AS low, CAST(max({column}) AS DOUBLE) AS high "
@@ -187,6 +196,13 @@ def _bin_edges(session: Session, name: str) -> tuple[float, ...] | None:
     low, high = ends["low"][0].as_py(), ends["high"][0].as_py()
     if low is None:
         return None
+    treatment = treatment_of(config, name, tier)
+    if isinstance(treatment, CodeNumber):
+        bottom, top = treatment.code.bottom, treatment.code.top
+        low, high = (
+            min(max(end, low if bottom is None else bottom), high if top is None else top)
+            for end in (low, high)
+        )
     if low == high:
         return low, high
     return tuple(float(edge) for edge in np.linspace(low, high, BINS + 1))

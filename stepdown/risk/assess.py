@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from stepdown.artifacts import ArtifactRef, check_bytes
 from stepdown.candidate import Candidate
 from stepdown.config import LoadedConfig, ReleaseConfig, tier_policy, treatment_of
-from stepdown.config.treatments import Surrogate
+from stepdown.config.treatments import CodeNumber, Surrogate
 from stepdown.engine.session import Session, open_session, quote
 from stepdown.reports import RiskReport
 from stepdown.risk.classes import ClassTable, Ints, build_classes
@@ -208,7 +208,7 @@ def _distinct_l(session: Session, table: _Released, config: ReleaseConfig) -> di
     measures = {}
     for name in _sensitive(table, config):
         column = config.columns[name]
-        bins = _bins(session, table, name) if column.type in _BINNED else None
+        bins = _bins(session, table, config, name) if column.type in _BINNED else None
         measures[name] = distinct_l(session, table.alias(name), column.not_sensitive, bins)
     return measures
 
@@ -217,7 +217,7 @@ def _t(session: Session, table: _Released, config: ReleaseConfig) -> dict[str, f
     measures = {}
     for name in _sensitive(table, config):
         if config.columns[name].type in (*_BINNED, *_DATED):
-            measures[name] = ordered_distance_t(session, _bins(session, table, name), BINS)
+            measures[name] = ordered_distance_t(session, _bins(session, table, config, name), BINS)
         else:
             measures[name] = equal_distance_t(session, table.alias(name))
     return measures
@@ -227,8 +227,12 @@ def _sensitive(table: _Released, config: ReleaseConfig) -> list[str]:
     return [name for name in table.columns if config.columns[name].role is Role.SENSITIVE]
 
 
-def _bins(session: Session, table: _Released, name: str) -> str:
-    """SQL of a record's bin, equal-width between the extremes that the scale's file holds."""
+def _bins(session: Session, table: _Released, config: ReleaseConfig, name: str) -> str:
+    """SQL of a record's bin: equal-width between the extremes of the scale's file.
+
+    Where the tier bottom- or top-codes the column, no further than that: one outlier above would
+    otherwise put everybody else into one bin.
+    """
     place = quote(name)
     kind = session.fetch(f"SELECT {place} FROM scale LIMIT 0").schema.field(0).type
     number = _as_number if str(kind).startswith(("date", "timestamp")) else _as_is
@@ -236,8 +240,14 @@ def _bins(session: Session, table: _Released, name: str) -> str:
         f"SELECT min(n)::DOUBLE AS low, max(n)::DOUBLE AS high "
         f"FROM (SELECT {number(place)} AS n FROM scale)"
     ).to_pylist()[0]
-    low, high = bounds["low"], bounds["high"]
-    return bin_expression(number(table.alias(name)), low or 0.0, high or 0.0)
+    low, high = bounds["low"] or 0.0, bounds["high"] or 0.0
+    treatment = treatment_of(config, name, table.candidate.tier)
+    if isinstance(treatment, CodeNumber):
+        if treatment.code.bottom is not None:
+            low, high = max(low, treatment.code.bottom), max(high, treatment.code.bottom)
+        if treatment.code.top is not None:
+            low, high = min(low, treatment.code.top), min(high, treatment.code.top)
+    return bin_expression(number(table.alias(name)), low, high)
 
 
 def _stable(value: float) -> float:

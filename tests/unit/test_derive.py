@@ -11,6 +11,7 @@ from derive_case import KEYS, LOOSE, lineage, make_case, released
 
 from stepdown.artifacts import check_bytes, sha256_of
 from stepdown.errors import KeyMissing, PolicyInvalid, Refused, StoreCorrupt
+from stepdown.risk import assess_risk
 from stepdown.vocabulary import Tier
 
 ASKS_NOTHING = {key: value for key, value in LOOSE.items() if key != "suppressed_records"}
@@ -245,6 +246,21 @@ def test_a_missing_key_is_an_error_and_never_a_new_key(tmp_path):
     case = make_case(tmp_path, PEOPLE, COLUMNS, TIERS, keys={})
     with pytest.raises(KeyMissing):
         case.derive(Tier.INTERNAL)
+
+
+def test_one_outlier_does_not_put_everybody_into_one_bin_where_the_tier_cuts_it_off(tmp_path):
+    rows = {"group": ["a", "a", "a", "b", "b"], "income": [10, 60, 1_000_000, 20, 90]}
+    columns = {
+        "group": {"role": "quasi_identifier", "partner": "keep"},
+        "income": {"role": "sensitive", "type": "integer", "partner": {"code": {"top": 100}}},
+    }
+    tiers = {"internal": {}, "partner": ASKS_NOTHING | {"distinct_l": 2, "suppressed_records": 0.5}}
+    case = make_case(tmp_path, rows, columns, tiers)
+    internal = case.derive(Tier.INTERNAL)
+    partner = case.derive(Tier.PARTNER, internal)
+    assert released(partner)["income"] == [10, 60, 100, 20, 90]
+    report = assess_risk(partner, internal.data, case.snapshot, case.loaded)
+    assert report.distinct_l == {"income": 2}
 
 
 def test_sensitive_columns_are_judged_as_they_are_released(tmp_path):
