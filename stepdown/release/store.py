@@ -13,6 +13,7 @@ from typing import Any
 import fsspec
 
 from stepdown.errors import AlreadyThere, InputWrong, StoreCorrupt, TransientError, WorldFailed
+from stepdown.vocabulary import Tier
 
 _BLOCK = 1 << 20
 _UNFINISHED = ".unfinished-"
@@ -81,7 +82,7 @@ class Store:
                 with self.filesystem.open(self._full(path), "wb") as remote:
                     digest = _copy(reader, remote)
             else:
-                with _durable(Path(self._full(path))) as (writer, place):
+                with _durable(self._local(path)) as (writer, place):
                     digest = _copy(reader, writer)
                     if digest == sha256:
                         place(os.replace)
@@ -104,7 +105,7 @@ class Store:
                 if not self.is_local:
                     self.filesystem.pipe_file(self._full(path), content, mode="create")
                     return
-                with _durable(Path(self._full(path))) as (writer, place):
+                with _durable(self._local(path)) as (writer, place):
                     writer.write(content)
                     place(os.link)
         except FileExistsError:
@@ -120,7 +121,7 @@ class Store:
             if not self.is_local:
                 self.filesystem.pipe_file(self._full(path), content)
                 return
-            with _durable(Path(self._full(path))) as (writer, place):
+            with _durable(self._local(path)) as (writer, place):
                 writer.write(content)
                 place(os.replace)
 
@@ -138,6 +139,17 @@ class Store:
         for name in self.files(path):
             if Path(name).name.startswith(_UNFINISHED):
                 self.delete(name)
+
+    def _local(self, path: str) -> Path:
+        """Where a file goes in a local store; folders of tiers with readers are their owner's."""
+        target = Path(self._full(path))
+        parts = path.split("/")
+        if len(parts) > 2 and parts[1] in (Tier.INTERNAL, Tier.PARTNER):
+            folder = Path(self._full("/".join(parts[:2])))
+            if not folder.exists():
+                _make_folders(folder)
+                folder.chmod(0o700)
+        return target
 
     def _full(self, path: str) -> str:
         parts = path.split("/")

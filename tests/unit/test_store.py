@@ -63,6 +63,15 @@ def test_a_store_that_cannot_be_written_is_the_worlds_failure(tmp_path: Path) ->
         open_store(str(tmp_path / "store")).replace("a", b"")
 
 
+def test_only_its_owner_reads_a_tier_that_has_named_readers(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path))
+    for tier in ("internal", "partner", "public"):
+        store.create(f"wells/{tier}/v1/release.json", b"{}")
+    modes = {tier.name: tier.stat().st_mode & 0o077 for tier in (tmp_path / "wells").iterdir()}
+    assert modes["internal"] == modes["partner"] == 0
+    assert modes["public"]
+
+
 def test_addresses_are_read_as_they_are_written() -> None:
     for text in ("wells/public/v1", "wells/partner/clinic/v12", "wells/partner/clinic/latest"):
         assert str(parse_address(text)) == text
