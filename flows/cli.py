@@ -14,7 +14,7 @@ import typer
 
 from flows import say
 from stepdown import __version__
-from stepdown.errors import InputWrong, StepdownError, WorldFailed, defect
+from stepdown.errors import InputWrong, Refused, StepdownError, WorldFailed, defect
 from stepdown.vocabulary import Tier
 
 app = typer.Typer(
@@ -91,6 +91,7 @@ def demo(
 @app.command()
 def check(config: Config, json: AsJson = False) -> int:
     """Validate a config against its source; write nothing."""
+    from expectations import validate_raw
     from expectations.checks import tier_suite
     from stepdown.anonymise.check import check_hierarchies
     from stepdown.config import load_config
@@ -103,7 +104,16 @@ def check(config: Config, json: AsJson = False) -> int:
     summary = check_source(loaded)
     with tempfile.TemporaryDirectory(prefix="stepdown-check-") as scratch:
         workspace = open_workspace(Path(scratch) / "work", str(Path(scratch) / "store"))
-        check_hierarchies(loaded, ingest(loaded, workspace).ref, workspace.scratch)
+        snapshot = ingest(loaded, workspace).ref
+        check_hierarchies(loaded, snapshot, workspace.scratch)
+        verdicts = validate_raw(snapshot, loaded, workspace.scratch)
+    failed = [verdict.message for verdict in verdicts if not verdict.passed]
+    if failed:
+        raise Refused(
+            "\n".join(failed),
+            where=str(config),
+            next="Mend the source, or what `columns:` says of it; a run would be refused.",
+        )
     say.checked(loaded, summary, json)
     return 0
 

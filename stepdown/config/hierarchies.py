@@ -16,6 +16,12 @@ class Intervals(Model):
     bottom: float | None = Field(None, description="Values below it share one interval.")
     top: float | None = Field(None, description="Values from it upwards share one interval.")
 
+    @model_validator(mode="after")
+    def _ordered(self) -> Intervals:
+        if self.bottom is not None and self.top is not None and self.bottom >= self.top:
+            raise ValueError("bottom must lie below top")
+        return self
+
 
 class IntervalHierarchy(Model):
     """Levels of ever wider intervals; ``*`` is added on top."""

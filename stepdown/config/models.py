@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import zoneinfo
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, model_validator
@@ -166,8 +167,14 @@ class Recipient(Model):
 class Schedule(Model):
     """When the release flow runs by itself."""
 
-    cron: str = Field(description="Five-field cron expression.")
+    cron: str = Field(pattern=r"^\S+( +\S+){4}$", description="Five-field cron expression.")
     timezone: str = Field("UTC", description="IANA time zone the cron is read in.")
+
+    @model_validator(mode="after")
+    def _known_zone(self) -> Schedule:
+        if self.timezone not in zoneinfo.available_timezones():
+            raise ValueError("timezone is not an IANA time zone, such as Europe/Vienna")
+        return self
 
 
 class ReleaseConfig(Model):

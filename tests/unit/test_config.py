@@ -163,6 +163,17 @@ def test_treatments_that_would_leak_or_cannot_work_are_refused(tmp_path, before,
     assert told in refusal(tmp_path, before, after)
 
 
+@pytest.mark.parametrize(
+    ("added", "told"),
+    [
+        ("schedule: {cron: hourly}", "schedule.cron"),
+        ("schedule: {cron: 0 3 1 * *, timezone: Mars}", "IANA time zone"),
+    ],
+)
+def test_a_schedule_that_could_not_run_is_refused(tmp_path, added, told):
+    assert told in refusal(tmp_path, "title: Visits", f"title: Visits\n{added}")
+
+
 def test_a_place_needs_a_population_table_to_be_published(tmp_path):
     message = refusal(tmp_path, "{role: sensitive}", "{role: quasi_identifier, kind: place}")
     assert "population" in message
