@@ -180,6 +180,8 @@ def _heading(path: Path) -> tuple[list[str], str]:
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
             line = file.readline()
+    except FileNotFoundError:
+        raise SourceInvalid("there is no such file", where=str(path)) from None
     except (OSError, UnicodeDecodeError) as error:
         raise SourceInvalid(
             f"cannot be read as UTF-8 text ({type(error).__name__})", where=str(path)

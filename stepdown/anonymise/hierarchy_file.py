@@ -21,6 +21,8 @@ def read_rows(path: Path) -> list[tuple[str, ...]]:
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
             text = file.read()
+    except FileNotFoundError:
+        raise HierarchyInvalid("there is no such file", where=str(path)) from None
     except (OSError, UnicodeDecodeError) as error:
         raise HierarchyInvalid(
             f"cannot be read as UTF-8 text ({type(error).__name__})", where=str(path)

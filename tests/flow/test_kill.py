@@ -23,22 +23,8 @@ from stepdown.workspace import Workspace, open_workspace
 
 # The line of progress after which a run is killed; further kills fall at random after one.
 LINES = {
-    "wells": [
-        "starting",
-        "rows read",
-        "internal: measuring",
-        "partner/clinic: deriving",
-        "internal: published",
-        "public: published",
-    ],
-    "springs": [
-        "reading the source",
-        "internal: deriving",
-        "partner: measuring",
-        "public: measuring",
-        "partner: published",
-        "partner/clinic: published",
-    ],
+    "wells": ["rows read", "partner/clinic: deriving", "public: published"],
+    "springs": ["internal: measuring", "internal: published", "partner/clinic: published"],
 }
 
 
