@@ -245,10 +245,11 @@ def withdraw(
     from stepdown.release.withdraw import withdraw as withdraw_release
 
     workspace, place = _places(work, store)
+    address = _address(workspace, release)
     suspended = withdraw_release(
-        workspace, place, release, reason=reason, actor=name or getpass.getuser()
+        workspace, place, address, reason=reason, actor=name or getpass.getuser()
     )
-    facts = {"release": release, "state": "withdrawn", "suspended": list(suspended)}
+    facts = {"release": address, "state": "withdrawn", "suspended": list(suspended)}
     say.facts(facts, json)
     return 0
 
@@ -266,8 +267,9 @@ def reinstate(
     from stepdown.release.withdraw import reinstate as reinstate_release
 
     workspace, place = _places(work, store)
-    reinstate_release(workspace, place, release, reason=reason, actor=name or getpass.getuser())
-    say.facts({"release": release, "state": "published"}, json)
+    address = _address(workspace, release)
+    reinstate_release(workspace, place, address, reason=reason, actor=name or getpass.getuser())
+    say.facts({"release": address, "state": "published"}, json)
     return 0
 
 
@@ -370,6 +372,14 @@ def _places(work: Path, store: str) -> tuple[Any, Any]:
     from stepdown.workspace import open_workspace
 
     return open_workspace(work, store), _place(store)
+
+
+def _address(workspace: Any, release: str) -> str:
+    """The version behind ``latest``, so that the answer names it."""
+    from stepdown.release.catalogue import find_release
+    from stepdown.release.ledger import open_ledger
+
+    return find_release(open_ledger(workspace), release).address
 
 
 def _place(store: str) -> Any:
