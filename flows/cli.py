@@ -12,7 +12,19 @@ from typing import Annotated, Any
 
 import typer
 
-from flows import say
+from flows import arguments, say
+from flows.arguments import (
+    Address,
+    AsJson,
+    AsOf,
+    Capacity,
+    Config,
+    Person,
+    Store,
+    Table,
+    Tiers,
+    Work,
+)
 from stepdown import __version__
 from stepdown.errors import InputWrong, Refused, StepdownError, WorldFailed, defect
 from stepdown.vocabulary import Tier
@@ -27,41 +39,6 @@ app = typer.Typer(
 
 USAGE_ERROR: Any = typer.BadParameter.__base__
 """What Typer raises for wrong arguments; it does not export the class by name."""
-
-Config = Annotated[
-    Path, typer.Argument(metavar="CONFIG", help="A dataset's release config (YAML).")
-]
-Table = Annotated[Path, typer.Argument(metavar="FILE", help="A CSV or Parquet file.")]
-Address = Annotated[
-    str,
-    typer.Argument(
-        metavar="RELEASE",
-        help="dataset/tier/version or dataset/tier/recipient/version; 'latest' is a version.",
-    ),
-]
-Work = Annotated[
-    Path,
-    typer.Option(
-        envvar="STEPDOWN_WORK",
-        help="Your own folder: snapshots, candidates, ledger, keyring. Never served.",
-    ),
-]
-Store = Annotated[
-    str, typer.Option(envvar="STEPDOWN_STORE", help="Where releases are published: folder or URL.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
-Tiers = Annotated[
-    list[Tier] | None,
-    typer.Option("--tier", help="Stop at this tier; those above it are always part of the run."),
-]
-AsOf = Annotated[
-    dt.datetime | None,
-    typer.Option(formats=["%Y-%m-%d"], help="Date the data stand at; default the config's, today."),
-]
-Person = Annotated[str, typer.Option("--name", help="Your name, as the ledger shall keep it.")]
-Capacity = Annotated[
-    str, typer.Option("--role", help="The role you sign in, such as risk_officer.")
-]
 
 
 @app.callback(invoke_without_command=True)
@@ -99,7 +76,7 @@ def check(config: Config, json: AsJson = False) -> int:
     from stepdown.workspace import open_workspace
 
     loaded = load_config(config)
-    for tier in loaded.config.tier_names():
+    for tier in loaded.config.tierarguments.names():
         tier_suite(loaded, tier)
     summary = check_source(loaded)
     with tempfile.TemporaryDirectory(prefix="stepdown-check-") as scratch:
@@ -300,15 +277,15 @@ def anonymise(
     say.anonymised(
         anonymise_file(
             file,
-            _names(qi),
+            arguments.names(qi),
             hierarchies=hierarchies,
-            sensitive=_names(sensitive),
+            sensitive=arguments.names(sensitive),
             k=k,
             distinct_l=l,
             t=t,
             t_kind=t_kind,
             suppression=suppression,
-            weights=_weights(weights),
+            weights=arguments.weights(weights),
             subject=subject,
             budget_seconds=budget,
             output=output,
@@ -334,8 +311,8 @@ def assess(
     say.assessed(
         assess_file(
             file,
-            _names(qi),
-            sensitive=_names(sensitive),
+            arguments.names(qi),
+            sensitive=arguments.names(sensitive),
             weight=weight,
             household=household,
             subject=subject,
@@ -386,20 +363,3 @@ def _place(store: str) -> Any:
     from stepdown.release.store import open_store
 
     return open_store(store)
-
-
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
-
-
-def _weights(text: str) -> dict[str, float]:
-    weights = {}
-    for part in _names(text):
-        name, _, number = part.partition("=")
-        try:
-            weights[name] = float(number)
-        except ValueError:
-            raise InputWrong(
-                f"{part} is not column=number", where="--weights", next="For example: age=2,sex=1"
-            ) from None
-    return weights
