@@ -368,8 +368,11 @@ def next_version(reader: Reader, series: Series, in_store: list[str]) -> str:
 
 
 def now() -> str:
-    """The time of an event: UTC, ISO 8601, microseconds."""
-    return dt.datetime.now(dt.UTC).isoformat(timespec="microseconds")
+    """The time in UTC, as every line and document writes it: to the second.
+
+    Six digits of a fraction would now and then spell somebody's number.
+    """
+    return dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
 
 
 def _as_release(row: Any, root: Path) -> Release:
