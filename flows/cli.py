@@ -76,7 +76,7 @@ def check(config: Config, json: AsJson = False) -> int:
     from stepdown.workspace import open_workspace
 
     loaded = load_config(config)
-    for tier in loaded.config.tierarguments.names():
+    for tier in loaded.config.tier_names():
         tier_suite(loaded, tier)
     summary = check_source(loaded)
     with tempfile.TemporaryDirectory(prefix="stepdown-check-") as scratch:
