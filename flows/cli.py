@@ -8,7 +8,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -264,7 +264,9 @@ def anonymise(
     sensitive: Annotated[str, typer.Option(help="Sensitive columns, comma-separated.")] = "",
     l: Annotated[int, typer.Option("--l", help="Distinct sensitive values per class.")] = 1,  # noqa: E741
     t: Annotated[float | None, typer.Option("--t", help="t-closeness, 0 to 1.")] = None,
-    t_kind: Annotated[str, typer.Option(help="equal or ordered.")] = "equal",
+    t_kind: Annotated[
+        Literal["equal", "ordered"], typer.Option(help="Distance: of categories, or of numbers.")
+    ] = "equal",
     suppression: Annotated[float, typer.Option(help="Share of rows that may be dropped.")] = 0.0,
     weights: Annotated[str, typer.Option(help="Weight of a column's loss: age=2,…")] = "",
     subject: Annotated[str | None, typer.Option(help="Column that names the person.")] = None,

@@ -45,7 +45,7 @@ def run_release(
 
     run_id = new_run_id()
     last = max(tiers, key=list(Tier).index) if tiers else None
-    failure: BaseException | None = None
+    failure: object = None
     try:
         state = release(
             str(config),
