@@ -18,8 +18,9 @@ from stepdown.candidate import DATA_FILE, HIERARCHIES_FILE, LINEAGE_FILE, Candid
 from stepdown.config import LoadedConfig, ReleaseConfig, tier_hash
 from stepdown.errors import ReleaseUnknown, StoreCorrupt
 from stepdown.release.catalogue import find_release, resolve_address
+from stepdown.release.chain import verify_chain
 from stepdown.release.documents import CONFIG, FULL_REPORT
-from stepdown.release.ledger import Ledger, Release, open_ledger, verify_chain
+from stepdown.release.ledger import Ledger, Release, open_ledger
 from stepdown.release.manifest import MANIFEST, check_candidate
 from stepdown.release.publication import RELEASE
 from stepdown.release.recovery import recover

@@ -26,7 +26,7 @@ from stepdown.vocabulary import ReleaseState, Tier
 from stepdown.workspace import Workspace
 
 BUSY_SECONDS = 60
-_FIRST_HASH = "0" * 64
+FIRST_HASH = "0" * 64
 _HASHED = [column.name for column in EVENTS.columns if column.name != "hash"]
 
 
@@ -225,9 +225,9 @@ class Writer(Reader):
             "version": version or "",
             "actor": actor,
             "facts": facts,
-            "previous_hash": last.hash if last else _FIRST_HASH,
+            "previous_hash": last.hash if last else FIRST_HASH,
         }
-        self.connection.execute(sa.insert(EVENTS), line | {"hash": _hash(line)})
+        self.connection.execute(sa.insert(EVENTS), line | {"hash": line_hash(line)})
 
     def add(self, new: NewRelease, actor: str) -> Release:
         """Write a candidate down."""
@@ -332,35 +332,6 @@ def record_run(ledger: Ledger, series: Series, run: str, actor: str, facts: Any)
         writer.append(EventKind.RUN, series, None, actor, {"run": run, **facts})
 
 
-def verify_chain(ledger: Ledger) -> tuple[str, ...]:
-    """What is wrong with the ledger; empty where every line follows from the one before.
-
-    Finds changed, missing and reordered lines, and a release whose state, hashes or signatures no
-    line accounts for.
-    """
-    problems = []
-    previous_hash, states = _FIRST_HASH, {}
-    with ledger.reading() as reader:
-        events, releases = reader.events(), reader.releases()
-        as_written = {release.id: reader.is_as_written(release) for release in releases}
-    for expected, line in enumerate(events, start=1):
-        if line["seq"] != expected or line["previous_hash"] != previous_hash:
-            problems.append(f"line {line['seq']} does not follow the line before it")
-        if _hash(line) != line["hash"]:
-            problems.append(f"line {line['seq']} was changed after it was written")
-        previous_hash = line["hash"]
-        if line["version"] and "state" in line["facts"]:
-            series = (line["dataset"], line["tier"], line["recipient"], line["version"])
-            states[series] = line["facts"]["state"]
-    for release in releases:
-        key = (release.dataset, release.tier.value, release.recipient or "", release.version)
-        if release.version and states.get(key) != release.state.value:
-            problems.append(f"{release.address} is {release.state}, and no line says so")
-        if release.version and not as_written[release.id]:
-            problems.append(f"{release.address} has other hashes or signatures than its lines say")
-    return tuple(problems)
-
-
 def next_version(reader: Reader, series: Series, in_store: list[str]) -> str:
     """The first version above all that the ledger or the store knows."""
     known = [release.version for release in reader.of_series(series) if release.version]
@@ -384,7 +355,8 @@ def _as_release(row: Any, root: Path) -> Release:
     return Release(**known)
 
 
-def _hash(line: Mapping[str, Any]) -> str:
+def line_hash(line: Mapping[str, Any]) -> str:
+    """SHA-256 of a line, the hash of the line before it included."""
     return hashlib.sha256(canonical_json({name: line[name] for name in _HASHED})).hexdigest()
 
 

@@ -15,7 +15,8 @@ from loopback import PrefectServer, end_group, own_environment
 from tiny_release import CANARY, PROJECT, TIERS, Tiny, tiny_release
 
 from stepdown.release.catalogue import list_releases
-from stepdown.release.ledger import open_ledger, verify_chain
+from stepdown.release.chain import verify_chain
+from stepdown.release.ledger import open_ledger
 from stepdown.release.store import Store, open_store
 from stepdown.release.verify_bytes import verify_bytes
 from stepdown.verify import verify

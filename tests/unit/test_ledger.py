@@ -11,7 +11,8 @@ from release_case import Case, run_script
 from stepdown.errors import MoveForbidden, TransientError, WorldFailed
 from stepdown.release import ledger as ledger_module
 from stepdown.release.addresses import Series
-from stepdown.release.ledger import EventKind, open_ledger, record_run, verify_chain
+from stepdown.release.chain import verify_chain
+from stepdown.release.ledger import EventKind, open_ledger, record_run
 from stepdown.release.states import check_move, state_diagram
 from stepdown.vocabulary import NEXT_STATES, ReleaseState, Tier
 

@@ -11,7 +11,7 @@ from release_case import AS_OF, Case
 from stepdown.errors import InputWrong, MoveForbidden, ReleaseUnknown, StoreCorrupt
 from stepdown.release.approvals import approve, reject
 from stepdown.release.catalogue import find_release, list_releases, resolve_address, show_release
-from stepdown.release.ledger import verify_chain
+from stepdown.release.chain import verify_chain
 from stepdown.release.publish import submit
 from stepdown.release.recovery import recover
 from stepdown.release.withdraw import reinstate, withdraw

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from release_case import KILLED, Case, run_script
 
-from stepdown.release.ledger import verify_chain
+from stepdown.release.chain import verify_chain
 from stepdown.release.recovery import recover
 from stepdown.release.verify_bytes import verify_bytes
 from stepdown.vocabulary import ReleaseState, Tier
