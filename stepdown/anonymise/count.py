@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from stepdown.anonymise.coding import CodedColumn, CodedSensitive
@@ -13,11 +14,11 @@ from stepdown.anonymise.histogram import (
     Histogram,
     Ints,
     SensitiveCounts,
-    packed,
-    run_numbers,
     runs,
 )
 from stepdown.anonymise.models import SensitiveColumn
+from stepdown.anonymise.packed_keys import packing, sorting_order
+from stepdown.anonymise.units import Units
 from stepdown.engine import Session, quote
 from stepdown.errors import HierarchyInvalid
 
@@ -30,32 +31,94 @@ def count(
     subject: str | None,
     weight: str | None,
 ) -> Histogram:
-    """The histogram of a relation: one GROUP BY over everything the search asks about.
+    """The histogram of a relation, as ``histogram_of`` its ``count_units``."""
+    units = count_units(session, relation, columns, sensitive, subject, weight)
+    return histogram_of(units, columns, [coded for _, coded in sensitive])
+
+
+def count_units(
+    session: Session,
+    relation: str,
+    columns: Sequence[CodedColumn],
+    sensitive: Sequence[tuple[SensitiveColumn, CodedSensitive]],
+    subject: str | None,
+    weight: str | None,
+) -> Units:
+    """The distinct combinations of a relation: one GROUP BY over packed codes.
 
     Raises:
         HierarchyInvalid: the relation holds a value that a hierarchy misses.
     """
-    picks, joins = {}, []
-    for number, column in enumerate(columns):
-        codes = pa.table({"value": column.values, "code": column.codes})
-        joins.append(join_values(session, relation, column.name, f"q{number}", codes))
-        picks[f"quasi{number}"] = f"q{number}.code"
-    for number, (asked, coded) in enumerate(sensitive):
-        codes = pa.table({"value": coded.values, "code": coded.codes})
-        joins.append(join_values(session, relation, asked.name, f"s{number}", codes))
-        picks[f"sensitive{number}"] = f"s{number}.code"
-    if subject is not None and _repeats(session, relation, subject):
+    named = [(column.name, column.values, column.codes) for column in columns]
+    named += [(asked.name, coded.values, coded.codes) for asked, coded in sensitive]
+    sizes = [column.axis.size(0) for column in columns]
+    sizes += [len(coded.countable) for _, coded in sensitive]
+    subjects = 0 if subject is None else _repeating(session, relation, subject)
+    pack = packing([*sizes, subjects] if subjects else sizes)
+
+    words: list[list[str]] = [[] for _ in range(pack.count)]
+    joins = []
+    for number, (name, values, codes) in enumerate(named):
+        alias = f"v{number}"
+        parts = pa.table({"value": values, "part": codes * pack.radices[number]})
+        joins.append(join_values(session, relation, name, alias, parts))
+        words[pack.words[number]].append(f"{alias}.part")
+    if subject is not None and subjects:
         joins.append(_join_subjects(relation, subject))
-        picks["subject"] = "subjects.code"
+        words[-1].append("subjects.code")
+    keys = ", ".join(f"{' + '.join(parts)} AS key{word}" for word, parts in enumerate(words))
     sums = "count(*) AS entry_rows"
     if weight is not None:
-        sums += f", coalesce(sum(CAST(r.{quote(weight)} AS DOUBLE)), 0.0) AS entry_weight"
-    keys = ", ".join(f"{code} AS {name}" for name, code in picks.items())
+        sums += f", coalesce(fsum(CAST(r.{quote(weight)} AS DOUBLE)), 0.0) AS entry_weight"
     counted = session.fetch(
-        f"SELECT {keys}, {sums} FROM {quote(relation)} AS r {' '.join(joins)} "
-        f"GROUP BY {', '.join(picks.values())}"
+        f"SELECT {keys}, {sums} FROM {quote(relation)} AS r {' '.join(joins)} GROUP BY ALL"
     )
-    return _histogram(counted, columns, [coded for _, coded in sensitive])
+    found = [counted[f"key{word}"] for word in range(pack.count)]
+    if any(key.null_count for key in found):
+        raise _missed(session, relation, [column.name for column in columns])
+    held = [key.to_numpy() for key in found]
+    order = sorting_order(held)
+    unpacked = pack.unpack([key[order] for key in held])
+    return Units(
+        codes=tuple(unpacked[: len(columns)]),
+        sensitive=tuple(unpacked[len(columns) : len(named)]),
+        subject=unpacked[len(named)] if subjects else None,
+        rows=counted["entry_rows"].to_numpy()[order],
+        weights=None if weight is None else counted["entry_weight"].to_numpy()[order],
+    )
+
+
+def histogram_of(
+    units: Units, columns: Sequence[CodedColumn], sensitive: Sequence[CodedSensitive]
+) -> Histogram:
+    """The units by their quasi-identifiers alone: one entry per combination, in the units' order.
+
+    Args:
+        units: of a relation, sorted.
+        columns, sensitive: what the units' codes stand for.
+    """
+    starts = _changes(units.codes, len(units.rows))
+    first = np.zeros(len(units.rows), np.int64)
+    first[starts] = 1
+    entry = np.cumsum(first) - 1
+    settled, roaming = None, None
+    weights: Floats | None = None
+    if units.subject is not None:
+        settled, roaming = _subjects(entry, units.subject, len(starts))
+    if units.weights is not None:
+        weights = np.add.reduceat(units.weights, starts)
+    return Histogram(
+        steps=(0,) * len(columns),
+        codes=tuple(codes[starts].astype(np.int64) for codes in units.codes),
+        rows=np.add.reduceat(units.rows, starts),
+        settled=settled,
+        roaming=roaming,
+        weights=weights,
+        sensitive=tuple(
+            _sensitive_counts(entry, codes, units.rows, coded)
+            for codes, coded in zip(units.sensitive, sensitive, strict=True)
+        ),
+    )
 
 
 def join_values(session: Session, relation: str, column: str, alias: str, values: pa.Table) -> str:
@@ -71,79 +134,70 @@ def join_values(session: Session, relation: str, column: str, alias: str, values
     )
 
 
-def _repeats(session: Session, relation: str, subject: str) -> bool:
-    """Whether some subject has several rows."""
-    distinct = f"SELECT count(*) FROM (SELECT DISTINCT {quote(subject)} FROM {quote(relation)})"
-    return bool(session.scalar(f"SELECT count(*) > ({distinct}) FROM {quote(relation)}"))
+def _repeating(session: Session, relation: str, subject: str) -> int:
+    """How many subjects there are, where some subject has several rows; else 0."""
+    name = quote(subject)
+    # Rows without a subject count as one subject: classes then look smaller, never larger.
+    told = session.fetch(
+        f"SELECT count(*) AS subjects, sum(held) AS held FROM "
+        f"(SELECT count(*) AS held FROM {quote(relation)} GROUP BY {name})"
+    ).to_pylist()[0]
+    return 0 if told["subjects"] == (told["held"] or 0) else int(told["subjects"])
 
 
 def _join_subjects(relation: str, subject: str) -> str:
-    # Rows without a subject count as one subject: classes then look smaller, never larger.
     name = quote(subject)
     return (
-        "LEFT JOIN (SELECT value, row_number() OVER () - 1 AS code FROM "
+        "LEFT JOIN (SELECT value, row_number() OVER (ORDER BY value NULLS FIRST) - 1 AS code FROM "
         f"(SELECT DISTINCT {name} AS value FROM {quote(relation)})) AS subjects "
         f"ON r.{name} IS NOT DISTINCT FROM subjects.value"
     )
 
 
-def _histogram(
-    counted: pa.Table, columns: Sequence[CodedColumn], sensitive: Sequence[CodedSensitive]
-) -> Histogram:
-    rows = counted["entry_rows"].to_numpy()
-    quasi = [
-        _known(counted[f"quasi{number}"], rows, column.name)
-        for number, column in enumerate(columns)
-    ]
-    # Sorted by the combination: the engine's order of groups differs from run to run.
-    order, starts = runs(packed(quasi, [column.axis.size(0) for column in columns]))
-    entry = run_numbers(order, starts)
-    settled, roaming = None, None
-    weights: Floats | None = None
-    if "subject" in counted.column_names:
-        settled, roaming = _subjects(entry, counted["subject"].to_numpy(), len(starts))
-    if "entry_weight" in counted.column_names:
-        weights = np.add.reduceat(counted["entry_weight"].to_numpy()[order], starts)
-    return Histogram(
-        steps=(0,) * len(columns),
-        codes=tuple(codes[order[starts]] for codes in quasi),
-        rows=np.add.reduceat(rows[order], starts),
-        settled=settled,
-        roaming=roaming,
-        weights=weights,
-        sensitive=tuple(
-            _sensitive_counts(entry, counted[f"sensitive{number}"].to_numpy(), rows, coded)
-            for number, coded in enumerate(sensitive)
-        ),
-    )
-
-
-def _known(codes: pa.ChunkedArray, rows: Ints, column: str) -> Ints:
-    if codes.null_count:
-        unknown = int(rows[np.asarray(codes.is_null())].sum())
-        raise HierarchyInvalid(
-            f"{unknown} rows hold a value that the hierarchy misses",
-            where=f"column {column}",
-            next="Add a row for each of its values.",
+def _missed(session: Session, relation: str, columns: Sequence[str]) -> HierarchyInvalid:
+    """Which hierarchy misses how many rows: asked only once it is known that one does."""
+    for number, column in enumerate(columns):
+        values = quote(f"{relation} {column} v{number}")
+        name = f"r.{quote(column)}"
+        unknown = session.scalar(
+            f"SELECT count(*) FROM {quote(relation)} AS r "
+            f"ANTI JOIN {values} AS v ON {name} IS NOT DISTINCT FROM v.value"
         )
-    return np.asarray(codes.to_numpy(), dtype=np.int64)
+        if unknown:
+            return HierarchyInvalid(
+                f"{unknown} rows hold a value that the hierarchy misses",
+                where=f"column {column}",
+                next="Add a row for each of its values.",
+            )
+    raise AssertionError("a key is missing, and no value is")
 
 
-def _subjects(entry: Ints, subject: Ints, entries: int) -> tuple[Ints, tuple[Ints, Ints] | None]:
+def _changes(codes: Sequence[npt.NDArray[np.int32]], many: int) -> npt.NDArray[np.intp]:
+    """Where in sorted codes each distinct combination begins."""
+    new = np.zeros(many, bool)
+    new[:1] = True
+    for column in codes:
+        new[1:] |= column[1:] != column[:-1]
+    return np.flatnonzero(new)
+
+
+def _subjects(
+    entry: Ints, subject: npt.NDArray[np.int32], entries: int
+) -> tuple[Ints, tuple[Ints, Ints] | None]:
     """Subjects per entry: how many settled ones, and the pairs of those with several entries."""
     many = int(subject.max()) + 1
     pairs = np.unique(entry * many + subject)
-    entry, subject = np.divmod(pairs, many)
-    roams = np.bincount(subject, minlength=many)[subject] > 1
+    entry, subjects = np.divmod(pairs, many)
+    roams = np.bincount(subjects, minlength=many)[subjects] > 1
     settled = np.bincount(entry[~roams], minlength=entries)
     if not roams.any():
         return settled, None
-    _, renumbered = np.unique(subject[roams], return_inverse=True)
+    _, renumbered = np.unique(subjects[roams], return_inverse=True)
     return settled, (entry[roams], renumbered)
 
 
 def _sensitive_counts(
-    entry: Ints, code: Ints, rows: Ints, coded: CodedSensitive
+    entry: Ints, code: npt.NDArray[np.int32], rows: Ints, coded: CodedSensitive
 ) -> SensitiveCounts:
     values = len(coded.countable)
     keys = entry * values + code

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import os
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-import pyarrow as pa
-
 from stepdown.anonymise.hierarchy import HierarchyTable, default_hierarchy, hierarchy_from_file
 from stepdown.anonymise.models import PrivacyModels, SearchColumn, SensitiveColumn
 from stepdown.anonymise.recode import anonymise_relation, check_columns
-from stepdown.engine import Session, literals, open_session, quote
-from stepdown.errors import ConfigInvalid, SourceInvalid, WorldFailed
+from stepdown.anonymise.table_file import open_table, write_table_file
+from stepdown.engine import Session, open_session, quote
+from stepdown.errors import ConfigInvalid
 
-DELIMITERS = ",;\t|"
 RELATION = "table"
 
 
@@ -74,7 +69,7 @@ def anonymise_file(
         tempfile.TemporaryDirectory(dir=scratch, prefix="anonymise-") as folder,
         open_session(folder) as session,
     ):
-        delimiter = _open_table(session, path, Path(folder), quasi_identifiers)
+        delimiter = open_table(session, RELATION, path, Path(folder), quasi_identifiers)
         named = [*quasi_identifiers, *sensitive, *([subject] if subject else [])]
         check_columns(session, RELATION, [*quasi_identifiers, *sensitive], named)
         columns = [
@@ -93,7 +88,7 @@ def anonymise_file(
             budget_seconds=budget_seconds,
         )
         searched = time.perf_counter()
-        _write(session, recoding.released_sql(session), output, delimiter)
+        write_table_file(session, recoding.released_sql(session), output, delimiter)
         written = time.perf_counter()
     return {
         "levels": recoding.levels,
@@ -142,84 +137,6 @@ def _check_arguments(
         raise ConfigInvalid("; ".join(found), next="See `stepdown anonymise --help`.")
 
 
-def _open_table(session: Session, path: Path, folder: Path, quasi: Sequence[str]) -> str:
-    """Make the file a relation whose quasi-identifiers have one of the six plain types.
-
-    Returns the delimiter of a CSV, a comma for Parquet.
-    """
-    if not path.is_file():
-        raise SourceInvalid("no such file", where=str(path), next="Give a CSV or Parquet file.")
-    source, delimiter = path, ","
-    if path.suffix != ".parquet":
-        header, delimiter = _heading(path)
-        # The table is read several times; Parquet is read faster than CSV is parsed.
-        source = folder / "table.parquet"
-        types = ", ".join(f"{literals([name])}: 'VARCHAR'" for name in header)
-        _reading(
-            session,
-            path,
-            f"COPY (SELECT * FROM read_csv({literals([str(path)])}, columns = {{{types}}}, "
-            f"delim = {literals([delimiter])}, header = true, quote = '\"', escape = '\"', "
-            f"auto_detect = false)) TO {literals([str(source)])} (FORMAT parquet)",
-        )
-    read = f"read_parquet({literals([str(source)])})"
-    _reading(session, path, f"CREATE TEMP VIEW source AS SELECT * FROM {read}")
-    schema = session.fetch("SELECT * FROM source LIMIT 0").schema
-    plain = [
-        f"CAST({quote(field.name)} AS {_plain_type(field.type)}) AS {quote(field.name)}"
-        if field.name in quasi
-        else quote(field.name)
-        for field in schema
-    ]
-    session.run(f"CREATE TEMP VIEW {quote(RELATION)} AS SELECT {', '.join(plain)} FROM source")
-    return delimiter
-
-
-def _heading(path: Path) -> tuple[list[str], str]:
-    """A CSV's column names, and the delimiter that its heading has most of."""
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            line = file.readline()
-    except FileNotFoundError:
-        raise SourceInvalid("there is no such file", where=str(path)) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SourceInvalid(
-            f"cannot be read as UTF-8 text ({type(error).__name__})", where=str(path)
-        ) from None
-    delimiter = max(DELIMITERS, key=line.count)
-    header = next(csv.reader(io.StringIO(line), delimiter=delimiter), [])
-    twice = sorted({name for name in header if header.count(name) > 1})
-    if not header or twice:
-        raise SourceInvalid(
-            f"the heading names twice: {', '.join(twice)}" if header else "has no heading",
-            where=str(path),
-            next="The first line names every column, once.",
-        )
-    return header, delimiter
-
-
-def _reading(session: Session, path: Path, sql: str) -> None:
-    try:
-        session.run(sql)
-    except WorldFailed:
-        kind = "Parquet" if path.suffix == ".parquet" else "UTF-8 CSV with equally long rows"
-        raise SourceInvalid(
-            f"cannot be read as {kind}", where=str(path), next="Mend or convert the file."
-        ) from None
-
-
-def _plain_type(type: pa.DataType) -> str:
-    if pa.types.is_boolean(type):
-        return "BOOLEAN"
-    if pa.types.is_integer(type) and type != pa.uint64():
-        return "BIGINT"
-    if pa.types.is_floating(type):
-        return "DOUBLE"
-    if pa.types.is_date(type):
-        return "DATE"
-    return "TIMESTAMP" if pa.types.is_timestamp(type) else "VARCHAR"
-
-
 def _hierarchy(session: Session, column: str, folder: Path | None) -> HierarchyTable:
     values = session.fetch(f"SELECT DISTINCT {quote(column)} AS value FROM {quote(RELATION)}")
     distinct = values["value"].combine_chunks()
@@ -244,23 +161,3 @@ def _hierarchy_file(column: str, folder: Path) -> Path | None:
             next=f"Name the one to use {column}.csv.",
         )
     return found[0] if found else None
-
-
-def _write(session: Session, sql: str, output: Path, delimiter: str) -> None:
-    form = "FORMAT parquet, COMPRESSION zstd"
-    if output.suffix == ".csv":
-        form = f"FORMAT csv, HEADER, DELIMITER {literals([delimiter])}"
-    # Sorted by what is released: the input's order could tell who was admitted when.
-    rows = f"SELECT * FROM ({sql}) ORDER BY ALL NULLS FIRST"
-    temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")
-    try:
-        session.run(f"COPY ({rows}) TO {literals([str(temporary)])} ({form})")
-        with open(temporary, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, output)
-    except OSError as error:
-        raise WorldFailed(
-            f"cannot write the file ({error.strerror})", where=str(output), next="Check the disk."
-        ) from None
-    finally:
-        temporary.unlink(missing_ok=True)
