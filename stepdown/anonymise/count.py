@@ -14,7 +14,6 @@ from stepdown.anonymise.histogram import (
     Histogram,
     Ints,
     SensitiveCounts,
-    runs,
 )
 from stepdown.anonymise.models import SensitiveColumn
 from stepdown.anonymise.packed_keys import packing, sorting_order
@@ -107,9 +106,10 @@ def histogram_of(
         settled, roaming = _subjects(entry, units.subject, len(starts))
     if units.weights is not None:
         weights = np.add.reduceat(units.weights, starts)
+    narrow = np.uint16 if all(column.axis.size(0) <= 1 << 16 for column in columns) else np.int32
     return Histogram(
         steps=(0,) * len(columns),
-        codes=tuple(codes[starts].astype(np.int64) for codes in units.codes),
+        codes=np.stack([codes[starts] for codes in units.codes]).astype(narrow),
         rows=np.add.reduceat(units.rows, starts),
         settled=settled,
         roaming=roaming,
@@ -201,7 +201,9 @@ def _sensitive_counts(
 ) -> SensitiveCounts:
     values = len(coded.countable)
     keys = entry * values + code
-    order, starts = runs(keys)
-    entries, codes = np.divmod(keys[order[starts]], values)
-    totals = np.add.reduceat(rows[order], starts)
-    return SensitiveCounts(entries, codes, totals, coded.countable, coded.measured, coded.ordered)
+    pairs, pair_of = np.unique(keys, return_inverse=True)
+    entries, codes = np.divmod(pairs, values)
+    totals = np.bincount(pair_of, weights=rows).astype(np.int64)
+    return SensitiveCounts(
+        entries, codes, totals, coded.countable, coded.measured, coded.ordered, coded.ancestors
+    )
