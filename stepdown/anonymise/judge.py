@@ -98,6 +98,11 @@ def judge(
     return _judge_classes(Grouping(histogram, axes, steps), models, allowed, hopeless)
 
 
+def why_invalid(grouping: Grouping, models: PrivacyModels, allowed: int) -> str:
+    """Why a node is not valid, in numbers counted to their end; empty where it is."""
+    return _judge_classes(grouping, models, allowed, lambda lost: False).failure
+
+
 def kept_classes(grouping: Grouping, models: PrivacyModels) -> Mask:
     """Shape (classes,): the classes that hold every demand on a class and have rows at all."""
     kept = grouping.rows() > 0

@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from stepdown.anonymise._classes import raise_bounds
-from stepdown.anonymise.histogram import Axis, Floats, Histogram, Ints, Steps, Views
-from stepdown.anonymise.judge import Judgement, Lost, judge
+from stepdown.anonymise.histogram import Axis, Floats, Grouping, Histogram, Ints, Steps, Views
+from stepdown.anonymise.judge import Judgement, Lost, judge, why_invalid
 from stepdown.anonymise.models import PrivacyModels
 from stepdown.anonymise.score import Loss, LossKind, loss_of
 from stepdown.errors import Refused
@@ -80,16 +80,15 @@ def search(
     deadline = math.inf if budget_seconds is None else time.monotonic() + budget_seconds
     run = _Run(Views(base, axes), axes, measure, models, allowed, deadline)
     top = tuple(axis.steps - 1 for axis in axes)
-    at_top = run.visit(top)
-    if not at_top.feasible:
-        raise _nothing_valid(run, at_top.failure, proven=True)
+    if not run.visit(top).feasible:
+        raise _nothing_valid(run, top, proven=True)
     low = tuple(0 for _ in axes)
     if _nodes(low, top) > LARGEST_LATTICE:
         low = _raised(run, top)
     explore = _cover if _nodes(low, top) <= LARGEST_LATTICE else _descend
     least = explore(run, low, top)
     if run.best is None:
-        raise _nothing_valid(run, at_top.failure, proven=math.isinf(least))
+        raise _nothing_valid(run, top, proven=math.isinf(least))
     return Optimum(
         steps=run.best.steps,
         suppressed=run.best.suppressed,
@@ -403,7 +402,9 @@ class _OnAxes:
         return masked
 
 
-def _nothing_valid(run: _Run, failure: str, proven: bool) -> Refused:
+def _nothing_valid(run: _Run, top: Steps, proven: bool) -> Refused:
+    grouping = Grouping(run.views.fine_enough(top), run.axes, top)
+    failure = why_invalid(grouping, run.models, run.allowed)
     found = (
         f"none of the lattice's nodes satisfies the models; at the coarsest levels {failure}"
         if proven
