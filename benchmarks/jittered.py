@@ -6,6 +6,7 @@ import csv
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +30,7 @@ CHUNK = 1_000_000
 """Rows drawn at a time: part of what a seed means, so that every size starts with the same rows."""
 
 DISTRICT = "district"
-DISTRICT_DIGITS = 2, 2, 2, 2
+DISTRICT_DIGITS = 6, 4, 4, 3
 
 
 def write_jittered(
@@ -85,7 +86,7 @@ def _districts() -> list[str]:
 
 def _chunks(
     adult: Path, rows: int, seed: int, districts: bool
-) -> Iterator[list[tuple[npt.NDArray[np.int8], pa.Array]]]:
+) -> Iterator[list[tuple[npt.NDArray[np.integer[Any]], pa.Array]]]:
     """Per chunk and column: shape (chunk,), a code per row, and the leaves."""
     leaves, records = _coded(adult)
     chance = np.random.default_rng(seed)
@@ -100,7 +101,7 @@ def _chunks(
         if districts:
             named = _districts()
             chunk.append(
-                (chance.integers(0, len(named), CHUNK, dtype=np.int8)[:many], pa.array(named))
+                (chance.integers(0, len(named), CHUNK, dtype=np.int16)[:many], pa.array(named))
             )
         yield chunk
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,55 +78,71 @@ def sorted_sql(
     afterwards: that takes a third of the time of sorting texts, and a tenth of the room.
     """
     order = session.fetch(f"SELECT * FROM {quote(relation)} LIMIT 0").column_names
-    recoded = {column.name: number for number, column in enumerate(columns)}
-    joins: list[str] = []
-    sorted_by: list[str] = []
+    joins = [_join_ranks(session, relation, *numbered) for numbered in enumerate(columns)]
+    keys: list[str] = []
     released: list[str] = []
-    waiting: list[int] = []
-
-    def sort_waiting() -> None:
-        packed = packing([columns[number].size for number in waiting])
-        words = packed.sql([f"a{number}.rank" for number in waiting])
-        first = len(sorted_by)
-        sorted_by.extend(words)
-        for place, number in enumerate(waiting):
-            code = packed.unpack_sql(f"w{first + packed.words[place]}", place)
-            name = f"{relation} labels {number}"
-            released.append(f"getvariable({literals([name])})[1 + {code}]")
-        waiting.clear()
-
-    for name in order:
-        number = recoded.get(name, -1)
-        column = columns[number] if number >= 0 else None
-        if column is None or column.labels is None or column.size > FEW_LABELS:
-            sort_waiting()
-            released.append(f"w{len(sorted_by)}")
-            is_label = column is not None and column.labels is not None
-            sorted_by.append(f"a{number}.label" if is_label else f"r.{quote(name)}")
-        else:
-            waiting.append(number)
-    sort_waiting()
-    for number, column in enumerate(columns):
-        values = {"value": column.values, "code": column.codes}
-        if column.labels is not None:
-            ranked = pc.array_sort_indices(column.labels, null_placement="at_start")
-            ranks = np.empty(column.size, np.int64)
-            ranks[ranked.to_numpy()] = np.arange(column.size)
-            values["rank"] = ranks[column.codes]
-            if column.size > FEW_LABELS:
-                values["label"] = column.labels.take(pa.array(column.codes))
-            else:
-                _set_list(session, f"{relation} labels {number}", column.labels.take(ranked))
-        joins.append(join_values(session, relation, column.name, f"a{number}", pa.table(values)))
-    keys = ", ".join(f"{key} AS w{number}" for number, key in enumerate(sorted_by))
+    for run in _side_by_side(order, columns):
+        if isinstance(run, str):
+            released.append(f"w{len(keys)}")
+            keys.append(run)
+            continue
+        packed = packing([columns[number].size for number in run])
+        for place, number in enumerate(run):
+            rank = packed.unpack_sql(f"w{len(keys) + packed.words[place]}", place)
+            released.append(f"{_listed(columns[number])}[1 + {rank}]")
+        keys += packed.sql([f"a{number}.rank" for number in run])
+    sorted_by = ", ".join(f"{key} AS w{number}" for number, key in enumerate(keys))
     names = ", ".join(
         f"{text} AS {quote(name)}" for text, name in zip(released, order, strict=True)
     )
     # Nothing above the sorting but a projection: a join would not promise to keep the order.
     return (
-        f"SELECT {names} FROM (SELECT {keys} FROM {quote(relation)} AS r {' '.join(joins)} "
+        f"SELECT {names} FROM (SELECT {sorted_by} FROM {quote(relation)} AS r {' '.join(joins)} "
         f"{_keep(session, relation, columns, kept)} ORDER BY ALL NULLS FIRST)"
     )
+
+
+def _join_ranks(session: Session, relation: str, number: int, column: RecodedColumn) -> str:
+    values = {"value": column.values, "code": column.codes}
+    if column.labels is not None:
+        ranks = np.empty(column.size, np.int64)
+        ranks[_ranking(column.labels).to_numpy()] = np.arange(column.size)
+        values["rank"] = ranks[column.codes]
+        values["label"] = column.labels.take(pa.array(column.codes))
+    return join_values(session, relation, column.name, f"a{number}", pa.table(values))
+
+
+def _side_by_side(
+    order: Sequence[str], columns: Sequence[RecodedColumn]
+) -> Iterator[str | list[int]]:
+    """The relation's columns in their order: SQL of one, or numbers of several to sort as one."""
+    recoded = {column.name: number for number, column in enumerate(columns)}
+    waiting: list[int] = []
+    for name in order:
+        number = recoded.get(name, -1)
+        labels = None if number < 0 else columns[number].labels
+        if labels is not None and len(labels) <= FEW_LABELS:
+            waiting.append(number)
+            continue
+        if waiting:
+            yield waiting
+        waiting = []
+        yield f"r.{quote(name)}" if labels is None else f"a{number}.label"
+    if waiting:
+        yield waiting
+
+
+def _ranking(labels: pa.Array) -> pa.Array:
+    """Where the labels lie in the order of the engine: by their bytes, NULL first."""
+    return pc.array_sort_indices(labels, null_placement="at_start")
+
+
+def _listed(column: RecodedColumn) -> str:
+    """A column's labels as an SQL list, by their ranks."""
+    assert column.labels is not None
+    labels = column.labels.take(_ranking(column.labels)).to_pylist()
+    texts = ["NULL" if label is None else literals([label]) for label in labels]
+    return f"CAST([{', '.join(texts)}] AS VARCHAR[])"
 
 
 def _keep(
@@ -145,9 +161,3 @@ def _keep(
     words = packed.sql([f"a{number}.code" for number in range(len(columns))])
     same = " AND ".join(f"{sql} = kept.key{word}" for word, sql in enumerate(words))
     return f"SEMI JOIN {quote(name)} AS kept ON {same}"
-
-
-def _set_list(session: Session, name: str, labels: pa.Array) -> None:
-    session.attach_arrow(name, pa.table({"place": np.arange(len(labels)), "label": labels}))
-    listed = f"SELECT list(label ORDER BY place) FROM {quote(name)}"
-    session.run(f"SET VARIABLE {quote(name)} = ({listed})")

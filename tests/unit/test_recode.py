@@ -5,7 +5,7 @@ import datetime as dt
 import pyarrow as pa
 import pytest
 
-from stepdown.anonymise.hierarchy import build_hierarchy
+from stepdown.anonymise.declared_hierarchy import build_hierarchy
 from stepdown.anonymise.models import PrivacyModels, SearchColumn, SensitiveColumn
 from stepdown.anonymise.recode import anonymise_relation
 from stepdown.config.models import Column
