@@ -274,6 +274,9 @@ def anonymise(
     json: AsJson = False,
 ) -> int:
     """Make one table k-anonymous (l-diverse, t-close) at the least loss; no config needed."""
+    from flows.without_pandas import keep_pandas_out
+
+    keep_pandas_out()
     from stepdown.anonymise.file import anonymise_file
 
     say.anonymised(

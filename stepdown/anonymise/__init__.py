@@ -1,6 +1,21 @@
 """From a table to a safer table: hierarchies, search, recoding, derivation."""
 
-from stepdown.anonymise.derive import derive_copy, derive_tier
-from stepdown.anonymise.keys import keys_needed
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from stepdown.anonymise.derive import derive_copy, derive_tier
+    from stepdown.anonymise.keys import keys_needed
 
 __all__ = ["derive_copy", "derive_tier", "keys_needed"]
+
+_HOMES = {"derive_copy": "derive", "derive_tier": "derive", "keys_needed": "keys"}
+
+
+def __getattr__(name: str) -> object:
+    # Imported when first wanted: a third of a second that the command for one table can do without.
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from stepdown.anonymise.consent import SNAPSHOT
-from stepdown.anonymise.hierarchy import build_hierarchy
+from stepdown.anonymise.declared_hierarchy import build_hierarchy
 from stepdown.anonymise.quasi_identifiers import distinct_values
 from stepdown.artifacts import ArtifactRef, check_bytes
 from stepdown.config import LoadedConfig, released_with_role, treatment_of

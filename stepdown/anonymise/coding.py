@@ -54,7 +54,7 @@ class CodedSensitive:
 
 def code_column(session: Session, relation: str, column: SearchColumn) -> CodedColumn:
     """Number a quasi-identifier's labels on every level that the search may choose."""
-    name, table = quote(column.name), column.hierarchy
+    table = column.hierarchy
     if table is None:
         values = _distinct(session, relation, column.name)
         each, share = np.arange(len(values)), np.full(len(values), 1 / max(len(values), 1))
@@ -73,8 +73,7 @@ def code_column(session: Session, relation: str, column: SearchColumn) -> CodedC
         leaves=len(table.leaves),
         weight=column.weight,
     )
-    held = session.fetch(f"SELECT {name} FROM {quote(relation)} LIMIT 0").schema.field(0).type
-    typed = column.current_level == 0 and held == table.leaves.type
+    typed = column.current_level == 0 and _holds(session, relation, column.name, table.leaves.type)
     values = table.leaves if typed else table.labels[column.current_level]
     once = values.dictionary_encode(null_encoding="encode")
     codes = np.zeros(len(once.dictionary), np.int64)
@@ -144,6 +143,13 @@ def bin_numbers(numbers: Floats, edges: Sequence[float]) -> Ints:
     """
     places = np.searchsorted(np.asarray(edges, dtype=np.float64), numbers, side="right") - 1
     return np.clip(places, 0, len(edges) - 2).astype(np.int64)
+
+
+def _holds(session: Session, relation: str, column: str, type: pa.DataType) -> bool:
+    if pa.types.is_string(type):
+        return True  # a text's label on level 0 is the text, whatever the column holds
+    asked = f"SELECT {quote(column)} FROM {quote(relation)} LIMIT 0"
+    return bool(session.fetch(asked).schema.field(0).type == type)
 
 
 def _numbers(values: pa.Array) -> Floats:

@@ -52,38 +52,40 @@ def count_units(
     named += [(asked.name, coded.values, coded.codes) for asked, coded in sensitive]
     sizes = [column.axis.size(0) for column in columns]
     sizes += [len(coded.countable) for _, coded in sensitive]
-    subjects = 0 if subject is None else _repeating(session, relation, subject)
-    pack = packing([*sizes, subjects] if subjects else sizes)
-
-    words: list[list[str]] = [[] for _ in range(pack.count)]
-    joins = []
+    parts, joins = [f"v{number}.code" for number in range(len(named))], []
     for number, (name, values, codes) in enumerate(named):
-        alias = f"v{number}"
-        parts = pa.table({"value": values, "part": codes * pack.radices[number]})
-        joins.append(join_values(session, relation, name, alias, parts))
-        words[pack.words[number]].append(f"{alias}.part")
+        table = pa.table({"value": values, "code": codes})
+        joins.append(join_values(session, relation, name, f"v{number}", table))
+    subjects = 0 if subject is None else _repeating(session, relation, subject)
     if subject is not None and subjects:
+        sizes.append(subjects)
+        parts.append("subjects.code")
         joins.append(_join_subjects(relation, subject))
-        words[-1].append("subjects.code")
-    keys = ", ".join(f"{' + '.join(parts)} AS key{word}" for word, parts in enumerate(words))
+    packed = packing(sizes)
+    keys = ", ".join(f"{sql} AS key{word}" for word, sql in enumerate(packed.sql(parts)))
     sums = "count(*) AS entry_rows"
     if weight is not None:
         sums += f", coalesce(fsum(CAST(r.{quote(weight)} AS DOUBLE)), 0.0) AS entry_weight"
     counted = session.fetch(
         f"SELECT {keys}, {sums} FROM {quote(relation)} AS r {' '.join(joins)} GROUP BY ALL"
     )
-    found = [counted[f"key{word}"] for word in range(pack.count)]
-    if any(key.null_count for key in found):
+    if any(counted[f"key{word}"].null_count for word in range(packed.count)):
         raise _missed(session, relation, [column.name for column in columns])
-    held = [key.to_numpy() for key in found]
+    held = [counted[f"key{word}"].to_numpy() for word in range(packed.count)]
     order = sorting_order(held)
-    unpacked = pack.unpack([key[order] for key in held])
+    rows = counted["entry_rows"].to_numpy()[order]
+    weights = None if weight is None else counted["entry_weight"].to_numpy()[order]
+    # Freed as soon as it can be: with millions of combinations each array is tens of megabytes.
+    del counted
+    held = [key[order] for key in held]
+    del order
+    unpacked = packed.unpack(held)
     return Units(
         codes=tuple(unpacked[: len(columns)]),
         sensitive=tuple(unpacked[len(columns) : len(named)]),
         subject=unpacked[len(named)] if subjects else None,
-        rows=counted["entry_rows"].to_numpy()[order],
-        weights=None if weight is None else counted["entry_weight"].to_numpy()[order],
+        rows=rows,
+        weights=weights,
     )
 
 

@@ -88,7 +88,7 @@ def anonymise_file(
             budget_seconds=budget_seconds,
         )
         searched = time.perf_counter()
-        write_table_file(session, recoding.released_sql(session), output, delimiter)
+        write_table_file(session, recoding.sorted_sql(session), output, delimiter, is_sorted=True)
         written = time.perf_counter()
     return {
         "levels": recoding.levels,

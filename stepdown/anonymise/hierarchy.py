@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,26 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stepdown.anonymise.hierarchy_file import check_rows, read_rows, typed_leaves
-from stepdown.anonymise.hierarchy_rules import (
-    AGE_LEVELS,
-    CALENDAR,
-    date_labels,
-    interval_labels,
-    prefix_labels,
-    tree_rows,
-)
-from stepdown.config.hierarchies import (
-    DateHierarchy,
-    FileHierarchy,
-    IntervalHierarchy,
-    PrefixHierarchy,
-    TreeHierarchy,
-)
-from stepdown.config.models import Column
+from stepdown.anonymise.hierarchy_rules import CALENDAR, date_labels
 from stepdown.errors import HierarchyInvalid
 
 TOP_LABEL = "*"
-EXACT = 2**53
 LONG_SCHEMA = pa.schema(
     [("column", pa.string()), ("leaf", pa.string()), ("level", pa.int64()), ("label", pa.string())]
 )
@@ -60,89 +44,73 @@ class HierarchyTable:
         return len(self.labels) - 1
 
 
-def build_hierarchy(
-    name: str, column: Column, values: pa.Array, resolve: Callable[[str], Path]
-) -> HierarchyTable:
-    """The hierarchy a config declares for a column, or the default of its kind.
-
-    Args:
-        name: of the column.
-        column: its config.
-        values: distinct raw values, typed, in any order; may hold one NULL.
-        resolve: makes a path of the config absolute.
-
-    Raises:
-        HierarchyInvalid: a value has no row, levels are not nested, or the rule is for values of
-            another type.
-    """
-    values = _distinct(values)
-    _check_type(name, column, values.type)
-    match column.hierarchy:
-        case FileHierarchy(file=file):
-            path = resolve(file)
-            return hierarchy_from_file(name, values, path)
-        case TreeHierarchy(tree=tree):
-            rows = [(*row, TOP_LABEL) for row in tree_rows(tree)]
-            return _from_rows(name, values, rows, f"columns.{name}.hierarchy")
-        case IntervalHierarchy(intervals=intervals):
-            _check_exact(name, values)
-            levels = interval_labels(values, intervals)
-        case DateHierarchy(dates=units):
-            levels = date_labels(values, units)
-        case PrefixHierarchy(prefixes=lengths):
-            levels = prefix_labels(values, lengths)
-        case None if column.kind == "age":
-            _check_exact(name, values)
-            levels = interval_labels(values, AGE_LEVELS)
-        case None:
-            return default_hierarchy(name, values)
-    return _built(name, values, levels)
-
-
-def _check_type(name: str, column: Column, held: pa.DataType) -> None:
-    numeric = pa.types.is_integer(held) or pa.types.is_floating(held)
-    fits, what = True, ""
-    match column.hierarchy:
-        case IntervalHierarchy():
-            fits, what = numeric, "intervals are for an integer or a number"
-        case DateHierarchy():
-            fits, what = pa.types.is_temporal(held), "dates are for a date or a timestamp"
-        case PrefixHierarchy():
-            fits, what = pa.types.is_string(held), "prefixes are for a string"
-    if not fits:
-        raise HierarchyInvalid(
-            f"{what}, and the column is a {column.type}",
-            where=f"columns.{name}.hierarchy",
-            next="Declare the column's type, or give it another hierarchy.",
-        )
-
-
-def _check_exact(name: str, values: pa.Array) -> None:
-    # An interval is found by division; a DOUBLE holds every whole number up to here.
-    if pa.types.is_integer(values.type):
-        beyond = pc.or_(pc.less(values, -EXACT), pc.greater(values, EXACT)).true_count
-        if beyond:
-            raise HierarchyInvalid(
-                f"{beyond} distinct values lie beyond ±2^53, where no interval is exact",
-                where=f"columns.{name}.hierarchy",
-                next="Declare the column a string with prefixes, or drop it; or mend the source.",
-            )
-
-
 def hierarchy_from_file(name: str, values: pa.Array, path: Path) -> HierarchyTable:
     """The hierarchy of a CSV file, checked against the distinct values of the data.
 
     Raises:
         HierarchyInvalid: the file is not a hierarchy, or misses a value.
     """
-    return _from_rows(name, _distinct(values), read_rows(path), f"{path}: column {name}")
+    return hierarchy_from_rows(
+        name, sorted_distinct(values), read_rows(path), f"{path}: column {name}"
+    )
 
 
 def default_hierarchy(name: str, values: pa.Array) -> HierarchyTable:
     """Month, quarter, year and ``*`` for dates; untouched and ``*`` for anything else."""
-    values = _distinct(values)
+    values = sorted_distinct(values)
     dated = pa.types.is_date(values.type) or pa.types.is_timestamp(values.type)
-    return _built(name, values, date_labels(values, CALENDAR) if dated else [])
+    return hierarchy_from_levels(name, values, date_labels(values, CALENDAR) if dated else [])
+
+
+def hierarchy_from_rows(
+    name: str, values: pa.Array, rows: Sequence[tuple[str, ...]], where: str
+) -> HierarchyTable:
+    """The hierarchy of a table with one row per leaf, checked against the data's values.
+
+    Raises:
+        HierarchyInvalid: the rows are not a hierarchy, or miss a value; ``where`` says whose.
+    """
+    check_rows(rows, where)
+    leaves = typed_leaves([row[0] for row in rows], values.type, where)
+    known = values.drop_null()
+    missing = int(pc.sum(pc.is_null(pc.index_in(known, value_set=leaves))).as_py() or 0)
+    if missing:
+        raise HierarchyInvalid(
+            f"{missing} of the {len(known)} distinct values of the data have no row",
+            where=where,
+            next="Add a row for each of them.",
+        )
+    in_data = np.asarray(pc.is_valid(pc.index_in(leaves, value_set=known)))
+    levels = [[row[level] for row in rows] for level in range(1, len(rows[0]))]
+    if values.null_count:
+        leaves = pa.concat_arrays([leaves, pa.nulls(1, leaves.type)])
+        in_data = np.append(in_data, True)
+        for labels in levels:
+            labels.append("")
+    return _checked(name, leaves, [pa.array(x, pa.string()) for x in levels], in_data, where)
+
+
+def hierarchy_from_levels(
+    name: str, values: pa.Array, levels: Sequence[pa.Array]
+) -> HierarchyTable:
+    """The hierarchy of values whose labels on levels 1 upwards are given, and ``*`` above them.
+
+    Raises:
+        HierarchyInvalid: the levels are not nested.
+    """
+    top = pa.repeat(TOP_LABEL, len(values))
+    in_data = np.ones(len(values), bool)
+    return _checked(name, values, [*levels, top], in_data, f"columns.{name}.hierarchy")
+
+
+def sorted_distinct(values: pa.Array) -> pa.Array:
+    """Each value once, in their order, NULL last."""
+    if isinstance(values, pa.ChunkedArray):
+        values = values.combine_chunks()
+    if pa.types.is_floating(values.type):
+        values = pc.add(values, 0.0)  # -0.0 and 0.0 are one value to the engine
+    values = pc.unique(values)
+    return values.take(pc.sort_indices(values))
 
 
 def people_floor_level(table: HierarchyTable, population: Path, people: int) -> int | None:
@@ -217,44 +185,6 @@ def from_long_table(long: pa.Table, column: str, type: pa.DataType) -> Hierarchy
 
 def _level_count(levels: pa.ChunkedArray) -> int:
     return int(pc.max(levels).as_py()) + 1
-
-
-def _distinct(values: pa.Array) -> pa.Array:
-    if isinstance(values, pa.ChunkedArray):
-        values = values.combine_chunks()
-    if pa.types.is_floating(values.type):
-        values = pc.add(values, 0.0)  # -0.0 and 0.0 are one value to the engine
-    values = pc.unique(values)
-    return values.take(pc.sort_indices(values))
-
-
-def _built(name: str, values: pa.Array, levels: Sequence[pa.Array]) -> HierarchyTable:
-    top = pa.repeat(TOP_LABEL, len(values))
-    in_data = np.ones(len(values), bool)
-    return _checked(name, values, [*levels, top], in_data, f"columns.{name}.hierarchy")
-
-
-def _from_rows(
-    name: str, values: pa.Array, rows: Sequence[tuple[str, ...]], where: str
-) -> HierarchyTable:
-    check_rows(rows, where)
-    leaves = typed_leaves([row[0] for row in rows], values.type, where)
-    known = values.drop_null()
-    missing = int(pc.sum(pc.is_null(pc.index_in(known, value_set=leaves))).as_py() or 0)
-    if missing:
-        raise HierarchyInvalid(
-            f"{missing} of the {len(known)} distinct values of the data have no row",
-            where=where,
-            next="Add a row for each of them.",
-        )
-    in_data = np.asarray(pc.is_valid(pc.index_in(leaves, value_set=known)))
-    levels = [[row[level] for row in rows] for level in range(1, len(rows[0]))]
-    if values.null_count:
-        leaves = pa.concat_arrays([leaves, pa.nulls(1, leaves.type)])
-        in_data = np.append(in_data, True)
-        for labels in levels:
-            labels.append("")
-    return _checked(name, leaves, [pa.array(x, pa.string()) for x in levels], in_data, where)
 
 
 def _checked(

@@ -7,23 +7,17 @@ array per level, in the order of the values; ``*`` is not among them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stepdown.config.hierarchies import Intervals
+if TYPE_CHECKING:
+    from stepdown.config.hierarchies import Intervals
 
 CALENDAR = ("month", "quarter", "year")
-AGE_LEVELS = (
-    Intervals(width=5, bottom=None, top=None),
-    Intervals(width=5, bottom=None, top=90),
-    Intervals(width=10, bottom=None, top=90),
-    Intervals(width=20, bottom=None, top=80),
-)
-"""Ages of 90 and over share one label: HIPAA Safe Harbor, 45 CFR 164.514(b)(2)(i)(C)."""
 
 
 def interval_labels(values: pa.Array, levels: Sequence[Intervals]) -> list[pa.Array]:

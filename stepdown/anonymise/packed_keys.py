@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +34,21 @@ class Packing:
     def count(self) -> int:
         """How many integers a combination takes."""
         return self.words[-1] + 1 if self.words else 0
+
+    def sql(self, codes: Sequence[str]) -> list[str]:
+        """SQL of the integers, from the SQL of each code; NULL where a code is.
+
+        >>> packing([3, 5]).sql(["a", "b"])
+        ['CAST(a AS BIGINT) * 5 + CAST(b AS BIGINT) * 1']
+        """
+        terms: list[list[str]] = [[] for _ in range(self.count)]
+        for code, word, radix in zip(codes, self.words, self.radices, strict=True):
+            terms[word].append(f"CAST({code} AS BIGINT) * {radix}")
+        return [" + ".join(each) for each in terms]
+
+    def unpack_sql(self, word: str, place: int) -> str:
+        """SQL of one code, from the SQL of its integer."""
+        return f"{word} // {self.radices[place]} % {self.sizes[place]}"
 
     def unpack(self, keys: Sequence[Keys]) -> list[npt.NDArray[np.int32]]:
         """The codes in packed keys, one array of shape (n,) per code.
@@ -70,6 +86,22 @@ def packing(sizes: Sequence[int]) -> Packing:
         radices.append(space)
         space *= max(sizes[place], 1)
     return Packing(tuple(sizes), tuple(words), tuple(reversed(radices)))
+
+
+def pack(packed: Packing, codes: Sequence[npt.NDArray[np.integer[Any]]]) -> list[Keys]:
+    """The integers of combinations of codes, each of shape (n,).
+
+    >>> pack(packing([3, 5]), [np.array([1, 2]), np.array([2, 4])])
+    [array([ 7, 14])]
+    """
+    keys: list[Keys] = []
+    for column, word, radix in zip(codes, packed.words, packed.radices, strict=True):
+        part = column.astype(np.int64) * radix
+        if word == len(keys):
+            keys.append(part)
+        else:
+            keys[word] += part
+    return keys
 
 
 def sorting_order(keys: Sequence[Keys]) -> npt.NDArray[np.intp]:

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stepdown.anonymise.consent import PARENT, SNAPSHOT
+from stepdown.anonymise.declared_hierarchy import build_hierarchy
 from stepdown.anonymise.hierarchy import (
     HierarchyTable,
-    build_hierarchy,
     from_long_table,
     people_floor_level,
 )

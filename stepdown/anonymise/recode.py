@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 
+from stepdown.anonymise import released
 from stepdown.anonymise.coding import CodedColumn, CodedSensitive, code_column, code_sensitive
-from stepdown.anonymise.count import count, join_values
+from stepdown.anonymise.count import count
 from stepdown.anonymise.histogram import Grouping, Ints, with_population
 from stepdown.anonymise.judge import kept_classes
 from stepdown.anonymise.models import PrivacyModels, SearchColumn, SensitiveColumn
@@ -56,24 +56,26 @@ class Recoding:
         Registers the level maps and the kept classes in the session. Columns with a hierarchy
         become VARCHAR labels; every other column passes through untouched.
         """
-        joins, labels, same_class = [], [], []
-        for number, (column, step) in enumerate(zip(self.columns, self.steps, strict=True)):
-            codes = column.axis.maps[step][column.codes]
-            values = {"value": column.values, "code": codes}
-            if column.labels is not None:
-                values["label"] = column.labels[step].take(pa.array(codes))
-                labels.append(f"a{number}.label AS {quote(column.name)}")
-            alias = f"a{number}"
-            joins.append(join_values(session, self.relation, column.name, alias, pa.table(values)))
-            same_class.append(f"{alias}.code = kept.c{number}")
-        name = f"{self.relation} kept classes"
-        classes = {f"c{number}": codes for number, codes in enumerate(self.kept)}
-        session.attach_arrow(name, pa.table(classes))
-        replaced = f"REPLACE ({', '.join(labels)})" if labels else ""
-        return (
-            f"SELECT r.* {replaced} FROM {quote(self.relation)} AS r {' '.join(joins)} "
-            f"SEMI JOIN {quote(name)} AS kept ON {' AND '.join(same_class)}"
-        )
+        return released.released_sql(session, self.relation, self._recoded(), self._kept())
+
+    def sorted_sql(self, session: Session) -> str:
+        """The same SELECT, its rows sorted by all their columns from left to right, NULL first."""
+        return released.sorted_sql(session, self.relation, self._recoded(), self._kept())
+
+    def _recoded(self) -> list[released.RecodedColumn]:
+        return [
+            released.RecodedColumn(
+                name=column.name,
+                values=column.values,
+                codes=column.axis.maps[step][column.codes],
+                labels=None if column.labels is None else column.labels[step],
+                size=column.axis.size(step),
+            )
+            for column, step in zip(self.columns, self.steps, strict=True)
+        ]
+
+    def _kept(self) -> tuple[Ints, ...] | None:
+        return self.kept if self.suppressed_rows else None
 
 
 def anonymise_relation(

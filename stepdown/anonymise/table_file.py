@@ -62,7 +62,9 @@ def open_table(
     return delimiter
 
 
-def write_table_file(session: Session, sql: str, output: Path, delimiter: str) -> None:
+def write_table_file(
+    session: Session, sql: str, output: Path, delimiter: str, *, is_sorted: bool = False
+) -> None:
     """Write the answer to a query, sorted by its columns from left to right, missing first.
 
     Args:
@@ -70,6 +72,7 @@ def write_table_file(session: Session, sql: str, output: Path, delimiter: str) -
         sql: a SELECT.
         output: ``.csv`` or ``.parquet``; appears whole or not at all.
         delimiter: of a CSV.
+        is_sorted: the answer comes in that order already.
 
     Raises:
         WorldFailed: the disk or the engine refused.
@@ -78,7 +81,7 @@ def write_table_file(session: Session, sql: str, output: Path, delimiter: str) -
     if output.suffix == ".csv":
         form = f"FORMAT csv, HEADER, DELIMITER {literals([delimiter])}"
     # Sorted by what is released: the input's order could tell who was admitted when.
-    rows = f"SELECT * FROM ({sql}) ORDER BY ALL NULLS FIRST"
+    rows = sql if is_sorted else f"SELECT * FROM ({sql}) ORDER BY ALL NULLS FIRST"
     temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")
     try:
         session.run(f"COPY ({rows}) TO {literals([str(temporary)])} ({form})")

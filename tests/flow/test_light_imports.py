@@ -81,6 +81,34 @@ def test_anonymise_works_without_prefect_and_great_expectations(plain: Visits) -
     assert target.is_file()
 
 
+def test_anonymise_imports_neither_pandas_nor_the_models_of_a_config(plain: Visits) -> None:
+    told = (
+        "import atexit, sys\n"
+        "heavy = ('pandas', 'stepdown.config')\n"
+        "atexit.register(lambda: print([n for n in heavy if n in sys.modules], file=sys.stderr))\n"
+        "from flows.cli import main\n"
+        "main()"
+    )
+    words = ["anonymise", plain.raw, "--qi", "sex,ward", "--k", "5", "-o", plain.root / "out.csv"]
+    done = run(*map(str, words), code=told)
+    assert done.code == 0, done.err
+    assert done.err.splitlines()[-1] == "[]"
+
+
+def test_pandas_is_found_once_something_asks_for_it() -> None:
+    asked = (
+        "from flows.without_pandas import keep_pandas_out\n"
+        "keep_pandas_out()\n"
+        "import pyarrow, sys\n"
+        "assert 'pandas' not in sys.modules\n"
+        "print(pyarrow.table({'a': [1, 2]}).to_pandas()['a'].sum())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", asked], capture_output=True, text=True, check=False
+    )
+    assert (done.stdout.strip(), done.stderr) == ("3", "")
+
+
 @pytest.mark.parametrize("words", [["--help"], ["--version"], ["run", "--help"]])
 def test_help_works_without_prefect_and_great_expectations(words: list[str]) -> None:
     done = run(*words, code=BLOCKED)

@@ -6,9 +6,9 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from stepdown.anonymise.declared_hierarchy import build_hierarchy
 from stepdown.anonymise.hierarchy import (
     as_long_table,
-    build_hierarchy,
     from_long_table,
     people_floor_level,
 )

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from stepdown.anonymise.hierarchy import build_hierarchy
+from stepdown.anonymise.declared_hierarchy import build_hierarchy
 from stepdown.anonymise.histogram import Axis, Grouping, Histogram
 from stepdown.anonymise.models import PrivacyModels, SearchColumn, SensitiveColumn
 from stepdown.anonymise.recode import anonymise_relation
