@@ -13,6 +13,8 @@ from stepdown.anonymise._demands cimport Demands
 cdef enum:
     FEW = 24  # so few units are sorted by insertion
 
+cdef int64_t ENDLESS = <int64_t>1 << 61
+
 
 cdef int by_key(const void* a, const void* b) noexcept nogil:
     cdef uint64_t x = (<uint64_t*>a)[0], y = (<uint64_t*>b)[0]
@@ -32,8 +34,10 @@ cdef class Sweep:
         demands: on a class.
     """
 
-    cdef readonly object box_of
+    cdef readonly object box_of, cheapest
     cdef readonly int64_t work
+    cdef int64_t[::1] _cheapest
+    cdef bint _sharing
     cdef const int32_t[:, ::1] nodes
     cdef const int32_t[::1] ancestors
     cdef const int64_t[::1] costs
@@ -93,6 +97,25 @@ cdef class Sweep:
             self._over = self._upto
         return self.work <= limit
 
+    def share(self, thresholds, int64_t limit):
+        """Find every unit's cheapest box of enough heads; one unit may be in several boxes.
+
+        Returns:
+            shape (u,), int64; a unit that the work limit left has what every box around it costs
+            at least.
+        """
+        cheapest = np.full(self._order.shape[0], ENDLESS, np.int64)
+        self._cheapest, self._sharing, self._limit, self._over = cheapest, True, limit, -1
+        for threshold in thresholds:
+            self._upto = threshold
+            self._explore(0, self._order.shape[0], 0, 0)
+            if self.work > limit:
+                break
+            self._over = threshold
+            self.box_of[cheapest <= threshold] = 0
+        cheapest[self.box_of < 0] = self._over + 1
+        return cheapest
+
     cdef Py_ssize_t _open_first(self, Py_ssize_t lo, Py_ssize_t hi) noexcept:
         """Move the units that no box holds to the front of a slice; where they end."""
         cdef Py_ssize_t i, end = lo
@@ -116,14 +139,21 @@ cdef class Sweep:
         cdef const int32_t* up
         cdef const int32_t* below
         cdef int32_t node
-        hi = self._open_first(lo, hi)
+        i = self._open_first(lo, hi)
+        if i == lo:
+            return
+        if not self._sharing:
+            hi = i
         for i in range(lo, hi):
             heads += self.heads[self._order[i]]
         self.work += hi - lo
         if heads < self._k or self.work > self._limit:
             return
         if axis == self._axes:
-            if cost > self._over:
+            if self._sharing:
+                for i in range(lo, hi):
+                    self._cheapest[self._order[i]] = min(self._cheapest[self._order[i]], cost)
+            elif cost > self._over:
                 self._close(lo, hi)
             return
         self._sort(lo, hi, axis)

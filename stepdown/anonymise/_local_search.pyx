@@ -17,8 +17,9 @@ cdef enum:
     NONE = -1
     AXES = 64
     CANDIDATES = 64  # so many members of one class are looked at as replacements
+    HOSTS = 8  # so many classes are tried for an exchange
 
-cdef int64_t ENDLESS = <int64_t>1 << 61
+cdef int64_t ENDLESS = <int64_t>1 << 61  # above every total cost
 
 
 cdef struct Branch:
@@ -48,7 +49,6 @@ cdef class Search:
 
     cdef readonly int64_t work
     cdef readonly int64_t moves
-    cdef int64_t _limit
     cdef const int32_t[:, ::1] nodes
     cdef const int32_t[::1] first
     cdef const int32_t[::1] parent
@@ -83,7 +83,13 @@ cdef class Search:
     cdef const int32_t* asked
     cdef int64_t asked_rows, asked_heads, asked_cost, best
     cdef int32_t asked_piece, asked_class, found
-    cdef int64_t found_rows
+    cdef bint whole, lenient
+    cdef int hosts, hosts_wanted
+    cdef int32_t host[HOSTS]
+    cdef int64_t host_rise[HOSTS]
+    cdef int32_t[:, ::1] base
+    cdef int32_t[:, ::1] other_base
+    cdef Py_ssize_t widest
 
     def __cinit__(self):
         self.trie = NULL
@@ -122,6 +128,10 @@ cdef class Search:
         for i in range(u):
             if self.home[i] >= 0:
                 self._link(i, self.home[i])
+        self.widest = 4 * self.k + 20
+        self.base = np.empty((self.widest, self.axes), np.int32)
+        self.other_base = np.empty((self.widest, self.axes), np.int32)
+        self.hosts_wanted = 1
         self.branches = 0
         self._plant()
         for i in range(classes):
@@ -150,18 +160,43 @@ cdef class Search:
     # ------------------------------------------------------------------ entry points
 
     def house(self, pieces):
-        """Put pieces without a class into the one that grows least; those that none can take."""
-        cdef int32_t piece
-        homeless = []
-        for piece in pieces:
-            self._ask_host(piece, self.rows[piece], self.heads[piece], NONE, self.forbidden)
-            if self.found == NONE:
-                homeless.append(piece)
-            else:
-                self._join(piece, self.found)
-        return homeless
+        """Put pieces without a class into the one that grows least, even if that class then fails.
 
-    def improve(self, int64_t limit):
+        Returns:
+            False where there is no class that some piece has a common label with.
+        """
+        cdef int32_t piece
+        for piece in pieces:
+            self._ask_host(piece, self.rows[piece], self.heads[piece], NONE, ENDLESS)
+            if self.found == NONE:
+                self.lenient = True
+                self._ask_host(piece, self.rows[piece], self.heads[piece], NONE, ENDLESS)
+                self.lenient = False
+            if self.found == NONE:
+                self.found = self._empty_class()
+            if self.found == NONE:
+                return False
+            self._join(piece, self.found)
+        return True
+
+    def mend(self):
+        """Unite every class that fails a demand with others until it does not.
+
+        Returns:
+            False where one fails still and there is nothing left to unite it with.
+        """
+        cdef int32_t c, at
+        for at in range(self.classes):
+            c = at
+            while self.member[c] != NONE and not self._holds(c):
+                self._ask_host_of_class(c)
+                if self.found == NONE:
+                    return False
+                self._unite(c, self.found)
+                c = self.found
+        return True
+
+    def improve(self, int64_t limit=ENDLESS):
         """One pass over all classes that changed since they were last looked at, dearest first.
 
         Returns:
@@ -169,7 +204,6 @@ cdef class Search:
         """
         cdef int32_t c
         cdef int64_t before = self.moves
-        self._limit = limit
         for c in np.argsort(-np.asarray(self.cost), kind="stable"):
             if self.work > limit:
                 break
@@ -179,6 +213,47 @@ cdef class Search:
                     while self._best_move(c) and self.work <= limit:
                         pass
         return self.moves > before
+
+    cdef int32_t _empty_class(self) noexcept:
+        cdef int32_t c
+        for c in range(self.classes):
+            if self.member[c] == NONE:
+                return c
+        return NONE
+
+    cdef bint _holds(self, int32_t c) noexcept:
+        if self.size[c] < self.k:
+            return False
+        if self.demands.asks:
+            self.demands.clear()
+            self._count(c, NONE, 0)
+            return self.demands.hold()
+        return True
+
+    cdef void _ask_host_of_class(self, int32_t c) noexcept:
+        """The class that is dearest by least when united with this one, best one that then holds."""
+        cdef int turn
+        for turn in range(2):
+            self.asked = &self.label[c, 0]
+            self.asked_rows = self.bulk[c]
+            self.asked_class = c
+            self.hosts, self.hosts_wanted, self.best = 0, 1, ENDLESS
+            self.whole, self.lenient = True, turn > 0
+            self._descend(0, 0, 0, 0)
+            self.whole, self.lenient = False, False
+            self.found = self.host[0] if self.hosts else NONE
+            if self.found != NONE:
+                return
+
+    cdef void _unite(self, int32_t c, int32_t other) noexcept:
+        cdef int32_t piece = self.member[c]
+        while piece != NONE:
+            self._unlink(piece)
+            self._link(piece, other)
+            piece = self.member[c]
+        self._relabel(c)
+        self._relabel(other)
+        self.fresh[other] = 1
 
     # ------------------------------------------------------------------ trees
 
@@ -357,18 +432,35 @@ cdef class Search:
     # ------------------------------------------------------------------ hosts
 
     cdef int64_t _ask_host(
-        self, int32_t piece, int64_t rows, int64_t heads, int32_t own, int64_t below
+        self, int32_t piece, int64_t rows, int64_t heads, int32_t own, int64_t below, int wanted=1
     ) noexcept:
         """By how much the total cost of the best class rises if it takes so many rows of a piece.
 
-        ``found`` is that class, or none where the rise is not below the limit.
+        ``found`` is that class, or none where the rise is not below the limit. The best ones, as
+        many as wanted, are in ``host``.
         """
         self.asked = &self.nodes[self.unit[piece], 0]
         self.asked_piece, self.asked_rows, self.asked_heads = piece, rows, heads
         self.asked_class = own
-        self.found, self.best = NONE, below
+        self.hosts, self.hosts_wanted = 0, wanted
+        self.best = below
         self._descend(0, 0, 0, 0)
-        return self.best
+        self.found = self.host[0] if self.hosts else NONE
+        return self.host_rise[0] if self.hosts else below
+
+    cdef void _offer(self, int32_t c, int64_t rise) noexcept:
+        """Put a class among the best hosts, in order; the limit is the last of them once all are."""
+        cdef int place = self.hosts if self.hosts < self.hosts_wanted else self.hosts - 1
+        if self.hosts < self.hosts_wanted:
+            self.hosts += 1
+        while place > 0 and self.host_rise[place - 1] > rise:
+            self.host[place] = self.host[place - 1]
+            self.host_rise[place] = self.host_rise[place - 1]
+            place -= 1
+        self.host[place] = c
+        self.host_rise[place] = rise
+        if self.hosts == self.hosts_wanted:
+            self.best = self.host_rise[self.hosts - 1]
 
     cdef void _descend(self, int32_t at, int axis, int64_t growth, int64_t grown) noexcept:
         cdef int32_t child = self.trie[at].child, c, label, common
@@ -380,7 +472,9 @@ cdef class Search:
                 common = self._common(label, self.asked[axis])
                 grown_ = grown + self.costs[common]
                 growth_ = growth + self.costs[common] - self.costs[label]
-                rise = growth_ * self.k + self.asked_rows * (grown_ + self.trie[child].least)
+                rise = self.best
+                if grown_ < self.forbidden:
+                    rise = growth_ * self.k + self.asked_rows * (grown_ + self.trie[child].least)
                 if rise < self.best:
                     if axis + 1 < self.axes:
                         self._descend(child, axis + 1, growth_, grown_)
@@ -389,16 +483,19 @@ cdef class Search:
                         while c != NONE:
                             rise = growth_ * self.bulk[c] + self.asked_rows * grown_
                             if rise < self.best and c != self.asked_class and self._may_take(c):
-                                self.best, self.found = rise, c
+                                self._offer(c, rise)
                             c = self.alike[c]
             child = self.trie[child].sibling
 
     cdef bint _may_take(self, int32_t c) noexcept:
-        if not self.demands.asks:
+        if not self.demands.asks or self.lenient:
             return True
         self.demands.clear()
         self._count(c, NONE, 0)
-        self.demands.add(self.unit[self.asked_piece], self.asked_rows)
+        if self.whole:
+            self._count(self.asked_class, NONE, 0)
+        else:
+            self.demands.add(self.unit[self.asked_piece], self.asked_rows)
         return self.demands.hold()
 
     cdef void _count(self, int32_t c, int32_t without, int64_t rows) noexcept:
@@ -435,9 +532,7 @@ cdef class Search:
         sum_ = 0
         moved = []
         for piece in members:
-            before = self._ask_host(
-                piece, self.rows[piece], self.heads[piece], c, self.forbidden
-            )
+            before = self._ask_host(piece, self.rows[piece], self.heads[piece], c, ENDLESS)
             if self.found == NONE or sum_ + before >= old:
                 break
             sum_ += before
@@ -456,27 +551,21 @@ cdef class Search:
         return False
 
     cdef bint _best_move(self, int32_t c):
-        """Let one piece leave a class for another, or change places with a spare one."""
-        cdef Py_ssize_t many = 0, t
-        cdef int32_t piece = self.member[c], stay
+        """Let one piece leave a class for another, or change places with another one."""
+        cdef Py_ssize_t many = self._count_pieces(c), t
+        cdef int32_t piece = self.member[c], host
         cdef int64_t old = self.bulk[c] * self.cost[c], rows, heads, left, rise, gain, fill
         cdef int64_t best = 0, base_cost
         cdef int32_t best_piece = NONE, best_host = NONE, best_fill = NONE
         cdef int64_t best_rows = 0
-        cdef int axis
-        while piece != NONE:
-            many += 1
-            piece = self.after[piece]
-        if many < 2 or many > 4 * self.k + 20:
+        cdef int axis, i, hosts
+        if many < 2 or many > self.widest:
             return False
-        without = np.empty((many, self.axes), np.int32)
-        cdef int32_t[:, ::1] base = without
-        self._labels_without_each(c, many, base)
-        piece = self.member[c]
+        self._labels_without_each(c, many, self.base)
         for t in range(many):
             base_cost = 0
             for axis in range(self.axes):
-                base_cost += self.costs[base[t, axis]]
+                base_cost += self.costs[self.base[t, axis]]
             rows = self._loose(piece)
             if rows > 0:
                 left = base_cost if rows == self.rows[piece] else self.cost[c]
@@ -486,15 +575,26 @@ cdef class Search:
                 if self.found != NONE and self._may_lose(piece, rows):
                     best, best_piece, best_host = rise - gain, piece, self.found
                     best_rows, best_fill = rows, NONE
-            elif base_cost < self.cost[c] and (self.rows[piece] == 1 or not self.divisible):
+            if base_cost < self.cost[c] and (self.rows[piece] == 1 or not self.divisible):
                 rows = self.rows[piece]
                 left = self.bulk[c] - rows
-                rise = self._ask_host(piece, rows, self.heads[piece], c, old - left * base_cost + best + self.costs_of_spare(rows))
-                if self.found != NONE:
-                    stay = self.found
-                    fill = self._ask_spare(c, piece, &base[t, 0], base_cost, left, old + best - rise)
+                rise = self._ask_host(
+                    piece, rows, self.heads[piece], c,
+                    old - left * base_cost + best + self._slack(rows), HOSTS,
+                )
+                hosts = self.hosts
+                host = self.host[0]
+                for i in range(hosts):
+                    fill = self._best_exchange(c, piece, t, base_cost, self.host[i], best)
+                    if fill < best:
+                        best, best_piece, best_host = fill, piece, self.host[i]
+                        best_rows, best_fill = rows, self.found
+                if hosts and self._loose(piece) == 0:
+                    fill = self._ask_spare(
+                        c, piece, &self.base[t, 0], base_cost, left, old + best - rise
+                    )
                     if self.found != NONE:
-                        best, best_piece, best_host = rise + fill - old, piece, stay
+                        best, best_piece, best_host = rise + fill - old, piece, host
                         best_rows, best_fill = rows, self.found
             piece = self.after[piece]
         if best_piece == NONE:
@@ -505,7 +605,59 @@ cdef class Search:
         self._move(self._part(best_piece, best_rows), best_host)
         return True
 
-    cdef int64_t costs_of_spare(self, int64_t rows) noexcept:
+    cdef Py_ssize_t _count_pieces(self, int32_t c) noexcept:
+        cdef Py_ssize_t many = 0
+        cdef int32_t piece = self.member[c]
+        while piece != NONE:
+            many += 1
+            piece = self.after[piece]
+        return many
+
+    cdef int64_t _best_exchange(
+        self, int32_t c, int32_t leaver, Py_ssize_t t, int64_t base_cost, int32_t host, int64_t below
+    ) noexcept:
+        """The change of the total cost if the leaver and a member of the host change places.
+
+        ``found`` is that member where the change is below the limit.
+        """
+        cdef Py_ssize_t many = self._count_pieces(host), s
+        cdef int32_t piece = self.member[host]
+        cdef int64_t here, there, change
+        cdef int64_t old = self.bulk[c] * self.cost[c] + self.bulk[host] * self.cost[host]
+        cdef const int32_t* x = &self.nodes[self.unit[leaver], 0]
+        cdef const int32_t* y
+        cdef int axis
+        self.found = NONE
+        if many < 2 or many > self.widest or self.cost[host] == 0:
+            return below
+        self._labels_without_each(host, many, self.other_base)
+        for s in range(many):
+            if self.rows[piece] == self.rows[leaver] and self.heads[piece] == self.heads[leaver]:
+                here, there = 0, 0
+                y = &self.nodes[self.unit[piece], 0]
+                for axis in range(self.axes):
+                    here += self.costs[self._common(self.base[t, axis], y[axis])]
+                    there += self.costs[self._common(self.other_base[s, axis], x[axis])]
+                change = self.bulk[c] * here + self.bulk[host] * there - old
+                if change < below and self._may_exchange(leaver, piece):
+                    below, self.found = change, piece
+            piece = self.after[piece]
+        return below
+
+    cdef bint _may_exchange(self, int32_t one, int32_t other) noexcept:
+        cdef int turn
+        if not self.demands.asks:
+            return True
+        for turn in range(2):
+            self.demands.clear()
+            self._count(self.home[one], one, self.rows[one])
+            self.demands.add(self.unit[other], self.rows[other])
+            if not self.demands.hold():
+                return False
+            one, other = other, one
+        return True
+
+    cdef int64_t _slack(self, int64_t rows) noexcept:
         # A spare row brings along what it costs where it is now; more than 2 is rare.
         return rows << 25
 
@@ -561,7 +713,9 @@ cdef class Search:
                     common = self._common(base, label)
                     growth_ += self.costs[common] - self.costs[base]
                 there_ = there + self.costs[label]
-                cost = (self.asked_rows + 1) * (self.asked_cost + growth_)
+                cost = ENDLESS
+                if growth_ < self.forbidden:
+                    cost = (self.asked_rows + 1) * (self.asked_cost + growth_)
                 if cost - there_ - self.trie[child].most < self.best:
                     if axis + 1 < self.axes:
                         self._descend_for_spare(child, axis + 1, growth_, there_)

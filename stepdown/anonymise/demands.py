@@ -58,6 +58,12 @@ class ClassDemand:
             object.__setattr__(self, "least", np.zeros(values))
             object.__setattr__(self, "most", np.full(values, math.inf))
 
+    @property
+    def asks(self) -> bool:
+        """Whether any class could fail it."""
+        diverse = self.distinct_l > 1 or self.log_entropy_l > 0 or self.recursive[1] > 0
+        return diverse or self.bounded or self.t < 1
+
 
 def with_distinct_l(demand: ClassDemand, least: int) -> ClassDemand:
     """Distinct l-diversity."""
