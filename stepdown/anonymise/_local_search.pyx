@@ -17,7 +17,8 @@ cdef enum:
     NONE = -1
     AXES = 64
     CANDIDATES = 64  # so many members of one class are looked at as replacements
-    HOSTS = 8  # so many classes are tried for an exchange
+    HOSTS = 32  # so many classes are tried when a class must be united with one
+    EXCHANGES = 8  # so many are tried for an exchange
 
 cdef int64_t ENDLESS = <int64_t>1 << 61  # above every total cost
 
@@ -83,7 +84,7 @@ cdef class Search:
     cdef const int32_t* asked
     cdef int64_t asked_rows, asked_heads, asked_cost, best
     cdef int32_t asked_piece, asked_class, found
-    cdef bint whole, lenient
+    cdef bint lenient
     cdef int hosts, hosts_wanted
     cdef int32_t host[HOSTS]
     cdef int64_t host_rise[HOSTS]
@@ -231,18 +232,22 @@ cdef class Search:
         return True
 
     cdef void _ask_host_of_class(self, int32_t c) noexcept:
-        """The class that is dearest by least when united with this one, best one that then holds."""
-        cdef int turn
-        for turn in range(2):
-            self.asked = &self.label[c, 0]
-            self.asked_rows = self.bulk[c]
-            self.asked_class = c
-            self.hosts, self.hosts_wanted, self.best = 0, 1, ENDLESS
-            self.whole, self.lenient = True, turn > 0
-            self._descend(0, 0, 0, 0)
-            self.whole, self.lenient = False, False
-            self.found = self.host[0] if self.hosts else NONE
-            if self.found != NONE:
+        """Of the classes that are dearest by least when united with this one, one that then holds,
+        or else the first."""
+        cdef int i
+        self.asked = &self.label[c, 0]
+        self.asked_rows, self.asked_class = self.bulk[c], c
+        self.hosts, self.hosts_wanted, self.best = 0, HOSTS, ENDLESS
+        self.lenient = True
+        self._descend(0, 0, 0, 0)
+        self.lenient = False
+        self.found = self.host[0] if self.hosts else NONE
+        for i in range(self.hosts):
+            self.demands.clear()
+            self._count(c, NONE, 0)
+            self._count(self.host[i], NONE, 0)
+            if self.size[c] + self.size[self.host[i]] >= self.k and self.demands.hold():
+                self.found = self.host[i]
                 return
 
     cdef void _unite(self, int32_t c, int32_t other) noexcept:
@@ -492,10 +497,7 @@ cdef class Search:
             return True
         self.demands.clear()
         self._count(c, NONE, 0)
-        if self.whole:
-            self._count(self.asked_class, NONE, 0)
-        else:
-            self.demands.add(self.unit[self.asked_piece], self.asked_rows)
+        self.demands.add(self.unit[self.asked_piece], self.asked_rows)
         return self.demands.hold()
 
     cdef void _count(self, int32_t c, int32_t without, int64_t rows) noexcept:
@@ -580,7 +582,7 @@ cdef class Search:
                 left = self.bulk[c] - rows
                 rise = self._ask_host(
                     piece, rows, self.heads[piece], c,
-                    old - left * base_cost + best + self._slack(rows), HOSTS,
+                    old - left * base_cost + best + self._slack(rows), EXCHANGES,
                 )
                 hosts = self.hosts
                 host = self.host[0]
