@@ -148,7 +148,7 @@ def _recoded(
     size = max(100, NEIGHBOURHOOD * problem.k)
     pieces, labels = reworked(problem, pieces, labels, rounds, size, stop)
     problem = _linearised(problem, weights, pieces, labels)
-    search = problem.search(pieces, len(labels))
+    search = problem.search(pieces, len(labels) + len(labels) // 8 + 8)
     for _ in range(PASSES):
         if stop() or not search.improve():
             break

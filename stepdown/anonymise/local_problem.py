@@ -213,8 +213,8 @@ def solved(
     if not finished:
         classes += _cut(nodes, heads, class_of, classes, problem.k)
     left = np.flatnonzero(class_of < 0).astype(np.int32)
-    # Where nothing was closed around a piece, a class of its own is begun.
-    room = classes + len(left)
+    # Where nothing was closed around a piece, a class of its own is begun; more may be founded.
+    room = classes + len(left) + classes // 8 + 8
     search = problem.search(Pieces(pieces.unit, class_of, pieces.rows), room, demands)
     if not search.house(left) or not search.mend():
         return None
