@@ -17,7 +17,8 @@ cdef enum:
     NONE = -1
     AXES = 64
     CANDIDATES = 64  # so many members of one class are looked at as replacements
-    HOSTS = 8  # so many classes are tried for an exchange
+    HOSTS = 32  # so many classes are tried when a class must be united with one
+    EXCHANGES = 8  # so many are tried for an exchange
 
 cdef int64_t ENDLESS = <int64_t>1 << 61  # above every total cost
 
@@ -83,7 +84,13 @@ cdef class Search:
     cdef const int32_t* asked
     cdef int64_t asked_rows, asked_heads, asked_cost, best
     cdef int32_t asked_piece, asked_class, found
-    cdef bint whole, lenient
+    cdef bint lenient, apart
+    cdef int companions
+    cdef int32_t companion[CANDIDATES]
+    cdef int64_t companion_cost[CANDIDATES]
+    cdef int64_t companion_rows[CANDIDATES]
+    cdef int64_t unused
+    cdef int32_t next_empty
     cdef int hosts, hosts_wanted
     cdef int32_t host[HOSTS]
     cdef int64_t host_rise[HOSTS]
@@ -134,8 +141,10 @@ cdef class Search:
         self.hosts_wanted = 1
         self.branches = 0
         self._plant()
+        self.unused, self.next_empty = 0, NONE
         for i in range(classes):
             self._relabel(i)
+            self.unused += self.member[i] == NONE
 
     # ------------------------------------------------------------------ results
 
@@ -174,9 +183,10 @@ cdef class Search:
                 self.lenient = False
             if self.found == NONE:
                 self.found = self._empty_class()
+                self.unused -= 1
             if self.found == NONE:
                 return False
-            self._join(piece, self.found)
+            self._settle(piece, self.found)
         return True
 
     def mend(self):
@@ -215,10 +225,11 @@ cdef class Search:
         return self.moves > before
 
     cdef int32_t _empty_class(self) noexcept:
-        cdef int32_t c
-        for c in range(self.classes):
-            if self.member[c] == NONE:
-                return c
+        cdef Py_ssize_t tried
+        for tried in range(self.classes):
+            self.next_empty = <int32_t>((self.next_empty + 1) % self.classes)
+            if self.member[self.next_empty] == NONE:
+                return self.next_empty
         return NONE
 
     cdef bint _holds(self, int32_t c) noexcept:
@@ -231,18 +242,22 @@ cdef class Search:
         return True
 
     cdef void _ask_host_of_class(self, int32_t c) noexcept:
-        """The class that is dearest by least when united with this one, best one that then holds."""
-        cdef int turn
-        for turn in range(2):
-            self.asked = &self.label[c, 0]
-            self.asked_rows = self.bulk[c]
-            self.asked_class = c
-            self.hosts, self.hosts_wanted, self.best = 0, 1, ENDLESS
-            self.whole, self.lenient = True, turn > 0
-            self._descend(0, 0, 0, 0)
-            self.whole, self.lenient = False, False
-            self.found = self.host[0] if self.hosts else NONE
-            if self.found != NONE:
+        """Of the classes that are dearest by least when united with this one, one that then holds,
+        or else the first."""
+        cdef int i
+        self.asked = &self.label[c, 0]
+        self.asked_rows, self.asked_heads, self.asked_class = self.bulk[c], self.size[c], c
+        self.hosts, self.hosts_wanted, self.best = 0, HOSTS, ENDLESS
+        self.lenient = True
+        self._descend(0, 0, 0, 0)
+        self.lenient = False
+        self.found = self.host[0] if self.hosts else NONE
+        for i in range(self.hosts):
+            self.demands.clear()
+            self._count(c, NONE, 0)
+            self._count(self.host[i], NONE, 0)
+            if self.size[c] + self.size[self.host[i]] >= self.k and self.demands.hold():
+                self.found = self.host[i]
                 return
 
     cdef void _unite(self, int32_t c, int32_t other) noexcept:
@@ -251,6 +266,7 @@ cdef class Search:
             self._unlink(piece)
             self._link(piece, other)
             piece = self.member[c]
+        self.unused += 1
         self._relabel(c)
         self._relabel(other)
         self.fresh[other] = 1
@@ -329,7 +345,7 @@ cdef class Search:
         self._unlink(piece)
         self._relabel(old)
         self.fresh[old] = 1
-        self._join(piece, c)
+        self._settle(piece, c)
         self.moves += 1
 
     cdef void _relabel(self, int32_t c) noexcept:
@@ -444,7 +460,9 @@ cdef class Search:
         self.asked_class = own
         self.hosts, self.hosts_wanted = 0, wanted
         self.best = below
+        self.apart = self.divisible and wanted == 1 and not self.lenient
         self._descend(0, 0, 0, 0)
+        self.apart = False
         self.found = self.host[0] if self.hosts else NONE
         return self.host_rise[0] if self.hosts else below
 
@@ -474,28 +492,106 @@ cdef class Search:
                 growth_ = growth + self.costs[common] - self.costs[label]
                 rise = self.best
                 if grown_ < self.forbidden:
-                    rise = growth_ * self.k + self.asked_rows * (grown_ + self.trie[child].least)
+                    rise = growth_ * max(0, self.k - (self.asked_heads if self.apart else 0))
+                    rise += self.asked_rows * (grown_ + self.trie[child].least)
                 if rise < self.best:
                     if axis + 1 < self.axes:
                         self._descend(child, axis + 1, growth_, grown_)
                     else:
                         c = self.trie[child].child
                         while c != NONE:
-                            rise = growth_ * self.bulk[c] + self.asked_rows * grown_
-                            if rise < self.best and c != self.asked_class and self._may_take(c):
-                                self._offer(c, rise)
+                            if c != self.asked_class:
+                                self._consider(c, growth_, grown_)
                             c = self.alike[c]
             child = self.trie[child].sibling
+
+    cdef void _consider(self, int32_t c, int64_t growth, int64_t grown) noexcept:
+        """Offer a class as host: all of it, or just enough of its rows to found a class with."""
+        cdef int64_t needed = self.k - self.asked_heads
+        cdef int64_t rise = growth * self.bulk[c] + self.asked_rows * grown
+        if rise < self.best and self._may_take(c):
+            self._offer(c, rise)
+        if not self.apart or needed <= 0 or self.size[c] < needed + self.k or self.unused == 0:
+            return
+        rise = growth * needed + self.asked_rows * grown
+        if rise < self.best and self._choose_companions(c, needed) and self._may_part(c):
+            self._offer(c + <int32_t>self.classes, rise)
+
+    cdef bint _choose_companions(self, int32_t c, int64_t needed) noexcept:
+        """The rows of a class that are nearest to the piece asked for, exactly so many heads."""
+        cdef int32_t piece = self.member[c]
+        cdef int64_t cost, rows
+        cdef int axis, place
+        cdef int seen = 0
+        self.companions = 0
+        while piece != NONE and seen < CANDIDATES:
+            seen += 1
+            cost = 0
+            for axis in range(self.axes):
+                cost += self.costs[
+                    self._common(self.nodes[self.unit[piece], axis], self.asked[axis])
+                ]
+            place = self.companions
+            while place > 0 and self.companion_cost[place - 1] > cost:
+                self.companion[place] = self.companion[place - 1]
+                self.companion_cost[place] = self.companion_cost[place - 1]
+                place -= 1
+            self.companion[place], self.companion_cost[place] = piece, cost
+            self.companions += 1
+            piece = self.after[piece]
+        self.work += seen
+        for place in range(self.companions):
+            rows = min(needed, self.rows[self.companion[place]])
+            self.companion_rows[place] = rows
+            needed -= rows
+            if needed == 0:
+                self.companions = place + 1
+                return self.pieces + self.companions < self.room
+        return False
+
+    cdef bint _may_part(self, int32_t c) noexcept:
+        """Whether the companions can leave their class and be one with the piece asked for."""
+        cdef int i
+        if not self.demands.asks:
+            return True
+        self.demands.clear()
+        self._count(c, NONE, 0)
+        for i in range(self.companions):
+            self.demands.add(self.unit[self.companion[i]], -self.companion_rows[i])
+        if not self.demands.hold():
+            return False
+        self.demands.clear()
+        for i in range(self.companions):
+            self.demands.add(self.unit[self.companion[i]], self.companion_rows[i])
+        self.demands.add(self.unit[self.asked_piece], self.asked_rows)
+        return self.demands.hold()
+
+    cdef void _settle(self, int32_t piece, int32_t host) noexcept:
+        """Add a piece that is in no class to its host, or found a class with rows of the host."""
+        cdef int32_t c = host - <int32_t>self.classes, new, part
+        cdef int i
+        if c < 0:
+            self._join(piece, host)
+            return
+        self.asked = &self.nodes[self.unit[piece], 0]
+        self._choose_companions(c, self.k - self.heads[piece])
+        new = self._empty_class()
+        self.unused -= 1
+        for i in range(self.companions):
+            part = self._part(self.companion[i], self.companion_rows[i])
+            self._unlink(part)
+            self._link(part, new)
+        self._link(piece, new)
+        self._relabel(new)
+        self._relabel(c)
+        self.fresh[c], self.fresh[new] = 1, 1
 
     cdef bint _may_take(self, int32_t c) noexcept:
         if not self.demands.asks or self.lenient:
             return True
         self.demands.clear()
         self._count(c, NONE, 0)
-        if self.whole:
-            self._count(self.asked_class, NONE, 0)
-        else:
-            self.demands.add(self.unit[self.asked_piece], self.asked_rows)
+        self.demands.add(self.unit[self.asked_piece], self.asked_rows)
         return self.demands.hold()
 
     cdef void _count(self, int32_t c, int32_t without, int64_t rows) noexcept:
@@ -518,7 +614,7 @@ cdef class Search:
     cdef bint _dissolve(self, int32_t c):
         """Hand every piece of a class to another class, if that is cheaper altogether."""
         cdef int64_t old = self.bulk[c] * self.cost[c], sum_ = 0, before
-        cdef int32_t piece
+        cdef int32_t piece, host, new
         if self.size[c] > 2 * self.k + 2:
             return False
         members = []
@@ -536,18 +632,22 @@ cdef class Search:
             if self.found == NONE or sum_ + before >= old:
                 break
             sum_ += before
+            host = self.found
             self._unlink(piece)
-            self._join(piece, self.found)
-            moved.append(piece)
+            self._settle(piece, host)
+            moved.append((piece, host))
         if len(moved) == len(members):
             self.moves += 1
+            self.unused += 1
             self._relabel(c)
             return True
-        for piece in reversed(moved):
-            before = self.home[piece]
+        for piece, host in reversed(moved):
+            new = self.home[piece]
             self._unlink(piece)
-            self._relabel(<int32_t>before)
+            self._relabel(new)
             self._link(piece, c)
+            if host >= self.classes:
+                self._unite(new, host - <int32_t>self.classes)
         return False
 
     cdef bint _best_move(self, int32_t c):
@@ -580,7 +680,7 @@ cdef class Search:
                 left = self.bulk[c] - rows
                 rise = self._ask_host(
                     piece, rows, self.heads[piece], c,
-                    old - left * base_cost + best + self._slack(rows), HOSTS,
+                    old - left * base_cost + best + self._slack(rows), EXCHANGES,
                 )
                 hosts = self.hosts
                 host = self.host[0]

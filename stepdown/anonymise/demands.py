@@ -62,7 +62,12 @@ class ClassDemand:
     def asks(self) -> bool:
         """Whether any class could fail it."""
         diverse = self.distinct_l > 1 or self.log_entropy_l > 0 or self.recursive[1] > 0
-        return diverse or self.bounded or self.t < 1
+        return diverse or self.about_shares
+
+    @property
+    def about_shares(self) -> bool:
+        """It compares shares: a part of a class that fails may hold, so nothing can be ruled out."""
+        return self.bounded or self.t < 1
 
 
 def with_distinct_l(demand: ClassDemand, least: int) -> ClassDemand:

@@ -28,9 +28,12 @@ from stepdown.anonymise.units import Units
 from stepdown.errors import DemandImpossible, Refused
 
 FIRST_THRESHOLDS = 24
-THRESHOLDS = 64
+THRESHOLDS = (64, 80, 72)
+"""Of the sweeps that are tried one after another."""
+SMALL = 60_000
+"""In a table of more units than this, luck evens out and one sweep is as good as another."""
 PASSES = 8
-ROUNDS = 8
+ROUNDS = 4
 NEIGHBOURHOOD = 20
 """Pieces of a neighbourhood for every subject that k asks for, and never fewer than 100."""
 
@@ -146,12 +149,22 @@ def _recoded(
     )
     pieces, labels = _result(solved(problem, everything, FIRST_THRESHOLDS, 0), everything)
     problem = _linearised(problem, weights, pieces, labels)
-    pieces, labels = _result(solved(problem, everything, THRESHOLDS, PASSES), everything)
+    best = None
+    for thresholds in THRESHOLDS if len(problem.rows) <= SMALL else THRESHOLDS[:1]:
+        pieces, labels = _result(solved(problem, everything, thresholds, PASSES), everything)
+        problem = _linearised(problem, weights, pieces, labels)
+        score = float(np.log1p(weights * problem.losses(pieces, labels)).sum())
+        if best is None or score < best[0]:
+            best = score, problem, pieces, labels
+        if stop():
+            break
+    assert best is not None
+    _, problem, pieces, labels = best
     rounds = round(ROUNDS * effort)
     size = max(100, NEIGHBOURHOOD * problem.k)
     pieces, labels = reworked(problem, pieces, labels, rounds, size, stop)
     problem = _linearised(problem, weights, pieces, labels)
-    search = problem.search(pieces, len(labels))
+    search = problem.search(pieces, len(labels) + len(labels) // 8 + 8)
     for _ in range(PASSES):
         if stop() or not search.improve():
             break

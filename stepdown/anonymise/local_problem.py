@@ -24,6 +24,8 @@ CONVEXITY = 1.35
 loss over several columns leaves more to its neighbours. Adult, k = 5 and 100: 0.7 % less loss."""
 LEAST_WEIGHT = 1e-4
 """A column that counts for nothing still keeps its finer label where that is free."""
+FEW_THRESHOLDS = 10
+"""Where most boxes fail, closer limits only walk over the same boxes again."""
 SWEEP_WORK_PER_UNIT = 6_000
 SWEEP_WORK = 30_000_000
 """Units that the sweep may touch before the units it left are closed in the order of their codes."""
@@ -201,6 +203,8 @@ def solved(
         ranking = np.where(ranking < FORBIDDEN, (ranking * factors).astype(np.int64), ranking)
     nodes = np.ascontiguousarray(problem.nodes[pieces.unit])
     heads = pieces.rows if problem.divisible else problem.heads[pieces.unit]
+    if any(demand.about_shares for demand in problem.asked):
+        thresholds = min(thresholds, FEW_THRESHOLDS)
     sweep = Sweep(nodes, problem.ancestors, ranking, heads, pieces.rows, demands)
     finished = sweep.close(
         _thresholds(problem, ranking, thresholds), SWEEP_WORK_PER_UNIT * len(nodes) + SWEEP_WORK
@@ -209,8 +213,8 @@ def solved(
     if not finished:
         classes += _cut(nodes, heads, class_of, classes, problem.k)
     left = np.flatnonzero(class_of < 0).astype(np.int32)
-    # Where nothing was closed around a piece, a class of its own is begun.
-    room = classes + len(left)
+    # Where nothing was closed around a piece, a class of its own is begun; more may be founded.
+    room = classes + len(left) + classes // 8 + 8
     search = problem.search(Pieces(pieces.unit, class_of, pieces.rows), room, demands)
     if not search.house(left) or not search.mend():
         return None
@@ -231,7 +235,7 @@ def _cut(nodes: Nodes, heads: Ints, class_of: npt.NDArray[np.int32], classes: in
     """Cut what a sweep left, in the order of the codes, into classes of at least k; how many."""
     left = np.flatnonzero(class_of < 0)
     left = left[np.lexsort(nodes[left].T[::-1])]
-    number = (np.cumsum(heads[left]) - 1) // (2 * k)
+    number = np.maximum(np.cumsum(heads[left]) - 1, 0) // (2 * k)
     per_class = np.bincount(number, weights=heads[left])
     if len(per_class) > 1 and per_class[-1] < k:
         number[number == number[-1]] -= 1

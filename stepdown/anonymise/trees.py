@@ -26,7 +26,7 @@ class Tree:
         parent: shape (nodes,), -1 above a root; there may be several.
         ancestor: shape (steps, nodes), the node that a node has become on a step.
         share: shape (nodes,), share of the hierarchy's rows under the label.
-        step: shape (nodes,), the first step on which every code under the node has its label.
+        step: shape (nodes,), the first step on which all codes under the node have one label.
         code: shape (nodes,), the label's code on that step.
     """
 
@@ -89,7 +89,7 @@ def _tree(axis: Axis, present: npt.NDArray[np.int32], numbered: Nodes) -> Tree:
     many = int(numbered.max()) + 1
     parent = np.full(many, -1, np.int32)
     ancestor = np.tile(np.arange(many, dtype=np.int32), (axis.steps, 1))
-    step_of, code_of, share = np.zeros(many, np.int64), np.zeros(many, np.int64), np.zeros(many)
+    share = np.zeros(many)
     for step in range(axis.steps):
         here = numbered[step]
         if step:
@@ -97,12 +97,8 @@ def _tree(axis: Axis, present: npt.NDArray[np.int32], numbered: Nodes) -> Tree:
             parent[numbered[step - 1][rises]] = here[rises]
         for finer in range(step + 1):
             ancestor[step, numbered[finer]] = here
-        codes = axis.maps[step][present]
-        share[here] = axis.shares[step][codes]
-        # Codes that reach the node only on a later step overwrite what the earlier ones wrote.
-        late = np.ones(len(here), bool) if step == 0 else here != numbered[step - 1]
-        step_of[here[late]] = step
-        code_of[here] = np.where(step_of[here] == step, codes, code_of[here])
+        share[here] = axis.shares[step][axis.maps[step][present]]
+    step_of, code_of = _labels(axis, present, numbered, many)
     leaf = np.full(axis.size(0), -1, np.int32)
     leaf[present] = numbered[0]
     first = np.arange(many, dtype=np.int32)
@@ -110,3 +106,30 @@ def _tree(axis: Axis, present: npt.NDArray[np.int32], numbered: Nodes) -> Tree:
         if parent[node] >= 0:
             first[parent[node]] = min(first[parent[node]], first[node])
     return Tree(leaf, first, parent, ancestor, share, step_of, code_of)
+
+
+def _labels(
+    axis: Axis, present: npt.NDArray[np.int32], numbered: Nodes, many: int
+) -> tuple[Ints, Ints]:
+    """The first step on which all codes under a node have one label, its own, and that label."""
+    members = np.zeros(many, np.int64)
+    for node in _distinct_per_code(numbered):
+        np.add.at(members, node, 1)
+    step_of, code_of = np.zeros(many, np.int64), np.zeros(many, np.int64)
+    for step in range(axis.steps - 1, -1, -1):
+        here, codes = numbered[step], axis.maps[step][present]
+        arrived = np.bincount(here, minlength=many)
+        least = np.full(many, axis.size(step))
+        most = np.full(many, -1)
+        np.minimum.at(least, here, codes)
+        np.maximum.at(most, here, codes)
+        agreed = (arrived == members) & (least == most)
+        step_of[agreed] = step
+        code_of[agreed] = least[agreed]
+    return step_of, code_of
+
+
+def _distinct_per_code(numbered: Nodes) -> list[Nodes]:
+    """The nodes on the codes' paths, each node of a path once."""
+    rises = [numbered[step][numbered[step] > numbered[step - 1]] for step in range(1, len(numbered))]
+    return [numbered[0], *rises]
