@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stepdown.errors import InputWrong
 from stepdown.vocabulary import Tier
+
+if TYPE_CHECKING:
+    from stepdown.anonymise.models import PrivacyModels
 
 Config = Annotated[
     Path, typer.Argument(metavar="CONFIG", help="A dataset's release config (YAML).")
@@ -45,6 +48,63 @@ Person = Annotated[str, typer.Option("--name", help="Your name, as the ledger sh
 Capacity = Annotated[
     str, typer.Option("--role", help="The role you sign in, such as risk_officer.")
 ]
+
+
+def privacy_models(
+    *,
+    k: int,
+    diversity: tuple[str, float, float],
+    t: float | None,
+    delta: float | None,
+    beta: tuple[str, float | None],
+    average_risk: float | None,
+    k_map: int,
+    delta_presence: str,
+) -> PrivacyModels:
+    """The models that the options of ``anonymise`` ask for.
+
+    Args:
+        diversity: the kind of l, l, and c of the recursive kind.
+        beta: basic or enhanced, and its limit.
+        delta_presence: least,most; empty asks nothing.
+
+    Raises:
+        InputWrong: l counts values or ranks and is no whole number, or delta-presence is not two
+            numbers.
+    """
+    from stepdown.anonymise.models import PrivacyModels
+
+    kind, l, c = diversity  # noqa: E741
+    if kind != "entropy" and l != int(l):
+        raise InputWrong(
+            f"l is {l:g}, and {kind} l is a whole number", where="--l", next="Round it up."
+        )
+    likeness, most = beta
+    return PrivacyModels(
+        k=k,
+        k_map=k_map,
+        distinct_l=int(l) if kind == "distinct" else 1,
+        entropy_l=l if kind == "entropy" else 1.0,
+        recursive_cl=(c, int(l)) if kind == "recursive" else None,
+        t=t,
+        delta_disclosure=delta,
+        beta=most if likeness == "basic" else None,
+        enhanced_beta=most if likeness == "enhanced" else None,
+        delta_presence=_two_shares(delta_presence),
+        expected_reidentifications=average_risk,
+    )
+
+
+def _two_shares(text: str) -> tuple[float, float] | None:
+    if not text:
+        return None
+    try:
+        least, most = (float(part) for part in text.split(","))
+    except ValueError:
+        raise InputWrong(
+            f"{text} is not two numbers", where="--delta-presence", next="For example: 0.1,0.7"
+        ) from None
+    return least, most
 
 
 def names(text: str) -> list[str]:

@@ -37,6 +37,9 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
+MODELS: Any = {"rich_help_panel": "What every class must satisfy"}
+"""Where `anonymise --help` lists an option."""
+
 USAGE_ERROR: Any = typer.BadParameter.__base__
 """What Typer raises for wrong arguments; it does not export the class by name."""
 
@@ -254,26 +257,61 @@ def reinstate(
 def anonymise(
     file: Table,
     qi: Annotated[str, typer.Option(help="Quasi-identifiers, comma-separated.")],
-    k: Annotated[int, typer.Option("--k", help="Smallest class.")],
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Where to write; .csv or .parquet.")
     ],
     hierarchies: Annotated[
         Path | None, typer.Option(help="Folder of <column>.csv or *_<column>.csv.")
     ] = None,
-    sensitive: Annotated[str, typer.Option(help="Sensitive columns, comma-separated.")] = "",
-    l: Annotated[int, typer.Option("--l", help="Distinct sensitive values per class.")] = 1,  # noqa: E741
-    t: Annotated[float | None, typer.Option("--t", help="t-closeness, 0 to 1.")] = None,
+    k: Annotated[int, typer.Option("--k", help="Smallest class, in data subjects.", **MODELS)] = 1,
+    sensitive: Annotated[
+        str, typer.Option(help="Sensitive columns, comma-separated.", **MODELS)
+    ] = "",
+    l: Annotated[  # noqa: E741
+        float, typer.Option("--l", help="Diversity of the sensitive values.", **MODELS)
+    ] = 1.0,
+    l_kind: Annotated[
+        Literal["distinct", "entropy", "recursive"],
+        typer.Option(help="What l counts: values, exp(entropy), or (c, l).", **MODELS),
+    ] = "distinct",
+    c: Annotated[float, typer.Option("--c", help="c of recursive (c, l).", **MODELS)] = 4.0,
+    t: Annotated[float | None, typer.Option("--t", help="t-closeness, 0 to 1.", **MODELS)] = None,
     t_kind: Annotated[
-        Literal["equal", "ordered"], typer.Option(help="Distance: of categories, or of numbers.")
+        Literal["equal", "ordered", "hierarchical"],
+        typer.Option(help="Distance of categories, of numbers, or in a hierarchy.", **MODELS),
     ] = "equal",
+    delta: Annotated[float | None, typer.Option(help="delta-disclosure.", **MODELS)] = None,
+    beta: Annotated[float | None, typer.Option(help="beta-likeness.", **MODELS)] = None,
+    beta_kind: Annotated[
+        Literal["basic", "enhanced"], typer.Option(help="Which beta-likeness.", **MODELS)
+    ] = "basic",
+    average_risk: Annotated[
+        float | None, typer.Option(help="Mean of 1 / class size, at most.", **MODELS)
+    ] = None,
+    population: Annotated[
+        Path | None, typer.Option(help="One row per person, with the same columns.", **MODELS)
+    ] = None,
+    k_map: Annotated[int, typer.Option(help="People of the population per class.", **MODELS)] = 1,
+    delta_presence: Annotated[
+        str, typer.Option(help="Least,most share of a class in the table.", **MODELS)
+    ] = "",
+    subject: Annotated[
+        str | None, typer.Option(help="Column that names the person.", **MODELS)
+    ] = None,
     suppression: Annotated[float, typer.Option(help="Share of rows that may be dropped.")] = 0.0,
+    loss: Annotated[
+        Literal["loss", "arithmetic", "entropy", "aecs", "discernibility"],
+        typer.Option(help="What is made least; loss is the geometric mean over columns."),
+    ] = "loss",
     weights: Annotated[str, typer.Option(help="Weight of a column's loss: age=2,…")] = "",
-    subject: Annotated[str | None, typer.Option(help="Column that names the person.")] = None,
+    recoding: Annotated[
+        Literal["full-domain", "local"],
+        typer.Option(help="One level per column, or labels of its own for every class."),
+    ] = "full-domain",
     budget: Annotated[float | None, typer.Option(help="Seconds the search may take.")] = None,
     json: AsJson = False,
 ) -> int:
-    """Make one table k-anonymous (l-diverse, t-close) at the least loss; no config needed."""
+    """Make one table k-anonymous, l-diverse, t-close, … at the least loss; no config needed."""
     from flows.without_pandas import keep_pandas_out
 
     keep_pandas_out()
@@ -283,15 +321,25 @@ def anonymise(
         anonymise_file(
             file,
             arguments.names(qi),
+            arguments.privacy_models(
+                k=k,
+                diversity=(l_kind, l, c),
+                t=t,
+                delta=delta,
+                beta=(beta_kind, beta),
+                average_risk=average_risk,
+                k_map=k_map,
+                delta_presence=delta_presence,
+            ),
             hierarchies=hierarchies,
             sensitive=arguments.names(sensitive),
-            k=k,
-            distinct_l=l,
-            t=t,
             t_kind=t_kind,
+            population=population,
             suppression=suppression,
+            loss=loss,
             weights=arguments.weights(weights),
             subject=subject,
+            recoding=recoding,
             budget_seconds=budget,
             output=output,
         ),

@@ -148,10 +148,18 @@ def anonymised(result: dict[str, Any], as_json: bool) -> None:
     if as_json:
         document(result)
         return
-    levels = ", ".join(f"{name} {level}" for name, level in result["levels"].items())
-    proof = "proven best" if result["proven"] else f"at most {result['gap']:.4f} from the best"
-    _line(f"levels: {levels}")
-    _line(f"loss {result['score']:.6f} ({proof}; {result['nodes_checked']} nodes checked)")
+    if result["levels"] is None:
+        _line("share of the cells on each level:")
+        for name, shares in result["level_shares"].items():
+            levels = ", ".join(f"{level}: {share:.1%}" for level, share in shares.items())
+            _line(f"  {name}  {levels}")
+        proof = f"no local recoding is more than {result['gap']:.4f} better"
+    else:
+        levels = ", ".join(f"{name} {level}" for name, level in result["levels"].items())
+        _line(f"levels: {levels}")
+        proof = "proven best" if result["proven"] else f"at most {result['gap']:.4f} from the best"
+        proof += f"; {result['nodes_checked']:,} of {result['lattice_size']:,} nodes checked"
+    _line(f"loss {result['score']:.6f} ({proof})")
     _line(
         f"{result['classes']:,} classes, the smallest of {result['smallest_class']:,}; "
         f"{result['suppressed_rows']:,} rows suppressed"

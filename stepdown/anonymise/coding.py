@@ -124,8 +124,7 @@ def code_sensitive(session: Session, relation: str, column: SensitiveColumn) -> 
 
 def _ancestors(values: pa.Array, table: HierarchyTable) -> tuple[Ints, ...]:
     """The values' labels on the levels between them and the root; missing has its own."""
-    texts = pc.cast(values, pa.string())
-    leaf = pc.index_in(texts, value_set=table.labels[0])
+    leaf = pc.index_in(values, value_set=table.leaves)
     levels = []
     root = pc.count_distinct(table.labels[-1], mode="all").as_py() == 1
     for level in range(1, table.top + (0 if root else 1)):

@@ -6,32 +6,41 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
 
+import pyarrow as pa
+
+from stepdown.anonymise.arguments import Arguments, DistanceKind
 from stepdown.anonymise.hierarchy import HierarchyTable, default_hierarchy, hierarchy_from_file
 from stepdown.anonymise.models import PrivacyModels, SearchColumn, SensitiveColumn
-from stepdown.anonymise.recode import anonymise_relation, check_columns
+from stepdown.anonymise.recode import (
+    Recoding,
+    RecodingKind,
+    anonymise_relation,
+    check_columns,
+)
+from stepdown.anonymise.score import LossKind
 from stepdown.anonymise.table_file import open_table, write_table_file
 from stepdown.engine import Session, open_session, quote
 from stepdown.errors import ConfigInvalid
 
-RELATION = "table"
+RELATION, POPULATION = "table", "population"
 
 
 def anonymise_file(
     path: Path,
     quasi_identifiers: Sequence[str],
+    models: PrivacyModels,
     *,
     output: Path,
     hierarchies: Path | None = None,
-    k: int = 1,
-    distinct_l: int = 1,
-    t: float | None = None,
-    t_kind: Literal["equal", "ordered"] = "equal",
+    t_kind: DistanceKind = "equal",
     sensitive: Sequence[str] = (),
     subject: str | None = None,
+    population: Path | None = None,
     suppression: float = 0.0,
+    loss: LossKind = "loss",
     weights: Mapping[str, float] | None = None,
+    recoding: RecodingKind = "full-domain",
     budget_seconds: float | None = None,
     scratch: Path | None = None,
 ) -> dict[str, object]:
@@ -40,22 +49,28 @@ def anonymise_file(
     Args:
         path: CSV (any delimiter, UTF-8, every cell a text, empty is missing) or Parquet.
         quasi_identifiers: columns to generalise; ties go to the first of them.
+        models: what every class must satisfy.
         output: ``.csv`` or ``.parquet``, written whole or not at all: the input's columns in
             their order, and its rows without the suppressed ones, sorted.
         hierarchies: folder of ``<column>.csv`` or ``*_<column>.csv``, one row per value, level 0
             first. A column without a file generalises to ``*``, a date to month, quarter and year.
-        k, distinct_l, t: the models; see ``PrivacyModels``.
-        t_kind: distance of two values of a sensitive column.
-        sensitive: columns that l and t are about.
+        t_kind: distance of two values of a sensitive column; for the hierarchical one the folder
+            holds the column's hierarchy.
+        sensitive: columns that l, t, delta-disclosure and beta-likeness are about.
         subject: column of the data subject; None makes every row one.
-        suppression: share of the rows that may be suppressed, 0–1.
+        population: a file with the same quasi-identifiers, one row per person, for k-map and
+            delta-presence.
+        suppression: share of the rows that may be suppressed, 0–1; local recoding suppresses none.
+        loss: what is made least.
         weights: column → how much losing its detail matters; 1 where not given.
+        recoding: one level for all values of a column, or labels of its own for every class.
         budget_seconds: stop the search after this long with the best found.
         scratch: folder for temporary files; None is the system's.
 
     Returns:
-        The JSON of ``stepdown anonymise``: levels, lattice_size, nodes_checked, proven, gap,
-        score, suppressed_rows, classes, smallest_class, and the seconds of count, search, apply.
+        The JSON of ``stepdown anonymise``: levels, level_shares, lattice_size, nodes_checked,
+        proven, gap, score, suppressed_rows, classes, smallest_class, the seconds of count, search
+        and apply; notes say why something is null.
 
     Raises:
         ConfigInvalid: an argument is wrong. SourceInvalid: the file cannot be read.
@@ -63,8 +78,10 @@ def anonymise_file(
     """
     started = time.perf_counter()
     weights = weights or {}
-    models = PrivacyModels(k=k, distinct_l=distinct_l, t=t)
-    _check_arguments(models, quasi_identifiers, sensitive, suppression, weights, output)
+    asked = Arguments(
+        quasi_identifiers, models, t_kind, sensitive, population, suppression, loss, weights, output
+    )
+    asked.check()
     with (
         tempfile.TemporaryDirectory(dir=scratch, prefix="anonymise-") as folder,
         open_session(folder) as session,
@@ -72,78 +89,99 @@ def anonymise_file(
         delimiter = open_table(session, RELATION, path, Path(folder), quasi_identifiers)
         named = [*quasi_identifiers, *sensitive, *([subject] if subject else [])]
         check_columns(session, RELATION, [*quasi_identifiers, *sensitive], named)
+        relations = [RELATION]
+        if population is not None:
+            open_table(session, POPULATION, population, Path(folder), quasi_identifiers)
+            check_columns(session, POPULATION, [], quasi_identifiers)
+            relations.append(POPULATION)
         columns = [
-            SearchColumn(name, _hierarchy(session, name, hierarchies), weight=weights.get(name, 1))
+            SearchColumn(
+                name, _hierarchy(session, relations, name, hierarchies), weight=weights.get(name, 1)
+            )
             for name in quasi_identifiers
         ]
         opened = time.perf_counter()
-        recoding = anonymise_relation(
+        found = anonymise_relation(
             session,
             RELATION,
             columns,
             models,
-            sensitive=[SensitiveColumn(name, numeric=t_kind == "ordered") for name in sensitive],
+            sensitive=[_sensitive(session, name, t_kind, hierarchies) for name in sensitive],
             subject=subject,
+            population=POPULATION if population else None,
             suppression=suppression,
+            loss=loss,
+            recoding=recoding,
             budget_seconds=budget_seconds,
         )
         searched = time.perf_counter()
-        write_table_file(session, recoding.sorted_sql(session), output, delimiter, is_sorted=True)
+        write_table_file(session, found.sorted_sql(session), output, delimiter, is_sorted=True)
         written = time.perf_counter()
+    seconds = {
+        "count": opened - started + found.count_seconds,
+        "search": found.search_seconds,
+        "apply": written - searched,
+    }
+    return _answer(found, recoding) | {"seconds": seconds}
+
+
+def _answer(found: Recoding, recoding: RecodingKind) -> dict[str, object]:
+    is_local = recoding == "local"
     return {
-        "levels": recoding.levels,
-        "lattice_size": recoding.lattice_size,
-        "nodes_checked": recoding.nodes_checked,
-        "proven": recoding.proven,
-        "gap": recoding.gap,
-        "score": recoding.score,
-        "suppressed_rows": recoding.suppressed_rows,
-        "classes": recoding.classes,
-        "smallest_class": recoding.smallest_class,
-        "seconds": {
-            "count": opened - started + recoding.count_seconds,
-            "search": recoding.search_seconds,
-            "apply": written - searched,
+        "levels": None if is_local else found.levels,
+        "level_shares": {
+            name: {str(level): share for level, share in shares.items()}
+            for name, shares in found.level_shares.items()
         },
+        "lattice_size": found.lattice_size,
+        "nodes_checked": None if is_local else found.nodes_checked,
+        "proven": found.proven,
+        "gap": found.gap,
+        "score": found.score,
+        "suppressed_rows": found.suppressed_rows,
+        "classes": found.classes,
+        "smallest_class": found.smallest_class,
+        "notes": _LOCAL_NOTES if is_local else {},
     }
 
 
-def _check_arguments(
-    models: PrivacyModels,
-    quasi_identifiers: Sequence[str],
-    sensitive: Sequence[str],
-    suppression: float,
-    weights: Mapping[str, float],
-    output: Path,
-) -> None:
-    strangers = [name for name in weights if name not in quasi_identifiers]
-    mistakes = {
-        "no quasi-identifier is named": not quasi_identifiers,
-        f"k is {models.k}, and must be at least 1": models.k < 1,
-        f"l is {models.distinct_l}, and must be at least 1": models.distinct_l < 1,
-        f"t is {models.t}, and must lie between 0 and 1": not 0 <= (models.t or 0) <= 1,
-        f"suppression is {suppression}, and must lie between 0 and 1": not 0 <= suppression <= 1,
-        "l and t are about sensitive columns, and none is named": (
-            (models.distinct_l > 1 or models.t is not None) and not sensitive
-        ),
-        f"weights of columns that are no quasi-identifiers: {', '.join(strangers)}": strangers,
-        "a weight must be greater than 0": any(weight <= 0 for weight in weights.values()),
-        f"the output ends in {output.suffix or 'nothing'}, and must end in .csv or .parquet": (
-            output.suffix not in (".csv", ".parquet")
-        ),
-    }
-    found = [mistake for mistake, is_made in mistakes.items() if is_made]
-    if found:
-        raise ConfigInvalid("; ".join(found), next="See `stepdown anonymise --help`.")
+_LOCAL_NOTES = {
+    "levels": "local recoding: the cells of a column stand on the levels of level_shares",
+    "nodes_checked": "local recoding judges classes, not the nodes of a lattice",
+    "gap": "to a bound that no local recoding with classes of k people can go below",
+}
 
 
-def _hierarchy(session: Session, column: str, folder: Path | None) -> HierarchyTable:
-    values = session.fetch(f"SELECT DISTINCT {quote(column)} AS value FROM {quote(RELATION)}")
-    distinct = values["value"].combine_chunks()
+def _hierarchy(
+    session: Session, relations: Sequence[str], column: str, folder: Path | None
+) -> HierarchyTable:
+    distinct = _distinct(session, relations, column)
     file = None if folder is None else _hierarchy_file(column, folder)
     if file is None:
         return default_hierarchy(column, distinct)
     return hierarchy_from_file(column, distinct, file)
+
+
+def _distinct(session: Session, relations: Sequence[str], column: str) -> pa.Array:
+    name = quote(column)
+    every = " UNION ".join(f"SELECT {name} AS value FROM {quote(each)}" for each in relations)
+    return session.fetch(f"SELECT DISTINCT value FROM ({every})")["value"].combine_chunks()
+
+
+def _sensitive(
+    session: Session, column: str, kind: DistanceKind, folder: Path | None
+) -> SensitiveColumn:
+    if kind != "hierarchical":
+        return SensitiveColumn(column, numeric=kind == "ordered")
+    file = None if folder is None else _hierarchy_file(column, folder)
+    if file is None:
+        raise ConfigInvalid(
+            f"the hierarchical distance needs a hierarchy of column {column}",
+            where=str(folder) if folder else "--hierarchies",
+            next=f"Add {column}.csv to the folder, or ask for the equal distance.",
+        )
+    table = hierarchy_from_file(column, _distinct(session, [RELATION], column), file)
+    return SensitiveColumn(column, hierarchy=table)
 
 
 def _hierarchy_file(column: str, folder: Path) -> Path | None:

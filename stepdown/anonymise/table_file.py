@@ -23,7 +23,7 @@ def open_table(
 
     Args:
         session: what reads the file.
-        relation: name of the relation; ``source`` is taken by the file as it is.
+        relation: name of the relation.
         path: Parquet, or else CSV with any delimiter, whose every cell is a text or missing.
         folder: for a copy of a CSV, to be kept as long as the session is.
         typed: columns that are cast to one of the six plain types.
@@ -40,7 +40,7 @@ def open_table(
     if path.suffix != ".parquet":
         header, delimiter = _heading(path)
         # The table is read several times; Parquet is read faster than CSV is parsed.
-        source = folder / "table.parquet"
+        source = folder / f"{relation}.parquet"
         types = ", ".join(f"{literals([name])}: 'VARCHAR'" for name in header)
         _reading(
             session,
@@ -50,15 +50,16 @@ def open_table(
             f"auto_detect = false)) TO {literals([str(source)])} (FORMAT parquet)",
         )
     read = f"read_parquet({literals([str(source)])})"
-    _reading(session, path, f"CREATE TEMP VIEW source AS SELECT * FROM {read}")
-    schema = session.fetch("SELECT * FROM source LIMIT 0").schema
+    file = quote(f"{relation}'s file")
+    _reading(session, path, f"CREATE TEMP VIEW {file} AS SELECT * FROM {read}")
+    schema = session.fetch(f"SELECT * FROM {file} LIMIT 0").schema
     plain = [
         f"CAST({quote(field.name)} AS {_plain_type(field.type)}) AS {quote(field.name)}"
         if field.name in typed
         else quote(field.name)
         for field in schema
     ]
-    session.run(f"CREATE TEMP VIEW {quote(relation)} AS SELECT {', '.join(plain)} FROM source")
+    session.run(f"CREATE TEMP VIEW {quote(relation)} AS SELECT {', '.join(plain)} FROM {file}")
     return delimiter
 
 

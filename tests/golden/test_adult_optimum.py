@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from stepdown.anonymise.file import anonymise_file
+from stepdown.anonymise.models import PrivacyModels
 
 ADULT = Path(__file__).parents[2].parent / "shared" / "data" / "adult"
 SMALL = ADULT.parent / "small"
@@ -33,8 +34,8 @@ def test_the_optimum_for_k_5_is_the_published_one(
     found = anonymise_file(
         ADULT / "adult.csv",
         COLUMNS,
+        PrivacyModels(k=5),
         hierarchies=ADULT,
-        k=5,
         suppression=suppression,
         output=tmp_path / "adult.parquet",
     )
@@ -49,7 +50,11 @@ def test_the_optimum_for_k_5_is_the_published_one(
 
 @pytest.mark.parametrize(
     ("models", "score", "suppressed"),
-    [({"distinct_l": 3}, 0.246912, 522), ({"t": 0.2}, 0.815003, 235)],
+    [
+        ({"distinct_l": 3}, 0.246912, 522),
+        ({"recursive_cl": (4.0, 3)}, 0.255453, 573),
+        ({"t": 0.2}, 0.815003, 235),
+    ],
 )
 def test_the_optimum_with_occupation_sensitive_is_the_published_one(
     tmp_path, models, score, suppressed
@@ -57,9 +62,8 @@ def test_the_optimum_with_occupation_sensitive_is_the_published_one(
     found = anonymise_file(
         ADULT / "adult.csv",
         [name for name in COLUMNS if name != "occupation"],
+        PrivacyModels(k=5, **models),
         hierarchies=ADULT,
-        k=5,
-        **models,
         sensitive=["occupation"],
         suppression=0.02,
         output=tmp_path / "adult.csv",
@@ -76,11 +80,26 @@ def test_the_ordered_distance_of_the_three_lowest_salaries_of_nine_is_0_375(tmp_
     found = anonymise_file(
         SMALL / "tcloseness_test2.csv",
         ["ZIPCode", "Age"],
+        PrivacyModels(k=3, t=t),
         hierarchies=SMALL,
-        k=3,
-        t=t,
         t_kind="ordered",
         sensitive=["Salary"],
         output=tmp_path / "out.csv",
     )
     assert (found["levels"] == {"ZIPCode": 2, "Age": 1}) == holds
+
+
+def test_the_hierarchical_distance_of_the_papers_table_is_the_one_worked_by_hand(tmp_path):
+    # Li, Li, Venkatasubramanian 2007, section 5.3, on the classes of their table 5. The worst is
+    # {gastritis, flu, bronchitis}: 1/27 within each of the two kinds of disease, 6/27 between them.
+    for t, level in ((0.2964, 1), (0.2962, 3)):
+        found = anonymise_file(
+            SMALL / "tcloseness_test2.csv",
+            ["ZIPCode"],
+            PrivacyModels(k=3, t=t),
+            hierarchies=SMALL,
+            t_kind="hierarchical",
+            sensitive=["Disease"],
+            output=tmp_path / "out.csv",
+        )
+        assert found["levels"] == {"ZIPCode": level}

@@ -78,9 +78,7 @@ def cases(draw, largest=24, widest=3):
     mixed = draw(st.booleans())
     subjects = draw(st.booleans())
     cell = [
-        st.tuples(
-            st.integers(0, len(path) - 1), st.integers(0, len(path[0]) - 1 if mixed else 0)
-        )
+        st.tuples(st.integers(0, len(path) - 1), st.integers(0, len(path[0]) - 1 if mixed else 0))
         for path in paths
     ]
     row = st.tuples(st.tuples(*cell), st.integers(0, 3), st.integers(0, 9))
@@ -288,9 +286,7 @@ def test_every_class_holds_and_every_label_is_on_its_record_s_path(case):
     for number, members in rows.items():
         labels = None
         for cells, _, _ in members:
-            own = tuple(
-                held(case, j, cell)[found.steps[number, j]] for j, cell in enumerate(cells)
-            )
+            own = tuple(held(case, j, cell)[found.steps[number, j]] for j, cell in enumerate(cells))
             labels = labels or own
             assert own == labels
             released.append(

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from stepdown.anonymise.file import anonymise_file
+from stepdown.anonymise.models import PrivacyModels
 from stepdown.errors import ConfigInvalid, Refused, SourceInvalid
 
 TEXT = "name;zip;sex\r\nA;47677;f\r\nB;47602;f\r\nC;;m\r\nD;47678;m\r\n"
@@ -27,7 +28,12 @@ def source(tmp_path) -> Path:
 def test_the_output_has_the_inputs_columns_in_their_order(source):
     out = source.with_name("out.csv")
     found = anonymise_file(
-        source, ["zip"], hierarchies=source.parent / "h", k=3, suppression=0.25, output=out
+        source,
+        ["zip"],
+        PrivacyModels(k=3),
+        hierarchies=source.parent / "h",
+        suppression=0.25,
+        output=out,
     )
     assert out.read_text() == "name;zip;sex\nA;476*;f\nB;476*;f\nD;476*;m\n"
     assert found["levels"] == {"zip": 1}
@@ -46,7 +52,12 @@ def test_parquet_in_and_out_leaves_other_columns_as_they_are(tmp_path):
         }
     )
     pq.write_table(table, tmp_path / "in.parquet")
-    anonymise_file(tmp_path / "in.parquet", ["age", "kind"], k=2, output=tmp_path / "out.parquet")
+    anonymise_file(
+        tmp_path / "in.parquet",
+        ["age", "kind"],
+        PrivacyModels(k=2),
+        output=tmp_path / "out.parquet",
+    )
     out = pq.read_table(tmp_path / "out.parquet")
     assert out.to_pydict() == {"age": ["*", "*"], "score": [None, 0.5], "kind": ["a", "a"]}
     assert out.schema.field("score").type == pa.float32()
@@ -58,7 +69,7 @@ def test_the_order_of_the_rows_tells_nothing_of_the_inputs_order(tmp_path):
         (tmp_path / f"{name}.csv").write_text("a;b\n" + "".join(rows))
         for suffix in ("csv", "parquet"):
             out = tmp_path / f"{name}-out.{suffix}"
-            anonymise_file(tmp_path / f"{name}.csv", ["a"], k=3, output=out)
+            anonymise_file(tmp_path / f"{name}.csv", ["a"], PrivacyModels(k=3), output=out)
     for suffix in ("csv", "parquet"):
         one, two = (tmp_path / f"{name}-out.{suffix}" for name in ("one", "two"))
         assert one.read_bytes() == two.read_bytes()
@@ -70,7 +81,12 @@ def test_a_refusal_leaves_the_last_output_in_place(source):
     (source.parent / "h" / "sex.csv").write_text("f\nm\n")
     with pytest.raises(Refused, match="4 records would have to be suppressed, 1 may be"):
         anonymise_file(
-            source, ["sex"], hierarchies=source.parent / "h", k=3, suppression=0.25, output=out
+            source,
+            ["sex"],
+            PrivacyModels(k=3),
+            hierarchies=source.parent / "h",
+            suppression=0.25,
+            output=out,
         )
     assert out.read_text() == "last time's"
     assert {path.name for path in source.parent.iterdir()} == {"h", "people.csv", "out.csv"}
@@ -79,10 +95,18 @@ def test_a_refusal_leaves_the_last_output_in_place(source):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"k": 0}, "k is 0"),
-        ({"t": 1.5, "sensitive": ["sex"]}, "t is 1.5"),
+        ({"models": PrivacyModels()}, "no privacy model"),
+        ({"models": PrivacyModels(k=0)}, "k is 0"),
+        ({"models": PrivacyModels(t=1.5), "sensitive": ["sex"]}, "t is 1.5"),
+        ({"models": PrivacyModels(entropy_l=0.5), "sensitive": ["sex"]}, "l is 0.5"),
+        ({"models": PrivacyModels(recursive_cl=(0.0, 2)), "sensitive": ["sex"]}, "c is 0.0"),
+        ({"models": PrivacyModels(beta=-1.0), "sensitive": ["sex"]}, "beta is -1.0"),
+        ({"models": PrivacyModels(delta_presence=(0.5, 0.1))}, "smaller to the larger"),
+        ({"models": PrivacyModels(k_map=2)}, "no table of it is named"),
+        ({"models": PrivacyModels(distinct_l=2)}, "none is named"),
         ({"suppression": 2.0}, "suppression is 2.0"),
-        ({"distinct_l": 2}, "none is named"),
+        ({"loss": "aecs", "weights": {"zip": 2.0}}, "aecs looks at classes"),
+        ({"recoding": "local", "loss": "entropy"}, "makes Loss least, not entropy"),
         ({"weights": {"sex": 1.0}}, "no quasi-identifiers: sex"),
         ({"weights": {"zip": 0.0}}, "greater than 0"),
         ({"output": Path("out.xlsx")}, "must end in .csv or .parquet"),
@@ -93,7 +117,11 @@ def test_a_refusal_leaves_the_last_output_in_place(source):
     ],
 )
 def test_wrong_arguments_are_refused_before_any_work(source, arguments, said):
-    defaults = {"quasi_identifiers": ["zip"], "output": source.with_name("out.csv")}
+    defaults = {
+        "quasi_identifiers": ["zip"],
+        "models": PrivacyModels(k=2),
+        "output": source.with_name("out.csv"),
+    }
     with pytest.raises(ConfigInvalid, match=said):
         anonymise_file(source, **(defaults | arguments))
 
@@ -110,7 +138,7 @@ def test_wrong_arguments_are_refused_before_any_work(source, arguments, said):
 def test_a_file_that_cannot_be_read_is_the_sources_fault(tmp_path, content, said):
     (tmp_path / "in.csv").write_bytes(content)
     with pytest.raises(SourceInvalid, match=said):
-        anonymise_file(tmp_path / "in.csv", ["a"], output=tmp_path / "out.csv")
+        anonymise_file(tmp_path / "in.csv", ["a"], PrivacyModels(k=2), output=tmp_path / "out.csv")
     assert not (tmp_path / "out.csv").exists()
 
 
@@ -119,7 +147,9 @@ def test_a_truncated_parquet_file_is_the_sources_fault(tmp_path):
     whole = (tmp_path / "in.parquet").read_bytes()
     (tmp_path / "in.parquet").write_bytes(whole[:-20])
     with pytest.raises(SourceInvalid, match="cannot be read as Parquet"):
-        anonymise_file(tmp_path / "in.parquet", ["a"], output=tmp_path / "out.csv")
+        anonymise_file(
+            tmp_path / "in.parquet", ["a"], PrivacyModels(k=2), output=tmp_path / "out.csv"
+        )
 
 
 def test_it_works_with_prefect_and_great_expectations_blocked_from_import(source):
@@ -128,8 +158,9 @@ def test_it_works_with_prefect_and_great_expectations_blocked_from_import(source
         "sys.modules['prefect'] = sys.modules['great_expectations'] = None\n"
         "from pathlib import Path\n"
         "from stepdown.anonymise.file import anonymise_file\n"
+        "from stepdown.anonymise.models import PrivacyModels\n"
         "source = Path(sys.argv[1])\n"
-        "found = anonymise_file(source, ['zip'], k=2, output=source.with_name('out.parquet'))\n"
+        "found = anonymise_file(source, ['zip'], PrivacyModels(k=2), output=source.with_name('out.parquet'))\n"
         "print(found['levels'])\n"
     )
     done = subprocess.run(
