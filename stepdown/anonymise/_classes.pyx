@@ -1,37 +1,249 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
-"""Compiled loops over the histogram's entries."""
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+"""Compiled loops over the entries of a histogram and over the nodes of a lattice.
+
+Each is a few lines of plain arithmetic. What they mean is said in ``histogram.py`` and ``search.py``.
+"""
 
 import numpy as np
-from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint16_t, uint64_t
+
+ctypedef fused code_t:
+    uint16_t
+    int32_t
 
 
-def number(const int64_t[::1] keys):
-    """Number equal keys alike, in the order in which they first come.
+cdef enum:
+    CHUNK = 1024  # entries whose keys are summed up together, in the nearest cache
+
+
+cdef inline Py_ssize_t home(int64_t key, int shift) noexcept nogil:
+    """Where a key's search in a table of 2^(64 − shift) places begins (Fibonacci hashing)."""
+    return <Py_ssize_t>((<uint64_t>key * <uint64_t>0x9E3779B97F4A7C15) >> shift)
+
+
+cdef int shift_for(Py_ssize_t keys):
+    """The shift of a table that at most half of fills up."""
+    cdef int bits = 6
+    while (<int64_t>1 << bits) < 2 * keys:
+        bits += 1
+    return 64 - bits
+
+
+def pack(
+    const code_t[:, ::1] codes, const int32_t[::1] axes, const int64_t[::1] starts,
+    const int64_t[::1] places,
+):
+    """One integer per entry: the sum of what each axis's code stands for.
+
+    Args:
+        codes: shape (axes, n).
+        axes: the axes that count.
+        starts, places: ``places[starts[axis] + code]`` is what the code adds to the key.
 
     Returns:
-        shape (n,), int32, the number of each key; and how many there are.
+        shape (n,), int64.
     """
-    cdef Py_ssize_t n = keys.shape[0], i, slot, size = 64
-    cdef int32_t found = 0
-    while size < 2 * n:
-        size *= 2
-    cdef Py_ssize_t mask = size - 1
-    table = np.full(size, -1, np.int32)
-    first = np.empty(max(n, 1), np.int64)
+    cdef Py_ssize_t n = codes.shape[1], i, a
+    cdef int32_t j
+    cdef int64_t s
+    keys = np.zeros(n, np.int64)
+    cdef int64_t[::1] out = keys
+    with nogil:
+        for a in range(axes.shape[0]):
+            j = axes[a]
+            s = starts[j]
+            for i in range(n):
+                out[i] += places[s + codes[j, i]]
+    return keys
+
+
+def number(const int64_t[::1] keys, int64_t space):
+    """Number equal keys alike, in the order in which they first come.
+
+    Args:
+        keys: shape (n,), from 0 to below ``space``.
+
+    Returns:
+        shape (n,), int32, the number of each key; shape (numbers,), int64, where each first comes.
+    """
+    cdef Py_ssize_t n = keys.shape[0], i, slot
+    cdef bint direct = space <= 4 * n + 1024
+    cdef int shift = shift_for(n)
+    cdef Py_ssize_t mask = ((<Py_ssize_t>1) << (64 - shift)) - 1
+    cdef int32_t found = 0, at
+    cdef int32_t[::1] table = np.full(space if direct else mask + 1, -1, np.int32)
     numbers = np.empty(n, np.int32)
-    cdef int32_t[::1] held = table
-    cdef int64_t[::1] known = first
+    first = np.empty(n, np.int64)
     cdef int32_t[::1] out = numbers
-    cdef uint64_t h
+    cdef int64_t[::1] begins = first
     with nogil:
         for i in range(n):
-            h = (<uint64_t>keys[i] * <uint64_t>0x9E3779B97F4A7C15)
-            slot = <Py_ssize_t>(h >> 20) & mask
-            while held[slot] >= 0 and known[held[slot]] != keys[i]:
-                slot = (slot + 1) & mask
-            if held[slot] < 0:
-                held[slot] = found
-                known[found] = keys[i]
+            if direct:
+                slot = keys[i]
+            else:
+                slot = home(keys[i], shift)
+                while table[slot] >= 0 and keys[begins[table[slot]]] != keys[i]:
+                    slot = (slot + 1) & mask
+            at = table[slot]
+            if at < 0:
+                at = found
+                table[slot] = found
+                begins[found] = i
                 found += 1
-            out[i] = held[slot]
-    return numbers, found
+            out[i] = at
+    return numbers, first[:found].copy()
+
+
+def small_classes(
+    const code_t[:, ::1] codes,
+    const int64_t[::1] rows,
+    const int64_t[::1] subjects,
+    const int32_t[::1] axes,
+    const int64_t[::1] starts,
+    const int64_t[::1] places,
+    int64_t space,
+    const int64_t[::1] ends,
+    int64_t k,
+    int64_t allowed,
+):
+    """The classes of fewer than k subjects, looked for only until too many rows lie in them.
+
+    Args:
+        codes, axes, starts, places: as for ``pack``; space: every key is below it.
+        rows, subjects: shape (n,), what each entry holds.
+        ends: where blocks of entries end that share no class.
+        k: fewest subjects of a class that is kept.
+        allowed: rows that may lie in smaller ones.
+
+    Returns:
+        the rows found in small classes (more than ``allowed``: some may be missing); per small
+        class one of its entries, and its rows.
+    """
+    cdef Py_ssize_t n = rows.shape[0], longest = 1, i, a, b, e, slot, m, part, until
+    cdef int32_t j
+    cdef int64_t lost = 0, key, s
+    cdef Py_ssize_t begin = 0
+    for e in range(ends.shape[0]):
+        longest = max(longest, ends[e] - begin)
+        begin = ends[e]
+    cdef bint direct = space <= 4 * n + 1024
+    if direct:
+        longest = n
+    cdef int shift = shift_for(longest)
+    cdef Py_ssize_t mask = ((<Py_ssize_t>1) << (64 - shift)) - 1
+    # A place of the table holds the number of a class of its block, or −1.
+    cdef int32_t[::1] table = np.full(space if direct else mask + 1, -1, np.int32)
+    cdef int64_t[::1] keys = np.zeros(longest, np.int64)
+    cdef int64_t[::1] class_rows = np.empty(longest, np.int64)
+    cdef bint rows_are_subjects = &rows[0] == &subjects[0]
+    cdef int64_t[::1] class_subjects = class_rows
+    if not rows_are_subjects:
+        class_subjects = np.empty(longest, np.int64)
+    cdef int32_t[::1] class_of = np.empty(longest, np.int32)
+    cdef int64_t[::1] some_entry = np.empty(longest, np.int64)
+    cdef int64_t[::1] places_used = np.empty(1 if direct else longest, np.int64)
+    cdef int64_t[::1] found_entry = np.empty(1024, np.int64)
+    cdef int64_t[::1] found_rows = np.empty(1024, np.int64)
+    cdef Py_ssize_t found = 0
+    cdef int32_t c, classes
+    begin = 0
+    for e in range(1 if direct else ends.shape[0]):
+        b = n if direct else ends[e]
+        m = b - begin
+        classes = 0
+        with nogil:
+            part = 0
+            while part < m:
+                until = min(part + CHUNK, m)
+                for i in range(part, until):
+                    keys[i] = 0
+                for a in range(axes.shape[0]):
+                    j = axes[a]
+                    s = starts[j]
+                    for i in range(part, until):
+                        keys[i] += places[s + codes[j, begin + i]]
+                part = until
+            for i in range(m):
+                key = keys[i]
+                if direct:
+                    slot = key
+                else:
+                    slot = home(key, shift)
+                    while table[slot] >= 0 and keys[some_entry[table[slot]] - begin] != key:
+                        slot = (slot + 1) & mask
+                c = table[slot]
+                if c < 0:
+                    c = classes
+                    table[slot] = c
+                    class_rows[c] = 0
+                    some_entry[c] = begin + i
+                    if not direct:
+                        places_used[c] = slot
+                    classes += 1
+                class_of[i] = c
+            for i in range(m):
+                class_rows[class_of[i]] += rows[begin + i]
+            if not rows_are_subjects:
+                for c in range(classes):
+                    class_subjects[c] = 0
+                for i in range(m):
+                    class_subjects[class_of[i]] += subjects[begin + i]
+            if not direct:
+                for c in range(classes):
+                    table[places_used[c]] = -1
+        for c in range(classes):
+            if class_subjects[c] < k and class_rows[c] > 0:
+                lost += class_rows[c]
+                if lost > allowed:
+                    break
+                if found == found_entry.shape[0]:
+                    found_entry = np.concatenate([found_entry, np.empty(found, np.int64)])
+                    found_rows = np.concatenate([found_rows, np.empty(found, np.int64)])
+                found_entry[found] = some_entry[c]
+                found_rows[found] = class_rows[c]
+                found += 1
+        if lost > allowed:
+            break
+        begin = b
+    return lost, np.asarray(found_entry)[:found].copy(), np.asarray(found_rows)[:found].copy()
+
+
+def raise_bounds(
+    double[::1] bounds, const int64_t[::1] strides, const int64_t[::1] low, const int64_t[::1] high,
+    const double[:, ::1] parts,
+):
+    """Raise the bounds of a slice of the lattice to the sums of their steps' parts.
+
+    Args:
+        bounds: one per node, nodes in row-major order.
+        strides: shape (axes,), how far apart neighbours on an axis are.
+        low, high: shape (axes,), the slice's corners, both included.
+        parts: shape (axes, steps), what a step adds.
+    """
+    cdef Py_ssize_t axes = strides.shape[0], j, last = axes - 1
+    cdef int64_t[::1] at = np.array(low, np.int64)
+    # sums[j]: the parts of the axes before j; base: the node with the last axis at 0.
+    cdef double[::1] sums = np.zeros(axes + 1)
+    cdef int64_t base = 0, step
+    cdef double value
+    with nogil:
+        for j in range(last):
+            base += at[j] * strides[j]
+            sums[j + 1] = sums[j] + parts[j, at[j]]
+        while True:
+            for step in range(low[last], high[last] + 1):
+                value = sums[last] + parts[last, step]
+                if value > bounds[base + step]:
+                    bounds[base + step] = value
+            j = last - 1
+            while j >= 0 and at[j] == high[j]:
+                base -= (high[j] - low[j]) * strides[j]
+                at[j] = low[j]
+                j -= 1
+            if j < 0:
+                break
+            at[j] += 1
+            base += strides[j]
+            while j < last:
+                sums[j + 1] = sums[j] + parts[j, at[j]]
+                j += 1

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stepdown.anonymise.hierarchy import label_codes
+from stepdown.anonymise.hierarchy import HierarchyTable, label_codes
 from stepdown.anonymise.histogram import Axis, Floats, Ints
 from stepdown.anonymise.models import SearchColumn, SensitiveColumn
 from stepdown.engine import Session, quote
@@ -41,7 +41,7 @@ class CodedSensitive:
 
     Args:
         values, codes: shape (v,).
-        countable, measured, ordered: as in ``SensitiveCounts``.
+        countable, measured, ordered, ancestors: as in ``SensitiveCounts``.
     """
 
     values: pa.Array
@@ -49,6 +49,7 @@ class CodedSensitive:
     countable: npt.NDArray[np.bool_]
     measured: npt.NDArray[np.bool_]
     ordered: bool
+    ancestors: tuple[Ints, ...] = ()
 
 
 def code_column(session: Session, relation: str, column: SearchColumn) -> CodedColumn:
@@ -59,7 +60,9 @@ def code_column(session: Session, relation: str, column: SearchColumn) -> CodedC
         each, share = np.arange(len(values)), np.full(len(values), 1 / max(len(values), 1))
         axis = Axis(column.name, 0, (each,), (share,), len(values), column.weight)
         return CodedColumn(column.name, axis, values, each, None)
-    levels = [label_codes(table, level) for level in range(column.lowest, column.highest + 1)]
+    levels = _depth_first(
+        [label_codes(table, level) for level in range(column.lowest, column.highest + 1)]
+    )
     finest = levels[0][0]
     _, some_leaf = np.unique(finest, return_index=True)
     axis = Axis(
@@ -80,6 +83,19 @@ def code_column(session: Session, relation: str, column: SearchColumn) -> CodedC
     )
 
 
+def _depth_first(levels: Sequence[tuple[Ints, pa.Array]]) -> list[tuple[Ints, pa.Array]]:
+    """The levels, their labels numbered as a walk from the top meets them: siblings in a row."""
+    walk = np.lexsort([codes for codes, _ in levels])
+    numbered = []
+    for codes, labels in levels:
+        _, first = np.unique(codes[walk], return_index=True)
+        met = np.argsort(first)
+        number = np.empty(len(met), np.int64)
+        number[met] = np.arange(len(met))
+        numbered.append((number[codes], labels.take(pa.array(met))))
+    return numbered
+
+
 def code_sensitive(session: Session, relation: str, column: SensitiveColumn) -> CodedSensitive:
     """Number a sensitive column's values: categories, points in a row, or bins of them."""
     values = _distinct(session, relation, column.name)
@@ -89,7 +105,9 @@ def code_sensitive(session: Session, relation: str, column: SensitiveColumn) -> 
     )
     if not column.numeric:
         each, measured = np.arange(len(values)), np.ones(len(values), bool)
-        return CodedSensitive(values, each, ~(missing | harmless), measured, ordered=False)
+        countable = ~(missing | harmless)
+        ancestors = _ancestors(values, column.hierarchy) if column.hierarchy else ()
+        return CodedSensitive(values, each, countable, measured, False, ancestors)
     numbers = _numbers(values.filter(pc.is_valid(values)))
     if column.bin_edges is None:
         points, places = np.unique(numbers, return_inverse=True)
@@ -102,6 +120,19 @@ def code_sensitive(session: Session, relation: str, column: SensitiveColumn) -> 
     countable[codes[~missing]] = True
     countable[codes[harmless]] = False
     return CodedSensitive(values, codes, countable, np.arange(many + 1) < many, ordered=True)
+
+
+def _ancestors(values: pa.Array, table: HierarchyTable) -> tuple[Ints, ...]:
+    """The values' labels on the levels between them and the root; missing has its own."""
+    texts = pc.cast(values, pa.string())
+    leaf = pc.index_in(texts, value_set=table.labels[0])
+    levels = []
+    root = pc.count_distinct(table.labels[-1], mode="all").as_py() == 1
+    for level in range(1, table.top + (0 if root else 1)):
+        codes, labels = label_codes(table, level)
+        of_value = codes[np.asarray(leaf.fill_null(0))]
+        levels.append(np.where(np.asarray(pc.is_null(values)), len(labels), of_value))
+    return tuple(levels)
 
 
 def bin_numbers(numbers: Floats, edges: Sequence[float]) -> Ints:

@@ -10,11 +10,9 @@ import pyarrow as pa
 
 from stepdown.anonymise.coding import CodedColumn, CodedSensitive
 from stepdown.anonymise.histogram import (
-    Floats,
     Histogram,
     Ints,
     SensitiveCounts,
-    runs,
 )
 from stepdown.anonymise.models import SensitiveColumn
 from stepdown.anonymise.packed_keys import packing, sorting_order
@@ -99,27 +97,29 @@ def histogram_of(
         units: of a relation, sorted.
         columns, sensitive: what the units' codes stand for.
     """
-    starts = _changes(units.codes, len(units.rows))
-    first = np.zeros(len(units.rows), np.int64)
-    first[starts] = 1
-    entry = np.cumsum(first) - 1
-    settled, roaming = None, None
-    weights: Floats | None = None
-    if units.subject is not None:
-        settled, roaming = _subjects(entry, units.subject, len(starts))
-    if units.weights is not None:
-        weights = np.add.reduceat(units.weights, starts)
+    new = _changes(units.codes, len(units.rows))
+    starts = np.flatnonzero(new)
+    settled, roaming, sensitive_counts = None, None, []
+    if units.subject is not None or sensitive:
+        entry = np.cumsum(new) - 1
+        sensitive_counts = [
+            _sensitive_counts(entry, codes, units.rows, coded)
+            for codes, coded in zip(units.sensitive, sensitive, strict=True)
+        ]
+        if units.subject is not None:
+            settled, roaming = _subjects(entry, units.subject, len(starts))
+    narrow = np.uint16 if all(column.axis.size(0) <= 1 << 16 for column in columns) else np.int32
+    codes = np.empty((len(columns), len(starts)), narrow)
+    for narrowed, column_codes in zip(codes, units.codes, strict=True):
+        narrowed[:] = column_codes[new]
     return Histogram(
         steps=(0,) * len(columns),
-        codes=tuple(codes[starts].astype(np.int64) for codes in units.codes),
+        codes=codes,
         rows=np.add.reduceat(units.rows, starts),
         settled=settled,
         roaming=roaming,
-        weights=weights,
-        sensitive=tuple(
-            _sensitive_counts(entry, codes, units.rows, coded)
-            for codes, coded in zip(units.sensitive, sensitive, strict=True)
-        ),
+        weights=None if units.weights is None else np.add.reduceat(units.weights, starts),
+        sensitive=tuple(sensitive_counts),
     )
 
 
@@ -174,13 +174,13 @@ def _missed(session: Session, relation: str, columns: Sequence[str]) -> Hierarch
     raise AssertionError("a key is missing, and no value is")
 
 
-def _changes(codes: Sequence[npt.NDArray[np.int32]], many: int) -> npt.NDArray[np.intp]:
-    """Where in sorted codes each distinct combination begins."""
+def _changes(codes: Sequence[npt.NDArray[np.int32]], many: int) -> npt.NDArray[np.bool_]:
+    """Shape (many,), bool; where in sorted codes a new combination begins."""
     new = np.zeros(many, bool)
     new[:1] = True
     for column in codes:
         new[1:] |= column[1:] != column[:-1]
-    return np.flatnonzero(new)
+    return new
 
 
 def _subjects(
@@ -203,7 +203,9 @@ def _sensitive_counts(
 ) -> SensitiveCounts:
     values = len(coded.countable)
     keys = entry * values + code
-    order, starts = runs(keys)
-    entries, codes = np.divmod(keys[order[starts]], values)
-    totals = np.add.reduceat(rows[order], starts)
-    return SensitiveCounts(entries, codes, totals, coded.countable, coded.measured, coded.ordered)
+    pairs, pair_of = np.unique(keys, return_inverse=True)
+    entries, codes = np.divmod(pairs, values)
+    totals = np.bincount(pair_of, weights=rows).astype(np.int64)
+    return SensitiveCounts(
+        entries, codes, totals, coded.countable, coded.measured, coded.ordered, coded.ancestors
+    )

@@ -5,15 +5,21 @@ The search never sees a row of the table again: everything it asks is a sum over
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from stepdown.anonymise._classes import number, pack, small_classes
+
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+Codes = npt.NDArray[Any]
+"""uint16, or int32 where an axis has more labels than that can number."""
 Steps = tuple[int, ...]
 """One node of the lattice: a step per axis, 0 the finest that the axis allows."""
 
@@ -27,7 +33,8 @@ class Axis:
     Args:
         name: of the column.
         lowest: the hierarchy level of step 0.
-        maps: ``maps[step][code of step 0]`` is the label's code on that step.
+        maps: ``maps[step][code of step 0]`` is the label's code on that step. Codes numbered depth
+            first, so that no map ever falls, make the search faster; any numbering is right.
         shares: ``shares[step][code]`` is the share of the hierarchy's rows under that label.
         leaves: m, the number of the hierarchy's rows.
         weight: of the column in the loss.
@@ -39,6 +46,7 @@ class Axis:
     shares: tuple[Floats, ...]
     leaves: int
     weight: float
+    _between: dict[tuple[int, int], Ints] = field(default_factory=dict, repr=False)
 
     @property
     def steps(self) -> int:
@@ -50,8 +58,11 @@ class Axis:
 
     def between(self, fine: int, coarse: int) -> Ints:
         """The codes of a coarser step by the codes of a finer one."""
-        lookup = np.zeros(self.size(fine), np.int64)
-        lookup[self.maps[fine]] = self.maps[coarse]
+        lookup = self._between.get((fine, coarse))
+        if lookup is None:
+            lookup = np.zeros(self.size(fine), np.int64)
+            lookup[self.maps[fine]] = self.maps[coarse]
+            self._between[fine, coarse] = lookup
         return lookup
 
 
@@ -60,10 +71,12 @@ class SensitiveCounts:
     """How often a sensitive value occurs in which entry of a histogram.
 
     Args:
-        entry, code, rows: shape (p,), p pairs of an entry and a value, each once.
+        entry, code, rows: shape (p,), p pairs of an entry and a value, each once, by entry.
         countable: shape (values,), bool; whether l counts the value.
-        measured: shape (values,), bool; whether t's distributions hold the value.
+        measured: shape (values,), bool; whether distributions hold the value.
         ordered: t is the ordered distance, over the codes in their order.
+        ancestors: per level of the values' own hierarchy above the values and below its root,
+            shape (values,), the label's code; () makes all values equally far apart.
     """
 
     entry: Ints
@@ -72,6 +85,11 @@ class SensitiveCounts:
     countable: npt.NDArray[np.bool_]
     measured: npt.NDArray[np.bool_]
     ordered: bool
+    ancestors: tuple[Ints, ...] = ()
+
+    @property
+    def values(self) -> int:
+        return len(self.countable)
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,67 +98,154 @@ class Histogram:
 
     Args:
         steps: the node.
-        codes: per axis, shape (n,).
-        rows: shape (n,), rows of the table.
+        codes: shape (axes, n).
+        rows: shape (n,), rows of the table; 0 where only the population has the combination.
         settled: shape (n,), subjects all whose rows lie in this one entry; None where every row
             is a subject of its own.
         roaming: (entry, subject) pairs of the other subjects, each pair once. Their numbers do
             not add up when entries merge, so they are counted anew in every grouping.
         weights: shape (n,), sums of the survey weight; None without one.
+        population: shape (n,), people of the population table; None without one.
         sensitive: one per sensitive column.
+        sorted_by: an axis along whose codes the entries ascend; None if there is no such axis.
     """
 
     steps: Steps
-    codes: tuple[Ints, ...]
+    codes: Codes
     rows: Ints
     settled: Ints | None = None
     roaming: tuple[Ints, Ints] | None = None
     weights: Floats | None = None
+    population: Ints | None = None
     sensitive: tuple[SensitiveCounts, ...] = ()
+    sorted_by: int | None = None
+    _ends: dict[int, Ints] = field(default_factory=dict, repr=False)
+    _fused: list[_Fused] = field(default_factory=list, repr=False)
 
     @property
     def entries(self) -> int:
         return len(self.rows)
 
+    def fused(self, axes: Sequence[Axis]) -> _Fused:
+        """The codes of narrow axes as one; made once."""
+        if not self._fused:
+            self._fused.append(_Fused(self, axes))
+        return self._fused[0]
+
+    def small_classes(
+        self, axes: Sequence[Axis], steps: Steps, k: int, allowed: int
+    ) -> tuple[int, Ints, Ints] | None:
+        """What ``_classes.small_classes`` finds at a node; None where it cannot count subjects."""
+        fused = self.fused(axes)
+        tables, sizes = fused.tables(steps)
+        space = math.prod(sizes)
+        if self.roaming is not None or space >= LARGEST_KEY:
+            return None
+        subjects = self.rows if self.settled is None else self.settled
+        which, starts, places = _places(tables, sizes, range(len(sizes)))
+        ends = self._block_ends(axes, steps)
+        return small_classes(
+            fused.codes, self.rows, subjects, which, starts, places, space, ends, k, allowed
+        )
+
+    def _block_ends(self, axes: Sequence[Axis], steps: Steps) -> Ints:
+        """Where blocks of entries end that share no class, some thousands of entries each."""
+        whole = np.array([self.entries])
+        if self.sorted_by is None:
+            return whole
+        axis, step = axes[self.sorted_by], steps[self.sorted_by]
+        if step not in self._ends:
+            coarse = axis.between(self.steps[self.sorted_by], step)
+            falls = np.any(coarse[1:] < coarse[:-1])
+            upto = np.cumsum(np.bincount(self.codes[self.sorted_by], minlength=len(coarse)))
+            ends = upto[np.flatnonzero(np.append(coarse[1:] != coarse[:-1], True))]
+            # The first end in every stretch of BLOCK entries, and the very last.
+            _, kept = np.unique(ends // BLOCK, return_index=True)
+            self._ends[step] = whole if falls else np.union1d(ends[kept], whole)
+        return self._ends[step]
+
+
+class _Fused:
+    """Neighbouring axes with few labels read as one column of codes: fewer look-ups per entry.
+
+    Args:
+        codes: shape (groups, n).
+    """
+
+    LABELS = 1 << 12
+
+    def __init__(self, histogram: Histogram, axes: Sequence[Axis]) -> None:
+        self._axes = axes
+        self._steps = histogram.steps
+        sizes = [axis.size(step) for axis, step in zip(axes, histogram.steps, strict=True)]
+        self._groups = _runs(sizes, self.LABELS)
+        self._tables: dict[tuple[int, Steps], tuple[Ints, int]] = {}
+        self.codes = np.empty((len(self._groups), histogram.entries), histogram.codes.dtype)
+        for g, group in enumerate(self._groups):
+            self.codes[g] = histogram.codes[group[0]]
+            for j in group[1:]:
+                self.codes[g] *= sizes[j]
+                self.codes[g] += histogram.codes[j]
+
+    def tables(self, steps: Steps) -> tuple[list[Ints], list[int]]:
+        """Per group the number of the labels that a code stands for at a node, and how many."""
+        found = [
+            self._tables.get((g, tuple(steps[j] for j in group))) or self._table(g, steps)
+            for g, group in enumerate(self._groups)
+        ]
+        return [table for table, _ in found], [size for _, size in found]
+
+    def _table(self, g: int, steps: Steps) -> tuple[Ints, int]:
+        table, size = np.zeros(1, np.int64), 1
+        for j in self._groups[g]:
+            many = self._axes[j].size(steps[j])
+            lookup = self._axes[j].between(self._steps[j], steps[j])
+            table, size = np.add.outer(table * many, lookup).ravel(), size * many
+        key = g, tuple(steps[j] for j in self._groups[g])
+        self._tables[key] = table, size
+        return table, size
+
+
+BLOCK = 1 << 13
+"""Entries that are grouped at a time where the order allows it: their table fits the cache."""
+
 
 class Grouping:
-    """A histogram's entries put together into the classes of a coarser node."""
+    """A histogram's entries put together into the classes of a coarser node.
+
+    Args:
+        class_of: shape (entries,), each entry's class.
+        first: shape (classes,), one entry of each class.
+    """
 
     def __init__(self, histogram: Histogram, axes: Sequence[Axis], steps: Steps) -> None:
         self.histogram = histogram
         self.axes = axes
         self.steps = steps
-        lookups = [
-            axis.between(fine, coarse)
-            for axis, fine, coarse in zip(axes, histogram.steps, steps, strict=True)
-        ]
-        keys = packed(
-            [lookup.take(codes) for lookup, codes in zip(lookups, histogram.codes, strict=True)],
-            [axis.size(step) for axis, step in zip(axes, steps, strict=True)],
-        )
-        self._order, self._starts = runs(keys)
-        self._lookups = lookups
+        self.class_of, self.first = number(*_keys(histogram, axes, steps))
 
     @property
     def classes(self) -> int:
-        return len(self._starts)
-
-    @cached_property
-    def class_of(self) -> Ints:
-        """Shape (entries,), each entry's class."""
-        return run_numbers(self._order, self._starts)
+        return len(self.first)
 
     def codes(self, axis: int, classes: Ints | slice = slice(None)) -> Ints:
         """The label codes of some classes on one axis."""
-        some_entry = self._order[self._starts[classes]]
-        return self._lookups[axis].take(self.histogram.codes[axis].take(some_entry))
+        lookup = self.axes[axis].between(self.histogram.steps[axis], self.steps[axis])
+        labels: Ints = lookup[self.histogram.codes[axis, self.first[classes]]]
+        return labels
 
     def rows(self) -> Ints:
         return self._sum(self.histogram.rows)
 
+    def population(self) -> Ints | None:
+        people = self.histogram.population
+        return None if people is None else self._sum(people)
+
     def weights(self) -> Floats | None:
         weights = self.histogram.weights
-        return None if weights is None else np.add.reduceat(weights[self._order], self._starts)
+        if weights is None:
+            return None
+        return summed(self.class_of, weights, self.classes)
 
     def subjects(self) -> Ints:
         """Distinct data subjects per class."""
@@ -155,113 +260,205 @@ class Grouping:
     def sensitive(self, column: int) -> SensitiveCounts:
         """The same counts per class."""
         counts = self.histogram.sensitive[column]
-        values = len(counts.countable)
-        keys = self.class_of[counts.entry] * values + counts.code
-        order, starts = runs(keys)
-        classes, codes = np.divmod(keys[order[starts]], values)
-        rows = np.add.reduceat(counts.rows[order], starts)
+        keys = self.class_of[counts.entry] * np.int64(counts.values) + counts.code
+        pair_of, first = number(keys, self.classes * counts.values)
+        rows = summed(pair_of, counts.rows, len(first)).astype(np.int64)
+        order = np.argsort(keys[first])
+        classes, codes = np.divmod(keys[first][order], counts.values)
         return SensitiveCounts(
-            classes, codes, rows, counts.countable, counts.measured, counts.ordered
+            classes,
+            codes,
+            rows[order],
+            counts.countable,
+            counts.measured,
+            counts.ordered,
+            counts.ancestors,
         )
 
     def rolled_up(self) -> Histogram:
-        """The classes as a histogram of their own."""
+        """The classes as a histogram of their own, in the order of their first entries."""
         settled, roaming = self.histogram.settled, self.histogram.roaming
+        codes = np.empty((len(self.axes), self.classes), self.histogram.codes.dtype)
+        for axis in range(len(self.axes)):
+            codes[axis] = self.codes(axis)
         return Histogram(
             steps=self.steps,
-            codes=tuple(self.codes(axis) for axis in range(len(self.axes))),
+            codes=codes,
             rows=self.rows(),
             # A subject whose entries have all merged still roams on paper; its one pair counts it.
             settled=None if settled is None else self._sum(settled),
             roaming=None if roaming is None else self._roaming(),
             weights=self.weights(),
+            population=self.population(),
             sensitive=tuple(self.sensitive(i) for i in range(len(self.histogram.sensitive))),
+            sorted_by=self.histogram.sorted_by,
         )
 
     def _roaming(self) -> tuple[Ints, Ints]:
         assert self.histogram.roaming is not None
         entry, subject = self.histogram.roaming
         many = int(subject.max()) + 1
-        keys = self.class_of[entry] * many + subject
-        order, starts = runs(keys)
-        classes, subjects = np.divmod(keys[order[starts]], many)
+        keys = self.class_of[entry] * np.int64(many) + subject
+        _, first = number(keys, self.classes * many)
+        classes, subjects = np.divmod(keys[first], many)
         return classes, subjects
 
     def _sum(self, values: Ints) -> Ints:
-        return np.add.reduceat(values[self._order], self._starts)
+        return summed(self.class_of, values, self.classes).astype(np.int64)
 
 
-def packed(codes: Sequence[Ints], sizes: Sequence[int]) -> Ints:
-    """One integer per entry that is equal exactly where all its codes are.
+def summed(groups: npt.NDArray[np.signedinteger[Any]], values: Any, many: int) -> Floats:
+    """Shape (many,): the values added up by the group that each belongs to, exact below 2^53."""
+    return np.asarray(np.bincount(groups, weights=values, minlength=many), dtype=np.float64)
+
+
+def sorted_along_widest(histogram: Histogram, axes: Sequence[Axis]) -> Histogram:
+    """The same entries, ascending along the axis with most labels, so that blocks share no class.
+
+    Pairs of the sensitive counts and of roaming subjects keep naming their entries.
+    """
+    widest = max(range(len(axes)), key=lambda j: axes[j].size(histogram.steps[j]))
+    order = np.argsort(histogram.codes[widest], kind="stable")
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+
+    def ordered(values: Any) -> Any:
+        return None if values is None else values[order]
+
+    roaming = histogram.roaming
+    return Histogram(
+        steps=histogram.steps,
+        codes=np.ascontiguousarray(histogram.codes[:, order]),
+        rows=histogram.rows[order],
+        settled=ordered(histogram.settled),
+        roaming=None if roaming is None else (place[roaming[0]], roaming[1]),
+        weights=ordered(histogram.weights),
+        population=ordered(histogram.population),
+        sensitive=tuple(
+            SensitiveCounts(
+                place[s.entry], s.code, s.rows, s.countable, s.measured, s.ordered, s.ancestors
+            )
+            for s in histogram.sensitive
+        ),
+        sorted_by=widest,
+    )
+
+
+def with_population(table: Histogram, people: Histogram, axes: Sequence[Axis]) -> Histogram:
+    """The table's histogram with the population's rows beside its own, combination by combination.
+
+    Combinations that only the population has become entries without rows.
+    """
+    none = np.zeros(people.entries, np.int64)
+
+    def padded(values: Any) -> Any:
+        return None if values is None else np.append(values, none.astype(values.dtype))
+
+    both = Histogram(
+        steps=table.steps,
+        codes=np.concatenate([table.codes, people.codes], axis=1),
+        rows=padded(table.rows),
+        settled=padded(table.settled),
+        roaming=table.roaming,
+        weights=padded(table.weights),
+        population=np.append(np.zeros(table.entries, np.int64), people.rows),
+        sensitive=table.sensitive,
+    )
+    return Grouping(both, axes, table.steps).rolled_up()
+
+
+def _keys(histogram: Histogram, axes: Sequence[Axis], steps: Steps) -> tuple[Ints, int]:
+    """One integer per entry, equal exactly where all labels are, and what all lie below.
 
     Mixed radix; where the product of the sizes outgrows 64 bits, the key so far is renumbered.
     """
-    keys = np.zeros(len(codes[0]), np.int64)
-    space = 1
-    for column, size in zip(codes, sizes, strict=True):
-        if space * size >= LARGEST_KEY:
-            keys = run_numbers(*runs(keys))
-            space = int(keys.max()) + 1
-        keys = keys * size + column
-        space *= size
-    return keys
+    fused = histogram.fused(axes)
+    tables, sizes = fused.tables(steps)
+    keys, space = np.zeros(histogram.entries, np.int64), 1
+    for run in _runs(sizes, LARGEST_KEY - 1):
+        part = pack(fused.codes, *_places(tables, sizes, run))
+        inside = math.prod(sizes[g] for g in run)
+        if space * inside >= LARGEST_KEY:
+            keys, space = _renumbered(keys, space)
+        if space * inside >= LARGEST_KEY:
+            part, inside = _renumbered(part, inside)
+        keys, space = keys * inside + part, space * inside
+    return keys, space
 
 
-def runs(keys: Ints) -> tuple[Ints, Ints]:
-    """The order that sorts the keys, and where in it each distinct key begins."""
-    order = np.argsort(keys)
-    ordered = keys[order]
-    return order, np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
+def _runs(sizes: Sequence[int], most: int) -> list[list[int]]:
+    """Neighbours in runs, the product of whose sizes is at most so much."""
+    runs: list[list[int]] = [[]]
+    inside = 1
+    for j, size in enumerate(sizes):
+        if runs[-1] and inside * size > most:
+            runs.append([])
+            inside = 1
+        runs[-1].append(j)
+        inside *= size
+    return runs
 
 
-def run_numbers(order: Ints, starts: Ints) -> Ints:
-    """Shape (n,), the number of the run that each key belongs to."""
-    first = np.zeros(len(order), np.int64)
-    first[starts] = 1
-    numbers = np.empty(len(order), np.int64)
-    numbers[order] = np.cumsum(first) - 1
-    return numbers
+def _renumbered(keys: Ints, space: int) -> tuple[Ints, int]:
+    numbers, first = number(keys, space)
+    return numbers.astype(np.int64), len(first)
+
+
+def _places(
+    tables: Sequence[Ints], sizes: Sequence[int], which: Sequence[int]
+) -> tuple[npt.NDArray[np.int32], Ints, Ints]:
+    """What every code of the groups named adds to a key: see ``_classes.pack``."""
+    active, parts, starts = [], [np.zeros(1, np.int64)], np.zeros(len(sizes), np.int64)
+    radix, begin = 1, 1
+    for g in which:
+        if sizes[g] > 1:
+            active.append(g)
+            parts.append(tables[g] * radix)
+            starts[g] = begin
+            begin += len(tables[g])
+            radix *= sizes[g]
+    return np.array(active, np.int32), starts, np.concatenate(parts)
 
 
 class Views:
-    """Roll-ups of the wide axes, made when first wanted, so that coarse nodes group few entries.
+    """Roll-ups of the wide axes, so that coarse nodes group few entries.
 
-    A view is kept only where it is clearly smaller than what it was made from, and all of them
-    together hold at most a few times the entries of the base.
+    A view is made when it was wanted a few times, and kept only where it is clearly smaller than
+    what it was made from; all of them together hold at most a few times the entries of the base.
     """
 
-    WIDE_AXES = 4
+    WIDE_AXES = 3
+    WANTED = 2
     WORTHWHILE = 0.7
-    KEPT_TIMES_BASE = 3
-    SMALL = 10_000
+    KEPT_TIMES_BASE = 6
 
     def __init__(self, base: Histogram, axes: Sequence[Axis]) -> None:
         self._axes = axes
         wide = sorted(range(len(axes)), key=lambda j: -axes[j].size(0))[: self.WIDE_AXES]
         self._wide = frozenset(wide)
-        self._views = [base]
+        self._views = [sorted_along_widest(base, axes)]
         self._best: dict[Steps, Histogram] = {}
+        self._wanted: Counter[Steps] = Counter()
         self._room = self.KEPT_TIMES_BASE * base.entries
 
-    def grouping(self, steps: Steps) -> Grouping:
-        """The classes of a node, from the smallest view that is fine enough."""
-        return Grouping(self._view(steps), self._axes, steps)
-
-    def _view(self, steps: Steps) -> Histogram:
+    def fine_enough(self, steps: Steps) -> Histogram:
+        """The smallest view from which a node can be grouped."""
         wanted = tuple(step if j in self._wide else 0 for j, step in enumerate(steps))
         found = self._best.get(wanted)
-        if found is None:
-            found = self._best[wanted] = self._made(wanted)
+        if found is not None:
+            return found
+        smallest = min(
+            (view for view in self._views if _as_fine(view.steps, wanted)),
+            key=lambda view: view.entries,
+        )
+        self._wanted[wanted] += 1
+        if self._wanted[wanted] < self.WANTED:
+            return smallest
+        found = self._best[wanted] = self._rolled_up(smallest, wanted)
         return found
 
-    def _made(self, wanted: Steps) -> Histogram:
-        finer = [
-            view
-            for view in self._views
-            if all(a <= b for a, b in zip(view.steps, wanted, strict=True))
-        ]
-        smallest = min(finer, key=lambda view: view.entries)
-        if smallest.steps == wanted or smallest.entries < self.SMALL:
+    def _rolled_up(self, smallest: Histogram, wanted: Steps) -> Histogram:
+        if smallest.steps == wanted:
             return smallest
         grouping = Grouping(smallest, self._axes, wanted)
         if grouping.classes > min(self.WORTHWHILE * smallest.entries, self._room):
@@ -270,3 +467,7 @@ class Views:
         self._room -= view.entries
         self._views.append(view)
         return view
+
+
+def _as_fine(steps: Steps, wanted: Steps) -> bool:
+    return all(a <= b for a, b in zip(steps, wanted, strict=True))

@@ -1,25 +1,44 @@
-"""Whether the classes of one node satisfy the models, and what suppression costs there.
+"""Whether the classes of one node satisfy the models, and what has to be suppressed there.
 
-A node has to suppress every class that fails a demand. For k and distinct l a class that fails
-fails at every finer node too, so its rows are lost there as well; for t-closeness a part of them
-is (see ``_surely_lost``). Demands on the released table as a whole bound nothing.
+A node has to suppress every class that fails a demand. For k, k-map and distinct l a class that
+fails fails at every finer node too, so its rows are lost there as well; for the demands in
+``demands.py`` a part of them is. Demands on the released table as a whole bound nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from stepdown.anonymise.histogram import Floats, Grouping, Ints, SensitiveCounts
+from stepdown.anonymise.demands import Demand, demands, distances_to, distinct_values, whole
+from stepdown.anonymise.histogram import Axis, Floats, Grouping, Histogram, Ints, Steps
 from stepdown.anonymise.models import TOLERANCE, PrivacyModels
 
 Mask = npt.NDArray[np.bool_]
 
-DISTANCE_CELLS = 1 << 21
-"""Cells of the largest dense block in which ordered distances are summed."""
+
+@dataclass(frozen=True, eq=False)
+class Lost:
+    """Rows that are suppressed, by the labels they would have had.
+
+    Args:
+        labels: shape (axes, c), codes on the node's steps.
+        rows: shape (c,).
+    """
+
+    labels: Ints
+    rows: Ints
+
+
+@dataclass(frozen=True, eq=False)
+class Classes:
+    """All classes of a node: shape (classes,) each, their rows and whether they are kept."""
+
+    rows: Ints
+    kept: Mask
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,119 +47,68 @@ class Judgement:
 
     Args:
         feasible: False proves that this node and every finer one suppress too many rows.
-        lost: shape (axes,), at least this much loss comes from suppression, here and at every
-            finer node; per axis, Σ over suppressed rows of (1 − share of the label).
+        surely: rows that are suppressed here and at every finer node; where feasible.
         valid: every demand holds within the suppression limit.
         suppressed: rows suppressed; what is known of it where the node is not valid.
-        cost: like ``lost``, but exact; only where valid.
-        kept: shape (classes,), bool; only where valid.
+        dropped: the suppressed rows; where valid.
+        classes: where asked for, and feasible.
         failure: why the node is not valid, in numbers.
     """
 
     feasible: bool
-    lost: Floats
     valid: bool
     suppressed: int
-    cost: Floats
-    kept: Mask
+    surely: Lost | None = None
+    dropped: Lost | None = None
+    classes: Classes | None = None
     failure: str = ""
 
 
 def judge(
-    grouping: Grouping,
+    histogram: Histogram,
+    axes: Sequence[Axis],
+    steps: Steps,
     models: PrivacyModels,
     allowed: int,
-    hopeless: Callable[[Floats], bool] = lambda lost: False,
+    hopeless: Callable[[Lost], bool] = lambda lost: False,
+    with_classes: bool = False,
 ) -> Judgement:
     """Judge a node.
 
     Args:
-        grouping: its classes.
+        histogram: at a node that is as fine as this one or finer.
+        axes, steps: the node.
         models: the demands.
         allowed: rows that may be suppressed.
-        hopeless: says of a lower bound of the loss by suppression that the node cannot be the
-            best; it is then called invalid without looking further.
+        hopeless: says of rows that are surely lost that the node cannot be the best; it is then
+            called invalid without looking further.
+        with_classes: all classes are wanted, not only those that are suppressed.
     """
-    rows = grouping.rows()
-    sizes = grouping.subjects()
-    bad = sizes < models.k
-    lost = _cost(grouping, bad, rows[bad])
-
-    def answer(
-        feasible: bool = True, valid: bool = False, suppressed: int = 0, failure: str = ""
-    ) -> Judgement:
-        cost = _cost(grouping, bad, rows[bad]) if valid else lost
-        return Judgement(feasible, lost, valid, suppressed, cost, ~bad, failure)
-
-    def too_many(suppressed: int) -> str:
-        return f"{suppressed} records would have to be suppressed, {allowed} may be"
-
-    suppressed = int(rows[bad].sum())
-    if suppressed > allowed:
-        return answer(feasible=False, suppressed=suppressed, failure=too_many(suppressed))
-    if hopeless(lost):
-        return answer(suppressed=suppressed, failure="cannot be the best")
-    if not _asks_for_sensitive(models):
-        return _as_a_whole(grouping, models, bad, rows, sizes, [], answer)
-
-    columns = [grouping.sensitive(i) for i in range(len(grouping.histogram.sensitive))]
-    if models.distinct_l > 1:
-        for column in columns:
-            bad = bad | (distinct_values(column, grouping.classes) < models.distinct_l)
-        lost = _cost(grouping, bad, rows[bad])
-        suppressed = int(rows[bad].sum())
+    counted = histogram.small_classes(axes, steps, models.k, allowed)
+    lost = None
+    if counted is not None:
+        suppressed, entries, rows = counted
         if suppressed > allowed:
-            return answer(feasible=False, suppressed=suppressed, failure=too_many(suppressed))
-    if models.t is not None:
-        surely = np.where(bad, rows, 0)
-        for column in columns:
-            distances, measured = distances_to(column, grouping.classes, whole(column))
-            surely = np.maximum(surely, _surely_lost(distances, measured, models.t))
-            bad = bad | (distances > models.t + TOLERANCE)
-        hit = surely > 0
-        lost = _cost(grouping, hit, surely[hit])
-        if surely.sum() > allowed:
-            least = int(surely.sum())
-            return answer(feasible=False, suppressed=least, failure=too_many(least))
-        suppressed = int(rows[bad].sum())
-        if suppressed > allowed:
-            return answer(suppressed=suppressed, failure=too_many(suppressed))
-    return _as_a_whole(grouping, models, bad, rows, sizes, columns, answer)
+            return Judgement(False, False, suppressed, failure=_too_many(suppressed, allowed))
+        lost = Lost(_labels(histogram, axes, steps, entries), rows)
+        if hopeless(lost):
+            return Judgement(True, False, suppressed, lost, failure="cannot be the best")
+        if _is_about_size(models) and not with_classes:
+            return Judgement(True, True, suppressed, lost, lost)
+    return _judge_classes(Grouping(histogram, axes, steps), models, allowed, hopeless)
 
 
-def distinct_values(column: SensitiveCounts, classes: int) -> Ints:
-    """Distinct values that count, per class."""
-    return np.bincount(column.entry[column.countable[column.code]], minlength=classes)
+def why_invalid(grouping: Grouping, models: PrivacyModels, allowed: int) -> str:
+    """Why a node is not valid, in numbers counted to their end; empty where it is."""
+    return _judge_classes(grouping, models, allowed, lambda lost: False).failure
 
 
-def whole(column: SensitiveCounts, kept: Mask | None = None) -> Floats:
-    """Distribution of a sensitive column over the classes (over those kept)."""
-    rows = column.rows if kept is None else column.rows * kept[column.entry]
-    counts = np.bincount(column.code, weights=rows, minlength=len(column.measured))
-    counts = np.where(column.measured, counts, 0.0)
-    return np.asarray(counts / max(counts.sum(), 1.0))
-
-
-def distances_to(column: SensitiveCounts, classes: int, q: Floats) -> tuple[Floats, Ints]:
-    """Every class's distance from a distribution, and the rows its own is made of.
-
-    A class in which nothing is measured has distance 0: it says nothing.
-
-    Source: Li, Li, Venkatasubramanian 2007, doi:10.1109/ICDE.2007.367856: the earth mover's
-    distance, where all values are equally far apart ½Σ|p − q|, where they are m points in a row
-    Σ|cumulated (p − q)| / (m − 1).
-    """
-    inside = column.measured[column.code]
-    entry, code, rows = column.entry[inside], column.code[inside], column.rows[inside]
-    totals = np.bincount(entry, weights=rows, minlength=classes)
-    p = rows / totals[entry]
-    if column.ordered:
-        distances = _ordered(entry, code, p, classes, q[column.measured])
-    else:
-        # Values that the class lacks contribute their q: all of q, less that of those present.
-        excess = np.abs(p - q[code]) - q[code]
-        distances = (np.bincount(entry, weights=excess, minlength=classes) + q.sum()) / 2
-    return np.where(totals > 0, distances, 0.0), totals.astype(np.int64)
+def kept_classes(grouping: Grouping, models: PrivacyModels) -> Mask:
+    """Shape (classes,): the classes that hold every demand on a class and have rows at all."""
+    kept = grouping.rows() > 0
+    for fails, _ in _demands(grouping, models):
+        kept &= ~fails
+    return kept
 
 
 def individual_risk(sizes: Ints, weights: Floats | None) -> Floats:
@@ -164,75 +132,118 @@ def individual_risk(sizes: Ints, weights: Floats | None) -> Floats:
     return np.where(sampled, np.select([f == 1, f == 2], [one, two], more), 1 / f)
 
 
-def _asks_for_sensitive(models: PrivacyModels) -> bool:
-    return models.distinct_l > 1 or models.t is not None
+def _is_about_size(models: PrivacyModels) -> bool:
+    """Nothing but k is asked for."""
+    return not (
+        models.about_sensitive
+        or models.about_population
+        or models.expected_reidentifications is not None
+    )
 
 
-def _as_a_whole(
+def _judge_classes(
     grouping: Grouping,
     models: PrivacyModels,
-    bad: Mask,
-    rows: Ints,
-    sizes: Ints,
-    columns: list[SensitiveCounts],
-    answer: Callable[..., Judgement],
+    allowed: int,
+    hopeless: Callable[[Lost], bool],
 ) -> Judgement:
-    """The demands that are about all released rows together."""
-    kept = ~bad
-    suppressed = int(rows[bad].sum())
+    rows = grouping.rows()
+    bad = np.zeros(grouping.classes, bool)
+    surely = np.zeros(grouping.classes, np.int64)
+
+    def answer(valid: bool = False, failure: str = "") -> Judgement:
+        hit, gone = np.flatnonzero(surely), np.flatnonzero(bad & (rows > 0))
+        return Judgement(
+            feasible=True,
+            valid=valid,
+            suppressed=int(rows[bad].sum()),
+            surely=Lost(_class_labels(grouping, hit), surely[hit]),
+            dropped=Lost(_class_labels(grouping, gone), rows[gone]) if valid else None,
+            classes=Classes(rows[rows > 0], ~bad[rows > 0]),
+            failure=failure,
+        )
+
+    for fails, lost in _demands(grouping, models):
+        bad |= fails
+        np.maximum(surely, np.minimum(lost, rows), out=surely)
+        if surely.sum() > allowed:
+            least = int(surely.sum())
+            return Judgement(False, False, least, failure=_too_many(least, allowed))
+    if rows[bad].sum() > allowed:
+        return answer(failure=_too_many(int(rows[bad].sum()), allowed))
+    judgement = answer(valid=True)
+    assert judgement.surely is not None
+    if hopeless(judgement.surely):
+        return answer(failure="cannot be the best")
+    failure = _as_a_whole(grouping, models, ~bad & (rows > 0))
+    return answer(failure=failure) if failure else judgement
+
+
+def _demands(grouping: Grouping, models: PrivacyModels) -> Iterator[Demand]:
+    """The demands on single classes, cheap and sweeping ones first."""
+    rows, subjects = grouping.rows(), grouping.subjects()
+    small = subjects < models.k
+    yield small, np.where(small, rows, 0)
+    people = grouping.population()
+    if people is not None:
+        few = people < models.k_map
+        yield few, np.where(few, rows, 0)
+        if models.delta_presence is not None:
+            yield _presence(subjects, people, *models.delta_presence)
+    if not models.about_sensitive:
+        return
+    for i in range(len(grouping.histogram.sensitive)):
+        column = grouping.sensitive(i)
+        if models.values_needed > 1:
+            uniform = distinct_values(column, grouping.classes) < models.values_needed
+            yield uniform, np.where(uniform, rows, 0)
+        yield from demands(column, grouping.classes, models)
+
+
+def _presence(subjects: Ints, people: Ints, least: float, most: float) -> Demand:
+    """Delta-presence: the share of a class's people in the population who are in the table.
+
+    What is kept of a class stands for no more people than the class, so it has no more than
+    ``most`` times as many subjects; each of the others is a row at least.
+    """
+    share = subjects / np.maximum(people, 1)
+    fails = (share < least - TOLERANCE) | (share > most + TOLERANCE)
+    above = np.ceil(subjects - most * people * (1 + TOLERANCE) - TOLERANCE)
+    return fails, np.where(fails, np.maximum(above, 0.0), 0.0).astype(np.int64)
+
+
+def _as_a_whole(grouping: Grouping, models: PrivacyModels, kept: Mask) -> str:
+    """Which demand about all released rows together fails, in numbers; empty where none does."""
     limit = models.expected_reidentifications
     if limit is not None and kept.any():
+        rows, sizes = grouping.rows()[kept], grouping.subjects()[kept]
         weights = grouping.weights()
-        risk = individual_risk(sizes[kept], None if weights is None else weights[kept])
-        mean = float((risk * rows[kept]).sum() / rows[kept].sum())
+        risk = individual_risk(sizes, None if weights is None else weights[kept])
+        mean = float((risk * rows).sum() / rows.sum())
         if mean > limit + TOLERANCE:
-            failure = f"expected re-identifications per record are {mean:.4f}, limit {limit:g}"
-            return answer(suppressed=suppressed, failure=failure)
+            return f"expected re-identifications per record are {mean:.4f}, limit {limit:g}"
     if models.t is not None and models.t_against_released:
-        for column in columns:
+        for i in range(len(grouping.histogram.sensitive)):
+            column = grouping.sensitive(i)
             distances, _ = distances_to(column, grouping.classes, whole(column, kept))
             worst = float(distances[kept].max(initial=0.0))
             if worst > models.t + TOLERANCE:
-                failure = f"t among the released records is {worst:.4f}, limit {models.t:g}"
-                return answer(suppressed=suppressed, failure=failure)
-    return answer(valid=True, suppressed=suppressed)
+                return f"t among the released records is {worst:.4f}, limit {models.t:g}"
+    return ""
 
 
-def _surely_lost(distances: Floats, measured: Ints, t: float) -> Ints:
-    """Rows of each class that every finer node has to suppress for t-closeness.
-
-    What a finer node keeps of a class is a union of parts within t of q, so it is within t itself:
-    both distances are convex. If it keeps a share a, the class lies within a·t + (1 − a)·1 of q.
-    A class at distance d > t therefore loses at least the share (d − t) / (1 − t).
-    """
-    excess = distances - t - TOLERANCE
-    if t >= 1:
-        return np.zeros(len(distances), np.int64)
-    share = np.clip(excess / (1 - t), 0.0, 1.0)
-    return np.ceil(share * measured - 1e-6).astype(np.int64)
+def _too_many(suppressed: int, allowed: int) -> str:
+    return f"{suppressed} records would have to be suppressed, {allowed} may be"
 
 
-def _ordered(entry: Ints, code: Ints, p: Floats, classes: int, q: Floats) -> Floats:
-    points = len(q)
-    distances = np.zeros(classes)
-    if points < 2:
-        return distances
-    block = max(1, DISTANCE_CELLS // points)
-    # Pairs are sorted by class, so a block of classes is a slice of them.
-    for first in range(0, classes, block):
-        last = min(first + block, classes)
-        a, b = np.searchsorted(entry, (first, last))
-        cells = np.tile(-q, (last - first, 1))
-        cells[entry[a:b] - first, code[a:b]] += p[a:b]
-        distances[first:last] = np.abs(np.cumsum(cells, axis=1)).sum(axis=1) / (points - 1)
-    return distances
+def _class_labels(grouping: Grouping, classes: Ints) -> Ints:
+    entries = grouping.first[classes]
+    return _labels(grouping.histogram, grouping.axes, grouping.steps, entries)
 
 
-def _cost(grouping: Grouping, classes: Mask, rows: Ints) -> Floats:
-    which = np.flatnonzero(classes)
-    return np.array(
-        [
-            (rows * (1 - axis.shares[step].take(grouping.codes(j, which)))).sum()
-            for j, (axis, step) in enumerate(zip(grouping.axes, grouping.steps, strict=True))
-        ]
-    )
+def _labels(histogram: Histogram, axes: Sequence[Axis], steps: Steps, entries: Ints) -> Ints:
+    labels = np.empty((len(axes), len(entries)), np.int64)
+    for j, axis in enumerate(axes):
+        lookup = axis.between(histogram.steps[j], steps[j])
+        labels[j] = lookup[histogram.codes[j, entries]]
+    return labels

@@ -12,8 +12,10 @@ import numpy as np
 from stepdown.anonymise import released
 from stepdown.anonymise.coding import CodedColumn, CodedSensitive, code_column, code_sensitive
 from stepdown.anonymise.count import count
-from stepdown.anonymise.histogram import Grouping, Ints
+from stepdown.anonymise.histogram import Grouping, Ints, with_population
+from stepdown.anonymise.judge import kept_classes
 from stepdown.anonymise.models import PrivacyModels, SearchColumn, SensitiveColumn
+from stepdown.anonymise.score import LossKind
 from stepdown.anonymise.search import search
 from stepdown.engine import Session, quote
 from stepdown.errors import ConfigInvalid, DemandImpossible
@@ -25,7 +27,7 @@ class Recoding:
 
     Args:
         levels: column → level of its hierarchy (0 for a column without one).
-        score: geometric Loss, 0 is perfect, 1 is nothing left. arithmetic: the weighted mean.
+        score: the loss; geometric Loss lies between 0, perfect, and 1, nothing left.
         proven: no other node is better. gap: by how much one could be, 0.0 where proven.
         smallest_class: distinct data subjects in the smallest released class; 0 without classes.
         relation: what it recodes. columns, steps, kept: how; ``kept`` holds, per column, the
@@ -34,7 +36,6 @@ class Recoding:
 
     levels: dict[str, int]
     score: float
-    arithmetic: float
     lattice_size: int
     nodes_checked: int
     proven: bool
@@ -86,7 +87,9 @@ def anonymise_relation(
     sensitive: Sequence[SensitiveColumn] = (),
     subject: str | None = None,
     weight: str | None = None,
+    population: str | None = None,
     suppression: float,
+    loss: LossKind = "loss",
     budget_seconds: float | None = None,
 ) -> Recoding:
     """The least lossy generalisation and record suppression that satisfies the models.
@@ -99,7 +102,10 @@ def anonymise_relation(
         sensitive: columns that l and t are about.
         subject: column of the data subject; None makes every row a subject of its own.
         weight: survey weight column, for the expected re-identifications.
+        population: a relation with the same quasi-identifiers, one row per person of whom the
+            relation's subjects are a sample, for k-map and delta-presence.
         suppression: share of the relation's rows that may be suppressed, 0–1.
+        loss: what the search makes least.
         budget_seconds: stop the search after this long with the best found; None never stops.
 
     Raises:
@@ -114,25 +120,26 @@ def anonymise_relation(
     coded_sensitive = [(column, code_sensitive(session, relation, column)) for column in sensitive]
     _check_demands(session, relation, models, coded_sensitive, subject)
     coded = tuple(code_column(session, relation, column) for column in columns)
+    axes = [column.axis for column in coded]
     base = count(session, relation, coded, coded_sensitive, subject, weight)
+    if population is not None:
+        people = count(session, population, coded, [], None, None)
+        base = with_population(base, people, axes)
     counted = time.perf_counter()
 
-    axes = [column.axis for column in coded]
     allowed = math.floor(suppression * int(base.rows.sum()) + 1e-9)
-    best = search(base, axes, models, allowed, budget_seconds)
+    best = search(base, axes, models, allowed, loss, budget_seconds)
     grouping = Grouping(base, axes, best.steps)
-    # Classes are numbered by their packed codes, so every grouping of a node numbers them alike.
-    kept = np.flatnonzero(best.judgement.kept)
+    kept = np.flatnonzero(kept_classes(grouping, models))
     sizes = grouping.subjects()[kept]
     return Recoding(
         levels={axis.name: axis.lowest + step for axis, step in zip(axes, best.steps, strict=True)},
         score=best.score,
-        arithmetic=best.arithmetic,
         lattice_size=math.prod(axis.steps for axis in axes),
         nodes_checked=best.nodes_checked,
         proven=best.proven,
         gap=best.gap,
-        suppressed_rows=best.judgement.suppressed,
+        suppressed_rows=best.suppressed,
         classes=len(kept),
         smallest_class=int(sizes.min()) if len(sizes) else 0,
         count_seconds=counted - started,
@@ -188,10 +195,10 @@ def _check_demands(
         )
     for column, coded in sensitive:
         values = int(coded.countable.sum())
-        if models.distinct_l > max(values, 1):
+        if models.values_needed > max(values, 1):
             binned, advice = (_BINNED, _CODED) if column.numeric else ("", "")
             raise DemandImpossible(
-                f"l = {models.distinct_l} is asked for, "
+                f"l = {models.values_needed} is asked for, "
                 f"the column has {values} sensitive values{binned}",
                 where=f"column {column.name}",
                 next=f"Ask for a smaller l, or drop the column.{advice}",
