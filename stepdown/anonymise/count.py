@@ -78,6 +78,7 @@ def count_units(
     del counted
     held = [key[order] for key in held]
     del order
+    session.release_memory()
     unpacked = packed.unpack(held)
     return Units(
         codes=tuple(unpacked[: len(columns)]),
@@ -188,14 +189,17 @@ def _subjects(
 ) -> tuple[Ints, tuple[Ints, Ints] | None]:
     """Subjects per entry: how many settled ones, and the pairs of those with several entries."""
     many = int(subject.max()) + 1
-    pairs = np.unique(entry * many + subject)
+    pairs = entry * many + subject
+    if not (pairs[1:] > pairs[:-1]).all():  # sensitive values come between the two in the order
+        pairs = np.unique(pairs)
     entry, subjects = np.divmod(pairs, many)
-    roams = np.bincount(subjects, minlength=many)[subjects] > 1
+    is_roaming = np.bincount(subjects, minlength=many) > 1
+    roams = is_roaming[subjects]
     settled = np.bincount(entry[~roams], minlength=entries)
     if not roams.any():
         return settled, None
-    _, renumbered = np.unique(subjects[roams], return_inverse=True)
-    return settled, (entry[roams], renumbered)
+    renumbered = np.cumsum(is_roaming) - 1
+    return settled, (entry[roams], renumbered[subjects[roams]])
 
 
 def _sensitive_counts(
