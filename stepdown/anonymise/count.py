@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,7 @@ from stepdown.anonymise.histogram import (
     SensitiveCounts,
 )
 from stepdown.anonymise.models import SensitiveColumn
-from stepdown.anonymise.packed_keys import packing, sorting_order
+from stepdown.anonymise.packed_keys import Packing, packing, sorting_order
 from stepdown.anonymise.units import Units
 from stepdown.engine import Session, quote
 from stepdown.errors import HierarchyInvalid
@@ -47,6 +48,60 @@ def count_units(
     Raises:
         HierarchyInvalid: the relation holds a value that a hierarchy misses.
     """
+    keyed = unit_keys(session, relation, columns, sensitive, subject)
+    packed, joins = keyed.packed, keyed.joins
+    keys = ", ".join(f"{sql} AS key{word}" for word, sql in enumerate(keyed.sql))
+    sums = "count(*) AS entry_rows"
+    if weight is not None:
+        sums += f", coalesce(fsum(CAST(r.{quote(weight)} AS DOUBLE)), 0.0) AS entry_weight"
+    counted = session.fetch(
+        f"SELECT {keys}, {sums} FROM {quote(relation)} AS r {joins} GROUP BY ALL"
+    )
+    if any(counted[f"key{word}"].null_count for word in range(packed.count)):
+        raise _missed(session, relation, [column.name for column in columns])
+    held = [counted[f"key{word}"].to_numpy() for word in range(packed.count)]
+    order = sorting_order(held)
+    rows = counted["entry_rows"].to_numpy()[order]
+    weights = None if weight is None else counted["entry_weight"].to_numpy()[order]
+    # Freed as soon as it can be: with millions of combinations each array is tens of megabytes.
+    del counted
+    held = [key[order] for key in held]
+    del order
+    session.release_memory()
+    unpacked = packed.unpack(held)
+    values = len(columns) + len(sensitive)
+    return Units(
+        codes=tuple(unpacked[: len(columns)]),
+        sensitive=tuple(unpacked[len(columns) : values]),
+        subject=unpacked[values] if len(unpacked) > values else None,
+        rows=rows,
+        weights=weights,
+    )
+
+
+@dataclass(frozen=True)
+class UnitKeys:
+    """SQL that gives each row ``r`` of a relation the packed codes of its unit.
+
+    Args:
+        packed: how the codes of the quasi-identifiers, the sensitive columns and, where some
+            subject has several rows, the subject make keys.
+        sql: of each key. joins: of the tables that it reads.
+    """
+
+    packed: Packing
+    sql: list[str]
+    joins: str
+
+
+def unit_keys(
+    session: Session,
+    relation: str,
+    columns: Sequence[CodedColumn],
+    sensitive: Sequence[tuple[SensitiveColumn, CodedSensitive]],
+    subject: str | None,
+) -> UnitKeys:
+    """The keys of a relation's units; registers the codes in the session."""
     named = [(column.name, column.values, column.codes) for column in columns]
     named += [(asked.name, coded.values, coded.codes) for asked, coded in sensitive]
     sizes = [column.axis.size(0) for column in columns]
@@ -61,32 +116,7 @@ def count_units(
         parts.append("subjects.code")
         joins.append(_join_subjects(relation, subject))
     packed = packing(sizes)
-    keys = ", ".join(f"{sql} AS key{word}" for word, sql in enumerate(packed.sql(parts)))
-    sums = "count(*) AS entry_rows"
-    if weight is not None:
-        sums += f", coalesce(fsum(CAST(r.{quote(weight)} AS DOUBLE)), 0.0) AS entry_weight"
-    counted = session.fetch(
-        f"SELECT {keys}, {sums} FROM {quote(relation)} AS r {' '.join(joins)} GROUP BY ALL"
-    )
-    if any(counted[f"key{word}"].null_count for word in range(packed.count)):
-        raise _missed(session, relation, [column.name for column in columns])
-    held = [counted[f"key{word}"].to_numpy() for word in range(packed.count)]
-    order = sorting_order(held)
-    rows = counted["entry_rows"].to_numpy()[order]
-    weights = None if weight is None else counted["entry_weight"].to_numpy()[order]
-    # Freed as soon as it can be: with millions of combinations each array is tens of megabytes.
-    del counted
-    held = [key[order] for key in held]
-    del order
-    session.release_memory()
-    unpacked = packed.unpack(held)
-    return Units(
-        codes=tuple(unpacked[: len(columns)]),
-        sensitive=tuple(unpacked[len(columns) : len(named)]),
-        subject=unpacked[len(named)] if subjects else None,
-        rows=rows,
-        weights=weights,
-    )
+    return UnitKeys(packed, packed.sql(parts), " ".join(joins))
 
 
 def histogram_of(

@@ -1,200 +1,153 @@
-"""What the privacy models demand of a class's sensitive values, for all classes at once.
-
-Each demand says which classes fail it, and how many of a failing class's rows every finer node
-must suppress too. The latter may be fewer than all: parts of a class that fails can hold.
-"""
+"""What one sensitive column asks of a class, in the few forms that every model comes down to."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from stepdown.anonymise._classes import number
-from stepdown.anonymise.histogram import Floats, Ints, SensitiveCounts, summed
-from stepdown.anonymise.models import EQUAL_ENTROPY, TOLERANCE, PrivacyModels
+from stepdown.anonymise.histogram import Floats
 
 Mask = npt.NDArray[np.bool_]
-Demand = tuple[Mask, Ints]
-"""Shape (classes,) each: the classes that fail, and the rows that are lost of each for good."""
-
-DISTANCE_CELLS = 1 << 21
-"""Cells of the largest dense block in which ordered distances are summed."""
+Parents = npt.NDArray[np.int32]
 
 
-def distinct_values(column: SensitiveCounts, classes: int) -> Ints:
-    """Distinct values that count, per class."""
-    return np.bincount(column.entry[column.countable[column.code]], minlength=classes)
-
-
-def demands(column: SensitiveCounts, classes: int, models: PrivacyModels) -> Iterator[Demand]:
-    """The demands on one sensitive column but for the number of its values.
+@dataclass(frozen=True, eq=False)
+class ClassDemand:
+    """The demands of one sensitive column on every class; as built they ask nothing.
 
     Args:
-        column: its counts per class.
+        countable: shape (values,); whether l counts the value.
+        measured: shape (values,); whether distributions hold the value. A class in which nothing
+            is measured says nothing, so no distribution is asked of it.
+        whole: shape (values,), the distribution over the whole input, 0 where not measured.
+        distinct_l: distinct values that count, at least.
+        log_entropy_l: natural logarithm of entropy l; the entropy is that of the values that count.
+        recursive: (c, l): the most frequent of the values that count occurs less often than c
+            times all from the l-th most frequent on; l = 0 asks nothing.
+        bounded: ``least`` and ``most`` are asked.
+        least, most: shape (values,), a measured value's share of the class lies between.
+        t: largest distance from ``whole``; 1 asks nothing.
+        ordered: the values are points in a row; else the distance runs over a tree.
+        parent: shape (nodes,), the tree: values first, every node before its parent, -1 at the top.
+        height: shape (nodes,), what moving a unit of mass across the node costs, 1 at the top.
     """
-    if models.entropy_l > 1:
-        yield _entropy(column, classes, models.entropy_l)
-    if models.recursive_cl:
-        yield _recursive(column, classes, *models.recursive_cl)
-    if models.t is not None:
-        distances, measured = distances_to(column, classes, whole(column))
-        yield distances > models.t + TOLERANCE, _lost_to_distance(distances, measured, models.t)
-    q = whole(column)
-    if models.beta is not None:
-        yield _at_most(column, classes, (1 + models.beta) * q)
-    if models.enhanced_beta is not None:
-        # A value that no row has is in no class either.
-        gain = np.minimum(models.enhanced_beta, -np.log(np.where(q > 0, q, 1.0)))
-        yield _at_most(column, classes, (1 + gain) * q)
-    if models.delta_disclosure is not None:
-        yield _disclosure(column, classes, q, models.delta_disclosure)
+
+    countable: Mask
+    measured: Mask
+    whole: Floats
+    distinct_l: int = 1
+    log_entropy_l: float = 0.0
+    recursive: tuple[float, int] = (0.0, 0)
+    bounded: bool = False
+    least: Floats = field(default_factory=lambda: np.zeros(0))
+    most: Floats = field(default_factory=lambda: np.zeros(0))
+    t: float = 1.0
+    ordered: bool = False
+    parent: Parents = field(default_factory=lambda: np.zeros(0, np.int32))
+    height: Floats = field(default_factory=lambda: np.zeros(0))
+
+    def __post_init__(self) -> None:
+        values = len(self.countable)
+        if not len(self.parent):
+            object.__setattr__(self, "parent", np.array([values] * values + [-1], np.int32))
+            object.__setattr__(self, "height", np.array([0.0] * values + [1.0]))
+        if not len(self.most):
+            object.__setattr__(self, "least", np.zeros(values))
+            object.__setattr__(self, "most", np.full(values, math.inf))
+
+    @property
+    def asks(self) -> bool:
+        """Whether any class could fail it."""
+        diverse = self.distinct_l > 1 or self.log_entropy_l > 0 or self.recursive[1] > 0
+        return diverse or self.about_shares
+
+    @property
+    def about_shares(self) -> bool:
+        """It compares shares: a part of a class that fails may hold, so nothing can be ruled out."""
+        return self.bounded or self.t < 1
 
 
-def whole(column: SensitiveCounts, kept: Mask | None = None) -> Floats:
-    """Distribution of a sensitive column over the classes (over those kept)."""
-    rows = column.rows if kept is None else column.rows * kept[column.entry]
-    counts = np.bincount(column.code, weights=rows, minlength=column.values)
-    counts = np.where(column.measured, counts, 0.0)
-    return np.asarray(counts / max(counts.sum(), 1.0))
+def with_distinct_l(demand: ClassDemand, least: int) -> ClassDemand:
+    """Distinct l-diversity."""
+    return replace(demand, distinct_l=least)
 
 
-def distances_to(column: SensitiveCounts, classes: int, q: Floats) -> tuple[Floats, Ints]:
-    """Every class's distance from a distribution, and the rows its own is made of.
+def with_entropy_l(demand: ClassDemand, least: float) -> ClassDemand:
+    """Entropy l-diversity: exp(entropy) ≥ l."""
+    return replace(demand, log_entropy_l=math.log(least))
 
-    A class in which nothing is measured has distance 0: it says nothing.
 
-    Source: Li, Li, Venkatasubramanian 2007, doi:10.1109/ICDE.2007.367856: the earth mover's
-    distance. Where all values are equally far apart it is ½Σ|p − q|; where they are m points in a
-    row Σ|cumulated (p − q)| / (m − 1); where they are the leaves of a hierarchy of height H, two of
-    them as far apart as the height of their common ancestor over H, it is the mean of the equal
-    distances on the levels below the root.
+def with_recursive_l(demand: ClassDemand, c: float, least: int) -> ClassDemand:
+    """Recursive (c, l)-diversity: r₁ < c·(r_l + … + r_m), counts sorted downwards."""
+    return replace(demand, recursive=(c, least))
+
+
+def with_t(
+    demand: ClassDemand, t: float, *, ordered: bool = False, levels: npt.ArrayLike | None = None
+) -> ClassDemand:
+    """t-closeness by the equal, the ordered or the hierarchical distance.
+
+    Args:
+        demand: to add it to.
+        t: largest distance.
+        ordered: the measured values are points in a row.
+        levels: shape (levels, values), the values' nodes from the first level above them up to
+            the top, numbered anew on each; None without a hierarchy.
+
+    Source: Li, Li, Venkatasubramanian 2007, doi:10.1109/ICDE.2007.367856.
     """
-    entry, code, rows, totals = _measured(column, classes)
-    p = rows / totals[entry]
-    if column.ordered:
-        distances = _ordered(entry, code, p, classes, q[column.measured])
-    else:
-        levels = [np.arange(column.values), *column.ancestors]
-        on_level = [_equal(entry, labels[code], p, classes, labels, q) for labels in levels]
-        distances = np.mean(on_level, axis=0)
-    return np.where(totals > 0, distances, 0.0), totals.astype(np.int64)
+    if levels is None:
+        return replace(demand, t=t, ordered=ordered)
+    parent, height = _value_tree(np.asarray(levels))
+    return replace(demand, t=t, ordered=False, parent=parent, height=height)
 
 
-def _measured(column: SensitiveCounts, classes: int) -> tuple[Ints, Ints, Ints, Floats]:
-    """Pairs of values that distributions hold, and how many of their rows each class has."""
-    inside = column.measured[column.code]
-    entry, code, rows = column.entry[inside], column.code[inside], column.rows[inside]
-    return entry, code, rows, summed(entry, rows, classes)
+def with_delta_disclosure(demand: ClassDemand, delta: float) -> ClassDemand:
+    """δ-disclosure privacy: |ln(p/q)| < δ for every value of the whole, also those a class lacks.
 
-
-def _equal(entry: Ints, label: Ints, p: Floats, classes: int, labels: Ints, q: Floats) -> Floats:
-    many = int(labels.max(initial=0)) + 1
-    q = summed(labels, q, many)
-    keys = entry * many + label
-    pair_of, first = number(keys, classes * many)
-    p = summed(pair_of, p, len(first))
-    entry, label = np.divmod(keys[first], many)
-    # Labels that the class lacks contribute their q: all of q, less that of those present.
-    excess = np.abs(p - q[label]) - q[label]
-    distances: Floats = (summed(entry, excess, classes) + q.sum()) / 2
-    return distances
-
-
-def _ordered(entry: Ints, code: Ints, p: Floats, classes: int, q: Floats) -> Floats:
-    points = len(q)
-    distances = np.zeros(classes)
-    if points < 2:
-        return distances
-    block = max(1, DISTANCE_CELLS // points)
-    # Pairs are sorted by class, so a block of classes is a slice of them.
-    for first in range(0, classes, block):
-        last = min(first + block, classes)
-        a, b = np.searchsorted(entry, (first, last))
-        cells = np.tile(-q, (last - first, 1))
-        cells[entry[a:b] - first, code[a:b]] += p[a:b]
-        distances[first:last] = np.abs(np.cumsum(cells, axis=1)).sum(axis=1) / (points - 1)
-    return distances
-
-
-def _lost_to_distance(distances: Floats, measured: Ints, t: float) -> Ints:
-    """What a finer node keeps of a class is a union of parts within t of q.
-
-    So it is within t itself: every distance here is convex, and at most 1. If it keeps a share a,
-    the class lies within a·t + (1 − a)·1 of q. A class at distance d > t therefore loses at least
-    the share (d − t) / (1 − t).
+    Source: Brickell and Shmatikov 2008, doi:10.1145/1401890.1401904.
     """
-    if t >= 1:
-        return np.zeros(len(distances), np.int64)
-    share = np.clip((distances - t - TOLERANCE) / (1 - t), 0.0, 1.0)
-    return _whole_rows(share * measured)
+    ratio = math.exp(delta)
+    least = np.nextafter(demand.whole / ratio, np.inf)
+    most = np.nextafter(demand.whole * ratio, 0.0)
+    return _with_bounds(demand, np.where(demand.whole > 0, least, 0.0), most)
 
 
-def _entropy(column: SensitiveCounts, classes: int, l: float) -> Demand:  # noqa: E741
-    """Entropy l: exp(entropy) ≥ l. Source: Machanavajjhala et al. 2007, definition 4.1.
+def with_beta_likeness(demand: ClassDemand, beta: float, *, enhanced: bool) -> ClassDemand:
+    """β-likeness: no value's share grows by more than β, enhanced: than min(β, −ln q), times q.
 
-    Entropy is concave: what is kept of a class has at least ln l, so if that is a share a of it,
-    the class has at least a·ln l.
+    Source: Cao and Karras 2012, doi:10.14778/2350229.2350255.
     """
-    entry, rows, totals = _counted(column, classes)
-    p = rows / totals[entry]
-    entropy = summed(entry, -p * np.log(p), classes)
-    fails = np.exp(entropy) < l * (1 - EQUAL_ENTROPY)
-    share = np.clip(1 - entropy / np.log(l) - TOLERANCE, 0.0, 1.0)
-    return fails, np.where(fails, _whole_rows(share * totals), 0)
+    q = demand.whole
+    allowed = np.full(len(q), beta)
+    if enhanced:
+        allowed = np.minimum(allowed, -np.log(np.where(q > 0, q, 1.0)))
+    return _with_bounds(demand, np.zeros(len(q)), q * (1 + allowed) * (1 + 1e-12))
 
 
-def _recursive(column: SensitiveCounts, classes: int, c: float, l: int) -> Demand:  # noqa: E741
-    """Recursive (c, l): r1 < c·(r_l + … + r_m). Source: Machanavajjhala et al. 2007, def. 4.2.
-
-    No subset has a larger tail than its class, so in what is kept every value has fewer rows than c
-    times the class's tail.
-    """
-    entry, rows, _ = _counted(column, classes)
-    order = np.lexsort((-rows, entry))
-    entry, rows = entry[order], rows[order]
-    begins = np.searchsorted(entry, np.arange(classes))
-    rank = np.arange(len(entry)) - begins[entry]
-    tail = np.bincount(entry[rank >= l - 1], weights=rows[rank >= l - 1], minlength=classes)
-    commonest = np.bincount(entry[rank == 0], weights=rows[rank == 0], minlength=classes)
-    limit = c * tail
-    fails = commonest >= limit
-    most = np.maximum(np.ceil(limit) - 1, 0.0)
-    above = summed(entry, np.maximum(rows - most[entry], 0.0), classes)
-    return fails, np.where(fails, _whole_rows(above), 0)
+def _with_bounds(demand: ClassDemand, least: Floats, most: Floats) -> ClassDemand:
+    """Narrow the bounds on every value's share."""
+    return replace(
+        demand,
+        bounded=True,
+        least=np.maximum(demand.least, least),
+        most=np.minimum(demand.most, most),
+    )
 
 
-def _at_most(column: SensitiveCounts, classes: int, most: Floats) -> Demand:
-    """No value's share of a class above its limit.
-
-    What is kept of a class is no larger than it, so no value keeps more than its limit of it.
-    """
-    entry, code, rows, totals = _measured(column, classes)
-    room = most[code] * totals[entry]
-    above = np.maximum(rows - np.floor(room * (1 + TOLERANCE) + TOLERANCE), 0.0)
-    exceeds = rows > room * (1 + TOLERANCE)
-    fails = np.bincount(entry[exceeds], minlength=classes) > 0
-    return fails, _whole_rows(summed(entry, above, classes))
-
-
-def _disclosure(column: SensitiveCounts, classes: int, q: Floats, delta: float) -> Demand:
-    """Delta-disclosure: |ln(p / q)| < delta for the values that a class has.
-
-    A value that a class lacks is left out, as measuring tools do: ln 0 would fail every class.
-    """
-    entry, code, rows, totals = _measured(column, classes)
-    far = np.abs(np.log(rows / totals[entry] / q[code])) >= delta - EQUAL_ENTROPY
-    fails = np.bincount(entry[far], minlength=classes) > 0
-    _, lost = _at_most(column, classes, np.exp(delta) * q)
-    return fails, np.where(fails, lost, 0)
-
-
-def _counted(column: SensitiveCounts, classes: int) -> tuple[Ints, Ints, Floats]:
-    inside = column.countable[column.code]
-    entry, rows = column.entry[inside], column.rows[inside]
-    return entry, rows, summed(entry, rows, classes)
-
-
-def _whole_rows(rows: Floats) -> Ints:
-    return np.ceil(rows - 1e-6).astype(np.int64)
+def _value_tree(levels: npt.NDArray[np.int64]) -> tuple[Parents, Floats]:
+    values = levels.shape[1]
+    parent: list[int] = [-1] * values
+    height = [0.0] * values
+    below, offset = np.arange(values), values
+    for number, level in enumerate(levels, start=1):
+        labels, codes = np.unique(level, return_inverse=True)
+        for node, above in zip(below, codes, strict=True):
+            parent[node] = offset + int(above)
+        parent += [-1] * len(labels)
+        height += [number / len(levels)] * len(labels)
+        below, offset = codes + offset, offset + len(labels)
+    return np.array(parent, np.int32), np.array(height)

@@ -2,7 +2,7 @@
 
 A node has to suppress every class that fails a demand. For k, k-map and distinct l a class that
 fails fails at every finer node too, so its rows are lost there as well; for the demands in
-``demands.py`` a part of them is. Demands on the released table as a whole bound nothing.
+``class_models.py`` a part of them is. Demands on the released table as a whole bound nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from stepdown.anonymise.demands import Demand, demands, distances_to, distinct_values, whole
+from stepdown.anonymise.class_models import Demand, demands, distances_to, distinct_values, whole
 from stepdown.anonymise.histogram import Axis, Floats, Grouping, Histogram, Ints, Steps
 from stepdown.anonymise.models import TOLERANCE, PrivacyModels
 

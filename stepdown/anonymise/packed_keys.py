@@ -107,3 +107,24 @@ def pack(packed: Packing, codes: Sequence[npt.NDArray[np.integer[Any]]]) -> list
 def sorting_order(keys: Sequence[Keys]) -> npt.NDArray[np.intp]:
     """Positions that sort by the first key, then the next."""
     return np.argsort(keys[0]) if len(keys) == 1 else np.lexsort(tuple(reversed(keys)))
+
+
+def grouped(codes: Sequence[npt.NDArray[np.integer[Any]]], sizes: Sequence[int]) -> Keys:
+    """One integer per combination, equal exactly where all codes are and in their order."""
+    keys = pack(packing(sizes), codes)
+    if len(keys) == 1:
+        return keys[0]
+    order = sorting_order(keys)
+    changes = np.zeros(len(order), bool)
+    for key in keys:
+        changes[1:] |= key[order][1:] != key[order][:-1]
+    numbers = np.empty(len(order), np.int64)
+    numbers[order] = np.cumsum(changes)
+    return numbers
+
+
+def runs(keys: Keys) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """The order that sorts the keys, and where in it each distinct key begins."""
+    order = np.argsort(keys, kind="stable")
+    ordered = keys[order]
+    return order, np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))

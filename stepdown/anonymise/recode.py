@@ -1,4 +1,4 @@
-"""From a relation to its optimal full-domain generalisation, as SQL over the engine."""
+"""From a relation to its least lossy recoding, as SQL over the engine."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -14,27 +15,32 @@ from stepdown.anonymise.coding import CodedColumn, CodedSensitive, code_column, 
 from stepdown.anonymise.count import count
 from stepdown.anonymise.histogram import Grouping, Ints, with_population
 from stepdown.anonymise.judge import kept_classes
+from stepdown.anonymise.local_table import LocalTable, check_local, recode_table_locally
 from stepdown.anonymise.models import PrivacyModels, SearchColumn, SensitiveColumn
 from stepdown.anonymise.score import LossKind
 from stepdown.anonymise.search import search
 from stepdown.engine import Session, quote
 from stepdown.errors import ConfigInvalid, DemandImpossible
 
+RecodingKind = Literal["full-domain", "local"]
+
 
 @dataclass(frozen=True, eq=False)
 class Recoding:
-    """Which level every column goes to, which classes stay, and what that costs.
+    """What is released of a relation, and what that costs.
 
     Args:
-        levels: column → level of its hierarchy (0 for a column without one).
+        levels: column → level of its hierarchy (0 for a column without one). With local recoding,
+            the lowest level that a cell of it is on.
+        level_shares: column → level → share of the released cells on it.
         score: the loss; geometric Loss lies between 0, perfect, and 1, nothing left.
-        proven: no other node is better. gap: by how much one could be, 0.0 where proven.
+        proven: no other node is better. gap: by how much another could be, 0.0 where proven.
         smallest_class: distinct data subjects in the smallest released class; 0 without classes.
-        relation: what it recodes. columns, steps, kept: how; ``kept`` holds, per column, the
-            label codes of the released classes.
+        relation: what the rows come from. columns, kept: see ``released.released_sql``.
     """
 
     levels: dict[str, int]
+    level_shares: dict[str, dict[int, float]]
     score: float
     lattice_size: int
     nodes_checked: int
@@ -46,36 +52,20 @@ class Recoding:
     count_seconds: float
     search_seconds: float
     relation: str
-    columns: tuple[CodedColumn, ...]
-    steps: tuple[int, ...]
-    kept: tuple[Ints, ...]
+    columns: tuple[released.RecodedColumn, ...]
+    kept: tuple[Ints, ...] | None
 
     def released_sql(self, session: Session) -> str:
         """A SELECT of the recoded relation without its suppressed rows.
 
-        Registers the level maps and the kept classes in the session. Columns with a hierarchy
-        become VARCHAR labels; every other column passes through untouched.
+        Registers the labels and the kept classes in the session. Columns with a hierarchy become
+        VARCHAR labels; every other column passes through untouched.
         """
-        return released.released_sql(session, self.relation, self._recoded(), self._kept())
+        return released.released_sql(session, self.relation, self.columns, self.kept)
 
     def sorted_sql(self, session: Session) -> str:
         """The same SELECT, its rows sorted by all their columns from left to right, NULL first."""
-        return released.sorted_sql(session, self.relation, self._recoded(), self._kept())
-
-    def _recoded(self) -> list[released.RecodedColumn]:
-        return [
-            released.RecodedColumn(
-                name=column.name,
-                values=column.values,
-                codes=column.axis.maps[step][column.codes],
-                labels=None if column.labels is None else column.labels[step],
-                size=column.axis.size(step),
-            )
-            for column, step in zip(self.columns, self.steps, strict=True)
-        ]
-
-    def _kept(self) -> tuple[Ints, ...] | None:
-        return self.kept if self.suppressed_rows else None
+        return released.sorted_sql(session, self.relation, self.columns, self.kept)
 
 
 def anonymise_relation(
@@ -90,6 +80,7 @@ def anonymise_relation(
     population: str | None = None,
     suppression: float,
     loss: LossKind = "loss",
+    recoding: RecodingKind = "full-domain",
     budget_seconds: float | None = None,
 ) -> Recoding:
     """The least lossy generalisation and record suppression that satisfies the models.
@@ -104,12 +95,15 @@ def anonymise_relation(
         weight: survey weight column, for the expected re-identifications.
         population: a relation with the same quasi-identifiers, one row per person of whom the
             relation's subjects are a sample, for k-map and delta-presence.
-        suppression: share of the relation's rows that may be suppressed, 0–1.
-        loss: what the search makes least.
+        suppression: share of the relation's rows that may be suppressed, 0–1; local recoding
+            suppresses none.
+        loss: what the search makes least; local recoding knows "loss" only.
+        recoding: one level for all values of a column, or labels of its own for every class.
         budget_seconds: stop the search after this long with the best found; None never stops.
 
     Raises:
-        ConfigInvalid: a column is named twice or does not exist.
+        ConfigInvalid: a column is named twice or does not exist, or local recoding is asked for
+            what it cannot do.
         DemandImpossible: more subjects or sensitive values are asked for than there are.
         HierarchyInvalid: the relation holds a value that a hierarchy misses.
         Refused: no node of the lattice satisfies the models within the suppression limit.
@@ -120,6 +114,12 @@ def anonymise_relation(
     coded_sensitive = [(column, code_sensitive(session, relation, column)) for column in sensitive]
     _check_demands(session, relation, models, coded_sensitive, subject)
     coded = tuple(code_column(session, relation, column) for column in columns)
+    if recoding == "local":
+        check_local(columns, models, loss)
+        found = recode_table_locally(
+            session, relation, coded, coded_sensitive, models, subject, weight, budget_seconds
+        )
+        return _local(found, coded, started)
     axes = [column.axis for column in coded]
     base = count(session, relation, coded, coded_sensitive, subject, weight)
     if population is not None:
@@ -132,10 +132,12 @@ def anonymise_relation(
     grouping = Grouping(base, axes, best.steps)
     kept = np.flatnonzero(kept_classes(grouping, models))
     sizes = grouping.subjects()[kept]
+    levels = {axis.name: axis.lowest + step for axis, step in zip(axes, best.steps, strict=True)}
     return Recoding(
-        levels={axis.name: axis.lowest + step for axis, step in zip(axes, best.steps, strict=True)},
+        levels=levels,
+        level_shares={name: {level: 1.0} for name, level in levels.items()},
         score=best.score,
-        lattice_size=math.prod(axis.steps for axis in axes),
+        lattice_size=_lattice_size(coded),
         nodes_checked=best.nodes_checked,
         proven=best.proven,
         gap=best.gap,
@@ -145,10 +147,43 @@ def anonymise_relation(
         count_seconds=counted - started,
         search_seconds=time.perf_counter() - counted,
         relation=relation,
-        columns=coded,
-        steps=best.steps,
-        kept=tuple(grouping.codes(j, kept) for j in range(len(axes))),
+        columns=tuple(
+            released.RecodedColumn(
+                name=column.name,
+                values=column.values,
+                codes=column.axis.maps[step][column.codes],
+                labels=None if column.labels is None else column.labels[step],
+                size=column.axis.size(step),
+            )
+            for column, step in zip(coded, best.steps, strict=True)
+        ),
+        kept=tuple(grouping.codes(j, kept) for j in range(len(axes))) if best.suppressed else None,
     )
+
+
+def _local(found: LocalTable, coded: Sequence[CodedColumn], started: float) -> Recoding:
+    best = found.best
+    return Recoding(
+        levels={name: min(shares) for name, shares in found.level_shares.items()},
+        level_shares=found.level_shares,
+        score=best.score,
+        lattice_size=_lattice_size(coded),
+        nodes_checked=0,
+        proven=False,
+        gap=max(0.0, best.score - best.bound),
+        suppressed_rows=0,
+        classes=best.classes,
+        smallest_class=best.smallest_class,
+        count_seconds=found.counted_at - started,
+        search_seconds=found.recoded_at - found.counted_at,
+        relation=found.relation,
+        columns=found.columns,
+        kept=None,
+    )
+
+
+def _lattice_size(coded: Sequence[CodedColumn]) -> int:
+    return math.prod(column.axis.steps for column in coded)
 
 
 def check_columns(

@@ -1,0 +1,25 @@
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from stepdown.anonymise._demands import Demands
+
+Ints = npt.NDArray[np.int64]
+Nodes = npt.NDArray[np.int32]
+
+class Sweep:
+    box_of: Nodes
+    work: int
+    boxes: int
+    def __init__(
+        self,
+        nodes: Nodes,
+        ancestors: Sequence[Nodes],
+        costs: Ints,
+        heads: Ints,
+        rows: Ints,
+        demands: Demands,
+    ) -> None: ...
+    def close(self, thresholds: Sequence[int], limit: int) -> bool: ...
+    def share(self, thresholds: Sequence[int], limit: int) -> Ints: ...

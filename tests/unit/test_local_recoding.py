@@ -1,0 +1,121 @@
+"""Local recoding on tables small enough to work out by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from stepdown.anonymise.demands import ClassDemand, with_delta_disclosure, with_distinct_l, with_t
+from stepdown.anonymise.histogram import Axis
+from stepdown.anonymise.local import recode_locally
+from stepdown.anonymise.local_bound import least_score
+from stepdown.anonymise.trees import tree_of
+from stepdown.anonymise.units import Units
+from stepdown.errors import DemandImpossible, Refused
+
+PAIRS = Axis(
+    "pairs",
+    0,
+    (np.array([0, 1, 2, 3]), np.array([0, 0, 1, 1]), np.zeros(4, np.int64)),
+    (np.full(4, 0.25), np.full(2, 0.5), np.ones(1)),
+    4,
+    1.0,
+)
+
+
+def units(codes, rows, sensitive=(), subject=None):
+    return Units(
+        tuple(np.array(column, np.int32) for column in codes),
+        tuple(np.array(column, np.int32) for column in sensitive),
+        None if subject is None else np.array(subject, np.int32),
+        np.array(rows, np.int64),
+    )
+
+
+def asking_nothing(*counts):
+    many = np.array(counts, float)
+    return ClassDemand(np.ones(len(many), bool), np.ones(len(many), bool), many / many.sum())
+
+
+def test_values_frequent_enough_keep_their_value_and_only_the_rare_ones_are_coarsened():
+    found = recode_locally(units([[0, 1, 2, 3]], [2, 2, 1, 1]), [PAIRS], 2)
+    assert found.classes == 3
+    assert sorted(found.steps[:, 0]) == [0, 0, 1]
+    # Two of six rows cost 1/2 instead of 1/4: v = (2 · ¼) / (6 · ¾) = 1/9.
+    assert found.score == pytest.approx(1 / 9)
+    assert found.arithmetic == pytest.approx(1 / 9)
+    assert found.smallest_class == 2
+
+
+def test_rows_of_one_unit_may_part_where_every_row_is_a_subject():
+    found = recode_locally(units([[0, 1]], [5, 1]), [PAIRS], 2)
+    assert found.classes == 2
+    assert sorted(found.rows[found.unit == 0]) == [1, 4]
+
+
+def test_a_subject_with_many_rows_counts_once():
+    found = recode_locally(units([[0, 0, 1]], [7, 1, 1], subject=[4, 4, 5]), [PAIRS], 2)
+    assert found.classes == 1
+    assert found.smallest_class == 2
+
+
+def test_a_label_that_covers_the_same_on_two_steps_is_one_label():
+    # A record of an earlier tier already holds the label of the first pair.
+    axis = Axis(
+        "mixed",
+        0,
+        (np.array([0, 1, 2]), np.array([0, 0, 0])),
+        (np.array([0.25, 0.25, 0.5]), np.array([0.5])),
+        4,
+        1.0,
+    )
+    tree = tree_of(axis, np.array([0, 1, 2], np.int32))
+    assert tree.nodes == 3
+    assert tree.leaf.tolist() == [0, 1, 2]
+    assert tree.parent.tolist() == [2, 2, -1]
+    assert tree.step.tolist() == [0, 0, 1]
+    found = recode_locally(units([[0, 1, 2]], [1, 1, 2]), [axis], 2)
+    assert found.classes == 1, "the two records and the two labels are released alike"
+
+
+def test_l_closes_no_class_of_one_value():
+    table = units([[0, 0, 1, 1]], [2, 2, 2, 2], sensitive=[[0, 1, 0, 0]])
+    demand = with_distinct_l(asking_nothing(6, 2), 2)
+    # Half of the rows at 0 hold the other value; the rows at 1 join a row of it.
+    found = recode_locally(table, [PAIRS], 2, [demand])
+    for number in range(found.classes):
+        assert len({table.sensitive[0][u] for u in found.unit[found.class_of == number]}) == 2
+
+
+def test_fewer_subjects_than_k_are_impossible():
+    with pytest.raises(DemandImpossible, match="k=3 is asked of every class, .* holds 2 data"):
+        recode_locally(units([[0, 1]], [1, 1]), [PAIRS], 3)
+
+
+@pytest.mark.parametrize(
+    "demand", [with_distinct_l(asking_nothing(4), 2), with_t(asking_nothing(1, 1), 0.1)]
+)
+def test_a_demand_that_the_whole_table_fails_is_refused(demand):
+    top = Axis("kept", 0, (np.arange(2),), (np.full(2, 0.5),), 2, 1.0)
+    values = [0, 1] if len(demand.whole) == 2 else [0, 0]
+    with pytest.raises(Refused, match="suppresses nothing, and even at the coarsest levels 2 of 2"):
+        recode_locally(units([[0, 1]], [4, 4], sensitive=[values]), [top], 2, [demand])
+
+
+def test_delta_disclosure_asks_for_every_value_of_the_whole():
+    table = units([[0, 1]], [4, 4], sensitive=[[0, 1]])
+    found = recode_locally(table, [PAIRS], 2, [with_delta_disclosure(asking_nothing(4, 4), 1.0)])
+    assert found.classes >= 1
+    for number in range(found.classes):
+        assert set(found.unit[found.class_of == number]) == {0, 1}
+
+
+def test_the_least_score_fills_the_heaviest_column_first():
+    assert least_score(0.5, np.array([0.25, 1.0])) == pytest.approx(1.5**0.5 - 1)
+    assert least_score(1.1, np.array([0.25, 1.0])) == pytest.approx((2 * 1.1) ** 0.5 - 1)
+    assert least_score(0.0, np.array([1.0])) == 0
+
+
+def test_a_budget_that_is_spent_still_gives_classes_that_hold():
+    found = recode_locally(units([[0, 1, 2, 3]], [1, 1, 1, 1]), [PAIRS], 2, budget_seconds=0.0)
+    assert found.smallest_class >= 2
