@@ -30,7 +30,7 @@ CHUNK = 1_000_000
 """Rows drawn at a time: part of what a seed means, so that every size starts with the same rows."""
 
 DISTRICT = "district"
-DISTRICT_DIGITS = 6, 4, 4, 3
+DISTRICT_DIGITS = 4, 4, 4, 3
 
 
 def write_jittered(

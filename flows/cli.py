@@ -359,6 +359,9 @@ def assess(
     json: AsJson = False,
 ) -> int:
     """Measure the re-identification risk of any file; no config needed."""
+    from flows.without_pandas import keep_pandas_out
+
+    keep_pandas_out()
     from stepdown.risk import assess_file
 
     say.assessed(

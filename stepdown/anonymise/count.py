@@ -11,7 +11,6 @@ import pyarrow as pa
 
 from stepdown.anonymise.coding import CodedColumn, CodedSensitive
 from stepdown.anonymise.histogram import (
-    Floats,
     Histogram,
     Ints,
     SensitiveCounts,
@@ -68,6 +67,7 @@ def count_units(
     del counted
     held = [key[order] for key in held]
     del order
+    session.release_memory()
     unpacked = packed.unpack(held)
     values = len(columns) + len(sensitive)
     return Units(
@@ -128,28 +128,29 @@ def histogram_of(
         units: of a relation, sorted.
         columns, sensitive: what the units' codes stand for.
     """
-    starts = _changes(units.codes, len(units.rows))
-    first = np.zeros(len(units.rows), np.int64)
-    first[starts] = 1
-    entry = np.cumsum(first) - 1
-    settled, roaming = None, None
-    weights: Floats | None = None
-    if units.subject is not None:
-        settled, roaming = _subjects(entry, units.subject, len(starts))
-    if units.weights is not None:
-        weights = np.add.reduceat(units.weights, starts)
+    new = _changes(units.codes, len(units.rows))
+    starts = np.flatnonzero(new)
+    settled, roaming, sensitive_counts = None, None, []
+    if units.subject is not None or sensitive:
+        entry = np.cumsum(new) - 1
+        sensitive_counts = [
+            _sensitive_counts(entry, codes, units.rows, coded)
+            for codes, coded in zip(units.sensitive, sensitive, strict=True)
+        ]
+        if units.subject is not None:
+            settled, roaming = _subjects(entry, units.subject, len(starts))
     narrow = np.uint16 if all(column.axis.size(0) <= 1 << 16 for column in columns) else np.int32
+    codes = np.empty((len(columns), len(starts)), narrow)
+    for narrowed, column_codes in zip(codes, units.codes, strict=True):
+        narrowed[:] = column_codes[new]
     return Histogram(
         steps=(0,) * len(columns),
-        codes=np.stack([codes[starts] for codes in units.codes]).astype(narrow),
+        codes=codes,
         rows=np.add.reduceat(units.rows, starts),
         settled=settled,
         roaming=roaming,
-        weights=weights,
-        sensitive=tuple(
-            _sensitive_counts(entry, codes, units.rows, coded)
-            for codes, coded in zip(units.sensitive, sensitive, strict=True)
-        ),
+        weights=None if units.weights is None else np.add.reduceat(units.weights, starts),
+        sensitive=tuple(sensitive_counts),
     )
 
 
@@ -204,13 +205,13 @@ def _missed(session: Session, relation: str, columns: Sequence[str]) -> Hierarch
     raise AssertionError("a key is missing, and no value is")
 
 
-def _changes(codes: Sequence[npt.NDArray[np.int32]], many: int) -> npt.NDArray[np.intp]:
-    """Where in sorted codes each distinct combination begins."""
+def _changes(codes: Sequence[npt.NDArray[np.int32]], many: int) -> npt.NDArray[np.bool_]:
+    """Shape (many,), bool; where in sorted codes a new combination begins."""
     new = np.zeros(many, bool)
     new[:1] = True
     for column in codes:
         new[1:] |= column[1:] != column[:-1]
-    return np.flatnonzero(new)
+    return new
 
 
 def _subjects(
@@ -218,14 +219,17 @@ def _subjects(
 ) -> tuple[Ints, tuple[Ints, Ints] | None]:
     """Subjects per entry: how many settled ones, and the pairs of those with several entries."""
     many = int(subject.max()) + 1
-    pairs = np.unique(entry * many + subject)
+    pairs = entry * many + subject
+    if not (pairs[1:] > pairs[:-1]).all():  # sensitive values come between the two in the order
+        pairs = np.unique(pairs)
     entry, subjects = np.divmod(pairs, many)
-    roams = np.bincount(subjects, minlength=many)[subjects] > 1
+    is_roaming = np.bincount(subjects, minlength=many) > 1
+    roams = is_roaming[subjects]
     settled = np.bincount(entry[~roams], minlength=entries)
     if not roams.any():
         return settled, None
-    _, renumbered = np.unique(subjects[roams], return_inverse=True)
-    return settled, (entry[roams], renumbered)
+    renumbered = np.cumsum(is_roaming) - 1
+    return settled, (entry[roams], renumbered[subjects[roams]])
 
 
 def _sensitive_counts(

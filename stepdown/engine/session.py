@@ -67,6 +67,15 @@ class Session:
         with _engine_failures():
             return self._connection.sql(sql).to_arrow_reader(batch_rows)
 
+    def release_memory(self) -> None:
+        """Give back what answers that were read and dropped have left in the pools.
+
+        The engine and Arrow both keep freed memory for their next answer; what comes next may be a
+        search that needs it. Setting a limit, to what it is already, makes the engine let go.
+        """
+        self.run(f"SET memory_limit = '{MEMORY_LIMIT}'")
+        pa.default_memory_pool().release_unused()
+
 
 @contextmanager
 def open_session(scratch: str | Path | None = None) -> Iterator[Session]:

@@ -42,3 +42,13 @@ def test_a_copied_table_stays_when_the_original_is_gone():
             "x": [1, 2],
             "y": ["a", "a"],
         }
+
+
+def test_memory_that_is_given_back_is_there_for_the_next_answer(tmp_path):
+    with open_session(tmp_path) as session:
+        session.attach_arrow("t", pa.table({"a": [1, 2]}))
+        session.release_memory()
+        assert session.scalar("SELECT sum(a) FROM t") == 3
+        limit = session.scalar("SELECT current_setting('memory_limit')")
+    with open_session(tmp_path) as session:
+        assert session.scalar("SELECT current_setting('memory_limit')") == limit
