@@ -127,7 +127,9 @@ def recode_locally(
     least = lower_bound(problem, weights) if bound else 0.0
     pieces, labels = _united(pieces, labels, problem)
     unit = order[pieces.unit].astype(np.int32)
-    return _recounted(units, axes, weights, problem, Pieces(unit, pieces.class_of, pieces.rows), labels, least)
+    return _recounted(
+        units, axes, weights, problem, Pieces(unit, pieces.class_of, pieces.rows), labels, least
+    )
 
 
 def _recoded(
@@ -187,7 +189,7 @@ def _canonical_order(units: Units, axes: Sequence[Axis]) -> Ints:
     if units.subject is not None:
         columns.append(units.subject)
         sizes.append(int(units.subject.max(initial=0)) + 1)
-    return np.argsort(packed(columns, sizes), kind="stable")
+    return np.argsort(packed([column.astype(np.int64) for column in columns], sizes), kind="stable")
 
 
 def _one_each(subject: npt.NDArray[np.int32]) -> Ints:
@@ -216,7 +218,10 @@ def _refuse_what_fails_as_a_whole(problem: Problem) -> None:
             zip(problem.ancestors, problem.offsets, strict=True)
         )
     ]
-    ends = [int(offset) + tree.nodes + 1 for offset, tree in zip(problem.offsets, problem.trees, strict=True)]
+    ends = [
+        int(offset) + tree.nodes + 1
+        for offset, tree in zip(problem.offsets, problem.trees, strict=True)
+    ]
     order, starts = runs(packed([top.astype(np.int64) for top in tops], ends))
     demands = problem.demands()
     failing = sum(
@@ -240,7 +245,10 @@ def _united(pieces: Pieces, labels: Nodes, problem: Problem) -> tuple[Pieces, No
     Nobody can tell such classes apart in the release. Every demand that holds for both holds for
     their union: k and distinct l only grow, entropy is concave, all others are convex.
     """
-    sizes = [int(offset) + tree.nodes + 1 for offset, tree in zip(problem.offsets, problem.trees, strict=True)]
+    sizes = [
+        int(offset) + tree.nodes + 1
+        for offset, tree in zip(problem.offsets, problem.trees, strict=True)
+    ]
     order, starts = runs(packed([column.astype(np.int64) for column in labels.T], sizes))
     number = run_numbers(order, starts)
     class_of = number[pieces.class_of]

@@ -20,8 +20,8 @@ UNIT_COST = 1 << 24
 FORBIDDEN = 1 << 45
 """Cost of a label that the hierarchy does not have."""
 CONVEXITY = 1.35
-"""The sweep ranks boxes by Σ cost^1.35: of two boxes that cost the same, the one that spreads the
-loss over several columns leaves more to its neighbours. Adult, k = 5 and 100: 0.7 % less loss."""
+"""The sweep ranks boxes by Σ cost^1.35: of two that cost the same it prefers the one that spreads
+its loss over several columns, which leaves more to its neighbours (Adult: 0.7 % less loss)."""
 LEAST_WEIGHT = 1e-4
 """A column that counts for nothing still keeps its finer label where that is free."""
 FEW_THRESHOLDS = 10
@@ -225,15 +225,13 @@ def solved(
 
 
 def _thresholds(problem: Problem, ranking: Ints, many: int) -> list[int]:
-    """Rising limits of a box's cost, closer where boxes are cheap; the last one is above them all."""
+    """Rising limits of a box's cost, closer where boxes are cheap; no box is above the last."""
     real = np.where(ranking < FORBIDDEN, ranking, 0)
     dearest = int(np.maximum.reduceat(real, problem.offsets).sum())
     return [dearest * i * i // (many * many) for i in range(many + 1)]
 
 
-def _cut(
-    nodes: Nodes, heads: Ints, class_of: npt.NDArray[np.int32], classes: int, k: int
-) -> int:
+def _cut(nodes: Nodes, heads: Ints, class_of: npt.NDArray[np.int32], classes: int, k: int) -> int:
     """Cut what a sweep left, in the order of the codes, into classes of at least k; how many."""
     left = np.flatnonzero(class_of < 0)
     left = left[np.lexsort(nodes[left].T[::-1])]

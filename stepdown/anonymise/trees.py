@@ -131,5 +131,7 @@ def _labels(
 
 def _distinct_per_code(numbered: Nodes) -> list[Nodes]:
     """The nodes on the codes' paths, each node of a path once."""
-    rises = [numbered[step][numbered[step] > numbered[step - 1]] for step in range(1, len(numbered))]
+    rises = [
+        numbered[step][numbered[step] > numbered[step - 1]] for step in range(1, len(numbered))
+    ]
     return [numbered[0], *rises]

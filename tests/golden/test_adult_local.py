@@ -1,4 +1,4 @@
-"""Local recoding of the Adult test set: no worse than the best known results (issue "Local recoding")."""
+"""The Adult test set recoded locally: no worse than the targets that were set for it."""
 
 from __future__ import annotations
 
@@ -92,9 +92,7 @@ def test_occupation_can_be_protected_too(model, target):
     whole = np.bincount(units.sensitive[0], units.rows) / units.rows.sum()
     nothing = ClassDemand(np.ones(14, bool), np.ones(14, bool), whole)
     demand = with_distinct_l(nothing, 3) if model == "l" else with_t(nothing, 0.5)
-    found = recode_locally(
-        units, [axis_of(name) for name in columns], 5, [demand], bound=False
-    )
+    found = recode_locally(units, [axis_of(name) for name in columns], 5, [demand], bound=False)
     counts = np.zeros((found.classes, 14))
     np.add.at(counts, (found.class_of, units.sensitive[0][found.unit]), found.rows)
     shares = counts / counts.sum(axis=1, keepdims=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections import Counter, defaultdict
 from dataclasses import dataclass
@@ -78,9 +77,7 @@ def cases(draw, largest=24, widest=3):
     mixed = draw(st.booleans())
     subjects = draw(st.booleans())
     cell = [
-        st.tuples(
-            st.integers(0, len(path) - 1), st.integers(0, len(path[0]) - 1 if mixed else 0)
-        )
+        st.tuples(st.integers(0, len(path) - 1), st.integers(0, len(path[0]) - 1 if mixed else 0))
         for path in paths
     ]
     row = st.tuples(st.tuples(*cell), st.integers(0, 3), st.integers(0, 9))
@@ -288,9 +285,7 @@ def test_every_class_holds_and_every_label_is_on_its_record_s_path(case):
     for number, members in rows.items():
         labels = None
         for cells, _, _ in members:
-            own = tuple(
-                held(case, j, cell)[found.steps[number, j]] for j, cell in enumerate(cells)
-            )
+            own = tuple(held(case, j, cell)[found.steps[number, j]] for j, cell in enumerate(cells))
             labels = labels or own
             assert own == labels
             released.append(
@@ -405,8 +400,5 @@ def test_the_bound_is_below_the_best_of_all_partitions(case):
 
 def finest_common(case, column, members):
     paths = [held(case, column, row[0][column]) for row in members]
-    for step in itertools.count():
-        if step == len(paths[0]):
-            return None
-        if len({path[step] for path in paths}) == 1:
-            return step
+    common = (step for step, labels in enumerate(zip(*paths, strict=True)) if len(set(labels)) == 1)
+    return next(common, None)
