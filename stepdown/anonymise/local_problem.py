@@ -24,11 +24,9 @@ CONVEXITY = 1.35
 its loss over several columns, which leaves more to its neighbours (Adult: 0.7 % less loss)."""
 LEAST_WEIGHT = 1e-4
 """A column that counts for nothing still keeps its finer label where that is free."""
-FEW_THRESHOLDS = 10
-"""Where most boxes fail, closer limits only walk over the same boxes again."""
 SWEEP_WORK_PER_UNIT = 6_000
 SWEEP_WORK = 30_000_000
-"""Units that the sweep may touch before the units it left are closed in the order of their codes."""
+"""Units that the sweep may touch; what it then leaves is closed in the order of the codes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,8 +201,6 @@ def solved(
         ranking = np.where(ranking < FORBIDDEN, (ranking * factors).astype(np.int64), ranking)
     nodes = np.ascontiguousarray(problem.nodes[pieces.unit])
     heads = pieces.rows if problem.divisible else problem.heads[pieces.unit]
-    if any(demand.about_shares for demand in problem.asked):
-        thresholds = min(thresholds, FEW_THRESHOLDS)
     sweep = Sweep(nodes, problem.ancestors, ranking, heads, pieces.rows, demands)
     finished = sweep.close(
         _thresholds(problem, ranking, thresholds), SWEEP_WORK_PER_UNIT * len(nodes) + SWEEP_WORK
