@@ -34,6 +34,8 @@ THRESHOLDS_OF_SHARES = (10, 24, 64)
 same boxes again, until the work limit ends it; unless the demand is a loose one."""
 SMALL = 60_000
 """In a table of more units than this, luck evens out and one sweep is as good as another."""
+THOROUGH = 400
+"""A local search that looked at more than this per unit has made good what the sweep did."""
 PASSES = 8
 ROUNDS = 4
 NEIGHBOURHOOD = 20
@@ -155,12 +157,14 @@ def _recoded(
     tries = THRESHOLDS_OF_SHARES if about_shares else THRESHOLDS
     best = None
     for thresholds in tries if len(problem.rows) <= SMALL else tries[:1]:
-        pieces, labels = _result(solved(problem, everything, thresholds, PASSES), everything)
+        search = solved(problem, everything, thresholds, PASSES)
+        pieces, labels = _result(search, everything)
         problem = _linearised(problem, weights, pieces, labels)
         score = float(np.log1p(weights * problem.losses(pieces, labels)).sum())
         if best is None or score < best[0]:
             best = score, problem, pieces, labels
-        if stop():
+        thorough = search is not None and search.work > THOROUGH * len(problem.rows)
+        if stop() or (thorough and not about_shares):
             break
     assert best is not None
     _, problem, pieces, labels = best
