@@ -66,7 +66,7 @@ class ClassDemand:
 
     @property
     def about_shares(self) -> bool:
-        """It compares shares: a part of a class that fails may hold, so nothing can be ruled out."""
+        """It compares shares: a part of a class that fails may hold, so none is ruled out."""
         return self.bounded or self.t < 1
 
 

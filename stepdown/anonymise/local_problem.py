@@ -20,15 +20,13 @@ UNIT_COST = 1 << 24
 FORBIDDEN = 1 << 45
 """Cost of a label that the hierarchy does not have."""
 CONVEXITY = 1.35
-"""The sweep ranks boxes by Σ cost^1.35: of two boxes that cost the same, the one that spreads the
-loss over several columns leaves more to its neighbours. Adult, k = 5 and 100: 0.7 % less loss."""
+"""The sweep ranks boxes by Σ cost^1.35: of two that cost the same it prefers the one that spreads
+its loss over several columns, which leaves more to its neighbours (Adult: 0.7 % less loss)."""
 LEAST_WEIGHT = 1e-4
 """A column that counts for nothing still keeps its finer label where that is free."""
-FEW_THRESHOLDS = 10
-"""Where most boxes fail, closer limits only walk over the same boxes again."""
 SWEEP_WORK_PER_UNIT = 6_000
 SWEEP_WORK = 30_000_000
-"""Units that the sweep may touch before the units it left are closed in the order of their codes."""
+"""Units that the sweep may touch; what it then leaves is closed in the order of the codes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,8 +201,6 @@ def solved(
         ranking = np.where(ranking < FORBIDDEN, (ranking * factors).astype(np.int64), ranking)
     nodes = np.ascontiguousarray(problem.nodes[pieces.unit])
     heads = pieces.rows if problem.divisible else problem.heads[pieces.unit]
-    if any(demand.about_shares for demand in problem.asked):
-        thresholds = min(thresholds, FEW_THRESHOLDS)
     sweep = Sweep(nodes, problem.ancestors, ranking, heads, pieces.rows, demands)
     finished = sweep.close(
         _thresholds(problem, ranking, thresholds), SWEEP_WORK_PER_UNIT * len(nodes) + SWEEP_WORK
@@ -225,7 +221,7 @@ def solved(
 
 
 def _thresholds(problem: Problem, ranking: Ints, many: int) -> list[int]:
-    """Rising limits of a box's cost, closer where boxes are cheap; the last one is above them all."""
+    """Rising limits of a box's cost, closer where boxes are cheap; no box is above the last."""
     real = np.where(ranking < FORBIDDEN, ranking, 0)
     dearest = int(np.maximum.reduceat(real, problem.offsets).sum())
     return [dearest * i * i // (many * many) for i in range(many + 1)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 import numpy as np
 
@@ -88,12 +89,12 @@ def _neighbourhoods(
     first = next(draws) % size
     cuts = np.searchsorted(starts, np.arange(first, starts[-1] + size, size))
     cuts = np.unique(np.concatenate(([0], np.minimum(cuts, len(dear)))))
-    for low, high in zip(cuts[:-1], cuts[1:], strict=True):
+    for low, high in pairwise(cuts):
         yield order[starts[low] : starts[high]], int(totals[dear[low:high]].sum())
 
 
 def _draws() -> Iterator[int]:
-    """A fixed stream of 32-bit numbers, the same on every machine (PCG64 promises its raw output)."""
+    """A fixed stream of 32-bit numbers; PCG64 promises the same raw output everywhere."""
     source = np.random.PCG64(20_240_229)
     while True:
         yield int(source.random_raw()) >> 32

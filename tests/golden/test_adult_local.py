@@ -1,4 +1,4 @@
-"""Local recoding of the Adult test set: no worse than the best known results (issue "Local recoding")."""
+"""The Adult test set recoded locally: no worse than the targets that were set for it."""
 
 from __future__ import annotations
 

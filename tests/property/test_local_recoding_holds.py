@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections import Counter, defaultdict
 from dataclasses import dataclass
@@ -401,8 +400,5 @@ def test_the_bound_is_below_the_best_of_all_partitions(case):
 
 def finest_common(case, column, members):
     paths = [held(case, column, row[0][column]) for row in members]
-    for step in itertools.count():
-        if step == len(paths[0]):
-            return None
-        if len({path[step] for path in paths}) == 1:
-            return step
+    common = (step for step, labels in enumerate(zip(*paths, strict=True)) if len(set(labels)) == 1)
+    return next(common, None)

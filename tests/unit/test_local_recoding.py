@@ -88,7 +88,7 @@ def test_l_closes_no_class_of_one_value():
 
 
 def test_fewer_subjects_than_k_are_impossible():
-    with pytest.raises(DemandImpossible, match="k=3 is asked of every class, .* holds 2 data"):
+    with pytest.raises(DemandImpossible, match=r"k=3 is asked of every class, .* holds 2 data"):
         recode_locally(units([[0, 1]], [1, 1]), [PAIRS], 3)
 
 

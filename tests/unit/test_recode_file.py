@@ -160,7 +160,8 @@ def test_it_works_with_prefect_and_great_expectations_blocked_from_import(source
         "from stepdown.anonymise.file import anonymise_file\n"
         "from stepdown.anonymise.models import PrivacyModels\n"
         "source = Path(sys.argv[1])\n"
-        "found = anonymise_file(source, ['zip'], PrivacyModels(k=2), output=source.with_name('out.parquet'))\n"
+        "out = source.with_name('out.parquet')\n"
+        "found = anonymise_file(source, ['zip'], PrivacyModels(k=2), output=out)\n"
         "print(found['levels'])\n"
     )
     done = subprocess.run(
