@@ -222,17 +222,12 @@ def _refuse_too_few(subjects: int, k: int) -> None:
 
 def _refuse_what_fails_as_a_whole(problem: Problem) -> None:
     """Every class lies in one of the coarsest boxes, so those have to hold to begin with."""
-    tops = [
-        ancestors[-1][problem.nodes[:, axis] - offset]
-        for axis, (ancestors, offset) in enumerate(
-            zip(problem.ancestors, problem.offsets, strict=True)
-        )
-    ]
+    tops = problem.tops(problem.nodes)
     ends = [
         int(offset) + tree.nodes + 1
         for offset, tree in zip(problem.offsets, problem.trees, strict=True)
     ]
-    order, starts = runs(grouped([top.astype(np.int64) for top in tops], ends))
+    order, starts = runs(grouped([top.astype(np.int64) for top in tops.T], ends))
     demands = problem.demands()
     failing = sum(
         not (

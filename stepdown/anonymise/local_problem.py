@@ -112,6 +112,13 @@ class Problem:
             FORBIDDEN,
         )
 
+    def tops(self, nodes: Nodes) -> Nodes:
+        """Shape (n, axes), the coarsest labels of units with these nodes."""
+        tops = np.empty_like(nodes)
+        for axis, (ancestors, offset) in enumerate(zip(self.ancestors, self.offsets, strict=True)):
+            tops[:, axis] = ancestors[-1][nodes[:, axis] - offset]
+        return tops
+
     def losses(self, pieces: Pieces, labels: Nodes) -> Floats:
         """Shape (axes,), every axis's loss v in the axes' own order."""
         per_class = np.bincount(pieces.class_of, weights=pieces.rows, minlength=len(labels))
@@ -207,7 +214,7 @@ def solved(
     )
     class_of, classes = sweep.box_of, sweep.boxes
     if not finished:
-        classes += _cut(nodes, heads, class_of, classes, problem.k)
+        classes += _cut(problem, nodes, heads, class_of, classes)
     left = np.flatnonzero(class_of < 0).astype(np.int32)
     # Where nothing was closed around a piece, a class of its own is begun; more may be founded.
     room = classes + len(left) + classes // 8 + 8
@@ -227,16 +234,26 @@ def _thresholds(problem: Problem, ranking: Ints, many: int) -> list[int]:
     return [dearest * i * i // (many * many) for i in range(many + 1)]
 
 
-def _cut(nodes: Nodes, heads: Ints, class_of: npt.NDArray[np.int32], classes: int, k: int) -> int:
-    """Cut what a sweep left, in the order of the codes, into classes of at least k; how many."""
+def _cut(
+    problem: Problem, nodes: Nodes, heads: Ints, class_of: npt.NDArray[np.int32], classes: int
+) -> int:
+    """Cut what a sweep left, in the order of the codes, into classes of about 2k; how many.
+
+    Units without a common label never share one.
+    """
     left = np.flatnonzero(class_of < 0)
-    left = left[np.lexsort(nodes[left].T[::-1])]
-    number = np.maximum(np.cumsum(heads[left]) - 1, 0) // (2 * k)
-    per_class = np.bincount(number, weights=heads[left])
-    if len(per_class) > 1 and per_class[-1] < k:
-        number[number == number[-1]] -= 1
+    if not len(left):
+        return 0
+    tops = problem.tops(nodes[left])
+    order = np.lexsort([*nodes[left].T[::-1], *tops.T])
+    left, tops = left[order], tops[order]
+    begins = np.append(True, (tops[1:] != tops[:-1]).any(axis=1))
+    part = np.cumsum(begins) - 1
+    before = np.cumsum(heads[left]) - heads[left]
+    run = (before - before[begins][part]) // (2 * problem.k)
+    _, number = np.unique(part * (int(run.max()) + 1) + run, return_inverse=True)
     class_of[left] = number + classes
-    return int(number.max(initial=-1)) + 1
+    return int(number.max()) + 1
 
 
 def _whole(costs: Floats, shares: Floats) -> Ints:

@@ -30,4 +30,4 @@ class Units:
     sensitive: tuple[Codes, ...]
     subject: Codes | None
     rows: npt.NDArray[np.int64]
-    weights: npt.NDArray[np.float64] | None
+    weights: npt.NDArray[np.float64] | None = None
