@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -134,11 +135,11 @@ def histogram_of(
     if units.subject is not None or sensitive:
         entry = np.cumsum(new) - 1
         sensitive_counts = [
-            _sensitive_counts(entry, codes, units.rows, coded)
+            sensitive_counts(entry, codes, units.rows, coded)
             for codes, coded in zip(units.sensitive, sensitive, strict=True)
         ]
         if units.subject is not None:
-            settled, roaming = _subjects(entry, units.subject, len(starts))
+            settled, roaming = subjects_of(entry, units.subject, len(starts))
     narrow = np.uint16 if all(column.axis.size(0) <= 1 << 16 for column in columns) else np.int32
     codes = np.empty((len(columns), len(starts)), narrow)
     for narrowed, column_codes in zip(codes, units.codes, strict=True):
@@ -214,29 +215,33 @@ def _changes(codes: Sequence[npt.NDArray[np.int32]], many: int) -> npt.NDArray[n
     return new
 
 
-def _subjects(
-    entry: Ints, subject: npt.NDArray[np.int32], entries: int
+def subjects_of(
+    entry: npt.NDArray[np.signedinteger[Any]], subject: npt.NDArray[np.int32], entries: int
 ) -> tuple[Ints, tuple[Ints, Ints] | None]:
     """Subjects per entry: how many settled ones, and the pairs of those with several entries."""
     many = int(subject.max()) + 1
-    pairs = entry * many + subject
+    pairs = entry.astype(np.int64) * many + subject
     if not (pairs[1:] > pairs[:-1]).all():  # sensitive values come between the two in the order
         pairs = np.unique(pairs)
-    entry, subjects = np.divmod(pairs, many)
+    entries_of, subjects = np.divmod(pairs, many)
     is_roaming = np.bincount(subjects, minlength=many) > 1
     roams = is_roaming[subjects]
-    settled = np.bincount(entry[~roams], minlength=entries)
+    settled = np.bincount(entries_of[~roams], minlength=entries)
     if not roams.any():
         return settled, None
     renumbered = np.cumsum(is_roaming) - 1
-    return settled, (entry[roams], renumbered[subjects[roams]])
+    return settled, (entries_of[roams], renumbered[subjects[roams]])
 
 
-def _sensitive_counts(
-    entry: Ints, code: npt.NDArray[np.int32], rows: Ints, coded: CodedSensitive
+def sensitive_counts(
+    entry: npt.NDArray[np.signedinteger[Any]],
+    code: npt.NDArray[np.int32],
+    rows: Ints,
+    coded: CodedSensitive,
 ) -> SensitiveCounts:
+    """How often each value of a sensitive column occurs in each entry, from units' codes."""
     values = len(coded.countable)
-    keys = entry * values + code
+    keys = entry.astype(np.int64) * values + code
     pairs, pair_of = np.unique(keys, return_inverse=True)
     entries, codes = np.divmod(pairs, values)
     totals = np.bincount(pair_of, weights=rows).astype(np.int64)

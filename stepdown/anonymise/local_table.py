@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from stepdown.anonymise.coding import CodedColumn, CodedSensitive
-from stepdown.anonymise.count import count_units, unit_keys
+from stepdown.anonymise.count import count_units, sensitive_counts, subjects_of, unit_keys
 from stepdown.anonymise.demands import (
     ClassDemand,
     with_beta_likeness,
@@ -22,8 +22,8 @@ from stepdown.anonymise.demands import (
     with_recursive_l,
     with_t,
 )
-from stepdown.anonymise.histogram import Ints, summed
-from stepdown.anonymise.judge import individual_risk
+from stepdown.anonymise.histogram import Axis, Grouping, Histogram, Ints, summed
+from stepdown.anonymise.judge import individual_risk, kept_classes
 from stepdown.anonymise.local import LocalRecoding, recode_locally
 from stepdown.anonymise.models import TOLERANCE, PrivacyModels, SearchColumn, SensitiveColumn
 from stepdown.anonymise.packed_keys import pack
@@ -31,7 +31,7 @@ from stepdown.anonymise.released import RecodedColumn
 from stepdown.anonymise.score import LossKind
 from stepdown.anonymise.units import Units
 from stepdown.engine import Session, quote
-from stepdown.errors import ConfigInvalid
+from stepdown.errors import ConfigInvalid, Refused
 
 CodedSensitives = Sequence[tuple[SensitiveColumn, CodedSensitive]]
 
@@ -92,6 +92,7 @@ def recode_table_locally(
     units = count_units(session, relation, columns, sensitive, subject, weight)
     counted_at = time.perf_counter()
     best = _recoded(units, columns, sensitive, models, budget_seconds)
+    _refuse_unless_held(units, sensitive, models, best)
     recoded_at = time.perf_counter()
     numbered = [_numbered(column, best, j) for j, column in enumerate(columns)]
     view = _in_classes(session, relation, columns, sensitive, subject, units, best, numbered)
@@ -142,6 +143,34 @@ def _recoded(
         else:
             fails = k
     return best
+
+
+def _refuse_unless_held(
+    units: Units, sensitive: CodedSensitives, models: PrivacyModels, best: LocalRecoding
+) -> None:
+    """Judge the classes once more, by what judges the nodes of a lattice: a doubt is a refusal."""
+    each = np.arange(best.classes)
+    axis = Axis("class", 0, (each,), (np.ones(best.classes),), 1, 1.0)
+    settled, roaming = None, None
+    if units.subject is not None:
+        settled, roaming = subjects_of(best.class_of, units.subject[best.unit], best.classes)
+    classes = Histogram(
+        steps=(0,),
+        codes=each.astype(np.int32)[None],
+        rows=summed(best.class_of, best.rows, best.classes).astype(np.int64),
+        settled=settled,
+        roaming=roaming,
+        sensitive=tuple(
+            sensitive_counts(best.class_of, codes[best.unit], best.rows, coded)
+            for (_, coded), codes in zip(sensitive, units.sensitive, strict=True)
+        ),
+    )
+    failing = int(np.count_nonzero(~kept_classes(Grouping(classes, [axis], (0,)), models)))
+    if failing:
+        raise Refused(
+            f"{failing} of the {best.classes} classes that local recoding made fail the models",
+            next="Recode full-domain, and report this: it should not happen.",
+        )
 
 
 def class_demand(
