@@ -42,7 +42,8 @@ class Case:
         name: what the table calls it.
         rows: of the table it reads; None is Adult itself.
         arguments: of ``anonymise_file``. districts: with the tenth quasi-identifier.
-        arx: seconds of ARX 3.9 for the same optimum, where they are known.
+        arx: seconds that ARX took, where they are known: for the same optimum on Adult, on tables
+            with 92,707 and 227,307 distinct rows, and in local recoding with a loss of 0.0578.
     """
 
     name: str
