@@ -131,10 +131,10 @@ def histogram_of(
     """
     new = _changes(units.codes, len(units.rows))
     starts = np.flatnonzero(new)
-    settled, roaming, sensitive_counts = None, None, []
+    settled, roaming, per_column = None, None, []
     if units.subject is not None or sensitive:
         entry = np.cumsum(new) - 1
-        sensitive_counts = [
+        per_column = [
             sensitive_counts(entry, codes, units.rows, coded)
             for codes, coded in zip(units.sensitive, sensitive, strict=True)
         ]
@@ -151,7 +151,7 @@ def histogram_of(
         settled=settled,
         roaming=roaming,
         weights=None if units.weights is None else np.add.reduceat(units.weights, starts),
-        sensitive=tuple(sensitive_counts),
+        sensitive=tuple(per_column),
     )
 
 

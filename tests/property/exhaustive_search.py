@@ -214,15 +214,8 @@ def judge_node(case: Case, node: tuple[int, ...]) -> tuple[float, int] | None:
     for i, label in enumerate(labels):
         members[label].append(i)
 
-    def tally(rows, a):
-        return Counter(
-            case.sensitive[i][a]
-            for i in rows
-            if not (case.ordered[a] and case.sensitive[i][a] is None)
-        )
-
     attributes = range(len(case.harmless))
-    tables = [tally(range(n), a) for a in attributes]
+    tables = [tally(case, range(n), a) for a in attributes]
     points = [sorted(t, key=lambda v: (v is None, v)) for t in tables]
     people = Counter(
         tuple(path[v][level] for path, v, level in zip(case.paths, row, node, strict=True))
@@ -236,14 +229,8 @@ def judge_node(case: Case, node: tuple[int, ...]) -> tuple[float, int] | None:
             least, most = models.delta_presence
             good &= least - SLACK <= size / max(people[label], 1) <= most + SLACK
         for a in attributes:
-            held = tally(rows, a)
-            counted = Counter(
-                {
-                    v: n
-                    for v, n in Counter(case.sensitive[i][a] for i in rows).items()
-                    if v is not None and v not in case.harmless[a]
-                }
-            )
+            held = tally(case, rows, a)
+            counted = tally(case, rows, a, counted=True)
             good &= holds(models, held, counted, tables[a])
             if models.t is not None:
                 far = distance(held, tables[a], case.ordered[a], points[a], tree_of(case, a))
@@ -267,13 +254,20 @@ def judge_node(case: Case, node: tuple[int, ...]) -> tuple[float, int] | None:
             return None
     if models.t is not None and models.t_against_released:
         for a in attributes:
-            now = tally(released, a)
+            now = tally(case, released, a)
             for rows, _ in kept:
                 tree = tree_of(case, a)
-                far = distance(tally(rows, a), now, case.ordered[a], points[a], tree)
+                far = distance(tally(case, rows, a), now, case.ordered[a], points[a], tree)
                 if far > models.t + SLACK:
                     return None
     return loss_of(case, node, labels, [rows for rows, _ in kept], suppressed), suppressed
+
+
+def tally(case: Case, rows, a: int, counted: bool = False) -> Counter:
+    """The values of some rows that distributions hold, or those that l counts."""
+    left_out = {None, *case.harmless[a]} if counted else {None} if case.ordered[a] else set()
+    values = (case.sensitive[i][a] for i in rows)
+    return Counter(value for value in values if value not in left_out)
 
 
 def tree_of(case: Case, a: int) -> dict | None:
@@ -365,6 +359,7 @@ def run(session, case: Case, **options):
         columns["subject"] = pa.array(case.subjects, pa.string())
     if case.survey_weights:
         columns["weight"] = pa.array(case.survey_weights)
+    columns["row"] = pa.array(range(len(case.rows)))
     session.attach_arrow("people", pa.table(columns))
     if case.population is not None:
         everyone = {
