@@ -57,41 +57,66 @@ def pack(
     return keys
 
 
-def number(const int64_t[::1] keys, int64_t space):
+def number(const int64_t[::1] keys, int64_t space, const int64_t[::1] ends):
     """Number equal keys alike, in the order in which they first come.
 
     Args:
         keys: shape (n,), from 0 to below ``space``.
+        ends: where blocks of keys end that share none.
 
     Returns:
         shape (n,), int32, the number of each key; shape (numbers,), int64, where each first comes.
     """
-    cdef Py_ssize_t n = keys.shape[0], i, slot
+    cdef Py_ssize_t n = keys.shape[0], i, slot, e, begin = 0
     cdef bint direct = space <= 4 * n + 1024
-    cdef int shift = shift_for(n)
+    cdef int shift = shift_for(n if direct else longest_block(ends))
     cdef Py_ssize_t mask = ((<Py_ssize_t>1) << (64 - shift)) - 1
     cdef int32_t found = 0, at
+    # A place of the table holds a number, or −1; numbers of earlier blocks hold nothing.
     cdef int32_t[::1] table = np.full(space if direct else mask + 1, -1, np.int32)
+    cdef int32_t earlier
     numbers = np.empty(n, np.int32)
     first = np.empty(n, np.int64)
     cdef int32_t[::1] out = numbers
     cdef int64_t[::1] begins = first
     with nogil:
-        for i in range(n):
-            if direct:
-                slot = keys[i]
-            else:
-                slot = home(keys[i], shift)
-                while table[slot] >= 0 and keys[begins[table[slot]]] != keys[i]:
-                    slot = (slot + 1) & mask
-            at = table[slot]
-            if at < 0:
-                at = found
-                table[slot] = found
-                begins[found] = i
-                found += 1
-            out[i] = at
+        for e in range(1 if direct else ends.shape[0]):
+            earlier = found
+            for i in range(begin, n if direct else ends[e]):
+                if direct:
+                    slot = keys[i]
+                else:
+                    slot = home(keys[i], shift)
+                    while table[slot] >= earlier and keys[begins[table[slot]]] != keys[i]:
+                        slot = (slot + 1) & mask
+                at = table[slot]
+                if at < earlier:
+                    at = found
+                    table[slot] = found
+                    begins[found] = i
+                    found += 1
+                out[i] = at
+            begin = ends[e]
     return numbers, first[:found].copy()
+
+
+def add_up(const int32_t[::1] numbers, const int64_t[::1] values, int64_t many):
+    """Shape (many,), int64: the values summed by the number that each belongs to."""
+    cdef Py_ssize_t i
+    sums = np.zeros(many, np.int64)
+    cdef int64_t[::1] out = sums
+    with nogil:
+        for i in range(numbers.shape[0]):
+            out[numbers[i]] += values[i]
+    return sums
+
+
+cdef Py_ssize_t longest_block(const int64_t[::1] ends):
+    cdef Py_ssize_t e, begin = 0, longest = 1
+    for e in range(ends.shape[0]):
+        longest = max(longest, ends[e] - begin)
+        begin = ends[e]
+    return longest
 
 
 def small_classes(
@@ -119,19 +144,16 @@ def small_classes(
         the rows found in small classes (more than ``allowed``: some may be missing); per small
         class one of its entries, and its rows.
     """
-    cdef Py_ssize_t n = rows.shape[0], longest = 1, i, a, b, e, slot, m, part, until
+    cdef Py_ssize_t n = rows.shape[0], longest, i, a, b, e, slot, m, part, until
     cdef int32_t j
     cdef int64_t lost = 0, key, s
     cdef Py_ssize_t begin = 0
-    for e in range(ends.shape[0]):
-        longest = max(longest, ends[e] - begin)
-        begin = ends[e]
+    longest = longest_block(ends)
     cdef bint direct = space <= 4 * n + 1024
-    if direct:
-        longest = n
     cdef int shift = shift_for(longest)
     cdef Py_ssize_t mask = ((<Py_ssize_t>1) << (64 - shift)) - 1
-    # A place of the table holds the number of a class of its block, or −1.
+    # A place of the table holds the number of a class of its block, or −1. Where every key has a
+    # place of its own, no block comes upon what another left there.
     cdef int32_t[::1] table = np.full(space if direct else mask + 1, -1, np.int32)
     cdef int64_t[::1] keys = np.zeros(longest, np.int64)
     cdef int64_t[::1] class_rows = np.empty(longest, np.int64)
@@ -147,8 +169,8 @@ def small_classes(
     cdef Py_ssize_t found = 0
     cdef int32_t c, classes
     begin = 0
-    for e in range(1 if direct else ends.shape[0]):
-        b = n if direct else ends[e]
+    for e in range(ends.shape[0]):
+        b = ends[e]
         m = b - begin
         classes = 0
         with nogil:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stepdown.anonymise._classes import number
-from stepdown.anonymise.histogram import Floats, Ints, SensitiveCounts, summed
+from stepdown.anonymise.histogram import Floats, Ints, SensitiveCounts, one_block, summed
 from stepdown.anonymise.models import EQUAL_ENTROPY, TOLERANCE, PrivacyModels
 
 Mask = npt.NDArray[np.bool_]
@@ -93,7 +93,7 @@ def _equal(entry: Ints, label: Ints, p: Floats, classes: int, labels: Ints, q: F
     many = int(labels.max(initial=0)) + 1
     q = summed(labels, q, many)
     keys = entry * many + label
-    pair_of, first = number(keys, classes * many)
+    pair_of, first = number(keys, classes * many, one_block(keys))
     p = summed(pair_of, p, len(first))
     entry, label = np.divmod(keys[first], many)
     # Labels that the class lacks contribute their q: all of q, less that of those present.

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from stepdown.anonymise._classes import number, pack, small_classes
+from stepdown.anonymise._classes import add_up, number, pack, small_classes
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -22,6 +22,8 @@ Codes = npt.NDArray[Any]
 """uint16, or int32 where an axis has more labels than that can number."""
 Steps = tuple[int, ...]
 """One node of the lattice: a step per axis, 0 the finest that the axis allows."""
+
+Tables = dict[tuple[int, Steps, Steps], tuple[Ints, int]]
 
 LARGEST_KEY = 1 << 62
 
@@ -121,6 +123,7 @@ class Histogram:
     sorted_by: int | None = None
     _ends: dict[int, Ints] = field(default_factory=dict, repr=False)
     _fused: list[_Fused] = field(default_factory=list, repr=False)
+    _tables: Tables = field(default_factory=dict, repr=False)
 
     @property
     def entries(self) -> int:
@@ -143,14 +146,14 @@ class Histogram:
             return None
         subjects = self.rows if self.settled is None else self.settled
         which, starts, places = _places(tables, sizes, range(len(sizes)))
-        ends = self._block_ends(axes, steps)
+        ends = self.block_ends(axes, steps)
         return small_classes(
             fused.codes, self.rows, subjects, which, starts, places, space, ends, k, allowed
         )
 
-    def _block_ends(self, axes: Sequence[Axis], steps: Steps) -> Ints:
+    def block_ends(self, axes: Sequence[Axis], steps: Steps) -> Ints:
         """Where blocks of entries end that share no class, some thousands of entries each."""
-        whole = np.array([self.entries])
+        whole = one_block(self.rows)
         if self.sorted_by is None:
             return whole
         axis, step = axes[self.sorted_by], steps[self.sorted_by]
@@ -172,41 +175,43 @@ class _Fused:
         codes: shape (groups, n).
     """
 
-    LABELS = 1 << 12
+    LABELS = 1 << 11
 
     def __init__(self, histogram: Histogram, axes: Sequence[Axis]) -> None:
         self._axes = axes
-        self._steps = histogram.steps
-        sizes = [axis.size(step) for axis, step in zip(axes, histogram.steps, strict=True)]
-        self._groups = _runs(sizes, self.LABELS)
-        self._tables: dict[tuple[int, Steps], tuple[Ints, int]] = {}
+        self._known = histogram._tables
+        # The same groups in every roll-up, so that they share their tables.
+        self._groups = _runs([axis.size(0) for axis in axes], self.LABELS)
+        self._fine = [tuple(histogram.steps[j] for j in group) for group in self._groups]
         self.codes = np.empty((len(self._groups), histogram.entries), histogram.codes.dtype)
         for g, group in enumerate(self._groups):
             self.codes[g] = histogram.codes[group[0]]
             for j in group[1:]:
-                self.codes[g] *= sizes[j]
+                self.codes[g] *= axes[j].size(histogram.steps[j])
                 self.codes[g] += histogram.codes[j]
 
     def tables(self, steps: Steps) -> tuple[list[Ints], list[int]]:
         """Per group the number of the labels that a code stands for at a node, and how many."""
-        found = [
-            self._tables.get((g, tuple(steps[j] for j in group))) or self._table(g, steps)
-            for g, group in enumerate(self._groups)
-        ]
-        return [table for table, _ in found], [size for _, size in found]
+        tables, sizes = [], []
+        for g, group in enumerate(self._groups):
+            coarse = tuple([steps[j] for j in group])
+            known = self._known.get((g, self._fine[g], coarse))
+            table, size = known or self._table(g, coarse)
+            tables.append(table)
+            sizes.append(size)
+        return tables, sizes
 
-    def _table(self, g: int, steps: Steps) -> tuple[Ints, int]:
+    def _table(self, g: int, coarse: Steps) -> tuple[Ints, int]:
         table, size = np.zeros(1, np.int64), 1
-        for j in self._groups[g]:
-            many = self._axes[j].size(steps[j])
-            lookup = self._axes[j].between(self._steps[j], steps[j])
+        for j, fine, step in zip(self._groups[g], self._fine[g], coarse, strict=True):
+            many = self._axes[j].size(step)
+            lookup = self._axes[j].between(fine, step)
             table, size = np.add.outer(table * many, lookup).ravel(), size * many
-        key = g, tuple(steps[j] for j in self._groups[g])
-        self._tables[key] = table, size
+        self._known[g, self._fine[g], coarse] = table, size
         return table, size
 
 
-BLOCK = 1 << 13
+BLOCK = 1 << 11
 """Entries that are grouped at a time where the order allows it: their table fits the cache."""
 
 
@@ -222,7 +227,8 @@ class Grouping:
         self.histogram = histogram
         self.axes = axes
         self.steps = steps
-        self.class_of, self.first = number(*_keys(histogram, axes, steps))
+        keys, space = _keys(histogram, axes, steps)
+        self.class_of, self.first = number(keys, space, histogram.block_ends(axes, steps))
 
     @property
     def classes(self) -> int:
@@ -261,8 +267,8 @@ class Grouping:
         """The same counts per class."""
         counts = self.histogram.sensitive[column]
         keys = self.class_of[counts.entry] * np.int64(counts.values) + counts.code
-        pair_of, first = number(keys, self.classes * counts.values)
-        rows = summed(pair_of, counts.rows, len(first)).astype(np.int64)
+        pair_of, first = number(keys, self.classes * counts.values, one_block(keys))
+        rows = add_up(pair_of, counts.rows, len(first))
         order = np.argsort(keys[first])
         classes, codes = np.divmod(keys[first][order], counts.values)
         return SensitiveCounts(
@@ -292,6 +298,7 @@ class Grouping:
             population=self.population(),
             sensitive=tuple(self.sensitive(i) for i in range(len(self.histogram.sensitive))),
             sorted_by=self.histogram.sorted_by,
+            _tables=self.histogram._tables,
         )
 
     def _roaming(self) -> tuple[Ints, Ints]:
@@ -299,12 +306,17 @@ class Grouping:
         entry, subject = self.histogram.roaming
         many = int(subject.max()) + 1
         keys = self.class_of[entry] * np.int64(many) + subject
-        _, first = number(keys, self.classes * many)
+        _, first = number(keys, self.classes * many, one_block(keys))
         classes, subjects = np.divmod(keys[first], many)
         return classes, subjects
 
     def _sum(self, values: Ints) -> Ints:
-        return summed(self.class_of, values, self.classes).astype(np.int64)
+        return add_up(self.class_of, values, self.classes)
+
+
+def one_block(values: npt.NDArray[Any]) -> Ints:
+    """Where blocks end of values that have no order."""
+    return np.array([len(values)])
 
 
 def summed(groups: npt.NDArray[np.signedinteger[Any]], values: Any, many: int) -> Floats:
@@ -400,7 +412,7 @@ def _runs(sizes: Sequence[int], most: int) -> list[list[int]]:
 
 
 def _renumbered(keys: Ints, space: int) -> tuple[Ints, int]:
-    numbers, first = number(keys, space)
+    numbers, first = number(keys, space, one_block(keys))
     return numbers.astype(np.int64), len(first)
 
 

@@ -76,18 +76,23 @@ class Separable:
     def __init__(self, base: Histogram, axes: Sequence[Axis]) -> None:
         heaviest = max(axis.weight for axis in axes)
         self._axes = axes
-        self._weights = [axis.weight / heaviest for axis in axes]
+        self._weights = np.array([[axis.weight / heaviest] for axis in axes])
         self._rows = int(base.rows.sum())
-        self._per_code = [
-            summed(base.codes[j], base.rows, axis.size(0)) for j, axis in enumerate(axes)
-        ]
-        self._untouched = [self._cost_per_step(j) for j in range(len(axes))]
-        self._no_loss = self._summed(np.zeros(len(axes)))
+        self._untouched = np.zeros((len(axes), max(axis.steps for axis in axes)))
+        for j, axis in enumerate(axes):
+            per_code = summed(base.codes[j], base.rows, axis.size(0))
+            for step in range(axis.steps):
+                per_label = summed(axis.maps[step], per_code, axis.size(step))
+                self._untouched[j, step] = self._cost(axis, step, per_code, per_label)
+        self._last: tuple[Lost | None, Floats] = None, self._parts(np.zeros((len(axes), 1)))
+        self._no_loss = self._last[1]
 
     def parts(self, steps: Steps, lost: Lost | None) -> Floats:
         if lost is None or not len(lost.rows):
             return self._no_loss
-        return self._summed(self._suppressed(steps, lost))
+        if self._last[0] is not lost:
+            self._last = lost, self._parts(self._suppressed(steps, lost)[:, None])
+        return self._last[1]
 
     def below(self, steps: Steps, judgement: Judgement) -> Floats:
         return self.parts(steps, judgement.surely)
@@ -102,29 +107,17 @@ class Separable:
     def score(self, total: float) -> float:
         return total
 
-    def _cost_per_step(self, j: int) -> Floats:
+    def _cost(self, axis: Axis, step: int, per_code: Floats, per_label: Floats) -> float:
+        """What a step costs from which no row is suppressed, from the rows per code and label."""
         raise NotImplementedError
 
     def _suppressed(self, steps: Steps, lost: Lost) -> Floats:
         """Shape (axes,): what suppression adds to each axis's cost."""
         raise NotImplementedError
 
-    def _part(self, j: int, cost: Floats) -> Floats:
-        """The part of an axis by its cost on each step."""
+    def _parts(self, suppressed: Floats) -> Floats:
+        """The parts of all steps; suppressed: shape (axes, 1)."""
         raise NotImplementedError
-
-    def _summed(self, suppressed: Floats) -> Floats:
-        parts = np.zeros((len(self._axes), max(axis.steps for axis in self._axes)))
-        for j, axis in enumerate(self._axes):
-            parts[j, : axis.steps] = self._part(j, self._untouched[j] + suppressed[j])
-        return parts
-
-    def _labels_per_step(self, j: int) -> list[Floats]:
-        axis = self._axes[j]
-        return [
-            summed(axis.maps[step], self._per_code[j], axis.size(step))
-            for step in range(axis.steps)
-        ]
 
 
 class Arithmetic(Separable):
@@ -137,30 +130,30 @@ class Arithmetic(Separable):
     Source: Iyengar 2002, doi:10.1145/775047.775089; the normalisation is ARX's.
     """
 
-    def _cost_per_step(self, j: int) -> Floats:
-        per_label = self._labels_per_step(j)
-        shares = self._axes[j].shares
-        return np.array(
-            [(rows * share).sum() for rows, share in zip(per_label, shares, strict=True)]
-        )
+    def __init__(self, base: Histogram, axes: Sequence[Axis]) -> None:
+        leaves = np.array([[axis.leaves] for axis in axes])
+        rows = int(base.rows.sum())
+        self._least = rows / leaves
+        # A column of one leaf has nothing to lose.
+        self._span = np.where(leaves > 1, rows - self._least, math.inf)
+        super().__init__(base, axes)
+
+    def _cost(self, axis: Axis, step: int, per_code: Floats, per_label: Floats) -> float:
+        return float((per_label * axis.shares[step]).sum())
 
     def _suppressed(self, steps: Steps, lost: Lost) -> Floats:
         return np.array(
             [
-                (lost.rows * (1 - axis.shares[step][lost.labels[j]])).sum()
-                for j, (axis, step) in enumerate(zip(self._axes, steps, strict=True))
+                (lost.rows * (1 - axis.shares[step][labels])).sum()
+                for axis, step, labels in zip(self._axes, steps, lost.labels, strict=True)
             ]
         )
 
-    def _part(self, j: int, cost: Floats) -> Floats:
-        return self._weights[j] * self._value(j, cost) / len(self._axes)
+    def _parts(self, suppressed: Floats) -> Floats:
+        return self._weights * self._values(suppressed) / len(self._axes)
 
-    def _value(self, j: int, cost: Floats) -> Floats:
-        leaves = self._axes[j].leaves
-        if leaves == 1:
-            return np.zeros(len(cost))
-        least = self._rows / leaves
-        return np.maximum((cost - least) / (self._rows - least), 0.0)
+    def _values(self, suppressed: Floats) -> Floats:
+        return np.maximum((self._untouched + suppressed - self._least) / self._span, 0.0)
 
 
 class Geometric(Arithmetic):
@@ -169,8 +162,8 @@ class Geometric(Arithmetic):
     def score(self, total: float) -> float:
         return math.expm1(total)
 
-    def _part(self, j: int, cost: Floats) -> Floats:
-        return np.log1p(self._weights[j] * self._value(j, cost)) / len(self._axes)
+    def _parts(self, suppressed: Floats) -> Floats:
+        return np.log1p(self._weights * self._values(suppressed)) / len(self._axes)
 
 
 class NonUniformEntropy(Separable):
@@ -184,24 +177,22 @@ class NonUniformEntropy(Separable):
     doi:10.1109/TKDE.2008.129.
     """
 
-    def _cost_per_step(self, j: int) -> Floats:
-        own = self._bits(self._per_code[j])
-        return np.array([max(0.0, self._bits(rows) - own) for rows in self._labels_per_step(j)])
+    def _cost(self, axis: Axis, step: int, per_code: Floats, per_label: Floats) -> float:
+        return max(0.0, _bits(per_label) - _bits(per_code))
 
     def _suppressed(self, steps: Steps, lost: Lost) -> Floats:
         all_rows = lost.rows.sum()
         bits = all_rows * np.log2(max(all_rows, 1))
-        return np.array(
-            [max(0.0, bits - self._bits(summed(labels, lost.rows, 0))) for labels in lost.labels]
-        )
+        by_label = (summed(labels, lost.rows, 0) for labels in lost.labels)
+        return np.array([max(0.0, bits - _bits(rows)) for rows in by_label])
 
-    def _part(self, j: int, cost: Floats) -> Floats:
-        return self._weights[j] * cost
+    def _parts(self, suppressed: Floats) -> Floats:
+        return self._weights * (self._untouched + suppressed)
 
-    @staticmethod
-    def _bits(counts: Floats) -> float:
-        held = counts[counts > 0]
-        return float((held * np.log2(held)).sum())
+
+def _bits(counts: Floats) -> float:
+    held = counts[counts > 0]
+    return float((held * np.log2(held)).sum())
 
 
 class ByClasses:

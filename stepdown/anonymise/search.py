@@ -260,7 +260,7 @@ OPEN_AT_ONCE = 50_000
 
 def _places_to_look(many: int) -> list[int]:
     rounds = min(16, 1 + many // OPEN_AT_ONCE)
-    return [int((0.85 - 0.03 * i) * (many - 1)) for i in range(rounds)]
+    return [int((0.9 - 0.03 * i) * (many - 1)) for i in range(rounds)]
 
 
 def _first_guesses(run: _Run, bounds: _Bounds) -> Iterator[Steps]:
