@@ -9,6 +9,7 @@ from exhaustive_search import Case, cases, exhaustive, judge_node, run, skewed_c
 from hypothesis import HealthCheck, given, settings
 
 from stepdown.anonymise import search as search_module
+from stepdown.anonymise import slices
 from stepdown.engine import open_session
 from stepdown.errors import DemandImpossible, Refused
 
@@ -75,7 +76,7 @@ def test_a_lattice_too_large_to_cover_still_gets_a_valid_node_and_a_true_gap(ses
     best = exhaustive(case)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(search_module, "LARGEST_LATTICE", 2)
-        patch.setattr(search_module, "LARGEST_SLICE", 3)
+        patch.setattr(slices, "SLICES", (3, 9))
         try:
             found = run(session, case)
         except (Refused, DemandImpossible):
