@@ -105,9 +105,10 @@ class Bounds:
         shape = np.array([b - a + 1 for a, b in zip(low, high, strict=True)], np.int64)
         self._strides = np.append(np.cumprod(shape[:0:-1])[::-1], 1).astype(np.int64)
         self._shape = shape
-        self._last = shape - 1
+        self._bottom, self._last = np.zeros_like(shape), shape - 1
+        self._nothing = np.full_like(run.loss.parts(high, None), math.inf)
         self.flat = np.full(math.prod(shape.tolist()), -math.inf)
-        self._raise(np.zeros_like(shape), self._last, run.loss.parts(high, None))
+        self._raise(self._bottom, self._last, run.loss.parts(high, None))
         total = np.indices(tuple(shape), dtype=np.int16).sum(axis=0, dtype=np.int16)
         self.total = total.ravel() + np.int16(sum(low))
         # Where the loss says nothing beforehand, coarser nodes stand for worse ones.
@@ -122,32 +123,34 @@ class Bounds:
     def judged(self, steps: Steps, judgement: Judgement) -> None:
         """What a judgement says of the node, of all finer and of all coarser ones."""
         here = np.array([s - a for s, a in zip(steps, self.low, strict=True)], np.int64)
-        bottom = np.zeros_like(here)
         if judgement.feasible:
-            self._raise(bottom, here, self._run.loss.below(steps, judgement))
+            self._raise(self._bottom, here, self._run.loss.below(steps, judgement))
             above = self._run.loss.above(judgement)
             if above > -math.inf:
                 parts = np.zeros_like(self._run.loss.parts(steps, None))
                 parts[0] = above
                 self._raise(here, self._last, parts)
         else:
-            nothing = np.full_like(self._run.loss.parts(steps, None), math.inf)
-            self._raise(bottom, here, nothing)
+            self._raise(self._bottom, here, self._nothing)
         self.flat[here @ self._strides] = math.inf
 
-    def could_win(self, nodes: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
-        """Which nodes may still be better than the best, or come first in a tie."""
+    def open_among(self, nodes: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+        """Those that may still be better than the best, or come first in a tie."""
         bounds, best = self.flat[nodes], self._run.best
         if best is None:
-            return np.asarray(bounds < math.inf)
-        tied = (bounds <= best.sum + best.slack) & (self.total[nodes] <= sum(best.steps))
-        return np.asarray((bounds < best.sum - best.slack) | tied)
+            return nodes[bounds < math.inf]
+        near = bounds <= best.sum + best.slack
+        nodes, bounds = nodes[near], bounds[near]
+        later = (bounds >= best.sum - best.slack) & (self.total[nodes] > sum(best.steps))
+        return nodes[~later] if later.any() else nodes
 
     def _raise(self, low: Ints, high: Ints, parts: Floats) -> None:
-        shifted = np.zeros_like(parts)
-        for j, a in enumerate(self.low):
-            shifted[j, : parts.shape[1] - a] = parts[j, a:]
-        raise_bounds(self.flat, self._strides, low, high, shifted)
+        if any(self.low):
+            shifted = np.zeros_like(parts)
+            for j, a in enumerate(self.low):
+                shifted[j, : parts.shape[1] - a] = parts[j, a:]
+            parts = shifted
+        raise_bounds(self.flat, self._strides, low, high, parts)
 
 
 def cover(run: Run, low: Steps, high: Steps) -> float:
@@ -166,15 +169,15 @@ def cover(run: Run, low: Steps, high: Steps) -> float:
         visit(steps)
     open_nodes = bounds.order
     while not run.out_of_time:
-        open_nodes = open_nodes[bounds.could_win(open_nodes)]
+        open_nodes = bounds.open_among(open_nodes)
         if not len(open_nodes):
             return math.inf
         # High up, a judgement rules out much or bounds much; at the very top, too little.
         for number, place in enumerate(_places_to_look(len(open_nodes))):
             node = open_nodes[place : place + 1]
-            if number == 0 or bounds.could_win(node)[0]:
+            if number == 0 or len(bounds.open_among(node)):
                 visit(bounds.node(int(node[0])))
-    open_nodes = open_nodes[bounds.could_win(open_nodes)]
+    open_nodes = bounds.open_among(open_nodes)
     return float(bounds.flat[open_nodes].min(initial=math.inf))
 
 
