@@ -290,7 +290,7 @@ def _recounted(
         for each in range(axis.steps):
             share[step == each] = axis.shares[each][code[step == each]]
         least = total / axis.leaves
-        cost = float(np.dot(share, pieces.rows))
+        cost = float((share * pieces.rows).sum())
         losses[j] = 0.0 if axis.leaves == 1 else max(0.0, (cost - least) / (total - least))
     assert (np.bincount(pieces.unit, pieces.rows, len(units.rows)) == units.rows).all()
     return LocalRecoding(
@@ -301,7 +301,7 @@ def _recounted(
         pieces.rows,
         losses,
         float(np.expm1(np.log1p(weights * losses).sum() / len(axes))),
-        float(np.dot(weights, losses) / len(axes)),
+        float((weights * losses).sum() / len(axes)),
         int(_subjects(units, pieces, len(labels)).min()),
         bound,
     )

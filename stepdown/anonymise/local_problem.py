@@ -123,7 +123,9 @@ class Problem:
         """Shape (axes,), every axis's loss v in the axes' own order."""
         per_class = np.bincount(pieces.class_of, weights=pieces.rows, minlength=len(labels))
         losses = np.empty(len(self.order))
-        losses[self.order] = per_class @ self.shares[labels] / per_class.sum()
+        # No product of matrices: its sums depend on how many threads take part.
+        for place, axis in enumerate(self.order):
+            losses[axis] = (per_class * self.shares[labels[:, place]]).sum() / per_class.sum()
         return losses
 
 
@@ -141,7 +143,7 @@ def problem_of(
     trees = [tree_of(axis, column) for axis, column in zip(axes, codes, strict=True)]
     losses = [normalised(tree.share, axis) for tree, axis in zip(trees, axes, strict=True)]
     first_loss = [
-        float(np.dot(loss[tree.ancestor[min(1, axis.steps - 1)][tree.leaf[column]]], rows))
+        float((loss[tree.ancestor[min(1, axis.steps - 1)][tree.leaf[column]]] * rows).sum())
         * axis.weight
         for axis, tree, column, loss in zip(axes, trees, codes, losses, strict=True)
     ]
@@ -208,10 +210,8 @@ def solved(
         ranking = np.where(ranking < FORBIDDEN, (ranking * factors).astype(np.int64), ranking)
     nodes = np.ascontiguousarray(problem.nodes[pieces.unit])
     heads = pieces.rows if problem.divisible else problem.heads[pieces.unit]
-    sweep = Sweep(nodes, problem.ancestors, ranking, heads, pieces.rows, demands)
-    finished = sweep.close(
-        _thresholds(problem, ranking, thresholds), SWEEP_WORK_PER_UNIT * len(nodes) + SWEEP_WORK
-    )
+    sweep = Sweep(nodes, problem.ancestors, ranking, heads, pieces.rows, demands, FORBIDDEN)
+    finished = sweep.close(thresholds, SWEEP_WORK_PER_UNIT * len(nodes) + SWEEP_WORK)
     class_of, classes = sweep.box_of, sweep.boxes
     if not finished:
         classes += _cut(problem, nodes, heads, class_of, classes)
@@ -225,13 +225,6 @@ def solved(
         if not search.improve():
             break
     return search
-
-
-def _thresholds(problem: Problem, ranking: Ints, many: int) -> list[int]:
-    """Rising limits of a box's cost, closer where boxes are cheap; no box is above the last."""
-    real = np.where(ranking < FORBIDDEN, ranking, 0)
-    dearest = int(np.maximum.reduceat(real, problem.offsets).sum())
-    return [dearest * i * i // (many * many) for i in range(many + 1)]
 
 
 def _cut(
