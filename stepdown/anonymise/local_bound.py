@@ -11,7 +11,7 @@ from stepdown.anonymise._local import Sweep
 from stepdown.anonymise.histogram import Floats
 from stepdown.anonymise.local_problem import FORBIDDEN, Problem
 
-THRESHOLDS = 24
+THRESHOLDS = 16
 WORK_PER_UNIT = 1_500
 WORK = 10_000_000
 COST = 1 << 24
