@@ -27,19 +27,19 @@ from stepdown.anonymise.trees import Nodes
 from stepdown.anonymise.units import Units
 from stepdown.errors import DemandImpossible, Refused
 
-FIRST_THRESHOLDS = 24
-THRESHOLDS = (64, 80, 72)
+FIRST_THRESHOLDS = 12
+THRESHOLDS = (128, 80, 72)
 """Of the sweeps that are tried one after another."""
 THRESHOLDS_OF_SHARES = (10, 24, 64)
 """The same where a demand is about shares: most boxes fail, and closer limits only walk over the
 same boxes again, until the work limit ends it; unless the demand is a loose one."""
 SMALL = 60_000
 """In a table of more units than this, luck evens out and one sweep is as good as another."""
-THOROUGH = 400
+THOROUGH = 150
 """A local search that looked at more than this per unit has made good what the sweep did."""
 PASSES = 8
 ROUNDS = 4
-NEIGHBOURHOOD = 20
+NEIGHBOURHOOD = 30
 """Pieces of a neighbourhood for every subject that k asks for, and never fewer than 100."""
 
 
@@ -152,20 +152,21 @@ def _recoded(
         np.full(len(problem.rows), -1, np.int32),
         problem.rows,
     )
-    pieces, labels = _result(solved(problem, everything, FIRST_THRESHOLDS, 0), everything)
+    search, finished = solved(problem, everything, FIRST_THRESHOLDS, 0)
+    pieces, labels = _result(search, everything)
     problem = _linearised(problem, weights, pieces, labels)
     about_shares = any(demand.about_shares for demand in problem.asked)
     tries = THRESHOLDS_OF_SHARES if about_shares else THRESHOLDS
     best = None
     for thresholds in tries if len(problem.rows) <= SMALL else tries[:1]:
-        search = solved(problem, everything, thresholds, PASSES)
+        search, finished = solved(problem, everything, thresholds, PASSES)
         pieces, labels = _result(search, everything)
         problem = _linearised(problem, weights, pieces, labels)
         score = float(np.log1p(weights * problem.losses(pieces, labels)).sum())
         if best is None or score < best[0]:
             best = score, problem, pieces, labels
         thorough = search is not None and search.work > THOROUGH * len(problem.rows)
-        if stop() or (thorough and not about_shares):
+        if stop() or not finished or (thorough and not about_shares):
             break
     assert best is not None
     _, problem, pieces, labels = best
@@ -290,7 +291,7 @@ def _recounted(
         for each in range(axis.steps):
             share[step == each] = axis.shares[each][code[step == each]]
         least = total / axis.leaves
-        cost = float(np.dot(share, pieces.rows))
+        cost = float((share * pieces.rows).sum())
         losses[j] = 0.0 if axis.leaves == 1 else max(0.0, (cost - least) / (total - least))
     assert (np.bincount(pieces.unit, pieces.rows, len(units.rows)) == units.rows).all()
     return LocalRecoding(
@@ -301,7 +302,7 @@ def _recounted(
         pieces.rows,
         losses,
         float(np.expm1(np.log1p(weights * losses).sum() / len(axes))),
-        float(np.dot(weights, losses) / len(axes)),
+        float((weights * losses).sum() / len(axes)),
         int(_subjects(units, pieces, len(labels)).min()),
         bound,
     )

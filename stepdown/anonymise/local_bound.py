@@ -11,7 +11,7 @@ from stepdown.anonymise._local import Sweep
 from stepdown.anonymise.histogram import Floats
 from stepdown.anonymise.local_problem import FORBIDDEN, Problem
 
-THRESHOLDS = 24
+THRESHOLDS = 16
 WORK_PER_UNIT = 1_500
 WORK = 10_000_000
 COST = 1 << 24
@@ -36,10 +36,8 @@ def lower_bound(problem: Problem, weights: Floats) -> float:
     # With several rows per subject a box needs k units at least; that is less than k subjects.
     heads = problem.rows if problem.divisible else np.ones(len(problem.rows), np.int64)
     demands = Demands(problem.k, (), ())
-    sweep = Sweep(problem.nodes, problem.ancestors, costs, heads, problem.rows, demands)
-    dearest = int(np.maximum.reduceat(np.where(real, costs, 0), problem.offsets).sum())
-    limits = [dearest * i * i // THRESHOLDS**2 for i in range(THRESHOLDS + 1)]
-    cheapest = sweep.share(limits, WORK_PER_UNIT * len(heads) + WORK)
+    sweep = Sweep(problem.nodes, problem.ancestors, costs, heads, problem.rows, demands, FORBIDDEN)
+    cheapest = sweep.share(THRESHOLDS, WORK_PER_UNIT * len(heads) + WORK)
     total = math.fsum((cheapest * problem.rows.astype(np.float64)).tolist())
     return least_score(total / COST / float(problem.rows.sum()), weights)
 

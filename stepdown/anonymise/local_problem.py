@@ -96,19 +96,35 @@ class Problem:
             ranking=_whole(self.shares**CONVEXITY * per_node, self.shares),
         )
 
-    def search(self, pieces: Pieces, classes: int, demands: Demands | None = None) -> Search:
+    def heads_of(self, pieces: Pieces) -> Ints:
+        """Subjects that each piece counts for."""
+        return pieces.rows if self.divisible else self.heads[pieces.unit]
+
+    def sweep(self, pieces: Pieces) -> Sweep:
+        """A sweep over these pieces, whose classes are not looked at."""
+        return Sweep(
+            self.nodes[pieces.unit],
+            self.ancestors,
+            self.ranking,
+            self.heads_of(pieces),
+            pieces.rows,
+            self.demands(pieces.unit),
+            FORBIDDEN,
+        )
+
+    def search(self, pieces: Pieces, classes: int) -> Search:
         """Local search over these pieces and their classes; -1 is no class yet."""
         return Search(
-            np.ascontiguousarray(self.nodes[pieces.unit]),
+            self.nodes[pieces.unit],
             self.first,
             self.parent,
             self.costs,
-            pieces.rows if self.divisible else self.heads[pieces.unit],
+            self.heads_of(pieces),
             pieces.rows,
             self.divisible,
             pieces.class_of,
             classes,
-            self.demands(pieces.unit) if demands is None else demands,
+            self.demands(pieces.unit),
             FORBIDDEN,
         )
 
@@ -123,7 +139,9 @@ class Problem:
         """Shape (axes,), every axis's loss v in the axes' own order."""
         per_class = np.bincount(pieces.class_of, weights=pieces.rows, minlength=len(labels))
         losses = np.empty(len(self.order))
-        losses[self.order] = per_class @ self.shares[labels] / per_class.sum()
+        # No product of matrices: its sums depend on how many threads take part.
+        for place, axis in enumerate(self.order):
+            losses[axis] = (per_class * self.shares[labels[:, place]]).sum() / per_class.sum()
         return losses
 
 
@@ -141,7 +159,7 @@ def problem_of(
     trees = [tree_of(axis, column) for axis, column in zip(axes, codes, strict=True)]
     losses = [normalised(tree.share, axis) for tree, axis in zip(trees, axes, strict=True)]
     first_loss = [
-        float(np.dot(loss[tree.ancestor[min(1, axis.steps - 1)][tree.leaf[column]]], rows))
+        float((loss[tree.ancestor[min(1, axis.steps - 1)][tree.leaf[column]]] * rows).sum())
         * axis.weight
         for axis, tree, column, loss in zip(axes, trees, codes, losses, strict=True)
     ]
@@ -190,8 +208,8 @@ def normalised(shares: Floats, axis: Axis) -> Floats:
 
 
 def solved(
-    problem: Problem, pieces: Pieces, thresholds: int, passes: int, shake: Floats | None = None
-) -> Search | None:
+    problem: Problem, pieces: Pieces, thresholds: int, passes: int
+) -> tuple[Search | None, bool]:
     """Classes for these pieces made from nothing; None where some found no class to be in.
 
     Args:
@@ -199,26 +217,33 @@ def solved(
         pieces: whose classes are not looked at.
         thresholds: of the sweep; more make it closer and slower.
         passes: of the local search, at most.
-        shake: shape (axes,), factors on what the sweep takes the axes' costs to be.
+
+    Returns:
+        the classes, and whether the sweep came to its end.
     """
-    demands = problem.demands(pieces.unit)
-    ranking = problem.ranking
-    if shake is not None:
-        factors = np.repeat(shake, [tree.nodes + 1 for tree in problem.trees])
-        ranking = np.where(ranking < FORBIDDEN, (ranking * factors).astype(np.int64), ranking)
-    nodes = np.ascontiguousarray(problem.nodes[pieces.unit])
-    heads = pieces.rows if problem.divisible else problem.heads[pieces.unit]
-    sweep = Sweep(nodes, problem.ancestors, ranking, heads, pieces.rows, demands)
-    finished = sweep.close(
-        _thresholds(problem, ranking, thresholds), SWEEP_WORK_PER_UNIT * len(nodes) + SWEEP_WORK
-    )
-    class_of, classes = sweep.box_of, sweep.boxes
+    sweep = problem.sweep(pieces)
+    finished = sweep.close(thresholds, SWEEP_WORK_PER_UNIT * len(pieces.unit) + SWEEP_WORK)
+    boxed = Pieces(pieces.unit, sweep.box_of, pieces.rows)
+    return settled(problem, boxed, sweep.boxes, finished, passes), finished
+
+
+def settled(
+    problem: Problem, pieces: Pieces, boxes: int, finished: bool, passes: int
+) -> Search | None:
+    """Classes made from the boxes of a sweep; None where some piece found no class to be in.
+
+    Args:
+        problem: the table.
+        pieces: in their boxes, or in none, -1.
+        boxes: how many there are.
+        finished: the sweep came to its end.
+        passes: of the local search, at most.
+    """
     if not finished:
-        classes += _cut(problem, nodes, heads, class_of, classes)
-    left = np.flatnonzero(class_of < 0).astype(np.int32)
+        boxes += _cut(problem, pieces, boxes)
+    left = np.flatnonzero(pieces.class_of < 0).astype(np.int32)
     # Where nothing was closed around a piece, a class of its own is begun; more may be founded.
-    room = classes + len(left) + classes // 8 + 8
-    search = problem.search(Pieces(pieces.unit, class_of, pieces.rows), room, demands)
+    search = problem.search(pieces, boxes + len(left) + boxes // 8 + 8)
     if not search.house(left) or not search.mend():
         return None
     for _ in range(passes):
@@ -227,32 +252,25 @@ def solved(
     return search
 
 
-def _thresholds(problem: Problem, ranking: Ints, many: int) -> list[int]:
-    """Rising limits of a box's cost, closer where boxes are cheap; no box is above the last."""
-    real = np.where(ranking < FORBIDDEN, ranking, 0)
-    dearest = int(np.maximum.reduceat(real, problem.offsets).sum())
-    return [dearest * i * i // (many * many) for i in range(many + 1)]
-
-
-def _cut(
-    problem: Problem, nodes: Nodes, heads: Ints, class_of: npt.NDArray[np.int32], classes: int
-) -> int:
+def _cut(problem: Problem, pieces: Pieces, classes: int) -> int:
     """Cut what a sweep left, in the order of the codes, into classes of about 2k; how many.
 
     Units without a common label never share one.
     """
-    left = np.flatnonzero(class_of < 0)
+    left = np.flatnonzero(pieces.class_of < 0)
     if not len(left):
         return 0
-    tops = problem.tops(nodes[left])
-    order = np.lexsort([*nodes[left].T[::-1], *tops.T])
+    nodes = problem.nodes[pieces.unit[left]]
+    heads = problem.heads_of(pieces)
+    tops = problem.tops(nodes)
+    order = np.lexsort([*nodes.T[::-1], *tops.T])
     left, tops = left[order], tops[order]
     begins = np.append(True, (tops[1:] != tops[:-1]).any(axis=1))
     part = np.cumsum(begins) - 1
     before = np.cumsum(heads[left]) - heads[left]
     run = (before - before[begins][part]) // (2 * problem.k)
     _, number = np.unique(part * (int(run.max()) + 1) + run, return_inverse=True)
-    class_of[left] = number + classes
+    pieces.class_of[left] = number + classes
     return int(number.max()) + 1
 
 

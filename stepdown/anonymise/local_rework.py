@@ -8,11 +8,12 @@ from itertools import pairwise
 import numpy as np
 
 from stepdown.anonymise.histogram import Ints
-from stepdown.anonymise.local_problem import Pieces, Problem, solved
+from stepdown.anonymise.local_problem import FORBIDDEN, Pieces, Problem, settled
 from stepdown.anonymise.trees import Nodes
 
-THRESHOLDS = 40
+THRESHOLDS = 16
 PASSES = 3
+WORK_PER_PIECE = 6_000
 SHAKE = 0.5
 """An axis's costs are multiplied by up to 1 ± this much."""
 
@@ -39,7 +40,10 @@ def reworked(
         stop: whether to return early.
     """
     draws = _draws()
+    axis_of = np.repeat(np.arange(len(problem.trees)), [tree.nodes + 1 for tree in problem.trees])
+    real = problem.ranking < FORBIDDEN
     for _ in range(rounds):
+        sweep = problem.sweep(pieces)
         cost = problem.costs[labels].sum(axis=1)
         totals = cost * _sums(pieces.class_of, pieces.rows, len(labels))
         kept = np.ones(len(pieces.unit), bool)
@@ -48,9 +52,12 @@ def reworked(
             if stop():
                 break
             shake = 1 + SHAKE * (2 * _numbers(draws, len(problem.order)) - 1)
-            unit, rows = pieces.unit[members], pieces.rows[members]
-            nowhere = np.full(len(unit), -1, np.int32)
-            search = solved(problem, Pieces(unit, nowhere, rows), THRESHOLDS, PASSES, shake)
+            shaken = (problem.ranking * shake[axis_of]).astype(np.int64)
+            sweep.begin_again(members, np.where(real, shaken, FORBIDDEN))
+            finished = sweep.close(THRESHOLDS, WORK_PER_PIECE * len(members))
+            unit = pieces.unit[members]
+            boxed = Pieces(unit, sweep.box_of[members], pieces.rows[members])
+            search = settled(problem, boxed, sweep.boxes, finished, PASSES)
             if search is None or search.total() >= before:
                 continue
             place, class_of, rows = search.assignment()
@@ -76,7 +83,7 @@ def without_gaps(pieces: Pieces, labels: Nodes) -> tuple[Pieces, Nodes]:
 
 def _neighbourhoods(
     pieces: Pieces, labels: Nodes, totals: Ints, size: int, draws: Iterator[int]
-) -> Iterator[tuple[Ints, int]]:
+) -> Iterator[tuple[Nodes, int]]:
     """The pieces of classes that follow each other, and what those classes cost."""
     axes = np.argsort(_numbers(draws, labels.shape[1]), kind="stable")
     dear = np.flatnonzero(totals > 0)
@@ -84,7 +91,7 @@ def _neighbourhoods(
     rank = np.full(len(labels), len(dear), np.int64)
     rank[dear] = np.arange(len(dear))
     place = rank[pieces.class_of]
-    order = np.argsort(place, kind="stable")
+    order = np.argsort(place, kind="stable").astype(np.int32)
     starts = np.searchsorted(place[order], np.arange(len(dear) + 1))
     first = next(draws) % size
     cuts = np.searchsorted(starts, np.arange(first, starts[-1] + size, size))
