@@ -67,16 +67,16 @@ def _bound_to_bytes(candidate: Candidate, risk: RiskReport) -> Verdict:
 def _labels(
     session: Session, path: Path, candidate: Candidate, generalised: Sequence[str]
 ) -> dict[str, list[str]]:
-    """Every label that the released level of each generalised column has."""
+    """Every label that the released levels of each generalised column have."""
     session.attach_parquet("hierarchies", path)
-    levels = candidate.report.levels
-    return {
-        name: session.fetch(
+    found = {}
+    for name in generalised:
+        levels = candidate.report.levels_of(name) or (-1,)
+        found[name] = session.fetch(
             'SELECT DISTINCT label FROM hierarchies WHERE label IS NOT NULL AND "column" = '
-            f"{literals([name])} AND level = {int(levels.get(name, -1))} ORDER BY label"
+            f"{literals([name])} AND level IN ({', '.join(map(str, levels))}) ORDER BY label"
         )["label"].to_pylist()
-        for name in generalised
-    }
+    return found
 
 
 def _judge_file(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from stepdown.vocabulary import Tier
+from stepdown.vocabulary import RecodingKind, Tier
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class DeriveReport:
         sha256: of the data file this is about.
         parent_sha256: of the parent's data file (the snapshot for internal).
         rows: rows written. parent_rows: rows the parent has.
-        levels: level of every released quasi-identifier in its hierarchy.
+        levels: level of every released quasi-identifier in its hierarchy; the lowest of its cells.
         top_levels: the highest level of each of those hierarchies.
         dropped_columns: column → the rule that dropped it.
         suppressed_records: rows dropped by the privacy models.
@@ -26,7 +26,11 @@ class DeriveReport:
         information_loss: 0 is perfect, 1 is nothing left; of released quasi-identifiers, against
             raw.
         lattice_size, nodes_checked, proven, gap: how the levels were found (0, 0, True, 0.0 where
-            there was nothing to search).
+            there was nothing to search). Local recoding checks no node, and its gap is the one to a
+            loss that no local recoding can go below.
+        recoding: how the tier was asked to recode.
+        level_shares: quasi-identifier → share of its cells on level 0, 1, … The exact cut: it stays
+            with the steward.
     """
 
     sha256: str
@@ -46,6 +50,15 @@ class DeriveReport:
     proven: bool
     gap: float
     surrogate_pools: dict[str, str] = field(default_factory=dict)
+    recoding: RecodingKind = "full-domain"
+    level_shares: dict[str, list[float]] = field(default_factory=dict)
+
+    def levels_of(self, column: str) -> tuple[int, ...]:
+        """Every level that a label of the column is on, lowest first; () of an unknown column."""
+        shares = self.level_shares.get(column)
+        if shares is None:  # as reports were before a column could hold labels of several levels
+            return (self.levels[column],) if column in self.levels else ()
+        return tuple(level for level, share in enumerate(shares) if share > 0)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Literal
+
+RecodingKind = Literal["full-domain", "local"]
+"""One level for all values of a column, or labels of its own for every class of records."""
 
 
 class Tier(StrEnum):

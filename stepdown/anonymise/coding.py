@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,7 @@ import pyarrow.compute as pc
 
 from stepdown.anonymise.hierarchy import HierarchyTable, label_codes
 from stepdown.anonymise.histogram import Axis, Floats, Ints
+from stepdown.anonymise.mixed_labels import label_nodes, mixed_levels
 from stepdown.anonymise.models import SearchColumn, SensitiveColumn
 from stepdown.engine import Session, quote
 
@@ -26,6 +28,7 @@ class CodedColumn:
         values: shape (v,), what the relation's column may hold, typed as it is there.
         codes: shape (v,), the value's code on step 0.
         labels: per step, shape (codes,), the labels; None without a hierarchy.
+        levels: per step, shape (codes,), the level that each label is on.
     """
 
     name: str
@@ -33,6 +36,7 @@ class CodedColumn:
     values: pa.Array
     codes: Ints
     labels: tuple[pa.Array, ...] | None
+    levels: tuple[Ints, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,13 +57,20 @@ class CodedSensitive:
 
 
 def code_column(session: Session, relation: str, column: SearchColumn) -> CodedColumn:
-    """Number a quasi-identifier's labels on every level that the search may choose."""
+    """Number a quasi-identifier's labels on every level that the search may choose.
+
+    Raises:
+        HierarchyInvalid: the column holds labels of several levels, and some of their texts name
+            several labels.
+    """
     table = column.hierarchy
     if table is None:
         values = _distinct(session, relation, column.name)
         each, share = np.arange(len(values)), np.full(len(values), 1 / max(len(values), 1))
         axis = Axis(column.name, 0, (each,), (share,), len(values), column.weight)
-        return CodedColumn(column.name, axis, values, each, None)
+        return CodedColumn(column.name, axis, values, each, None, (np.zeros_like(each),))
+    if column.mixed:
+        return _code_mixed(session, relation, column, table)
     levels = _depth_first(
         [label_codes(table, level) for level in range(column.lowest, column.highest + 1)]
     )
@@ -79,8 +90,42 @@ def code_column(session: Session, relation: str, column: SearchColumn) -> CodedC
     codes = np.zeros(len(once.dictionary), np.int64)
     codes[once.indices.to_numpy()] = finest
     return CodedColumn(
-        column.name, axis, once.dictionary, codes, tuple(labels for _, labels in levels)
+        column.name,
+        axis,
+        once.dictionary,
+        codes,
+        tuple(labels for _, labels in levels),
+        tuple(np.full(len(s), column.lowest + step) for step, s in enumerate(axis.shares)),
     )
+
+
+def _code_mixed(
+    session: Session, relation: str, column: SearchColumn, table: HierarchyTable
+) -> CodedColumn:
+    held = _distinct(session, relation, column.name)
+    nodes = label_nodes(table, held, column.current_level)
+    found = mixed_levels(table, nodes, range(column.lowest, column.highest + 1))
+    levels = _depth_first([(level.codes, level.labels) for level in found])
+    finest = levels[0][0]
+    _, some_text = np.unique(finest, return_index=True)
+    shares, own_levels = [], []
+    for (codes, labels), level in zip(levels, found, strict=True):
+        # A text that comes in as it is and one that rises to it are one label: the wider of both.
+        share, own = np.zeros(len(labels)), np.zeros(len(labels), np.int64)
+        np.maximum.at(share, codes, level.share)
+        np.maximum.at(own, codes, level.level)
+        shares.append(share)
+        own_levels.append(own)
+    axis = Axis(
+        name=column.name,
+        lowest=column.lowest,
+        maps=tuple(codes[some_text] for codes, _ in levels),
+        shares=tuple(shares),
+        leaves=len(table.leaves),
+        weight=column.weight,
+    )
+    labels_of = tuple(labels for _, labels in levels)
+    return CodedColumn(column.name, axis, nodes.texts, finest, labels_of, tuple(own_levels))
 
 
 def _depth_first(levels: Sequence[tuple[Ints, pa.Array]]) -> list[tuple[Ints, pa.Array]]:
@@ -94,6 +139,22 @@ def _depth_first(levels: Sequence[tuple[Ints, pa.Array]]) -> list[tuple[Ints, pa
         number[met] = np.arange(len(met))
         numbered.append((number[codes], labels.take(pa.array(met))))
     return numbered
+
+
+def level_shares(
+    column: CodedColumn, steps: npt.NDArray[np.int16] | int, codes: npt.NDArray[Any], rows: Any
+) -> dict[int, float]:
+    """Level → share of the cells on it.
+
+    Args:
+        steps, codes: shape (classes,), the label of each class; one step may stand for all.
+        rows: shape (classes,), at least one row in all.
+    """
+    starts = np.cumsum([0, *(len(levels) for levels in column.levels)])
+    per_level = np.bincount(np.concatenate(column.levels)[starts[steps] + codes], weights=rows)
+    return {
+        level: float(share) for level, share in enumerate(per_level / per_level.sum()) if share > 0
+    }
 
 
 def code_sensitive(session: Session, relation: str, column: SensitiveColumn) -> CodedSensitive:

@@ -14,22 +14,15 @@ from stepdown.anonymise.hierarchy import LONG_SCHEMA, as_long_table
 from stepdown.anonymise.keys import own_pseudonyms
 from stepdown.anonymise.models import PrivacyModels, SearchColumn
 from stepdown.anonymise.pseudonymise import pseudonyms
-from stepdown.anonymise.quasi_identifiers import (
-    Demand,
-    Inherited,
-    column_as_it_is,
-    privacy_models,
-    search_columns,
-    sensitive_columns,
-)
-from stepdown.anonymise.recode import Recoding, anonymise_relation
+from stepdown.anonymise.quasi_identifiers import Inherited, column_as_it_is, search_columns
+from stepdown.anonymise.recode import anonymise_relation
+from stepdown.anonymise.recode_tier import recode_tier
 from stepdown.anonymise.treat import (
     LINEAGE,
     PARENT_ROW,
     SOURCE_ROW,
     SUBJECT,
     TREATED,
-    WEIGHT,
     look_up,
     treat,
 )
@@ -39,7 +32,6 @@ from stepdown.candidate import HIERARCHIES_FILE, Candidate
 from stepdown.config import (
     LoadedConfig,
     ReleaseConfig,
-    TierPolicy,
     released_columns,
     tier_policy,
 )
@@ -49,8 +41,6 @@ from stepdown.keyring import Keyring, key_name
 from stepdown.vocabulary import Role, Tier
 
 BASE, INTERNAL = "base", "internal"
-SEARCH_SECONDS = 60.0
-"""After this long the search settles for the best it has, and says by how much it may be off."""
 
 
 def derive_tier(
@@ -77,7 +67,8 @@ def derive_tier(
 
     Raises:
         DemandImpossible, Refused: no table made of the parent meets the tier's policy.
-        HierarchyInvalid: a value of the data is in no hierarchy.
+        HierarchyInvalid: a value of the data is in no hierarchy, or a column would hold labels of
+            several levels whose texts are the same.
         KeyMissing: a key that the treatments need is not in the keyring.
         PolicyInvalid: the tier would hold no column.
         SourceInvalid: the consent column says something else than it may.
@@ -99,7 +90,7 @@ def derive_tier(
             )
         weight = _weight(config, tier)
         treated = treat(session, config, tier, columns, keyring, weight)
-        recoding = _search(session, loaded, policy, demand, weight)
+        recoding = recode_tier(session, loaded, policy, demand, weight)
         sql = recoding.released_sql(session) if recoding else f"SELECT * FROM {TREATED}"
         data, lineage = write_release(session, sql, columns, LINEAGE, folder)
     hierarchies = _write_hierarchies(demand.columns, folder)
@@ -171,7 +162,12 @@ def _inherited(parent: Candidate | None) -> Inherited:
         return Inherited({}, LONG_SCHEMA.empty_table())
     long = pq.read_table(check_bytes(parent.hierarchies))
     names = long["column"].unique().to_pylist()
-    return Inherited({name: parent.report.levels[name] for name in names}, long)
+    report = parent.report
+    return Inherited(
+        {name: report.levels[name] for name in names},
+        long,
+        frozenset(name for name in names if len(report.levels_of(name)) > 1),
+    )
 
 
 def _weight(config: ReleaseConfig, tier: Tier) -> str | None:
@@ -180,34 +176,6 @@ def _weight(config: ReleaseConfig, tier: Tier) -> str | None:
     if name is None or tier.parent is None:
         return name
     return name if name in released_columns(config, tier.parent) else None
-
-
-def _search(
-    session: Session,
-    loaded: LoadedConfig,
-    policy: TierPolicy,
-    demand: Demand,
-    weight: str | None,
-) -> Recoding | None:
-    """The levels and the suppressed rows; None where nothing is asked for."""
-    models = privacy_models(policy)
-    asks = models.k > 1 or models.distinct_l > 1 or models.t is not None
-    asks = asks or models.expected_reidentifications is not None
-    # Without a quasi-identifier all rows are one class: there is no level to choose.
-    if not demand.columns or not (asks or demand.generalises):
-        return None
-    has_subjects = loaded.config.name(Role.SUBJECT) is not None
-    return anonymise_relation(
-        session,
-        TREATED,
-        demand.columns,
-        models,
-        sensitive=sensitive_columns(session, loaded, policy.tier),
-        subject=SUBJECT if has_subjects else None,
-        weight=WEIGHT if weight else None,
-        suppression=policy.suppressed_records,
-        budget_seconds=SEARCH_SECONDS,
-    )
 
 
 def _copy_sql(
@@ -236,7 +204,7 @@ def _copy_sql(
 
 
 def _loss(session: Session, columns: Sequence[SearchColumn]) -> float:
-    """Information loss of the copy's quasi-identifiers, whose levels are the base's."""
+    """Information loss of the copy's quasi-identifiers, whose labels are the base's."""
     if not any(column.hierarchy for column in columns):
         return 0.0
     return anonymise_relation(session, BASE, columns, PrivacyModels(), suppression=0.0).score

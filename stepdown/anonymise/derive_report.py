@@ -8,7 +8,7 @@ from stepdown.anonymise.recode import Recoding
 from stepdown.anonymise.treat import Treated
 from stepdown.artifacts import ArtifactRef
 from stepdown.candidate import Candidate
-from stepdown.config import ReleaseConfig, released_columns, treatment_of
+from stepdown.config import ReleaseConfig, released_columns, tier_policy, treatment_of
 from stepdown.reports import DeriveReport
 from stepdown.vocabulary import Tier
 
@@ -43,7 +43,16 @@ def tier_report(
         nodes_checked=recoding.nodes_checked if recoding else 0,
         proven=recoding.proven if recoding else True,
         gap=recoding.gap if recoding else 0.0,
+        recoding=tier_policy(config, tier).recoding,
+        level_shares=_level_shares(recoding) if recoding else {name: [1.0] for name in tops},
     )
+
+
+def _level_shares(recoding: Recoding) -> dict[str, list[float]]:
+    return {
+        name: [shares.get(level, 0.0) for level in range(max(shares) + 1)]
+        for name, shares in recoding.level_shares.items()
+    }
 
 
 def dropped_columns(config: ReleaseConfig, tier: Tier) -> dict[str, str]:
@@ -84,6 +93,10 @@ def copy_report(
         nodes_checked=0,
         proven=True,
         gap=0.0,
+        recoding=base.report.recoding,
+        level_shares={
+            name: shares for name, shares in base.report.level_shares.items() if name in agreed
+        },
     )
 
 

@@ -14,7 +14,6 @@ from stepdown.anonymise.hierarchy import HierarchyTable, default_hierarchy, hier
 from stepdown.anonymise.models import PrivacyModels, SearchColumn, SensitiveColumn
 from stepdown.anonymise.recode import (
     Recoding,
-    RecodingKind,
     anonymise_relation,
     check_columns,
 )
@@ -22,6 +21,7 @@ from stepdown.anonymise.score import LossKind
 from stepdown.anonymise.table_file import open_table, write_table_file
 from stepdown.engine import Session, open_session, quote
 from stepdown.errors import ConfigInvalid
+from stepdown.vocabulary import RecodingKind
 
 RELATION, POPULATION = "table", "population"
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from stepdown.anonymise.coding import CodedColumn, CodedSensitive
+from stepdown.anonymise.coding import CodedColumn, CodedSensitive, level_shares
 from stepdown.anonymise.count import count_units, sensitive_counts, subjects_of, unit_keys
 from stepdown.anonymise.demands import (
     ClassDemand,
@@ -217,12 +217,8 @@ def _mean_risk(units: Units, best: LocalRecoding) -> float:
 
 
 def _level_shares(column: CodedColumn, best: LocalRecoding, j: int) -> dict[int, float]:
-    rows = summed(best.steps[best.class_of, j], best.rows, column.axis.steps)
-    return {
-        column.axis.lowest + step: float(share)
-        for step, share in enumerate(rows / rows.sum())
-        if share > 0
-    }
+    per_class = summed(best.class_of, best.rows, best.classes)
+    return level_shares(column, best.steps[:, j], best.codes[:, j], per_class)
 
 
 def _numbered(column: CodedColumn, best: LocalRecoding, j: int) -> tuple[Ints, pa.Array | None]:

@@ -22,6 +22,7 @@ class SearchColumn:
         hierarchy: None keeps the column's values and type as they are.
         current_level: the relation's column holds labels of this level; at 0 it may hold the typed
             raw values or their texts.
+        mixed: it holds labels of higher levels beside them, as local recoding leaves them.
         at_least, at_most: levels of the hierarchy, both included; at_most None is the top.
         weight: how much losing this column's detail matters, relative to the others.
     """
@@ -32,6 +33,7 @@ class SearchColumn:
     at_least: int = 0
     at_most: int | None = None
     weight: float = 1.0
+    mixed: bool = False
 
     @property
     def lowest(self) -> int:

@@ -38,12 +38,15 @@ class Inherited:
     """What the parent tier did to its quasi-identifiers.
 
     Args:
-        levels: column → the level its labels are on; a column the parent kept raw is not in it.
+        levels: column → the lowest level its labels are on; a column the parent kept raw is not in
+            it.
         long: the parent's hierarchies, as its candidate keeps them.
+        mixed: the columns that hold labels of higher levels, too.
     """
 
     levels: Mapping[str, int]
     long: pa.Table
+    mixed: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -94,13 +97,13 @@ def search_columns(
 def column_as_it_is(
     session: Session, loaded: LoadedConfig, name: str, inherited: Inherited
 ) -> SearchColumn:
-    """A quasi-identifier with no level open to it but the one that the parent's file holds."""
+    """A quasi-identifier with no label open to it but those that the parent's file holds."""
     weight = loaded.config.columns[name].loss_weight
     if name not in inherited.levels:
         return SearchColumn(name, None, weight=weight)
     level = inherited.levels[name]
     table = _inherited_table(session, name, inherited)
-    return SearchColumn(name, table, level, level, level, weight)
+    return SearchColumn(name, table, level, level, level, weight, name in inherited.mixed)
 
 
 def sensitive_columns(
@@ -153,7 +156,8 @@ def _search_column(
         table = build_hierarchy(name, column, values, loaded.resolve)
     level = inherited.levels.get(name, 0)
     at_least = min(limits.at_least, table.top)
-    return SearchColumn(name, table, level, at_least, limits.at_most, column.loss_weight)
+    mixed = name in inherited.mixed
+    return SearchColumn(name, table, level, at_least, limits.at_most, column.loss_weight, mixed)
 
 
 def _inherited_table(session: Session, name: str, inherited: Inherited) -> HierarchyTable:

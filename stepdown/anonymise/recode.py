@@ -6,12 +6,17 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from stepdown.anonymise import released
-from stepdown.anonymise.coding import CodedColumn, CodedSensitive, code_column, code_sensitive
+from stepdown.anonymise.coding import (
+    CodedColumn,
+    CodedSensitive,
+    code_column,
+    code_sensitive,
+    level_shares,
+)
 from stepdown.anonymise.count import count
 from stepdown.anonymise.histogram import Grouping, Ints, with_population
 from stepdown.anonymise.judge import kept_classes
@@ -21,8 +26,7 @@ from stepdown.anonymise.score import LossKind
 from stepdown.anonymise.search import search
 from stepdown.engine import Session, quote
 from stepdown.errors import ConfigInvalid, DemandImpossible
-
-RecodingKind = Literal["full-domain", "local"]
+from stepdown.vocabulary import RecodingKind
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,8 +34,8 @@ class Recoding:
     """What is released of a relation, and what that costs.
 
     Args:
-        levels: column → level of its hierarchy (0 for a column without one). With local recoding,
-            the lowest level that a cell of it is on.
+        levels: column → level of its hierarchy (0 for a column without one). Where its labels are
+            of several levels, the lowest that a cell of it is on.
         level_shares: column → level → share of the released cells on it.
         score: the loss; geometric Loss lies between 0, perfect, and 1, nothing left.
         proven: no other node is better. gap: by how much another could be, 0.0 where proven.
@@ -132,10 +136,17 @@ def anonymise_relation(
     grouping = Grouping(base, axes, best.steps)
     kept = np.flatnonzero(kept_classes(grouping, models))
     sizes = grouping.subjects()[kept]
-    levels = {axis.name: axis.lowest + step for axis, step in zip(axes, best.steps, strict=True)}
+    shares = {
+        column.name: level_shares(
+            column, best.steps[j], grouping.codes(j, kept), grouping.rows()[kept]
+        )
+        if len(kept)
+        else {column.axis.lowest + best.steps[j]: 1.0}
+        for j, column in enumerate(coded)
+    }
     return Recoding(
-        levels=levels,
-        level_shares={name: {level: 1.0} for name, level in levels.items()},
+        levels={name: min(levels) for name, levels in shares.items()},
+        level_shares=shares,
         score=best.score,
         lattice_size=_lattice_size(coded),
         nodes_checked=best.nodes_checked,

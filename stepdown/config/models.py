@@ -10,7 +10,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from stepdown.config.hierarchies import Hierarchy
 from stepdown.config.treatments import Model, Treatment
-from stepdown.vocabulary import ColumnType, Role, Tier
+from stepdown.vocabulary import ColumnType, RecodingKind, Role, Tier
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
 Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
@@ -107,6 +107,11 @@ class TierRules(Model):
         None, description="Largest share of the parent's records that may be suppressed."
     )
     information_loss: Share | None = Field(None, description="More loss than this is useless.")
+    recoding: RecodingKind | None = Field(
+        None,
+        description="`local` gives every class labels of its own, so that a column holds labels of "
+        "several levels and no record is suppressed; `full-domain` puts a column on one level.",
+    )
     rows_per_subject: int | None = Field(
         None, ge=1, description="Keep at most this many rows of each data subject."
     )

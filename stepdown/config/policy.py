@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from stepdown.config.models import Column, ReleaseConfig, SignOff, TierRules
 from stepdown.config.treatments import Generalise, LevelRange, Treatment, TruncateDate
 from stepdown.errors import PolicyInvalid
-from stepdown.vocabulary import ColumnType, Role, Tier
+from stepdown.vocabulary import ColumnType, RecodingKind, Role, Tier
 
 LOOSER_IF_LESS = ("smallest_class", "distinct_l")
 LOOSER_IF_MORE = (
@@ -36,6 +36,7 @@ class TierPolicy:
     expected_reidentifications: float
     suppressed_records: float
     information_loss: float
+    recoding: RecodingKind
     rows_per_subject: int | None
     sign_off: SignOff
     review_months: int
