@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from stepdown.anonymise._classes import number
-from stepdown.anonymise.histogram import Floats, Ints, SensitiveCounts, one_block, summed
+from stepdown.anonymise.axis import Floats, Ints, one_block, summed
+from stepdown.anonymise.histogram import SensitiveCounts
 from stepdown.anonymise.models import EQUAL_ENTROPY, TOLERANCE, PrivacyModels
 
 Mask = npt.NDArray[np.bool_]

@@ -11,8 +11,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from stepdown.anonymise.axis import Axis, Floats, Ints
 from stepdown.anonymise.hierarchy import HierarchyTable, label_codes
-from stepdown.anonymise.histogram import Axis, Floats, Ints
 from stepdown.anonymise.mixed_labels import label_nodes, mixed_levels
 from stepdown.anonymise.models import SearchColumn, SensitiveColumn
 from stepdown.engine import Session, quote

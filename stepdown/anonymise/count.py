@@ -10,12 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from stepdown.anonymise.axis import Ints
 from stepdown.anonymise.coding import CodedColumn, CodedSensitive
-from stepdown.anonymise.histogram import (
-    Histogram,
-    Ints,
-    SensitiveCounts,
-)
+from stepdown.anonymise.histogram import Histogram, SensitiveCounts
 from stepdown.anonymise.models import SensitiveColumn
 from stepdown.anonymise.packed_keys import Packing, packing, sorting_order
 from stepdown.anonymise.units import Units

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
-from stepdown.anonymise.histogram import Floats
+from stepdown.anonymise.axis import Floats
 
 Mask = npt.NDArray[np.bool_]
 Parents = npt.NDArray[np.int32]

@@ -13,58 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from stepdown.anonymise._classes import add_up, number, pack, small_classes
-
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
-Codes = npt.NDArray[Any]
-"""uint16, or int32 where an axis has more labels than that can number."""
-Steps = tuple[int, ...]
-"""One node of the lattice: a step per axis, 0 the finest that the axis allows."""
-
-Tables = dict[tuple[int, Steps, Steps], tuple[Ints, int]]
-
-LARGEST_KEY = 1 << 62
-
-
-@dataclass(frozen=True, eq=False)
-class Axis:
-    """One quasi-identifier as the lattice sees it.
-
-    Args:
-        name: of the column.
-        lowest: the hierarchy level of step 0.
-        maps: ``maps[step][code of step 0]`` is the label's code on that step. Codes numbered depth
-            first, so that no map ever falls, make the search faster; any numbering is right.
-        shares: ``shares[step][code]`` is the share of the hierarchy's rows under that label.
-        leaves: m, the number of the hierarchy's rows.
-        weight: of the column in the loss.
-    """
-
-    name: str
-    lowest: int
-    maps: tuple[Ints, ...]
-    shares: tuple[Floats, ...]
-    leaves: int
-    weight: float
-    _between: dict[tuple[int, int], Ints] = field(default_factory=dict, repr=False)
-
-    @property
-    def steps(self) -> int:
-        return len(self.maps)
-
-    def size(self, step: int) -> int:
-        """How many labels the step has."""
-        return len(self.shares[step])
-
-    def between(self, fine: int, coarse: int) -> Ints:
-        """The codes of a coarser step by the codes of a finer one."""
-        lookup = self._between.get((fine, coarse))
-        if lookup is None:
-            lookup = np.zeros(self.size(fine), np.int64)
-            lookup[self.maps[fine]] = self.maps[coarse]
-            self._between[fine, coarse] = lookup
-        return lookup
+from stepdown.anonymise._classes import add_up, number, small_classes
+from stepdown.anonymise.axis import Axis, Codes, Floats, Ints, Steps, one_block, summed
+from stepdown.anonymise.class_keys import LARGEST_KEY, Fused, Tables, keys_at, places_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,17 +72,17 @@ class Histogram:
     sensitive: tuple[SensitiveCounts, ...] = ()
     sorted_by: int | None = None
     _ends: dict[int, Ints] = field(default_factory=dict, repr=False)
-    _fused: list[_Fused] = field(default_factory=list, repr=False)
+    _fused: list[Fused] = field(default_factory=list, repr=False)
     _tables: Tables = field(default_factory=dict, repr=False)
 
     @property
     def entries(self) -> int:
         return len(self.rows)
 
-    def fused(self, axes: Sequence[Axis]) -> _Fused:
+    def fused(self, axes: Sequence[Axis]) -> Fused:
         """The codes of narrow axes as one; made once."""
         if not self._fused:
-            self._fused.append(_Fused(self, axes))
+            self._fused.append(Fused(self.codes, self.steps, axes, self._tables))
         return self._fused[0]
 
     def small_classes(
@@ -144,7 +95,7 @@ class Histogram:
         if self.roaming is not None or space >= LARGEST_KEY:
             return None
         subjects = self.rows if self.settled is None else self.settled
-        which, starts, places = _places(tables, sizes, range(len(sizes)))
+        which, starts, places = places_of(tables, sizes, range(len(sizes)))
         ends = self.block_ends(axes, steps)
         return small_classes(
             fused.codes, self.rows, subjects, which, starts, places, space, ends, k, allowed
@@ -167,49 +118,6 @@ class Histogram:
         return self._ends[step]
 
 
-class _Fused:
-    """Neighbouring axes with few labels read as one column of codes: fewer look-ups per entry.
-
-    Args:
-        codes: shape (groups, n).
-    """
-
-    LABELS = 1 << 11
-
-    def __init__(self, histogram: Histogram, axes: Sequence[Axis]) -> None:
-        self._axes = axes
-        self._known = histogram._tables
-        # The same groups in every roll-up, so that they share their tables.
-        self._groups = _runs([axis.size(0) for axis in axes], self.LABELS)
-        self._fine = [tuple(histogram.steps[j] for j in group) for group in self._groups]
-        self.codes = np.empty((len(self._groups), histogram.entries), histogram.codes.dtype)
-        for g, group in enumerate(self._groups):
-            self.codes[g] = histogram.codes[group[0]]
-            for j in group[1:]:
-                self.codes[g] *= axes[j].size(histogram.steps[j])
-                self.codes[g] += histogram.codes[j]
-
-    def tables(self, steps: Steps) -> tuple[list[Ints], list[int]]:
-        """Per group the number of the labels that a code stands for at a node, and how many."""
-        tables, sizes = [], []
-        for g, group in enumerate(self._groups):
-            coarse = tuple([steps[j] for j in group])
-            known = self._known.get((g, self._fine[g], coarse))
-            table, size = known or self._table(g, coarse)
-            tables.append(table)
-            sizes.append(size)
-        return tables, sizes
-
-    def _table(self, g: int, coarse: Steps) -> tuple[Ints, int]:
-        table, size = np.zeros(1, np.int64), 1
-        for j, fine, step in zip(self._groups[g], self._fine[g], coarse, strict=True):
-            many = self._axes[j].size(step)
-            lookup = self._axes[j].between(fine, step)
-            table, size = np.add.outer(table * many, lookup).ravel(), size * many
-        self._known[g, self._fine[g], coarse] = table, size
-        return table, size
-
-
 BLOCK = 1 << 11
 """Entries that are grouped at a time where the order allows it: their table fits the cache."""
 
@@ -226,7 +134,7 @@ class Grouping:
         self.histogram = histogram
         self.axes = axes
         self.steps = steps
-        keys, space = _keys(histogram, axes, steps)
+        keys, space = keys_at(histogram.fused(axes), steps)
         self.class_of, self.first = number(keys, space, histogram.block_ends(axes, steps))
 
     @property
@@ -313,16 +221,6 @@ class Grouping:
         return add_up(self.class_of, values, self.classes)
 
 
-def one_block(values: npt.NDArray[Any]) -> Ints:
-    """Where blocks end of values that have no order."""
-    return np.array([len(values)])
-
-
-def summed(groups: npt.NDArray[np.signedinteger[Any]], values: Any, many: int) -> Floats:
-    """Shape (many,): the values added up by the group that each belongs to, exact below 2^53."""
-    return np.asarray(np.bincount(groups, weights=values, minlength=many), dtype=np.float64)
-
-
 def sorted_along_widest(histogram: Histogram, axes: Sequence[Axis]) -> Histogram:
     """The same entries, ascending along the axis with most labels, so that blocks share no class.
 
@@ -376,56 +274,3 @@ def with_population(table: Histogram, people: Histogram, axes: Sequence[Axis]) -
         sensitive=table.sensitive,
     )
     return Grouping(both, axes, table.steps).rolled_up()
-
-
-def _keys(histogram: Histogram, axes: Sequence[Axis], steps: Steps) -> tuple[Ints, int]:
-    """One integer per entry, equal exactly where all labels are, and what all lie below.
-
-    Mixed radix; where the product of the sizes outgrows 64 bits, the key so far is renumbered.
-    """
-    fused = histogram.fused(axes)
-    tables, sizes = fused.tables(steps)
-    keys, space = np.zeros(histogram.entries, np.int64), 1
-    for run in _runs(sizes, LARGEST_KEY - 1):
-        part = pack(fused.codes, *_places(tables, sizes, run))
-        inside = math.prod(sizes[g] for g in run)
-        if space * inside >= LARGEST_KEY:
-            keys, space = _renumbered(keys, space)
-        if space * inside >= LARGEST_KEY:
-            part, inside = _renumbered(part, inside)
-        keys, space = keys * inside + part, space * inside
-    return keys, space
-
-
-def _runs(sizes: Sequence[int], most: int) -> list[list[int]]:
-    """Neighbours in runs, the product of whose sizes is at most so much."""
-    runs: list[list[int]] = [[]]
-    inside = 1
-    for j, size in enumerate(sizes):
-        if runs[-1] and inside * size > most:
-            runs.append([])
-            inside = 1
-        runs[-1].append(j)
-        inside *= size
-    return runs
-
-
-def _renumbered(keys: Ints, space: int) -> tuple[Ints, int]:
-    numbers, first = number(keys, space, one_block(keys))
-    return numbers.astype(np.int64), len(first)
-
-
-def _places(
-    tables: Sequence[Ints], sizes: Sequence[int], which: Sequence[int]
-) -> tuple[npt.NDArray[np.int32], Ints, Ints]:
-    """What every code of the groups named adds to a key: see ``_classes.pack``."""
-    active, parts, starts = [], [np.zeros(1, np.int64)], np.zeros(len(sizes), np.int64)
-    radix, begin = 1, 1
-    for g in which:
-        if sizes[g] > 1:
-            active.append(g)
-            parts.append(tables[g] * radix)
-            starts[g] = begin
-            begin += len(tables[g])
-            radix *= sizes[g]
-    return np.array(active, np.int32), starts, np.concatenate(parts)

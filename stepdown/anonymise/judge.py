@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from stepdown.anonymise.axis import Axis, Floats, Ints, Steps
 from stepdown.anonymise.class_models import Demand, demands, distances_to, distinct_values, whole
-from stepdown.anonymise.histogram import Axis, Floats, Grouping, Histogram, Ints, Steps
+from stepdown.anonymise.histogram import Grouping, Histogram
 from stepdown.anonymise.models import TOLERANCE, PrivacyModels
 
 Mask = npt.NDArray[np.bool_]

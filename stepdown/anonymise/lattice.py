@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stepdown.anonymise._classes import raise_bounds
-from stepdown.anonymise.histogram import Axis, Floats, Ints, Steps
+from stepdown.anonymise.axis import Axis, Floats, Ints, Steps
 from stepdown.anonymise.judge import Judgement, Lost, judge
 from stepdown.anonymise.models import PrivacyModels
 from stepdown.anonymise.score import Loss

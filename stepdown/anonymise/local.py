@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from stepdown.anonymise._local_search import Search
+from stepdown.anonymise.axis import Axis, Floats, Ints
 from stepdown.anonymise.demands import ClassDemand
-from stepdown.anonymise.histogram import Axis, Floats, Ints
 from stepdown.anonymise.local_bound import lower_bound
 from stepdown.anonymise.local_problem import Pieces, Problem, problem_of, solved
 from stepdown.anonymise.local_rework import reworked, without_gaps

@@ -8,7 +8,7 @@ import numpy as np
 
 from stepdown.anonymise._demands import Demands
 from stepdown.anonymise._local import Sweep
-from stepdown.anonymise.histogram import Floats
+from stepdown.anonymise.axis import Floats
 from stepdown.anonymise.local_problem import FORBIDDEN, Problem
 
 THRESHOLDS = 16

@@ -11,8 +11,8 @@ import numpy.typing as npt
 from stepdown.anonymise._demands import Demands
 from stepdown.anonymise._local import Sweep
 from stepdown.anonymise._local_search import Search
+from stepdown.anonymise.axis import Axis, Floats, Ints
 from stepdown.anonymise.demands import ClassDemand
-from stepdown.anonymise.histogram import Axis, Floats, Ints
 from stepdown.anonymise.trees import Nodes, Tree, tree_of
 
 UNIT_COST = 1 << 24

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from stepdown.anonymise.histogram import Ints
+from stepdown.anonymise.axis import Ints
 from stepdown.anonymise.local_problem import FORBIDDEN, Pieces, Problem, settled
 from stepdown.anonymise.trees import Nodes
 

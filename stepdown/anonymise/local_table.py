@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from stepdown.anonymise.axis import Axis, Ints, summed
 from stepdown.anonymise.coding import CodedColumn, CodedSensitive, level_shares
 from stepdown.anonymise.count import count_units, sensitive_counts, subjects_of, unit_keys
 from stepdown.anonymise.demands import (
@@ -22,7 +23,7 @@ from stepdown.anonymise.demands import (
     with_recursive_l,
     with_t,
 )
-from stepdown.anonymise.histogram import Axis, Grouping, Histogram, Ints, summed
+from stepdown.anonymise.histogram import Grouping, Histogram
 from stepdown.anonymise.judge import individual_risk, kept_classes
 from stepdown.anonymise.local import LocalRecoding, recode_locally
 from stepdown.anonymise.models import TOLERANCE, PrivacyModels, SearchColumn, SensitiveColumn

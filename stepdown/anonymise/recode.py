@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stepdown.anonymise import released
+from stepdown.anonymise.axis import Ints
 from stepdown.anonymise.coding import (
     CodedColumn,
     CodedSensitive,
@@ -18,7 +19,7 @@ from stepdown.anonymise.coding import (
     level_shares,
 )
 from stepdown.anonymise.count import count
-from stepdown.anonymise.histogram import Grouping, Ints, with_population
+from stepdown.anonymise.histogram import Grouping, with_population
 from stepdown.anonymise.judge import kept_classes
 from stepdown.anonymise.local_table import LocalTable, check_local, recode_table_locally
 from stepdown.anonymise.models import PrivacyModels, SearchColumn, SensitiveColumn

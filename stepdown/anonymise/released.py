@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from stepdown.anonymise.axis import Ints
 from stepdown.anonymise.count import join_values
-from stepdown.anonymise.histogram import Ints
 from stepdown.anonymise.packed_keys import pack, packing
 from stepdown.engine import Session, literals, quote
 

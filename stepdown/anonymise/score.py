@@ -12,7 +12,8 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from stepdown.anonymise.histogram import Axis, Floats, Histogram, Ints, Steps, summed
+from stepdown.anonymise.axis import Axis, Floats, Ints, Steps, summed
+from stepdown.anonymise.histogram import Histogram
 from stepdown.anonymise.judge import Classes, Judgement, Lost
 
 LossKind = Literal["loss", "arithmetic", "entropy", "aecs", "discernibility"]

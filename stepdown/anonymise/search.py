@@ -13,7 +13,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from stepdown.anonymise.histogram import Axis, Grouping, Histogram, Steps
+from stepdown.anonymise.axis import Axis, Steps
+from stepdown.anonymise.histogram import Grouping, Histogram
 from stepdown.anonymise.judge import why_invalid
 from stepdown.anonymise.lattice import Run, cover
 from stepdown.anonymise.models import PrivacyModels

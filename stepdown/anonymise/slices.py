@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from stepdown.anonymise.histogram import Floats, Steps
+from stepdown.anonymise.axis import Floats, Steps
 from stepdown.anonymise.judge import Judgement, Lost
 from stepdown.anonymise.lattice import Run, cover, downwards
 from stepdown.anonymise.models import PrivacyModels

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from stepdown.anonymise.histogram import Axis, Floats, Ints
+from stepdown.anonymise.axis import Axis, Floats, Ints
 
 Nodes = npt.NDArray[np.int32]
 

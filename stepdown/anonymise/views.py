@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from stepdown.anonymise.histogram import Axis, Grouping, Histogram, Steps, sorted_along_widest
+from stepdown.anonymise.axis import Axis, Steps
+from stepdown.anonymise.histogram import Grouping, Histogram, sorted_along_widest
 
 
 class Views:

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from stepdown.anonymise.axis import Axis
 from stepdown.anonymise.demands import ClassDemand, with_distinct_l, with_t
-from stepdown.anonymise.histogram import Axis
 from stepdown.anonymise.local import recode_locally
 from stepdown.anonymise.units import Units
 

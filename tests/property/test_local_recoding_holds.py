@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stepdown.anonymise import local_problem
+from stepdown.anonymise.axis import Axis
 from stepdown.anonymise.demands import (
     ClassDemand,
     with_beta_likeness,
@@ -21,7 +22,6 @@ from stepdown.anonymise.demands import (
     with_recursive_l,
     with_t,
 )
-from stepdown.anonymise.histogram import Axis
 from stepdown.anonymise.local import recode_locally
 from stepdown.anonymise.units import Units
 from stepdown.errors import DemandImpossible, Refused

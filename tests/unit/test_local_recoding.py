@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from stepdown.anonymise.axis import Axis
 from stepdown.anonymise.demands import ClassDemand, with_delta_disclosure, with_distinct_l, with_t
-from stepdown.anonymise.histogram import Axis
 from stepdown.anonymise.local import recode_locally
 from stepdown.anonymise.local_bound import least_score
 from stepdown.anonymise.trees import tree_of

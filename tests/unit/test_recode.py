@@ -6,8 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from stepdown.anonymise.axis import Axis
 from stepdown.anonymise.declared_hierarchy import build_hierarchy
-from stepdown.anonymise.histogram import Axis, Grouping, Histogram
+from stepdown.anonymise.histogram import Grouping, Histogram
 from stepdown.anonymise.models import PrivacyModels, SearchColumn, SensitiveColumn
 from stepdown.anonymise.recode import anonymise_relation
 from stepdown.config.models import Column
