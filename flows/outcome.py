@@ -26,6 +26,9 @@ class TierOutcome:
         state: a release state, `unchanged`, or `would_publish`, `would_wait`, `would_refuse`.
         release: its address, where it has one.
         dropped: column → why it is not in the release.
+        levels: quasi-identifier → lowest level that a cell of it is on.
+        recoding: how the tier was recoded; None where nothing was made of it.
+        level_shares: quasi-identifier → share of its cells on level 0, 1, ….
         reasons: what refused it, or what it waits for.
     """
 
@@ -39,6 +42,8 @@ class TierOutcome:
     suppressed: int = 0
     dropped: dict[str, str] = field(default_factory=dict)
     levels: dict[str, int] = field(default_factory=dict)
+    recoding: str | None = None
+    level_shares: dict[str, list[float]] = field(default_factory=dict)
     reasons: tuple[str, ...] = ()
     path: str | None = None
 
@@ -76,6 +81,16 @@ class RunOutcome:
     def waits(self) -> list[str]:
         """What is still waited for."""
         return [f"{n}: {r}" for n, end in self.ends.items() if not end.stopped for r in end.reasons]
+
+    @property
+    def shares(self) -> list[str]:
+        """Where the cells of each locally recoded tier stand, one line per quasi-identifier."""
+        return [
+            f"{name}: {column} is {_spread(shares)}"
+            for name, end in self.ends.items()
+            if end.recoding == "local"
+            for column, shares in end.level_shares.items()
+        ]
 
     @property
     def sentences(self) -> list[str]:
@@ -127,6 +142,8 @@ def tier_outcome(made: Made, standing: Standing | None) -> TierOutcome:
         suppressed=report.suppressed_records,
         dropped=report.dropped_columns,
         levels=report.levels,
+        recoding=report.recoding,
+        level_shares=report.level_shares,
         reasons=tuple(_sentence(verdict) for verdict in failed)
         or (tuple(f"waits for {need}" for need in standing.waiting_for) if standing else ()),
     )
@@ -137,6 +154,10 @@ def released_names(candidate: Candidate) -> tuple[str, ...]:
     import pyarrow.parquet as pq
 
     return tuple(pq.read_schema(candidate.data.path).names)
+
+
+def _spread(shares: list[float]) -> str:
+    return ", ".join(f"{share:.0%} on level {n}" for n, share in enumerate(shares) if share > 0)
 
 
 def number(value: int | None) -> str:

@@ -38,6 +38,10 @@ def outcome(run: RunOutcome, work: Any, store: str, as_json: bool) -> None:
         return
     columns = ["tier", "state", "rows", "columns", "smallest class", "highest risk", "loss"]
     _table(run.dataset, columns, [[row[name] for name in columns] for row in run.table])
+    if run.shares:
+        _line("Recoded locally (level 0 is the value untouched):")
+        for shares in run.shares:
+            _line(f"  {shares}")
     for reason in [*run.stops, *run.waits]:
         _line(reason)
     waiting = [end.release for end in run.ends.values() if end.state == "awaiting_approval"]

@@ -37,6 +37,7 @@ _DONE = {
     "pseudonym": "replaced by a keyed pseudonym",
     "surrogate": "replaced by an invented value",
     "generalise": "generalised",
+    "generalise_locally": "generalised class by class, to labels of several levels",
     "code": "coarsened",
     "date": "cut to a coarser date",
     "prefix": "cut to its first characters",
@@ -268,7 +269,9 @@ def _as_json(config: ReleaseConfig) -> dict[str, Any]:
 def _history(config: ReleaseConfig, name: str, tier: Tier) -> str:
     steps: list[str] = []
     for level in Tier:
-        steps.append(_DONE[_word(treatment_of(config, name, level))])
+        word = _word(treatment_of(config, name, level))
+        local = word == "generalise" and tier_policy(config, level).recoding == "local"
+        steps.append(_DONE["generalise_locally" if local else word])
         if level is tier:
             break
     changed = list(dict.fromkeys(step for step in steps if step != "kept"))

@@ -188,37 +188,40 @@ def _rekeyed_problems(session: Session, candidate: Candidate, name: str) -> Iter
 
 
 def _generalised_problems(session: Session, name: str) -> Iterator[str]:
-    """Cells that are neither the parent's value nor one of its ancestors in the hierarchy."""
-    mine, above = _cell("data", name), _cell("parent", name)
+    """Cells that are neither the parent's value nor one of its ancestors in the hierarchy.
+
+    A cell's ancestors are looked for among the labels of its own raw value: a text may stand on
+    several levels, and for other values it may have other ancestors.
+    """
+    mine, above, raw = (_cell(side, name) for side in ("data", "parent", "snapshot"))
     session.run(
         f"CREATE OR REPLACE TEMP TABLE pair AS SELECT {mine} AS mine, {above} AS above, "
-        f"count(*) AS n FROM aligned GROUP BY {mine}, {above}"
+        f"{raw} AS raw, count(*) AS n FROM aligned GROUP BY ALL"
     )
     column = name.replace("'", "''")
-    rungs = f"(SELECT leaf, level, label FROM hierarchies WHERE \"column\" = '{column}')"
-    is_text = session.scalar(f"SELECT typeof({quote(name)}) FROM parent LIMIT 1") == "VARCHAR"
-    if is_text:
-        session.run(
-            "CREATE OR REPLACE TEMP TABLE upward AS SELECT DISTINCT low.label AS above, "
-            f"high.label AS mine FROM {rungs} AS low JOIN {rungs} AS high "
-            "ON low.leaf IS NOT DISTINCT FROM high.leaf AND low.level <= high.level"
-        )
-    else:
-        # The leaf is read back as the parent's type, so that 5 and 5.0 are the same number.
-        session.run(
-            "CREATE OR REPLACE TEMP TABLE upward AS SELECT DISTINCT rungs.label AS mine, "
-            f"CASE WHEN leaf IS NOT NULL THEN typed.above END AS above FROM {rungs} AS rungs "
-            "JOIN (SELECT DISTINCT above FROM pair) AS typed ON "
-            "TRY_CAST(rungs.leaf AS "
-            f"{session.scalar('SELECT typeof(above) FROM pair LIMIT 1') or 'VARCHAR'}) "
-            "IS NOT DISTINCT FROM typed.above AND (rungs.leaf IS NULL) = (typed.above IS NULL)"
-        )
+    type = session.scalar("SELECT typeof(raw) FROM pair LIMIT 1") or "VARCHAR"
+    # The leaf is read back as the raw column's type, so that 5 and 5.0 are the same number.
+    session.run(
+        "CREATE OR REPLACE TEMP TABLE rung AS SELECT "
+        f"TRY_CAST(leaf AS {type}) AS raw, level, label FROM hierarchies "
+        f"WHERE \"column\" = '{column}' AND (leaf IS NULL) = (raw IS NULL)"
+    )
+    if session.scalar("SELECT typeof(above) FROM pair LIMIT 1") == "VARCHAR":
+        lowest = "(SELECT raw, label AS above, min(level) AS level FROM rung GROUP BY ALL)"
+    else:  # the parent has the raw value itself
+        lowest = "(SELECT DISTINCT raw, raw AS above, 0 AS level FROM rung)"
+    session.run(
+        "CREATE OR REPLACE TEMP TABLE upward AS SELECT DISTINCT low.raw, low.above, "
+        f"rung.label AS mine FROM {lowest} AS low JOIN rung "
+        "ON low.raw IS NOT DISTINCT FROM rung.raw AND low.level <= rung.level"
+    )
     bad = _count(
         session,
         "SELECT coalesce(sum(n), 0) FROM pair LEFT JOIN "
-        "(SELECT mine, above, true AS found FROM upward) AS upward "
+        "(SELECT raw, mine, above, true AS found FROM upward) AS upward "
         "ON pair.mine IS NOT DISTINCT FROM upward.mine "
-        "AND pair.above IS NOT DISTINCT FROM upward.above WHERE found IS NULL",
+        "AND pair.above IS NOT DISTINCT FROM upward.above "
+        "AND pair.raw IS NOT DISTINCT FROM upward.raw WHERE found IS NULL",
     )
     if bad:
         yield f"{name}: {bad} cells neither equal nor generalise the parent's"
