@@ -19,6 +19,7 @@ cdef class Search(Hosts):
     cdef int32_t[:, ::1] base
     cdef int32_t[:, ::1] other_base
     cdef Py_ssize_t widest
+    cdef int32_t untouched
 
     def __init__(self, *args):
         super().__init__(*args)
@@ -135,6 +136,8 @@ cdef class Search(Hosts):
                         best, best_piece, best_host = fill, piece, self.host[i]
                         best_rows, best_fill = rows, self.found
                 if hosts and self._loose(piece) == 0:
+                    # Whether the host may take the piece was asked of all that it has now.
+                    self.untouched = host if self.demands.asks else NONE
                     fill = self._ask_spare(
                         c, piece, &self.base[t, 0], base_cost, left, old + best - rise
                     )
@@ -267,7 +270,11 @@ cdef class Search(Hosts):
                     else:
                         c = self.trie[child].child
                         while c != NONE:
-                            if self.size[c] > self.k and c != self.asked_class:
+                            if (
+                                self.size[c] > self.k
+                                and c != self.asked_class
+                                and c != self.untouched
+                            ):
                                 self._look_for_spare(c)
                             c = self.alike[c]
             child = self.trie[child].sibling

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from stepdown.anonymise import local_problem
@@ -270,8 +270,32 @@ def classes_of(case, axes, units, found):
     return rows
 
 
+# The spare that takes a leaver's place came from the very class that the leaver went to.
+SPARE_FROM_THE_HOST = Case(
+    paths=[[("v0", "*"), ("v1", "*"), ("v2", "*")]] * 2,
+    rows=[
+        (((0, 0), (0, 0)), 0, 2),
+        *[(((0, 0), (0, 0)), 3, 0)] * 5,
+        (((0, 0), (1, 0)), 2, 0),
+        (((0, 0), (2, 0)), 2, 1),
+        (((1, 0), (0, 0)), 3, 4),
+        (((2, 0), (0, 0)), 0, 3),
+        *[(((2, 0), (2, 0)), 0, 0)] * 2,
+        (((2, 0), (2, 0)), 1, 0),
+    ],
+    k=1,
+    model=("t ordered", 0.3),
+    many_values=4,
+    countable=[False] * 4,
+    measured=[True, True, True, False],
+    subjects=True,
+    weights=[1.0, 1.0],
+)
+
+
 @settings(max_examples=300, deadline=None)
 @given(cases())
+@example(SPARE_FROM_THE_HOST)
 def test_every_class_holds_and_every_label_is_on_its_record_s_path(case):
     everyone = [row[1] for row in case.rows]
     try:
