@@ -342,6 +342,7 @@ def anonymise(
             recoding=recoding,
             budget_seconds=budget,
             output=output,
+            progress=say.progress,
         ),
         json,
     )

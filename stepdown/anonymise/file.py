@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -43,6 +43,7 @@ def anonymise_file(
     recoding: RecodingKind = "full-domain",
     budget_seconds: float | None = None,
     scratch: Path | None = None,
+    progress: Callable[[str], None] = lambda what: None,
 ) -> dict[str, object]:
     """Generalise and suppress a file until it satisfies the models, at the least loss.
 
@@ -66,6 +67,7 @@ def anonymise_file(
         recoding: one level for all values of a column, or labels of its own for every class.
         budget_seconds: stop the search after this long with the best found.
         scratch: folder for temporary files; None is the system's.
+        progress: is told what comes next, in counts.
 
     Returns:
         The JSON of ``stepdown anonymise``: levels, level_shares, lattice_size, nodes_checked,
@@ -82,6 +84,7 @@ def anonymise_file(
         quasi_identifiers, models, t_kind, sensitive, population, suppression, loss, weights, output
     )
     asked.check()
+    progress("reading")
     with (
         tempfile.TemporaryDirectory(dir=scratch, prefix="anonymise-") as folder,
         open_session(folder) as session,
@@ -113,7 +116,9 @@ def anonymise_file(
             loss=loss,
             recoding=recoding,
             budget_seconds=budget_seconds,
+            progress=progress,
         )
+        progress("writing")
         searched = time.perf_counter()
         write_table_file(session, found.sorted_sql(session), output, delimiter, is_sorted=True)
         written = time.perf_counter()

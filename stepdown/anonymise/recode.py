@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,6 +87,7 @@ def anonymise_relation(
     loss: LossKind = "loss",
     recoding: RecodingKind = "full-domain",
     budget_seconds: float | None = None,
+    progress: Callable[[str], None] = lambda what: None,
 ) -> Recoding:
     """The least lossy generalisation and record suppression that satisfies the models.
 
@@ -105,6 +106,7 @@ def anonymise_relation(
         loss: what the search makes least; local recoding knows "loss" only.
         recoding: one level for all values of a column, or labels of its own for every class.
         budget_seconds: stop the search after this long with the best found; None never stops.
+        progress: is told what comes next, in counts.
 
     Raises:
         ConfigInvalid: a column is named twice or does not exist, or local recoding is asked for
@@ -121,16 +123,19 @@ def anonymise_relation(
     coded = tuple(code_column(session, relation, column) for column in columns)
     if recoding == "local":
         check_local(columns, models, loss)
+        progress("counting, and making classes")
         found = recode_table_locally(
             session, relation, coded, coded_sensitive, models, subject, weight, budget_seconds
         )
         return _local(found, coded, started)
     axes = [column.axis for column in coded]
+    progress("counting")
     base = count(session, relation, coded, coded_sensitive, subject, weight)
     if population is not None:
         people = count(session, population, coded, [], None, None)
         base = with_population(base, people, axes)
     counted = time.perf_counter()
+    progress(f"searching {_lattice_size(coded):,} nodes of {base.entries:,} combinations")
 
     allowed = math.floor(suppression * int(base.rows.sum()) + 1e-9)
     best = search(base, axes, models, allowed, loss, budget_seconds)
