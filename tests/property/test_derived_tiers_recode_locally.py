@@ -36,7 +36,9 @@ COLUMNS = {
     "town": {
         "role": "quasi_identifier",
         # Of uneven depth: the lone town is a region of its own, under the same text.
-        "hierarchy": {"tree": {"north": {"coast": ["a", "b"], "hills": ["c"]}, "lone": {"lone": ["lone"]}}},
+        "hierarchy": {
+            "tree": {"north": {"coast": ["a", "b"], "hills": ["c"]}, "lone": {"lone": ["lone"]}}
+        },
         "public": {"generalise": {"at_least": 1}},
     },
     "sex": {"role": "quasi_identifier", "public": "keep"},

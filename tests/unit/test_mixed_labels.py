@@ -34,7 +34,9 @@ def table_of(rows):
 
 def coded(session, held, rows=TOWNS, **limits):
     session.attach_arrow("people", pa.table({"town": pa.array(held, pa.string())}))
-    return code_column(session, "people", SearchColumn("town", table_of(rows), mixed=True, **limits))
+    return code_column(
+        session, "people", SearchColumn("town", table_of(rows), mixed=True, **limits)
+    )
 
 
 def becomes(column):
