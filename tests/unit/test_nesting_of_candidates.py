@@ -144,3 +144,29 @@ def test_a_pseudonym_must_be_the_same_for_the_same_person(case):
     assert case.assess().nesting_problems == (
         "person: 1 values above have more than one value here",
     )
+
+
+def test_a_parent_with_labels_of_several_levels_binds_every_cell_by_its_own_label(case):
+    case.parent = {name: [*values, None] for name, values in partner_columns().items()}
+    case.parent["age"] = ["31", "30-39", "*", "44", "40-49", None]
+    case.tier = Tier.PUBLIC
+    case.data = {"age": ["30-39", "30-39", "*", "44", "*"]}
+    assert case.assess().nested
+    for place, finer in ((1, "35"), (2, "40-49"), (4, "47")):
+        case.data = {"age": ["30-39", "30-39", "*", "44", "*"]}
+        case.data["age"][place] = finer
+        assert case.assess().nesting_problems == (
+            "age: 1 cells neither equal nor generalise the parent's",
+        )
+
+
+def test_a_text_on_two_levels_rises_only_to_what_its_own_value_becomes(case):
+    # "30-39" is also what the age of 42 is called one level up.
+    case.ancestors["age"]["42"] = ("42", "30-39")
+    case.parent = {name: [*values, None] for name, values in partner_columns().items()}
+    case.parent["age"] = ["30-39", "30-39", "42", "40-49", "40-49", None]
+    case.tier = Tier.PUBLIC
+    case.data = {"age": ["30-39", "30-39", "30-39", "40-49", "40-49"]}
+    assert case.assess().nested
+    case.data["age"][0] = "40-49"
+    assert not case.assess().nested
