@@ -75,7 +75,7 @@ def privacy_models(
     from stepdown.anonymise.models import PrivacyModels
 
     kind, l, c = diversity  # noqa: E741
-    if kind != "entropy" and l != int(l):
+    if kind != "entropy" and not l.is_integer():
         raise InputWrong(
             f"l is {l:g}, and {kind} l is a whole number", where="--l", next="Round it up."
         )

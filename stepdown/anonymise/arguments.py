@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ class Arguments:
     loss: LossKind
     weights: Mapping[str, float]
     output: Path
+    budget_seconds: float | None = None
 
     def check(self) -> None:
         """Refuse what makes no sense, all of it at once.
@@ -47,7 +49,7 @@ class Arguments:
             if people < 1:
                 yield f"{name} is {people}, and must be at least 1"
         for values in (models.distinct_l, models.entropy_l, *(models.recursive_cl or ())[1:]):
-            if not values >= 1:
+            if not 1 <= values < math.inf:
                 yield f"l is {values}, and must be at least 1"
         for name, share in (
             ("t", models.t),
@@ -62,10 +64,10 @@ class Arguments:
             ("beta", models.beta),
             ("beta", models.enhanced_beta),
         ):
-            if limit is not None and not limit > 0:
-                yield f"{name} is {limit}, and must be greater than 0"
+            if limit is not None and not 0 < limit < math.inf:
+                yield f"{name} is {limit}, and must be a number greater than 0"
         least, most = models.delta_presence or (0.0, 1.0)
-        if not 0 <= least <= most:
+        if not 0 <= least <= most < math.inf:
             yield "delta-presence goes from the smaller to the larger share, 0 or more"
         if models.about_sensitive and not self.sensitive:
             yield "l, t, delta and beta are about sensitive columns, and none is named"
@@ -80,10 +82,14 @@ class Arguments:
         strangers = [name for name in self.weights if name not in self.quasi_identifiers]
         if strangers:
             yield f"weights of columns that are no quasi-identifiers: {', '.join(strangers)}"
-        if any(not weight > 0 for weight in self.weights.values()):
-            yield "a weight must be greater than 0"
+        if any(not 0 < weight < math.inf for weight in self.weights.values()):
+            yield "a weight must be a number greater than 0"
+        if self.budget_seconds is not None and not 0 <= self.budget_seconds < math.inf:
+            yield f"the budget is {self.budget_seconds} seconds, and must be 0 or more"
         if self.weights and self.loss in BY_CLASSES:
             yield f"{self.loss} looks at classes, and weights of columns say nothing to it"
         if self.output.suffix not in (".csv", ".parquet"):
             ending = self.output.suffix or "nothing"
             yield f"the output ends in {ending}, and must end in .csv or .parquet"
+        if not self.output.parent.is_dir():
+            yield f"there is no folder {self.output.parent} to write to"

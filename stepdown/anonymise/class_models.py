@@ -159,7 +159,8 @@ def _recursive(column: SensitiveCounts, classes: int, c: float, l: int) -> Deman
     rank = np.arange(len(entry)) - begins[entry]
     tail = np.bincount(entry[rank >= l - 1], weights=rows[rank >= l - 1], minlength=classes)
     commonest = np.bincount(entry[rank == 0], weights=rows[rank == 0], minlength=classes)
-    limit = c * tail
+    # 1.1 · 50 is a little more than 55 in floats: equality must fail all the same.
+    limit = c * (1 - EQUAL_ENTROPY) * tail
     fails = commonest >= limit
     most = np.maximum(np.ceil(limit) - 1, 0.0)
     above = summed(entry, np.maximum(rows - most[entry], 0.0), classes)

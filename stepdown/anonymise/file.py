@@ -81,7 +81,16 @@ def anonymise_file(
     started = time.perf_counter()
     weights = weights or {}
     asked = Arguments(
-        quasi_identifiers, models, t_kind, sensitive, population, suppression, loss, weights, output
+        quasi_identifiers,
+        models,
+        t_kind,
+        sensitive,
+        population,
+        suppression,
+        loss,
+        weights,
+        output,
+        budget_seconds,
     )
     asked.check()
     progress("reading")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+import io
+import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,8 +30,15 @@ def read_rows(path: Path) -> list[tuple[str, ...]]:
         raise HierarchyInvalid(
             f"cannot be read as UTF-8 text ({type(error).__name__})", where=str(path)
         ) from None
-    delimiter = ";" if ";" in text.partition("\n")[0] else ","
-    rows = [tuple(row) for row in csv.reader(text.splitlines(), delimiter=delimiter) if row]
+    unquoted = re.sub(r'"[^"]*"', "", text)
+    delimiter = ";" if ";" in unquoted.partition("\n")[0] else ","
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    try:
+        rows = [tuple(row) for row in lines if row]
+    except csv.Error:
+        raise HierarchyInvalid(
+            f"line {lines.line_num} is no line of a CSV file", where=str(path)
+        ) from None
     check_rows(rows, str(path))
     return rows
 
@@ -73,15 +83,24 @@ def typed_leaves(texts: Sequence[str], type: pa.DataType, where: str) -> pa.Arra
                 where=where,
                 next="Mend the row, or the column's type.",
             ) from None
-        if value in first_row:
+        # NaN equals nothing, itself least of all.
+        key = "NaN" if isinstance(value, float) and math.isnan(value) else value
+        if key in first_row:
             raise HierarchyInvalid(
-                f"rows {first_row[value]} and {number} have the same leaf",
+                f"rows {first_row[key]} and {number} have the same leaf",
                 where=where,
                 next="One row per leaf: a value has one parent.",
             )
-        first_row[value] = number
+        first_row[key] = number
         values.append(value)
-    return pa.array(values, type)
+    try:
+        return pa.array(values, type)
+    except (pa.ArrowInvalid, OverflowError):
+        raise HierarchyInvalid(
+            f"a leaf is too large for {type}, as the column's values are",
+            where=where,
+            next="Mend the row, or the column's type.",
+        ) from None
 
 
 def _typed(text: str, type: pa.DataType) -> object:

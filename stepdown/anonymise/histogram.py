@@ -204,9 +204,17 @@ class Grouping:
             weights=self.weights(),
             population=self.population(),
             sensitive=tuple(self.sensitive(i) for i in range(len(self.histogram.sensitive))),
-            sorted_by=self.histogram.sorted_by,
+            sorted_by=self._still_sorted_by(),
             _tables=self.histogram._tables,
         )
+
+    def _still_sorted_by(self) -> int | None:
+        """The axis along which first entries ascend, unless its codes are not depth first."""
+        axis = self.histogram.sorted_by
+        if axis is None:
+            return None
+        lookup = self.axes[axis].between(self.histogram.steps[axis], self.steps[axis])
+        return None if np.any(lookup[1:] < lookup[:-1]) else axis
 
     def _roaming(self) -> tuple[Ints, Ints]:
         assert self.histogram.roaming is not None

@@ -113,7 +113,9 @@ def recode_locally(
         return budget_seconds is not None and time.process_time() - started > budget_seconds
 
     order = _canonical_order(units, axes)
-    heads = units.rows[order] if units.subject is None else _one_each(units.subject[order])
+    heads = units.rows[order]
+    if units.subject is not None:
+        heads = _one_each(units.subject[order], _coarsest_boxes(units, axes)[order])
     _refuse_too_few(int(heads.sum()), k)
     weights = np.array([axis.weight for axis in axes])
     weights = weights / (weights.max() or 1.0)
@@ -203,13 +205,23 @@ def _canonical_order(units: Units, axes: Sequence[Axis]) -> Ints:
     return np.argsort(grouped(columns, sizes), kind="stable")
 
 
-def _one_each(subject: npt.NDArray[np.int32]) -> Ints:
-    """1 for the first unit of every subject, 0 for its others: ones of a class are its subjects.
+def _coarsest_boxes(units: Units, axes: Sequence[Axis]) -> Ints:
+    """Shape (u,), the number of the box of coarsest labels that each unit lies in."""
+    tops = [axis.maps[-1][codes] for axis, codes in zip(axes, units.codes, strict=True)]
+    _, boxes = np.unique(
+        grouped(tops, [axis.size(axis.steps - 1) for axis in axes]), return_inverse=True
+    )
+    return boxes.astype(np.int64)
 
-    A class may hold more subjects than ones, never fewer.
+
+def _one_each(subject: npt.NDArray[np.int32], box: Ints) -> Ints:
+    """1 for a subject's first unit in every box that no class leaves, 0 for its other units.
+
+    So the ones of a class are subjects of it. It may hold more subjects than ones, never fewer.
     """
     heads = np.zeros(len(subject), np.int64)
-    heads[np.unique(subject, return_index=True)[1]] = 1
+    pairs = box * (int(subject.max(initial=0)) + 1) + subject
+    heads[np.unique(pairs, return_index=True)[1]] = 1
     return heads
 
 

@@ -26,8 +26,14 @@ from stepdown.anonymise.demands import (
 from stepdown.anonymise.histogram import Grouping, Histogram
 from stepdown.anonymise.judge import individual_risk, kept_classes
 from stepdown.anonymise.local import LocalRecoding, recode_locally
-from stepdown.anonymise.models import TOLERANCE, PrivacyModels, SearchColumn, SensitiveColumn
-from stepdown.anonymise.packed_keys import pack
+from stepdown.anonymise.models import (
+    EQUAL_ENTROPY,
+    TOLERANCE,
+    PrivacyModels,
+    SearchColumn,
+    SensitiveColumn,
+)
+from stepdown.anonymise.packed_keys import grouped, pack
 from stepdown.anonymise.released import RecodedColumn
 from stepdown.anonymise.score import LossKind
 from stepdown.anonymise.units import Units
@@ -42,7 +48,8 @@ class LocalTable:
     """A relation in classes of its own making.
 
     Args:
-        best: the classes.
+        best: the classes as they were made. classes, smallest_class: as a reader of the texts
+            tells them apart; a text may stand on several levels.
         level_shares: column → level → share of the cells on it.
         relation: a view of the rows whose recoded columns hold numbers of labels.
         columns: what those numbers stand for.
@@ -50,6 +57,8 @@ class LocalTable:
     """
 
     best: LocalRecoding
+    classes: int
+    smallest_class: int
     level_shares: dict[str, dict[int, float]]
     relation: str
     columns: tuple[RecodedColumn, ...]
@@ -93,12 +102,14 @@ def recode_table_locally(
     units = count_units(session, relation, columns, sensitive, subject, weight)
     counted_at = time.perf_counter()
     best = _recoded(units, columns, sensitive, models, budget_seconds)
-    _refuse_unless_held(units, sensitive, models, best)
-    recoded_at = time.perf_counter()
     numbered = [_numbered(column, best, j) for j, column in enumerate(columns)]
+    sizes = _released_classes(units, sensitive, models, best, [label for label, _ in numbered])
+    recoded_at = time.perf_counter()
     view = _in_classes(session, relation, columns, sensitive, subject, units, best, numbered)
     return LocalTable(
         best=best,
+        classes=len(sizes),
+        smallest_class=int(sizes.min()) if len(sizes) else 0,
         level_shares={
             column.name: _level_shares(column, best, j) for j, column in enumerate(columns)
         },
@@ -146,32 +157,51 @@ def _recoded(
     return best
 
 
-def _refuse_unless_held(
-    units: Units, sensitive: CodedSensitives, models: PrivacyModels, best: LocalRecoding
-) -> None:
-    """Judge the classes once more, by what judges the nodes of a lattice: a doubt is a refusal."""
-    each = np.arange(best.classes)
-    axis = Axis("class", 0, (each,), (np.ones(best.classes),), 1, 1.0)
+def _released_classes(
+    units: Units,
+    sensitive: CodedSensitives,
+    models: PrivacyModels,
+    best: LocalRecoding,
+    labels: Sequence[Ints],
+) -> Ints:
+    """The sizes of the classes that a reader can tell apart, once they all hold the models.
+
+    They are judged once more, by what judges the nodes of a lattice: a doubt is a refusal.
+
+    Args:
+        labels: per column, the number of each made class's text.
+
+    Raises:
+        Refused: a class fails.
+    """
+    texts = grouped(labels, [int(each.max(initial=0)) + 1 for each in labels])
+    _, united = np.unique(texts, return_inverse=True)
+    class_of = united.astype(np.int64)[best.class_of]
+    classes = int(united.max(initial=-1)) + 1
     settled, roaming = None, None
     if units.subject is not None:
-        settled, roaming = subjects_of(best.class_of, units.subject[best.unit], best.classes)
-    classes = Histogram(
+        settled, roaming = subjects_of(class_of, units.subject[best.unit], classes)
+    each = np.arange(classes)
+    axis = Axis("class", 0, (each,), (np.ones(classes),), 1, 1.0)
+    histogram = Histogram(
         steps=(0,),
         codes=each.astype(np.int32)[None],
-        rows=summed(best.class_of, best.rows, best.classes).astype(np.int64),
+        rows=summed(class_of, best.rows, classes).astype(np.int64),
         settled=settled,
         roaming=roaming,
         sensitive=tuple(
-            sensitive_counts(best.class_of, codes[best.unit], best.rows, coded)
+            sensitive_counts(class_of, codes[best.unit], best.rows, coded)
             for (_, coded), codes in zip(sensitive, units.sensitive, strict=True)
         ),
     )
-    failing = int(np.count_nonzero(~kept_classes(Grouping(classes, [axis], (0,)), models)))
+    grouping = Grouping(histogram, [axis], (0,))
+    failing = int(np.count_nonzero(~kept_classes(grouping, models)))
     if failing:
         raise Refused(
-            f"{failing} of the {best.classes} classes that local recoding made fail the models",
+            f"{failing} of the {classes} classes that local recoding made fail the models",
             next="Recode full-domain, and report this: it should not happen.",
         )
+    return grouping.subjects()
 
 
 def class_demand(
@@ -189,7 +219,8 @@ def class_demand(
     if models.entropy_l > 1:
         demand = with_entropy_l(demand, models.entropy_l)
     if models.recursive_cl:
-        demand = with_recursive_l(demand, *models.recursive_cl)
+        c, least = models.recursive_cl
+        demand = with_recursive_l(demand, c * (1 - EQUAL_ENTROPY), least)
     if models.t is not None:
         root = np.zeros(len(coded.measured), np.int64)
         levels = np.vstack([*coded.ancestors, root]) if coded.ancestors else None
@@ -285,27 +316,35 @@ def _view_sql(
     several: bool,
 ) -> str:
     names = session.fetch(f"SELECT * FROM {quote(relation)} LIMIT 0").column_names
-    keys = {f"key{word}": quote(f"unit's key {word}") for word in range(len(key_sql))}
+    keys = {f"key{word}": quote(_free(f"key{word}", names)) for word in range(len(key_sql))}
+    place = quote(_free("place", names))
     named = ", ".join(f"{sql} AS {key}" for key, sql in zip(keys.values(), key_sql, strict=True))
     keyed = f"(SELECT r.*, {named} FROM {quote(relation)} AS r {joins}) AS k"
-    placed = f"SELECT *, 0 AS place FROM {keyed}"
+    placed = f"SELECT *, 0 AS {place} FROM {keyed}"
     if several:
         # Rows that only other columns tell apart go to several classes; their order decides.
         by_all = ", ".join(f"{quote(name)} NULLS FIRST" for name in names)
         here = " AND ".join(f"k.{key} = s.{mine}" for mine, key in keys.items())
         parts = f"{quote(f'{relation} split')} AS s ON {here}"
         placed = (
-            f"SELECT *, 0 AS place FROM {keyed} ANTI JOIN {parts} "
+            f"SELECT *, 0 AS {place} FROM {keyed} ANTI JOIN {parts} "
             f"UNION ALL SELECT *, row_number() OVER (PARTITION BY {', '.join(keys.values())} "
-            f"ORDER BY {by_all}) - 1 AS place FROM {keyed} SEMI JOIN {parts}"
+            f"ORDER BY {by_all}) - 1 AS {place} FROM {keyed} SEMI JOIN {parts}"
         )
     same = " AND ".join(f"p.{key} = m.{mine}" for mine, key in keys.items())
     cells = ", ".join(f"{recoded.get(n, f'p.{quote(n)}')} AS {quote(n)}" for n in names)
     return (
         f"CREATE OR REPLACE TEMP VIEW {quote(view)} AS SELECT {cells} FROM ({placed}) AS p "
         f"JOIN {quote(f'{relation} members')} AS m "
-        f"ON {same} AND p.place >= m.first AND p.place < m.until"
+        f"ON {same} AND p.{place} >= m.first AND p.{place} < m.until"
     )
+
+
+def _free(name: str, taken: Sequence[str]) -> str:
+    """A name like this one that no column has; the engine is blind to capitals."""
+    while name in {each.casefold() for each in taken}:
+        name += "_"
+    return name
 
 
 def _running(unit: npt.NDArray[np.int32], rows: Ints) -> Ints:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from stepdown.anonymise.hierarchy import HierarchyTable
@@ -117,7 +118,13 @@ class PrivacyModels:
         """Some demand is about the sensitive columns."""
         return self.values_needed > 1 or any(
             limit is not None
-            for limit in (self.t, self.delta_disclosure, self.beta, self.enhanced_beta)
+            for limit in (
+                self.recursive_cl,
+                self.t,
+                self.delta_disclosure,
+                self.beta,
+                self.enhanced_beta,
+            )
         )
 
     @property
@@ -132,6 +139,7 @@ class PrivacyModels:
         A class of entropy ln l holds at least l values, and so does one that is recursively
         (c, l)-diverse.
         """
-        entropy = int(-(-self.entropy_l * (1 - EQUAL_ENTROPY) // 1))
+        least = self.entropy_l * (1 - EQUAL_ENTROPY)
+        entropy = math.ceil(least) if math.isfinite(least) else 1
         recursive = self.recursive_cl[1] if self.recursive_cl else 1
         return max(self.distinct_l, entropy, recursive)

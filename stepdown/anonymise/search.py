@@ -99,8 +99,8 @@ def _nothing_valid(run: Run, top: Steps, proven: bool) -> Refused:
     found = (
         f"none of the lattice's nodes satisfies the models; at the coarsest levels {failure}"
         if proven
-        else f"no node that satisfies the models was found within the time budget, "
-        f"{len(run.seen)} were judged; at the coarsest levels {failure}"
+        else f"none of the {len(run.seen)} nodes that were judged satisfies the models, and not "
+        f"all were; at the coarsest levels {failure}"
     )
     return Refused(
         found,

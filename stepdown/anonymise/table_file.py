@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
 
-from stepdown.engine import Session, literals, quote
+from stepdown.engine import Session, file_literal, literals, quote
 from stepdown.errors import SourceInvalid, WorldFailed
 
 DELIMITERS = ",;\t|"
@@ -45,11 +46,11 @@ def open_table(
         _reading(
             session,
             path,
-            f"COPY (SELECT * FROM read_csv({literals([str(path)])}, columns = {{{types}}}, "
+            f"COPY (SELECT * FROM read_csv({file_literal(path)}, columns = {{{types}}}, "
             f"delim = {literals([delimiter])}, header = true, quote = '\"', escape = '\"', "
             f"auto_detect = false)) TO {literals([str(source)])} (FORMAT parquet)",
         )
-    read = f"read_parquet({literals([str(source)])})"
+    read = f"read_parquet({file_literal(source)})"
     file = quote(f"{relation}'s file")
     _reading(session, path, f"CREATE TEMP VIEW {file} AS SELECT * FROM {read}")
     schema = session.fetch(f"SELECT * FROM {file} LIMIT 0").schema
@@ -101,16 +102,22 @@ def _heading(path: Path) -> tuple[list[str], str]:
     """A CSV's column names, and the delimiter that its heading has most of."""
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
-            line = file.readline()
+            text = file.readline()
+            # A line break inside quotes belongs to a name.
+            while text.count('"') % 2 and (more := file.readline()):
+                text += more
     except FileNotFoundError:
         raise SourceInvalid("there is no such file", where=str(path)) from None
     except (OSError, UnicodeDecodeError) as error:
         raise SourceInvalid(
             f"cannot be read as UTF-8 text ({type(error).__name__})", where=str(path)
         ) from None
-    delimiter = max(DELIMITERS, key=line.count)
-    header = next(csv.reader(io.StringIO(line), delimiter=delimiter), [])
-    twice = sorted({name for name in header if header.count(name) > 1})
+    unquoted = re.sub(r'"[^"]*"', "", text)
+    delimiter = max(DELIMITERS, key=unquoted.count)
+    header = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), [])
+    # The engine takes names that differ only in capitals for one.
+    folded = [name.casefold() for name in header]
+    twice = sorted({name for name in header if folded.count(name.casefold()) > 1})
     if not header or twice:
         raise SourceInvalid(
             f"the heading names twice: {', '.join(twice)}" if header else "has no heading",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -26,10 +27,9 @@ class Session:
 
     def attach_parquet(self, name: str, path: str | Path) -> None:
         """Make a Parquet file a relation; ``file_row_number`` is its 0-based row position."""
-        source = str(path).replace("'", "''")
         self.run(
             f"CREATE OR REPLACE TEMP VIEW {quote(name)} AS "
-            f"SELECT * FROM read_parquet('{source}', file_row_number=true)"
+            f"SELECT * FROM read_parquet({file_literal(path)}, file_row_number=true)"
         )
 
     def attach_arrow(self, name: str, table: pa.Table) -> None:
@@ -105,6 +105,11 @@ def open_session(scratch: str | Path | None = None) -> Iterator[Session]:
 def quote(identifier: str) -> str:
     """A column or relation name as SQL text."""
     return '"' + identifier.replace('"', '""') + '"'
+
+
+def file_literal(path: str | Path) -> str:
+    """A file to read, as SQL text: the engine takes ``*``, ``?`` and ``[`` for patterns."""
+    return literals([re.sub(r"([*?\[])", r"[\1]", str(path))])
 
 
 def literals(values: Mapping[str, str] | list[str]) -> str:
