@@ -342,7 +342,7 @@ def anonymise(
             recoding=recoding,
             budget_seconds=budget,
             output=output,
-            progress=say.progress,
+            progress=(lambda what: None) if json else say.progress,
         ),
         json,
     )
