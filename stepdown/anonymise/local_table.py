@@ -97,7 +97,7 @@ def recode_table_locally(
     """Find every row's class and leave the rows with their labels' numbers in the session.
 
     Raises:
-        Refused: the table as one class does not hold the demands.
+        Refused: the table as one class does not hold the demands, or the mean risk its limit.
     """
     units = count_units(session, relation, columns, sensitive, subject, weight)
     counted_at = time.perf_counter()
@@ -144,9 +144,20 @@ def _recoded(
     limit = models.expected_reidentifications
     if limit is None or _mean_risk(units, best) <= limit + TOLERANCE:
         return best
-    # Classes of 1 / limit people hold the limit whatever they are; smaller ones may, too.
-    fails, holds = models.k, math.ceil(1 / limit - TOLERANCE)
+    # Classes of 1 / limit people hold the limit whatever they are; smaller ones may, too. None is
+    # larger than the table.
+    people = len(np.unique(units.subject)) if units.subject is not None else int(units.rows.sum())
+    fails, holds = models.k, people
+    if limit * people > 1:
+        holds = math.ceil(1 / limit - TOLERANCE)
     best = with_classes_of(holds)
+    mean = _mean_risk(units, best)
+    if mean > limit + TOLERANCE:
+        raise Refused(
+            f"expected re-identifications per record are {mean:.4f} with {holds} people in every "
+            f"class, limit {limit:g}",
+            next="Allow more risk, or bring more data.",
+        )
     while holds - fails > max(1, holds // 16):
         k = (fails + holds) // 2
         found = with_classes_of(k)

@@ -221,7 +221,9 @@ def check_columns(
     unknown = [name for name in needed if name not in held]
     if unknown:
         raise ConfigInvalid(
-            f"no such column: {', '.join(unknown)}", next=f"The table has: {', '.join(held)}."
+            f"no such column: {', '.join(unknown)}",
+            where=relation,
+            next=f"The {relation} has: {', '.join(held)}.",
         )
 
 

@@ -146,3 +146,20 @@ def test_a_folder_that_is_not_there_is_named(tmp_path):
     people = write(tmp_path / "p.csv", "q", "1", "1")
     with pytest.raises(ConfigInvalid, match="there is no folder"):
         released(people, output=tmp_path / "nowhere" / "out.csv")
+
+
+@pytest.mark.parametrize("recoding", ["full-domain", "local"])
+@pytest.mark.parametrize("risk", [0.0, 0.2])
+def test_a_mean_risk_that_no_class_can_have_is_refused(tmp_path, recoding, risk):
+    people = write(tmp_path / "p.csv", "q", "a", "a", "b", "b")
+    models = PrivacyModels(expected_reidentifications=risk)
+    with pytest.raises(Refused, match=r"expected re-identifications per record are 0.25"):
+        released(people, models=models, recoding=recoding)
+
+
+def test_a_column_that_the_population_lacks_is_looked_for_there(tmp_path):
+    people = write(tmp_path / "p.csv", "q", "a", "a")
+    population = write(tmp_path / "all.csv", "z", "a")
+    with pytest.raises(ConfigInvalid, match="no such column: q") as told:
+        released(people, models=PrivacyModels(k_map=2), population=population)
+    assert told.value.where == "population"
