@@ -87,7 +87,7 @@ class RunOutcome:
         """Where the cells of each locally recoded tier stand, one line per quasi-identifier."""
         return [
             f"{name}: {column} is {_spread(shares)}"
-            for name, end in self.ends.items()
+            for name, end in self.tiers.items()
             if end.recoding == "local"
             for column, shares in end.level_shares.items()
         ]
@@ -157,7 +157,15 @@ def released_names(candidate: Candidate) -> tuple[str, ...]:
 
 
 def _spread(shares: list[float]) -> str:
-    return ", ".join(f"{share:.0%} on level {n}" for n, share in enumerate(shares) if share > 0)
+    return ", ".join(
+        f"{_about(share)} on level {level}" for level, share in enumerate(shares) if share > 0
+    )
+
+
+def _about(share: float) -> str:
+    if share < 0.01:
+        return "under 1%"
+    return "over 99%" if 0.99 < share < 1 else f"{share:.0%}"
 
 
 def number(value: int | None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flows.outcome import tier_outcome
+from flows.outcome import RunOutcome, TierOutcome, tier_outcome
 from flows.release import Made, _no_table
 from stepdown.errors import DemandImpossible
 from stepdown.reports import Verdict
@@ -28,3 +28,12 @@ def test_a_demand_that_cannot_be_met_names_its_column():
         "column result: l = 2 is asked for, the column has 1 sensitive values. "
         "Ask for a smaller l, or drop the column.",
     )
+
+
+def test_a_locally_recoded_tier_says_where_its_cells_stand():
+    local = TierOutcome(
+        "published", None, 10, recoding="local", level_shares={"age": [0.0, 0.995, 0.005]}
+    )
+    plain = TierOutcome("published", None, 10, recoding="full-domain", level_shares={"age": [1.0]})
+    run = RunOutcome("people", "r1", {"partner": local, "public": plain}, {"clinic": local})
+    assert run.shares == ["partner: age is over 99% on level 1, under 1% on level 2"]
