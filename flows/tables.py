@@ -1,0 +1,138 @@
+"""The commands on one table, without a config: ``anonymise`` and ``assess``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from flows import arguments, say
+from flows.arguments import AsJson, Table
+
+MODELS: Any = {"rich_help_panel": "What every class must satisfy"}
+"""Where `anonymise --help` lists an option."""
+
+
+def anonymise(
+    file: Table,
+    qi: Annotated[str, typer.Option(help="Quasi-identifiers, comma-separated.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Where to write; .csv or .parquet.")
+    ],
+    hierarchies: Annotated[
+        Path | None, typer.Option(help="Folder of <column>.csv or *_<column>.csv.")
+    ] = None,
+    k: Annotated[int, typer.Option("--k", help="Smallest class, in data subjects.", **MODELS)] = 1,
+    sensitive: Annotated[
+        str, typer.Option(help="Sensitive columns, comma-separated.", **MODELS)
+    ] = "",
+    l: Annotated[  # noqa: E741
+        float, typer.Option("--l", help="Diversity of the sensitive values.", **MODELS)
+    ] = 1.0,
+    l_kind: Annotated[
+        Literal["distinct", "entropy", "recursive"],
+        typer.Option(help="What l counts: values, exp(entropy), or (c, l).", **MODELS),
+    ] = "distinct",
+    c: Annotated[float, typer.Option("--c", help="c of recursive (c, l).", **MODELS)] = 4.0,
+    t: Annotated[float | None, typer.Option("--t", help="t-closeness, 0 to 1.", **MODELS)] = None,
+    t_kind: Annotated[
+        Literal["equal", "ordered", "hierarchical"],
+        typer.Option(help="Distance of categories, of numbers, or in a hierarchy.", **MODELS),
+    ] = "equal",
+    delta: Annotated[float | None, typer.Option(help="delta-disclosure.", **MODELS)] = None,
+    beta: Annotated[float | None, typer.Option(help="beta-likeness.", **MODELS)] = None,
+    beta_kind: Annotated[
+        Literal["basic", "enhanced"], typer.Option(help="Which beta-likeness.", **MODELS)
+    ] = "basic",
+    average_risk: Annotated[
+        float | None, typer.Option(help="Mean of 1 / class size, at most.", **MODELS)
+    ] = None,
+    population: Annotated[
+        Path | None, typer.Option(help="One row per person, with the same columns.", **MODELS)
+    ] = None,
+    k_map: Annotated[int, typer.Option(help="People of the population per class.", **MODELS)] = 1,
+    delta_presence: Annotated[
+        str, typer.Option(help="Least,most share of a class in the table.", **MODELS)
+    ] = "",
+    subject: Annotated[
+        str | None, typer.Option(help="Column that names the person.", **MODELS)
+    ] = None,
+    suppression: Annotated[float, typer.Option(help="Share of rows that may be dropped.")] = 0.0,
+    loss: Annotated[
+        Literal["loss", "arithmetic", "entropy", "aecs", "discernibility"],
+        typer.Option(help="What is made least; loss is the geometric mean over columns."),
+    ] = "loss",
+    weights: Annotated[str, typer.Option(help="Weight of a column's loss: age=2,…")] = "",
+    recoding: Annotated[
+        Literal["full-domain", "local"],
+        typer.Option(help="One level per column, or labels of its own for every class."),
+    ] = "full-domain",
+    budget: Annotated[float | None, typer.Option(help="Seconds the search may take.")] = None,
+    json: AsJson = False,
+) -> int:
+    """Make one table k-anonymous, l-diverse, t-close, … at the least loss; no config needed."""
+    from flows.without_pandas import keep_pandas_out
+
+    keep_pandas_out()
+    from stepdown.anonymise.file import anonymise_file
+
+    say.anonymised(
+        anonymise_file(
+            file,
+            arguments.names(qi),
+            arguments.privacy_models(
+                k=k,
+                diversity=(l_kind, l, c),
+                t=t,
+                delta=delta,
+                beta=(beta_kind, beta),
+                average_risk=average_risk,
+                k_map=k_map,
+                delta_presence=delta_presence,
+            ),
+            hierarchies=hierarchies,
+            sensitive=arguments.names(sensitive),
+            t_kind=t_kind,
+            population=population,
+            suppression=suppression,
+            loss=loss,
+            weights=arguments.weights(weights),
+            subject=subject,
+            recoding=recoding,
+            budget_seconds=budget,
+            output=output,
+            progress=(lambda what: None) if json else say.progress,
+        ),
+        json,
+    )
+    return 0
+
+
+def assess(
+    file: Table,
+    qi: Annotated[str, typer.Option(help="Quasi-identifiers, comma-separated.")],
+    sensitive: Annotated[str, typer.Option(help="Sensitive columns, comma-separated.")] = "",
+    weight: Annotated[str | None, typer.Option(help="Sampling weight column.")] = None,
+    household: Annotated[str | None, typer.Option(help="Household id column.")] = None,
+    subject: Annotated[str | None, typer.Option(help="Column that names the person.")] = None,
+    json: AsJson = False,
+) -> int:
+    """Measure the re-identification risk of any file; no config needed."""
+    from flows.without_pandas import keep_pandas_out
+
+    keep_pandas_out()
+    from stepdown.risk import assess_file
+
+    say.assessed(
+        assess_file(
+            file,
+            arguments.names(qi),
+            sensitive=arguments.names(sensitive),
+            weight=weight,
+            household=household,
+            subject=subject,
+        ),
+        json,
+    )
+    return 0
