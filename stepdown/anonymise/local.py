@@ -253,7 +253,7 @@ def _refuse_what_fails_as_a_whole(problem: Problem) -> None:
         raise Refused(
             f"local recoding suppresses nothing, and even at the coarsest levels {failing} of "
             f"{len(starts)} classes fail k={problem.k} or a demand on a sensitive column",
-            next="Recode full-domain with suppression, allow coarser levels (a config's `at_most`), "
+            next="Recode full-domain with suppression, allow coarser levels (`at_most`), "
             "or relax the demand.",
         )
 
