@@ -113,6 +113,153 @@ class RiskReport:
 
 
 @dataclass(frozen=True)
+class AttackResult:
+    """What one attack got out of the written bytes.
+
+    Args:
+        attack: its name, the one under which a tier's policy limits it.
+        measured: the figure beside that limit, a share 0–1; for attacks that are compared with a
+            control, (success − control) / (1 − control) and at least 0.
+        attempts: targets, guesses or groups that were tried; 0 where there was nothing to attack.
+        successes: how many of them were right; None where the attack does not count.
+        column: the column it is about; empty where it is about the table.
+        against: address of the other release that the intruder holds; empty where there is none.
+        interval: 95 % interval of ``measured``; None where every target was tried.
+        control: success share of the same attack on people who are not in the file, or of a guess.
+        note: why there was nothing to attack, or what the figure says: names and counts only.
+    """
+
+    attack: str
+    measured: float
+    attempts: int
+    successes: int | None = None
+    column: str = ""
+    against: str = ""
+    interval: tuple[float, float] | None = None
+    control: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class AttackReport:
+    """Every attack on one file, and on it together with what was released before.
+
+    Args:
+        sha256: of the data file this is about.
+        results: one entry per attack, column and other release.
+        compared_with: addresses of the earlier and other releases that were held beside it.
+    """
+
+    sha256: str
+    results: tuple[AttackResult, ...]
+    compared_with: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ColumnUtility:
+    """How far one column's distribution moved; None where the distance does not apply.
+
+    Args:
+        kind: ``number``, ``date`` or ``category``.
+        hellinger: distance of the distributions, 0–1. wasserstein: in the column's units over its
+            range above, 0–1. mean_change, variance_change: relative to the column above.
+        missing_above, missing: share of missing cells. suppressed_cells: cells made missing.
+        before, after: shares over the same bins or labels, for the report's charts.
+        bins: the labels of those bins, generalised values of this tier only.
+    """
+
+    kind: str
+    hellinger: float | None = None
+    wasserstein: float | None = None
+    mean_change: float | None = None
+    variance_change: float | None = None
+    il1s: float | None = None
+    missing_above: float = 0.0
+    missing: float = 0.0
+    suppressed_cells: int = 0
+    bins: tuple[str, ...] = ()
+    before: tuple[float, ...] = ()
+    after: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class UtilityReport:
+    """What the protection cost a file's readers, against the tier above.
+
+    Args:
+        sha256: of the data file this is about.
+        information_loss: loss → value, for each of the losses that a search can make least.
+        il1s: of the numbers, scaled by √2 standard deviations of the column above.
+        correlation_change, cramers_v_change: mean absolute change over pairs of columns.
+        records_above, records: rows of the tier above and of this one.
+    """
+
+    sha256: str
+    records_above: int
+    records: int
+    columns: dict[str, ColumnUtility]
+    information_loss: dict[str, float] = field(default_factory=dict)
+    il1s: float | None = None
+    correlation_change: float | None = None
+    cramers_v_change: float | None = None
+
+
+@dataclass(frozen=True)
+class FrontierPoint:
+    """One policy a tier could have, and what it would come to.
+
+    Args:
+        name: ``k = 5``, or the name of an alternative in the config.
+        chosen: whether it is the tier's own policy.
+        feasible: whether any recoding meets it; the figures are None where none does.
+    """
+
+    name: str
+    chosen: bool
+    feasible: bool
+    smallest_class: int | None = None
+    average_risk: float | None = None
+    highest_risk: float | None = None
+    information_loss: float | None = None
+    suppressed_share: float | None = None
+
+
+@dataclass(frozen=True)
+class NextStep:
+    """One change of the config that would make a refused tier pass.
+
+    Args:
+        change: in words, with column names, levels and thresholds: ``clinic: level 1 → 2``.
+        information_loss, suppressed_share: what the tier would come to.
+    """
+
+    change: str
+    information_loss: float
+    suppressed_share: float
+    column: str = ""
+    level: int | None = None
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """Where the risk of a file comes from.
+
+    Args:
+        class_sizes, class_sizes_above: band of class sizes (``1``, ``2``, ``3–4``, …) → records, in
+            this file and in the tier above on the same columns.
+        column_contributions: quasi-identifier → its share of what makes records of the tier above
+            unique, 0–1.
+        smallest_groups: the most exposed classes, as released: column → label, and their size. For
+            the steward; published only where the tier's own k is met.
+    """
+
+    class_sizes: dict[str, int]
+    class_sizes_above: dict[str, int]
+    column_contributions: dict[str, float] = field(default_factory=dict)
+    smallest_groups: tuple[tuple[dict[str, str | None], int], ...] = ()
+
+
+@dataclass(frozen=True)
 class Verdict:
     """One check's answer.
 
@@ -143,6 +290,11 @@ class TierReport:
     derive: DeriveReport
     risk: RiskReport
     verdicts: tuple[Verdict, ...] = field(default=())
+    attacks: AttackReport | None = None
+    utility: UtilityReport | None = None
+    exposure: Exposure | None = None
+    frontier: tuple[FrontierPoint, ...] = ()
+    next_steps: tuple[NextStep, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Plain types for report.json."""
