@@ -42,3 +42,20 @@ class Candidate:
     @property
     def path(self) -> Path:
         return Path(self.folder)
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """A version of a series that was published once, and that nobody can call back.
+
+    Args:
+        address: of the release.
+        data, lineage, hierarchies: its candidate's files.
+        snapshot: the pinned source that it goes back to.
+    """
+
+    address: str
+    data: ArtifactRef
+    lineage: ArtifactRef
+    hierarchies: ArtifactRef
+    snapshot: ArtifactRef

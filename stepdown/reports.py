@@ -31,6 +31,9 @@ class DeriveReport:
         recoding: how the tier was asked to recode.
         level_shares: quasi-identifier → share of its cells on level 0, 1, … The exact cut: it stays
             with the steward.
+        held_back: rows kept out because too few came, or left, since an earlier version.
+        lost_to_period: rows whose period an earlier version has covered.
+        earlier: addresses of the versions published before that were looked at.
     """
 
     sha256: str
@@ -52,6 +55,9 @@ class DeriveReport:
     surrogate_pools: dict[str, str] = field(default_factory=dict)
     recoding: RecodingKind = "full-domain"
     level_shares: dict[str, list[float]] = field(default_factory=dict)
+    held_back: int = 0
+    lost_to_period: int = 0
+    earlier: tuple[str, ...] = ()
 
     def levels_of(self, column: str) -> tuple[int, ...]:
         """Every level that a label of the column is on, lowest first; () of an unknown column."""
