@@ -49,12 +49,14 @@ class Earlier:
     """A version of a series that was published once, and that nobody can call back.
 
     Args:
-        address: of the release.
+        address: of the release. tier, recipient: whose it is; None for a tier's own file.
         data, lineage, hierarchies: its candidate's files.
         snapshot: the pinned source that it goes back to.
     """
 
     address: str
+    tier: Tier
+    recipient: str | None
     data: ArtifactRef
     lineage: ArtifactRef
     hierarchies: ArtifactRef

@@ -57,7 +57,7 @@ class DeriveReport:
     level_shares: dict[str, list[float]] = field(default_factory=dict)
     held_back: int = 0
     lost_to_period: int = 0
-    earlier: tuple[str, ...] = ()
+    earlier: list[str] = field(default_factory=list)
 
     def levels_of(self, column: str) -> tuple[int, ...]:
         """Every level that a label of the column is on, lowest first; () of an unknown column."""

@@ -104,10 +104,10 @@ def derive_tier(
         recoding = recode_tier(session, loaded, policy, demand, weight)
         past = Past(tuple(version.address for version in earlier), lost)
         if earlier and recoding and policy.hold_back and not increments:
-            history = remember(session, config, policy, earlier)
+            values = remember(session, config, policy, earlier)
             sensitive = sensitive_columns(session, loaded, tier)
             key = bytes.fromhex(snapshot.sha256)
-            while held := hold_back(session, history, recoding, policy, sensitive, key):
+            while held := hold_back(session, values, recoding, policy, sensitive, key):
                 past = replace(past, held_back=past.held_back + held)
                 treated = treat(session, config, tier, columns, keyring, weight)
                 recoding = recode_tier(session, loaded, policy, demand, weight) or recoding

@@ -49,7 +49,7 @@ def tier_report(
         level_shares=_level_shares(recoding) if recoding else {name: [1.0] for name in tops},
         held_back=past.held_back,
         lost_to_period=past.lost_to_period,
-        earlier=past.addresses,
+        earlier=list(past.addresses),
     )
 
 

@@ -30,9 +30,6 @@ from stepdown.engine import Session, literals, quote
 from stepdown.errors import Refused
 from stepdown.vocabulary import Role
 
-PAST = "past"
-"""Relation of the snapshot's rows that earlier versions held: ``source_row``, ``past``."""
-
 
 @dataclass(frozen=True)
 class Past:
@@ -43,64 +40,29 @@ class Past:
     held_back: int = 0
 
 
-@dataclass(frozen=True)
-class History:
-    """What the session knows of earlier versions.
-
-    Args:
-        been: per version, the relation of its rows: ``place`` (in its file), ``class``,
-            ``subject``, ``source_row`` (of the same record in today's snapshot; NULL if it is gone)
-            and ``s0``, ``s1``, …, its sensitive values.
-        values: per version, how many sensitive columns it has.
-    """
-
-    been: tuple[str, ...]
-    values: tuple[int, ...]
-
-
 def remember(
     session: Session, config: ReleaseConfig, policy: TierPolicy, earlier: Sequence[Earlier]
-) -> History:
-    """Find today's records in the earlier versions.
+) -> tuple[int, ...]:
+    """Look at the earlier versions once; returns how many sensitive columns each of them has.
 
-    A record is the same one where its raw values agree in every quasi-identifier and sensitive
-    column that either version releases; of several alike the first ones are. Leaves the relation
-    ``past`` behind.
+    A record is known again by its raw values in the quasi-identifiers and sensitive columns that
+    either version releases; of several alike the n-th is the n-th. Leaves two relations per
+    version: ``then_<i>`` of its rows (``class``, ``subject``, ``key`` of those raw values, NULL
+    where no row has them today, ``turn`` among those alike, and ``s0``, ``s1``, … the sensitive
+    values that reveal something) and ``key_<i>`` of today's (``source_row``, ``key``).
 
     Args:
         session: holds ``snapshot``.
     """
-    been, values = [], []
-    for number, version in enumerate(earlier):
-        held = pq.read_schema(check_bytes(version.data)).names
-        shown = _shown(config, policy, held)
-        session.attach_parquet("earlier_data", version.data.path)
-        session.attach_parquet("earlier_lineage", check_bytes(version.lineage))
-        session.attach_parquet("earlier_snapshot", check_bytes(version.snapshot))
-        labels = [n for n in held if _role(config, n) is Role.QUASI_IDENTIFIER]
-        secret = [_telling(config, n) for n in held if _role(config, n) is Role.SENSITIVE]
-        _place(session, f"been_{number}", shown, labels, secret)
-        been.append(f"been_{number}")
-        values.append(len(secret))
-    classes = ", ".join(f"b{i}.class AS class_{i}" for i in range(len(been)))
-    joins = " ".join(
-        f"LEFT JOIN (SELECT source_row, class FROM {name}) AS b{i} USING (source_row)"
-        for i, name in enumerate(been)
+    return tuple(
+        _remember_one(session, config, policy, version, str(number))
+        for number, version in enumerate(earlier)
     )
-    listed = ", ".join(f"class_{i}" for i in range(len(been)))
-    known = " OR ".join(f"class_{i} IS NOT NULL" for i in range(len(been)))
-    session.run(
-        f"CREATE TEMP TABLE {PAST} AS SELECT source_row, dense_rank() OVER (ORDER BY {listed}) "
-        f"AS past FROM (SELECT s.file_row_number AS source_row, {classes} FROM "
-        f"(SELECT file_row_number, file_row_number AS source_row FROM {SNAPSHOT}) AS s {joins}) "
-        f"WHERE {known}"
-    )
-    return History(tuple(been), tuple(values))
 
 
 def hold_back(
     session: Session,
-    history: History,
+    values: Sequence[int],
     recoding: Recoding,
     policy: TierPolicy,
     sensitive: Sequence[SensitiveColumn],
@@ -115,18 +77,19 @@ def hold_back(
 
     Args:
         session: holds what ``remember`` left, ``treated`` and ``entered``.
+        values: what ``remember`` returned.
         draw_key: nobody who reads a release knows it.
 
     Raises:
         Refused: nobody would be left.
     """
-    _place_released(session, recoding, policy, sensitive)
-    out = [_alone(session, recoding, policy, sensitive)]
+    _place_released(session, len(values), recoding, policy, sensitive)
+    out = [_alone(session, len(values), recoding, policy, sensitive)]
     rows = int(str(session.scalar(f"SELECT count(*) FROM {SNAPSHOT}")))
     draws = pa.table({"source_row": np.arange(rows), "draw": row_draws(draw_key, rows)})
     session.attach_arrow("companion_draws", draws)
-    for been, values in zip(history.been, history.values, strict=True):
-        out.append(_companions(session, been, values, policy, out[0]))
+    for number, many in enumerate(values):
+        out.append(_companions(session, number, many, policy, out[0]))
     chosen = " UNION ".join(f"SELECT source_row FROM {name}" for name in out)
     session.run(f"CREATE OR REPLACE TEMP TABLE held_back AS {chosen}")
     lost = int(str(session.scalar("SELECT count(*) FROM held_back")))
@@ -220,33 +183,55 @@ def _column_names(session: Session, relation: str) -> list[str]:
     return list(session.fetch(f"SELECT * FROM {relation} LIMIT 0").column_names)
 
 
-def _place(
-    session: Session, been: str, shown: Sequence[str], labels: Sequence[str], secret: Sequence[str]
-) -> None:
-    """The relation of one earlier version's rows. Only released rows are paired, so that those who
-    were held back count as new."""
+def _remember_one(
+    session: Session, config: ReleaseConfig, policy: TierPolicy, version: Earlier, number: str
+) -> int:
+    held = pq.read_schema(check_bytes(version.data)).names
+    session.attach_parquet("then_data", version.data.path)
+    session.attach_parquet("then_lineage", check_bytes(version.lineage))
+    session.attach_parquet("then_snapshot", check_bytes(version.snapshot))
+    names = [_column_names(session, relation) for relation in (SNAPSHOT, "then_snapshot")]
+    known = [n for n in _shown(config, policy, held) if all(n in each for each in names)]
+    keys = [f"CAST(s.{quote(name)} AS VARCHAR) AS k{i}" for i, name in enumerate(known)]
+    listed = ", ".join(f"k{i}" for i in range(len(known))) or "1"
+    same = " AND ".join(f"a.k{i} IS NOT DISTINCT FROM b.k{i}" for i in range(len(known))) or "true"
     session.run(
-        "CREATE OR REPLACE TEMP VIEW earlier_released AS SELECT s.* FROM earlier_snapshot s "
-        "SEMI JOIN earlier_lineage l ON s.file_row_number = l.source_row"
+        f"CREATE OR REPLACE TEMP TABLE keyed AS SELECT s.file_row_number AS source_row, "
+        f"{', '.join(keys) or '1 AS k'} FROM {SNAPSHOT} AS s"
     )
-    pairs = _pairing(session, SNAPSHOT, "earlier_released", shown)
+    session.run(
+        f"CREATE OR REPLACE TEMP TABLE keys AS SELECT row_number() OVER () AS key, * "
+        f"FROM (SELECT DISTINCT {listed} FROM keyed)"
+    )
+    session.run(
+        f"CREATE TEMP TABLE key_{number} AS SELECT a.source_row, b.key "
+        f"FROM keyed AS a JOIN keys AS b ON {same}"
+    )
+    labels = [n for n in held if _role(config, n) is Role.QUASI_IDENTIFIER]
     ranked = ", ".join(f"d.{quote(name)}" for name in labels) or "1"
-    values = "".join(f", {told} AS s{i}" for i, told in enumerate(secret))
+    secret = [_telling(config, n) for n in held if _role(config, n) is Role.SENSITIVE]
     session.run(
-        f"CREATE TEMP TABLE {been} AS SELECT l.row AS place, l.subject, "
-        f"dense_rank() OVER (ORDER BY {ranked}) AS class, p.source_row{values} "
-        "FROM earlier_data d JOIN earlier_lineage l ON l.row = d.file_row_number "
-        f"LEFT JOIN ({pairs}) AS p ON p.then_row = l.source_row"
+        f"CREATE TEMP TABLE then_{number} AS SELECT a.class, a.subject, b.key, row_number() OVER "
+        f"(PARTITION BY b.key ORDER BY a.source_row) AS turn"
+        f"{''.join(f', a.s{i}' for i in range(len(secret)))} FROM "
+        f"(SELECT l.source_row, l.subject, dense_rank() OVER (ORDER BY {ranked}) AS class, "
+        f"{', '.join([*keys, *(f'{told} AS s{i}' for i, told in enumerate(secret))]) or '1'} "
+        "FROM then_data AS d JOIN then_lineage AS l ON l.row = d.file_row_number "
+        "JOIN then_snapshot AS s ON s.file_row_number = l.source_row) AS a "
+        f"LEFT JOIN keys AS b ON {same}"
     )
+    return len(secret)
 
 
 def _place_released(
     session: Session,
+    versions: int,
     recoding: Recoding,
     policy: TierPolicy,
     sensitive: Sequence[SensitiveColumn],
 ) -> None:
-    """``placed``: every row that would be released, its labels, its past, its sensitive codes."""
+    """``placed``: every row that would be released, its labels and sensitive codes, and per earlier
+    version the row's ``class_<i>``, NULL where it was not in it."""
     labels = "".join(
         f", r.{quote(column.name)} AS q{i}" for i, column in enumerate(recoding.columns)
     )
@@ -264,20 +249,29 @@ def _place_released(
             )
     session.run(
         f"CREATE OR REPLACE TEMP TABLE placed AS SELECT r.{quote(SOURCE_ROW)} AS source_row, "
-        f"r.{quote(SUBJECT)} AS subject, past.past{labels}{codes} "
-        f"FROM ({recoding.released_sql(session)}) AS r "
-        f"LEFT JOIN {PAST} AS past ON past.source_row = r.{quote(SOURCE_ROW)}{joins}"
+        f"r.{quote(SUBJECT)} AS subject{labels}{codes} "
+        f"FROM ({recoding.released_sql(session)}) AS r{joins}"
     )
+    for i in range(versions):
+        session.run(
+            f"CREATE OR REPLACE TEMP TABLE placed AS SELECT p.*, t.class AS class_{i} FROM "
+            "(SELECT placed.*, key, row_number() OVER (PARTITION BY key ORDER BY source_row) "
+            f"AS turn FROM placed JOIN key_{i} USING (source_row)) AS n "
+            f"LEFT JOIN then_{i} AS t ON t.key = n.key AND t.turn = n.turn "
+            "JOIN placed AS p ON p.source_row = n.source_row"
+        )
 
 
 def _alone(
     session: Session,
+    versions: int,
     recoding: Recoding,
     policy: TierPolicy,
     sensitive: Sequence[SensitiveColumn],
 ) -> str:
     """Rows in too small a group of the same past and the same class."""
-    names = ["past", *(f"q{i}" for i in range(len(recoding.columns)))]
+    names = [f"class_{i}" for i in range(versions)]
+    names += [f"q{i}" for i in range(len(recoding.columns))]
     listed = ", ".join(names)
     few = [f"count(DISTINCT subject) < {policy.smallest_class}"]
     if policy.distinct_l > 1:
@@ -291,25 +285,28 @@ def _alone(
     return "alone"
 
 
-def _companions(session: Session, been: str, values: int, policy: TierPolicy, alone: str) -> str:
+def _companions(session: Session, number: int, values: int, policy: TierPolicy, alone: str) -> str:
     """Rows of an earlier class that must leave, too, because too few of it left."""
     few = [f"count(DISTINCT subject) < {policy.smallest_class}"]
     if policy.distinct_l > 1:
         few += [f"count(DISTINCT s{i}) < {policy.distinct_l}" for i in range(values)]
-    name = f"with_{been}"
-    spread = "".join(f", b.s{i}" for i in range(values))
+    name = f"with_{number}"
+    spread = "".join(f", s{i}" for i in range(values))
     # One of each sensitive value before a second of any: the fewest who must leave.
     session.run(
-        f"CREATE OR REPLACE TEMP TABLE {name} AS WITH staying AS (SELECT source_row FROM placed "
+        f"CREATE OR REPLACE TEMP TABLE {name} AS "
+        "WITH staying AS (SELECT p.source_row, key, row_number() OVER (PARTITION BY key "
+        f"ORDER BY source_row) AS turn FROM placed AS p JOIN key_{number} USING (source_row) "
         f"WHERE source_row NOT IN (SELECT source_row FROM {alone})), "
+        f"met AS (SELECT then_{number}.*, staying.source_row FROM then_{number} "
+        "LEFT JOIN staying USING (key, turn)), "
         f"gone AS (SELECT class, greatest({policy.smallest_class} - count(DISTINCT subject), 1) "
-        f"AS wanted FROM {been} WHERE source_row IS NULL OR source_row NOT IN "
-        f"(SELECT source_row FROM staying) GROUP BY class HAVING {' OR '.join(few)}), "
-        "candidate AS (SELECT b.source_row, b.class, wanted, draw, row_number() OVER "
-        f"(PARTITION BY b.class{spread} ORDER BY draw) AS turn FROM {been} AS b "
-        "JOIN gone USING (class) JOIN staying USING (source_row) "
-        "JOIN companion_draws USING (source_row)) "
-        "SELECT source_row FROM candidate "
+        "AS wanted FROM met WHERE source_row IS NULL "
+        f"GROUP BY class HAVING {' OR '.join(few)}), "
+        "left_over AS (SELECT source_row, class, wanted, draw, row_number() OVER "
+        f"(PARTITION BY class{spread} ORDER BY draw) AS turn FROM met "
+        "JOIN gone USING (class) JOIN companion_draws USING (source_row)) "
+        "SELECT source_row FROM left_over "
         "QUALIFY row_number() OVER (PARTITION BY class ORDER BY turn, draw) <= wanted"
     )
     return name

@@ -60,6 +60,8 @@ def partner(case: Case, *earlier: Earlier, run: str) -> Candidate:
 def published(case: Case, candidate: Candidate, version: str = "v1") -> Earlier:
     return Earlier(
         f"clinic/partner/{version}",
+        Tier.PARTNER,
+        None,
         candidate.data,
         candidate.lineage,
         candidate.hierarchies,
@@ -79,7 +81,7 @@ def test_newcomers_wait_until_they_number_k(tmp_path):
     held = partner(second, v1, run="2")
     assert sizes(held) == {"20-29": 6, "30-39": 6}
     assert (held.report.held_back, held.report.suppressed_records) == (2, 0)
-    assert held.report.earlier == ("clinic/partner/v1",)
+    assert held.report.earlier == ["clinic/partner/v1"]
     third = with_rows(first, joined(old, people((3, 25, "ab"), start=12)), "third")
     shown = partner(third, v1, run="3")
     assert sizes(shown) == {"20-29": 9, "30-39": 6}
