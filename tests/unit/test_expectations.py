@@ -391,6 +391,7 @@ def test_every_listed_expectation_is_registered() -> None:
         "bound": 1,
         "flag": True,
         "pattern": "a",
+        "attack": "linkage",
     }
     for kind, signature in LISTED.items():
         arguments = {name: given[what] for name, what in signature.arguments.items()}
