@@ -11,10 +11,10 @@ doi:10.1111/1467-9868.00365 (DIS).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import comb, factorial
-from typing import Literal
+from math import comb, factorial, fsum
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +37,8 @@ DEFAULT_WORK, MOST_WORK = 1_000_000_000, 20_000_000_000
 Both are estimates from above: a record that is alone on a set is not looked at on larger ones.
 """
 
+MEASURES = ("records", "score_sum", "score_max", "dis_sum", "dis_max", "size", "contributions")
+
 MOST_MARKS = 256 << 20
 """Bytes in which a search may remember what each row is unique on."""
 
@@ -50,14 +52,16 @@ class SpecialUniques:
         records: shape (n_classes,), records of each class.
         scores: shape (n_classes,), Σ weights of the class's minimal sample uniques; 0 without any.
         dis: shape (n_classes,), 0–1: chance that a unique match with the record is a right one.
-        contributions: shape (columns,), 0–1: share of the sum of scores that comes from sets that
-            hold the column. Their sum is above 1: a set of three columns counts for each.
+        score_sum: of the scores, over records.
+        contributions: shape (columns,), 0–1: share of that sum that comes from sets that hold the
+            column. Their sum is above 1: a set of three columns counts for each.
     """
 
     size: int
     records: Ints
     scores: Floats
     dis: Floats
+    score_sum: float
     contributions: Floats
 
     @property
@@ -66,20 +70,54 @@ class SpecialUniques:
         return int(self.records[self.scores > 0].sum())
 
     @property
-    def score_sum(self) -> float:
-        return float(np.dot(self.scores, self.records))
-
-    @property
     def score_max(self) -> float:
         return float(self.scores.max(initial=0.0))
 
     @property
     def dis_sum(self) -> float:
-        return float(np.dot(self.dis, self.records))
+        # Exactly rounded, so that it does not depend on the order that classes were made in.
+        return fsum((self.dis * self.records)[self.scores > 0].tolist())
 
     @property
     def dis_max(self) -> float:
         return float(self.dis.max(initial=0.0))
+
+
+def suda_measures(
+    session: Session,
+    classes: ClassTable,
+    columns: Mapping[str, str],
+    size: int | None = None,
+) -> tuple[dict[str, Any], str]:
+    """The special uniques as ``assess --json`` prints them, and what is to be noted; else ''.
+
+    Args:
+        session: holds ``class`` and ``class_subject`` of ``build_classes``.
+        classes: of that table.
+        columns: name there → name in the file, of the quasi-identifiers.
+        size: columns in the largest set to search; see ``largest_size``.
+    """
+    if len(columns) > COLUMNS:
+        note = f"not searched: more than {COLUMNS} quasi-identifiers"
+        return dict.fromkeys(MEASURES), note
+    found = find_special_uniques(session, classes, list(columns), size=size)
+    shares = zip(columns.values(), found.contributions.tolist(), strict=True)
+    values = (
+        found.record_count,
+        found.score_sum,
+        found.score_max,
+        _stable(found.dis_sum),
+        _stable(found.dis_max),
+        found.size,
+        {name: _stable(share) for name, share in shares},
+    )
+    wanted = min(size or len(columns), len(columns))
+    note = (
+        f"sets of up to {found.size} of {wanted} columns were searched: more would take too long"
+        if found.size < wanted
+        else ""
+    )
+    return dict(zip(MEASURES, values, strict=True)), note
 
 
 def find_special_uniques(
@@ -152,16 +190,18 @@ def special_uniques(
     for column in range(columns - 1, -1, -1):
         search.look_from(column)
     each = weights(columns, size, weighting)
-    scores = search.counts @ each
-    total = float(np.dot(scores, records))
+    # Column by column and not as one product, whose order of adding up depends on its shape.
+    scores = sum((count * w for count, w in zip(search.counts.T, each, strict=True)), np.zeros(n))
+    total = fsum(records @ search.counts * each)
     contributions = np.zeros(columns)
     if total:
-        contributions[order] = each @ search.by_column / total
+        contributions[order] = [fsum(column * each) / total for column in search.by_column.T]
     return SpecialUniques(
         size=size,
         records=records,
         scores=scores,
         dis=dis_scores(scores, records, columns, pairs, sampling_fraction),
+        score_sum=total,
         contributions=contributions,
     )
 
@@ -204,12 +244,16 @@ def dis_scores(
         scores: shape (n_classes,). records: shape (n_classes,).
         columns: A. pairs: P, records in classes of two. sampling_fraction: d, in (0, 1].
     """
-    found = scores > 0
-    dis = np.zeros(len(scores))
+    # By distinct score, lowest first: a sum must not depend on the order of the classes.
+    distinct, at = np.unique(scores, return_inverse=True)
+    many = np.bincount(at, weights=records, minlength=len(distinct))
+    found = distinct > 0
     # Of the largest: the measure is the same for scores of any scale, and powers stay small.
-    powers = (scores[found] / scores.max(initial=0.0)) ** (1 + (8 - columns) / 20)
-    spread = powers * np.dot(records[found], 1 / powers)
-    dis[found] = 1 / (1 + pairs * (1 - sampling_fraction) / sampling_fraction / spread)
+    powers = (distinct[found] / distinct.max(initial=0.0)) ** (1 + (8 - columns) / 20)
+    spread = powers * fsum(many[found] / powers)
+    each = np.zeros(len(distinct))
+    each[found] = 1 / (1 + pairs * (1 - sampling_fraction) / sampling_fraction / spread)
+    dis: Floats = each[at]
     return dis
 
 
@@ -241,3 +285,7 @@ def _codes(column: pa.ChunkedArray, missing: Missing) -> npt.NDArray[np.int32]:
         absent = column.is_null().combine_chunks().to_numpy(zero_copy_only=False)
         codes[absent] = -1
     return codes
+
+
+def _stable(value: float) -> float:
+    return float(f"{value:.10g}")
