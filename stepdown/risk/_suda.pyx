@@ -38,6 +38,7 @@ cdef class Search:
     cdef const int64_t[::1] records
     cdef int columns, size
     cdef Py_ssize_t n, words
+    cdef int32_t lone  # rows before this one are each their own owner's
     # Per depth: row numbers class after class, and where each class ends.
     cdef int32_t[:, ::1] rows, ends
     # Per code of the column that splits: rows, owner, and where they go.
@@ -58,6 +59,7 @@ cdef class Search:
 
     def __init__(self, codes, values, owners, records, int size):
         self.codes, self.owners, self.records = codes, owners, records
+        self.lone = np.argmax(np.append(owners, -2) != np.arange(len(owners) + 1))
         self.columns, self.n, self.size = codes.shape[0], codes.shape[1], size
         widest = int(max(values)) + 1
         self.many, self.owner, self.place, self.touched = np.zeros((4, widest), np.int32)
@@ -145,16 +147,32 @@ cdef class Search:
         cdef int32_t* ends = &self.ends[depth + 1, 0] if deeper else NULL
         cdef int64_t mark = self.number_of(depth) if deeper else -1
         cdef Py_ssize_t g, i, begin = 0, end, kept = 0
-        cdef int32_t filled = 0, r, v, o, touched, t
+        cdef int32_t filled = 0, r, v, o, touched, t, other
         for g in range(classes):
             end = self.ends[depth, g]
+            if depth and end - begin == 2:
+                # Most classes are, deep down. Their two rows differ in their owner.
+                r, other = rows[begin], rows[begin + 1]
+                v = code[r]
+                if v != code[other]:
+                    if v >= 0 and self.owner_of(r) >= 0:
+                        found[0] += self.note(r, depth, mark)
+                    if code[other] >= 0 and self.owner_of(other) >= 0:
+                        found[0] += self.note(other, depth, mark)
+                elif deeper and v >= 0:
+                    into[filled], into[filled + 1] = r, other
+                    filled += 2
+                    ends[kept] = filled
+                    kept += 1
+                begin = end
+                continue
             touched = 0
             for i in range(begin, end):
                 r = rows[i]
                 v = code[r]
                 if v < 0:
                     continue
-                o = self.owners[r]
+                o = self.owner_of(r)
                 if self.many[v] == 0:
                     self.touched[touched] = v
                     touched += 1
@@ -183,6 +201,9 @@ cdef class Search:
                     self.place[v] += 1
             begin = end
         return kept
+
+    cdef inline int32_t owner_of(self, int32_t row) noexcept nogil:
+        return row if row < self.lone else self.owners[row]
 
     cdef int64_t note(self, int32_t row, int depth, int64_t mark) noexcept nogil:
         """Records of a row that is unique on this set, if it is on no smaller one; else 0."""

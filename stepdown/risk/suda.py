@@ -31,7 +31,7 @@ Missing = Literal["value", "left out"]
 COLUMNS = 64
 """Of more columns no search is made."""
 
-DEFAULT_WORK, MOST_WORK = 1_000_000_000, 20_000_000_000
+DEFAULT_WORK, MOST_WORK = 400_000_000, 20_000_000_000
 """Cells that a search may look at unasked, and at most: some seconds, and some minutes.
 
 Both are estimates from above: a record that is alone on a set is not looked at on larger ones.
@@ -178,21 +178,25 @@ def special_uniques(
     columns, n = codes.shape
     size = largest_size(n, columns, size)
     values = codes.max(axis=1, initial=-1).astype(np.int64) + 1
-    # Columns of many values first: the sets that hold them leave few rows to go on with.
+    # Columns of many values first: the sets that hold them leave few rows to go on with. Rows in
+    # the order of those columns, so that a class's rows lie together.
     order = np.argsort(-values, kind="stable")
+    place = np.argsort(_key(codes[order[:3]], values[order[:3]], owners < 0))
     search = Search(
-        np.ascontiguousarray(codes[order]),
+        np.ascontiguousarray(codes[np.ix_(order, place)]),
         values[order],
-        np.ascontiguousarray(owners),
-        np.ascontiguousarray(records),
+        _renumbered(owners[place]),
+        np.ascontiguousarray(records[place]),
         size,
     )
     for column in range(columns - 1, -1, -1):
         search.look_from(column)
     each = weights(columns, size, weighting)
     # Column by column and not as one product, whose order of adding up depends on its shape.
-    scores = sum((count * w for count, w in zip(search.counts.T, each, strict=True)), np.zeros(n))
-    total = fsum(records @ search.counts * each)
+    scores = np.zeros(n)
+    for count, weight in zip(search.counts.T, each, strict=True):
+        scores[place] += count * weight
+    total = fsum(records[place] @ search.counts * each)
     contributions = np.zeros(columns)
     if total:
         contributions[order] = [fsum(column * each) / total for column in search.by_column.T]
@@ -274,6 +278,23 @@ def largest_size(rows: int, columns: int, asked: int | None = None) -> int:
             break
         size = s
     return size
+
+
+def _key(codes: npt.NDArray[np.int32], values: Ints, last: npt.NDArray[np.bool_]) -> Ints:
+    key = last.astype(np.int64)
+    for code, many in zip(codes, values, strict=True):
+        key = key * (many + 1) + code + 1
+    return key
+
+
+def _renumbered(owners: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+    """An owner's number is the place of their first row: each their own where rows are subjects."""
+    first = np.full(owners.max(initial=-1) + 1, len(owners), np.int32)
+    alone = np.flatnonzero(owners >= 0).astype(np.int32)
+    np.minimum.at(first, owners[alone], alone)
+    numbers = np.full(len(owners), -1, np.int32)
+    numbers[alone] = first[owners[alone]]
+    return numbers
 
 
 def _codes(column: pa.ChunkedArray, missing: Missing) -> npt.NDArray[np.int32]:
