@@ -99,12 +99,12 @@ def derive_tier(
             )
         weight = _weight(config, tier)
         increments = policy.period == "increment"
-        lost = keep_the_new(session, config, policy, earlier) if earlier and increments else 0
+        lost = keep_the_new(session, config, columns, earlier) if earlier and increments else 0
         treated = treat(session, config, tier, columns, keyring, weight)
         recoding = recode_tier(session, loaded, policy, demand, weight)
         past = Past(tuple(version.address for version in earlier), lost)
         if earlier and recoding and policy.hold_back and not increments:
-            values = remember(session, config, policy, earlier)
+            values = remember(session, config, columns, earlier)
             sensitive = sensitive_columns(session, loaded, tier)
             key = bytes.fromhex(snapshot.sha256)
             while held := hold_back(session, values, recoding, policy, sensitive, key):
