@@ -85,8 +85,8 @@ def monotone(
     smallest class, 5 at least. Generalised values are shared by many and place nobody, however well
     they follow the order. Texts are ordered by their signs, and by length first as numbers without
     leading zeros are. ``measured`` is the share of data subjects who have a placed row, less what
-    chance gives (three standard deviations above what is expected, ``control``); of the worst column,
-    in the better direction.
+    chance gives (three standard deviations above what is expected, ``control``). It is of the worst
+    column, and in the better direction.
 
     Raises:
         StoreCorrupt: a file is gone or no longer the one that was written.
