@@ -117,7 +117,9 @@ def test_labels_of_several_levels_hide_people_in_more_than_their_own_class(tmp_p
 
 def test_a_file_with_nothing_to_compare_says_so(tmp_path):
     new, case = _view(tmp_path / "a", [21], ["20s"], ["flu"])
-    old, _ = _view(tmp_path / "b", [21], ["20s"], ["flu"], rows=(np.array([]), np.array([])))
+    old, _ = _view(
+        tmp_path / "b", [21], ["20s"], ["flu"], rows=(np.array([], int), np.array([], int))
+    )
     [result] = _pinned(new, [old], case)
     assert (result.attempts, result.note) == (0, "nobody is in both")
     [result] = _pinned(new, [], case)
