@@ -81,20 +81,21 @@ class ClassSubjects:
 
     Args:
         starts, subjects: those of class c are ``subjects[starts[c] : starts[c + 1]]``, ascending.
-        disjoint: whether nobody is in two classes.
     """
 
     starts: Ints
     subjects: Ints
-    disjoint: bool
 
     @classmethod
     def of(cls, of_row: Ints, count: int, subject: Ints) -> ClassSubjects:
         width = int(subject.max(initial=0)) + 1
         pairs = np.unique(of_row * width + subject)
         starts = np.searchsorted(pairs // width, np.arange(count + 1))
-        subjects = pairs % width
-        return cls(starts, subjects, len(np.unique(subjects)) == len(subjects))
+        return cls(starts, pairs % width)
+
+    def are_disjoint(self) -> bool:
+        """Whether nobody is in two classes."""
+        return int(np.bincount(self.subjects).max(initial=0)) <= 1
 
     @property
     def counts(self) -> Ints:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -72,19 +73,19 @@ class _Intruder:
 
     def guess(self, sensitive: str) -> AttackResult:
         """Guess one column of every target."""
-        secret = self.aligned.columns[sensitive]
+        secret = _Secret.of(self.aligned.columns[sensitive])
         right, of = self._right(secret, self.nearest)
         others_right, others = self._right(secret, self.nearest_of_others)
         for i, (row, tied) in enumerate(zip(self.rows, self.nearest_of_others, strict=True)):
             own = self.people[int(self.aligned.subject[row])]
             own = own[np.isin(self.of_row[own], tied)]
             if len(own):
-                truth = secret.above[row : row + 1]
-                others_right[i] -= right_counts(secret, secret.mine[own], truth)[0]
+                truth = secret.column.above[row : row + 1]
+                others_right[i] -= secret.right_counts(secret.column.mine[own], truth)[0]
                 others[i] -= len(own)
         return compared(ATTACK, right / of, others_right / others, column=sensitive)
 
-    def _right(self, secret: Column, nearest: list[Ints]) -> tuple[Floats, Floats]:
+    def _right(self, secret: _Secret, nearest: list[Ints]) -> tuple[Floats, Floats]:
         """Per target, the records in its nearest classes whose value is right, and all of them."""
         # Targets with the same nearest classes are judged together: their records are read once.
         together: dict[bytes, tuple[Ints, list[int]]] = {}
@@ -93,33 +94,49 @@ class _Intruder:
         right, of = np.zeros(len(nearest)), np.zeros(len(nearest))
         for tied, targets in together.values():
             rows = np.concatenate([self.order[self.starts[c] : self.starts[c + 1]] for c in tied])
-            truths = secret.above[self.rows[targets]]
-            right[targets] = right_counts(secret, secret.mine[rows], truths)
+            truths = secret.column.above[self.rows[targets]]
+            right[targets] = secret.right_counts(secret.column.mine[rows], truths)
             of[targets] = len(rows)
         return right, of
 
 
-def right_counts(secret: Column, said: AnyInts, truths: AnyInts) -> Floats:
-    """For each true value, how many released labels tell it.
+@dataclass(frozen=True)
+class _Secret:
+    """A sensitive column, and the numbers that its codes stand for where both files have some."""
 
-    Args:
-        secret: the sensitive column.
-        said: shape (n_records,), codes of labels. truths: shape (n_targets,), codes of values.
+    column: Column
+    values: Floats | None
+    labels: Floats | None
+
+    @classmethod
+    def of(cls, column: Column) -> _Secret:
+        return cls(column, numbers(column.values), numbers(column.labels))
+
+    def right_counts(self, said: AnyInts, truths: AnyInts) -> Floats:
+        """For each true value, how many released labels tell it.
+
+        Args:
+            said: shape (n_records,), codes of labels. truths: shape (n_targets,), of values.
+        """
+        if self.values is not None and self.labels is not None:
+            return close_counts(self.labels[said], self.values[truths])
+        counts = np.bincount(said, minlength=self.column.label_count)
+        at, label = self.column.reach.of_each(truths)
+        # A missing label tells nothing of a value, and is right of a missing one.
+        tells = (label != MISSING) | (truths[at] == MISSING)
+        right = np.zeros(len(truths))
+        np.add.at(right, at[tells], counts[label[tells]])
+        return right
+
+
+def close_counts(said: Floats, truths: Floats) -> Floats:
+    """For each true number, how many of those said are within 5 % of it; missing tells missing.
+
+    A guess g is right of a truth t where |g − t| ≤ 0.05 · |g|, so from t / 1.05 to t / 0.95.
+
+    >>> close_counts(np.array([95.0, 100.0, 106.0, np.nan]), np.array([100.0, np.nan]))
+    array([1., 1.])
     """
-    values, labels = numbers(secret.values), numbers(secret.labels)
-    if values is not None and labels is not None:
-        return _close_counts(labels[said], values[truths])
-    counts = np.bincount(said, minlength=secret.label_count)
-    at, label = secret.reach.of_each(truths)
-    # A missing label tells nothing of a value, and is right of a missing one.
-    tells = (label != MISSING) | (truths[at] == MISSING)
-    right = np.zeros(len(truths))
-    np.add.at(right, at[tells], counts[label[tells]])
-    return right
-
-
-def _close_counts(said: Floats, truths: Floats) -> Floats:
-    """A guess g is right of a truth t where |g − t| ≤ 0.05 · |g|: from t / 1.05 to t / 0.95."""
     ordered = np.sort(said[~np.isnan(said)])
     ends = np.sort(np.stack((truths / (1 + TOLERANCE), truths / (1 - TOLERANCE))), axis=0)
     slack = 1e-12 * np.abs(ends)

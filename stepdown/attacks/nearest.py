@@ -8,14 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from stepdown.attacks._nearest import best_leaves
 from stepdown.attacks.aligned import MISSING, AnyInts, Column, Floats, Ints, Reach, numbers
 from stepdown.attacks.classes import Classes
 
 Scores = npt.NDArray[np.int32]
 TARGETS = 2_000
 """Most targets of a sampled attack."""
-_CELLS = 200_000_000
-"""Most pairs of target and class: fewer targets where a file has 100,000 classes or more."""
+_CELLS = 1_000_000_000
+"""Most pairs of target and class: fewer targets where a file has 500,000 classes or more."""
 _BLOCK = 2_000_000
 UNIT = 1_000
 """Score of full agreement on a column. Whole numbers: sums of them tie exactly."""
@@ -111,17 +112,32 @@ def _best(
     scorers: Sequence[Scorer],
     gone: Sequence[Ints] | None,
 ) -> list[Ints]:
-    codes = classes.codes()
-    ties: list[Ints] = []
+    nodes = [len(keys) for keys in classes.edges]
+    levels = np.concatenate(([0], np.cumsum(nodes)))
+    pairs = list(zip(classes.edges, classes.sizes, strict=True))
+    labels = np.concatenate([keys % size for keys, size in pairs]).astype(np.int32)
+    # The root and every node but a leaf, in order, begin their children where these keys begin.
+    parents = [
+        level + np.searchsorted(keys // size, np.arange(above))
+        for level, above, (keys, size) in zip(levels, [1, *nodes], pairs, strict=False)
+    ]
+    children = np.concatenate((*parents, levels[-1:]))
+    widths = [len(scorer.disagree) for scorer in scorers]
+    offsets = np.concatenate(([0], np.cumsum(widths)[:-1]))
     count = len(targets[0])
-    step = max(1, _BLOCK // max(classes.count, 1))
+    if gone is None:
+        gone = [levels[:0]] * count
+    ties: list[Ints] = []
+    step = max(1, _BLOCK // sum(widths))
     for start in range(0, count, step):
         block = slice(start, min(start + step, count))
-        total = np.zeros((block.stop - start, classes.count), dtype=np.int32)
-        for value, code, scorer in zip(targets, codes, scorers, strict=True):
-            total += scorer.table(value[block])[:, code]
-        for i, classes_gone in enumerate(gone[block] if gone is not None else ()):
-            total[i, classes_gone] = np.iinfo(np.int32).min
-        at, found = np.nonzero(total == total.max(axis=1, keepdims=True))
-        ties += np.split(found, np.searchsorted(at, np.arange(1, len(total))))
+        scores = np.concatenate(
+            [scorer.table(value[block]) for value, scorer in zip(targets, scorers, strict=True)],
+            axis=1,
+        )
+        gone_ends = np.cumsum([0, *(len(classes_gone) for classes_gone in gone[block])])
+        starts, found = best_leaves(
+            levels, labels, children, offsets, scores, gone_ends, np.concatenate(gone[block])
+        )
+        ties += np.split(found, starts[1:-1])
     return ties

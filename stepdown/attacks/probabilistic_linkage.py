@@ -52,11 +52,12 @@ def probabilistic_linkage(aligned: Aligned, quasi_identifiers: Sequence[str]) ->
     count = target_count(aligned.row_count, classes.count)
     rows = np.sort(aligned.generator(ATTACK).permutation(aligned.row_count)[:count])
     found = best_classes(classes, [c.above[rows] for c in columns], [weights(c) for c in columns])
+    disjoint = members.are_disjoint()
     credit = np.zeros(len(rows))
     known: dict[int, Ints] = {}
     for i, tied in enumerate(found):
         subject = int(aligned.subject[rows[i]])
-        if len(tied) == 1 or not members.disjoint:
+        if len(tied) == 1 or not disjoint:
             # Arrays are shared among targets alike, so their address stands for their content.
             people = known.setdefault(id(tied), members.among(tied))
             at = np.searchsorted(people, subject)
