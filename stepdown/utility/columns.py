@@ -68,7 +68,7 @@ class Column:
             else None,
         )
 
-    def bins(self, session: Session, people: People | None, fewest: int) -> Bins:
+    def bins(self, session: Session, people: People | None = None) -> Bins:
         if self.above is None:
             return Bins()
         if self.leaves is not None and self.nodes is not None and self.above_nodes is not None:
@@ -77,7 +77,7 @@ class Column:
                 (self.above_nodes, self.above.counts),
                 (self.nodes, self.released.counts),
                 self._people(session, people),
-                fewest,
+                people.fewest if people else 1,
             )
         if self.kind != CATEGORY:
             return range_bins(self.above, self.released, self.kind)
@@ -85,7 +85,7 @@ class Column:
             self.above,
             self.released,
             self._people(session, people),
-            fewest,
+            people.fewest if people else 1,
         )
 
     def _people(self, session: Session, people: People | None) -> Ints:
@@ -134,19 +134,29 @@ class Column:
 
 @dataclass(frozen=True)
 class People:
-    """Whether some data subject has several rows in the file, so that rows are not people."""
+    """How rows of the file go with data subjects.
 
-    several: bool
+    Args:
+        most_rows: of one subject.
+        fewest: subjects that a value must have before it is named.
+    """
+
+    most_rows: int
+    fewest: int
 
     @classmethod
-    def of(cls, session: Session) -> People:
-        asked = "SELECT count(*) > count(DISTINCT subject) FROM lineage"
-        return cls(bool(session.scalar(asked)))
+    def of(cls, session: Session, fewest: int) -> People:
+        asked = "SELECT max(n) FROM (SELECT count(*) AS n FROM lineage GROUP BY subject)"
+        return cls(int(str(session.scalar(asked) or 1)), fewest)
 
     def per_value(self, session: Session, column: str, cells: Cells) -> Ints:
-        """Shape (n,): the distinct data subjects that have each value."""
-        if not self.several:
-            return cells.counts
+        """Shape (n,): the distinct data subjects of each value, or a number that they exceed.
+
+        They are counted only where rows alone do not say that there are enough of them.
+        """
+        at_least = -(-cells.counts // self.most_rows)
+        if (at_least >= self.fewest).all():
+            return at_least
         name = quote(column)
         found = session.fetch(
             f"SELECT n FROM (SELECT d.{name} AS v, count(DISTINCT l.subject) AS n FROM data d "

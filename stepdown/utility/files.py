@@ -101,7 +101,7 @@ def _compared(session: Session, columns: dict[str, Column]) -> dict[str, Any]:
         notes["cramers_v_change"] = f"looks at the first {MOST_COLUMNS} columns"
     measured = {}
     for name, column in columns.items():
-        bins = column.bins(session, None, 1)
+        bins = column.bins(session)
         facts = column.measured(errors.get(name), 0)
         measured[name] = replace(facts, bins=bins.names, before=bins.before, after=bins.after)
     return {

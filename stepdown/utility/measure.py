@@ -82,8 +82,8 @@ def measure_utility(
         make_rows(session, "released_rows", released, above, plan)
         errors = mean_errors(session, plan, LINEAGE)
         gone = _suppressed_cells(session, list(columns))
-        fewest = tier_policy(loaded.config, candidate.tier).smallest_class
-        people = People.of(session)
+        k = tier_policy(loaded.config, candidate.tier).smallest_class
+        people = People.of(session, k)
         measured = {
             name: column.measured(errors.get(name), gone.get(name, 0))
             if column.above is not None
@@ -93,7 +93,7 @@ def measure_utility(
             for name, column in columns.items()
         }
         for name, column in columns.items():
-            bins = column.bins(session, people, fewest)
+            bins = column.bins(session, people)
             measured[name] = replace(
                 measured[name], bins=bins.names, before=bins.before, after=bins.after
             )
