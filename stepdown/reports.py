@@ -214,7 +214,7 @@ class FrontierPoint:
         name: ``k = 5``, or the name of an alternative in the config.
         chosen: whether it is the tier's own policy.
         feasible: whether any recoding meets it; the figures are None where none does.
-        note: why it was not tried, where it was not; ``feasible`` then says nothing.
+        note: why it was not tried (``feasible`` then says nothing), or what the gate would refuse.
     """
 
     name: str
