@@ -35,7 +35,7 @@ from stepdown.vocabulary import Role
 class Past:
     """What earlier versions took from this one: rows whose period is over, and rows held back."""
 
-    addresses: tuple[str, ...] = ()
+    addresses: list[str]
     lost_to_period: int = 0
     held_back: int = 0
 
