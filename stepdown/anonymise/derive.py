@@ -25,6 +25,7 @@ from stepdown.anonymise.treat import (
     SUBJECT,
     TREATED,
     look_up,
+    treat,
 )
 from stepdown.anonymise.write import write_release, write_table
 from stepdown.artifacts import ArtifactRef, check_bytes

@@ -55,7 +55,7 @@ def test_what_is_proposed_lets_the_tier_pass(tmp_path):
     rows = {"age": [30, 31, 42, 43, 77, 30], "job": ["a", "b", "a", "b", "a", "c"]}
     columns = {"age": TEN_AT_MOST, "job": TENS | {"type": "string", "hierarchy": None}}
     columns["job"] = {"role": "quasi_identifier"}
-    case, _, found = steps_of(tmp_path, rows, columns, smallest_class=2)
+    _, _, found = steps_of(tmp_path, rows, columns, smallest_class=2)
     lift = next(step for step in found if step.column == "age" and step.level == 2)
     mended = {**columns, "age": TENS}
     again = make_case(
