@@ -91,9 +91,14 @@ class MeasureExpectation(FrameExpectation):
     otherwise: ClassVar[str] = ""
     words: ClassVar[str]
 
+    @property
+    def about(self) -> str:
+        """The column that the measures are of."""
+        return self.column
+
     def measured(self, rows: Sequence[tuple[Any, ...]]) -> float | int | None:
         """The worst of the measures; None where one is missing or no finite number."""
-        found = [_only(rows, measure, self.column) for measure in self.measures]
+        found = [_only(rows, measure, self.about) for measure in self.measures]
         known = [value for value in found if value is not None]
         if len(known) < len(found):
             return None
@@ -118,10 +123,10 @@ class MeasureExpectation(FrameExpectation):
             return self.otherwise
         measured = self.measured(rows)
         if measured is None:
-            of_column = f" of {self.column}" if self.column else ""
+            of_column = f" of {self.about}" if self.about else ""
             return f"{' or '.join(self.measures)}{of_column} was not measured, so nothing is known"
         return self.words.format(
-            measured=_show(measured), limit=_show(self.limit), column=self.column
+            measured=_show(measured), limit=_show(self.limit), column=self.about
         )
 
 
@@ -203,6 +208,27 @@ class ExpectHouseholdRiskToBeAtMost(MeasureExpectation):
     only_where = "household_linkable"
     otherwise = "members of a household cannot be linked in this file"
     words = "expected re-identifications per record by household are {measured}, limit {limit}"
+
+
+class ExpectAttackSuccessToBeAtMost(MeasureExpectation):
+    """What an attack gets out of the file, the worst of its results.
+
+    Args:
+        attack: its name.
+    """
+
+    attack: str
+
+    success_keys: ClassVar[tuple[str, ...]] = ("limit", "attack")
+    args_keys: ClassVar[tuple[str, ...]] = ("limit", "attack")
+
+    measures = ("attack_success",)
+    at_least = False
+    words = "the attack {column} gets {measured}, limit {limit}"
+
+    @property
+    def about(self) -> str:
+        return self.attack
 
 
 class ExpectNestingProblemsToBeAtMost(MeasureExpectation):

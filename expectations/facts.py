@@ -92,6 +92,7 @@ def tier_facts(
         "expected_reidentifications": policy.expected_reidentifications,
         "suppressed_records": policy.suppressed_records,
         "information_loss": policy.information_loss,
+        **policy.attacks,
     }
     return Facts(types, groups, thresholds)
 

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from stepdown.config.policy import ATTACKS
+
 
 class Frame(StrEnum):
     """Which of the bounded frames an expectation looks at."""
@@ -56,6 +58,9 @@ LISTED: dict[str, Signature] = {
     "expect_suppressed_share_to_be_at_most": _LIMIT,
     "expect_information_loss_to_be_at_most": _LIMIT,
     "expect_detailed_quasi_identifiers_to_be_at_least": _LIMIT,
+    "expect_attack_success_to_be_at_most": Signature(
+        Frame.MEASURES, {"attack": "attack", "limit": "limit"}
+    ),
     "expect_column_values_to_not_be_null": Signature(Frame.COLUMN, {"column": "column"}),
     "expect_column_values_to_be_in_set": _SET,
     "expect_column_values_to_not_be_in_set": _SET,
@@ -93,6 +98,7 @@ POLICY = (
     "expected_reidentifications",
     "suppressed_records",
     "information_loss",
+    *ATTACKS,
 )
 """Thresholds a suite may name by ``{policy: …}``."""
 

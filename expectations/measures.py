@@ -52,9 +52,22 @@ def tier_measures(
         Measure("residue", max(risk.residue, len(risk.residue_problems))),
         Measure("suppressed_share", _share(derived.suppressed_records, derived.parent_rows)),
         Measure("information_loss", derived.information_loss),
+        *_attacks(risk),
         Measure("quasi_identifiers", known),
         Measure("detailed_quasi_identifiers", detailed),
     ]
+
+
+def _attacks(risk: RiskReport) -> list[Measure]:
+    """The worst result of each attack; none where the attacks were not run on these bytes."""
+    if risk.attacks is None or risk.attacks.sha256 != risk.sha256:
+        return []
+    worst: dict[str, float] = {}
+    for result in risk.attacks.results:
+        known = worst.get(result.attack, result.measured)
+        # A NaN stays: it is no finite number, and no expectation passes on it.
+        worst[result.attack] = known if known >= result.measured else result.measured
+    return [Measure("attack_success", measured, attack) for attack, measured in worst.items()]
 
 
 def _quasi_identifiers(

@@ -21,6 +21,7 @@ from ruamel.yaml.comments import CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from expectations.listed import LISTED, REFERENCES, Frame
+from stepdown.config.policy import ATTACKS
 from stepdown.errors import ConfigInvalid
 
 
@@ -183,6 +184,10 @@ def _is_pattern(value: Any) -> bool:
         return False
 
 
+def _is_attack(value: Any) -> bool:
+    return value in ATTACKS
+
+
 def _are_texts(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(v, str) for v in value)
 
@@ -201,6 +206,7 @@ _FITS = {
     "bound": lambda value: _is_number(value) or isinstance(value, dt.date),
     "flag": lambda value: isinstance(value, bool),
     "pattern": _is_pattern,
+    "attack": _is_attack,
 }
 _MEANT = {
     "column": "the name of a column",
@@ -211,6 +217,7 @@ _MEANT = {
     "bound": "a finite number or a date",
     "flag": "true or false",
     "pattern": "a regular expression",
+    "attack": f"one of {', '.join(ATTACKS)}",
 }
 
 

@@ -116,6 +116,12 @@ def assess(
     weight: Annotated[str | None, typer.Option(help="Sampling weight column.")] = None,
     household: Annotated[str | None, typer.Option(help="Household id column.")] = None,
     subject: Annotated[str | None, typer.Option(help="Column that names the person.")] = None,
+    suda_size: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Columns in the largest set searched for special uniques; default all."
+        ),
+    ] = None,
     json: AsJson = False,
 ) -> int:
     """Measure the re-identification risk of any file; no config needed."""
@@ -132,6 +138,7 @@ def assess(
             weight=weight,
             household=household,
             subject=subject,
+            suda_size=suda_size,
         ),
         json,
     )

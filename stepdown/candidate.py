@@ -42,3 +42,22 @@ class Candidate:
     @property
     def path(self) -> Path:
         return Path(self.folder)
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """A version of a series that was published once, and that nobody can call back.
+
+    Args:
+        address: of the release. tier, recipient: whose it is; None for a tier's own file.
+        data, lineage, hierarchies: its candidate's files.
+        snapshot: the pinned source that it goes back to.
+    """
+
+    address: str
+    tier: Tier
+    recipient: str | None
+    data: ArtifactRef
+    lineage: ArtifactRef
+    hierarchies: ArtifactRef
+    snapshot: ArtifactRef

@@ -31,6 +31,9 @@ class DeriveReport:
         recoding: how the tier was asked to recode.
         level_shares: quasi-identifier → share of its cells on level 0, 1, … The exact cut: it stays
             with the steward.
+        held_back: rows kept out because too few came, or left, since an earlier version.
+        lost_to_period: rows whose period an earlier version has covered.
+        earlier: addresses of the versions published before that were looked at.
     """
 
     sha256: str
@@ -52,6 +55,9 @@ class DeriveReport:
     surrogate_pools: dict[str, str] = field(default_factory=dict)
     recoding: RecodingKind = "full-domain"
     level_shares: dict[str, list[float]] = field(default_factory=dict)
+    held_back: int = 0
+    lost_to_period: int = 0
+    earlier: list[str] = field(default_factory=list)
 
     def levels_of(self, column: str) -> tuple[int, ...]:
         """Every level that a label of the column is on, lowest first; () of an unknown column."""
@@ -59,57 +65,6 @@ class DeriveReport:
         if shares is None:  # as reports were before a column could hold labels of several levels
             return (self.levels[column],) if column in self.levels else ()
         return tuple(level for level, share in enumerate(shares) if share > 0)
-
-
-@dataclass(frozen=True)
-class RiskReport:
-    """What an intruder could do with a file, measured on its bytes.
-
-    Class measures count distinct data subjects. A measure is None where nothing asks for it:
-    ``l`` and ``t`` have one entry per sensitive column that the file holds.
-
-    Args:
-        sha256: of the data file this is about.
-        smallest_class: over records, missing as a value of its own.
-        smallest_class_wildcard: the same with missing cells matching everything.
-        highest_risk: 1 / smallest_class.
-        average_risk: mean over records of 1 / class size.
-        expected_reidentifications: Σ individual risk over records, weighted where a weight is
-            declared.
-        expected_reidentifications_share: the same per record.
-        household_expected_reidentifications: Σ over members of 1 − Π(1 − r); None without
-            households.
-        household_linkable: whether members can be linked in this file.
-        smallest_trajectory_class: subjects, or households, that share their multiset of rows,
-            smallest; None where the file keeps no id that persists over rows.
-        lone_trajectories: those whose trajectory class is smaller than the policy's k.
-        distinct_l, t: sensitive column → worst class.
-        nested: every value equals or generalises the parent's, every row is the parent's.
-        residue: cells in which the residue check found a withheld identifier.
-        insensitive_problems: columns that are called insensitive and could point at somebody.
-    """
-
-    sha256: str
-    rows: int
-    subjects: int
-    classes: int
-    smallest_class: int
-    smallest_class_wildcard: int
-    highest_risk: float
-    average_risk: float
-    expected_reidentifications: float
-    expected_reidentifications_share: float
-    household_expected_reidentifications: float | None
-    household_linkable: bool
-    smallest_trajectory_class: int | None
-    lone_trajectories: int | None
-    distinct_l: dict[str, int]
-    t: dict[str, float]
-    nested: bool
-    nesting_problems: tuple[str, ...]
-    residue: int
-    residue_problems: tuple[str, ...]
-    insensitive_problems: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -153,6 +108,59 @@ class AttackReport:
     sha256: str
     results: tuple[AttackResult, ...]
     compared_with: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class RiskReport:
+    """What an intruder could do with a file, measured on its bytes.
+
+    Class measures count distinct data subjects. A measure is None where nothing asks for it:
+    ``l`` and ``t`` have one entry per sensitive column that the file holds.
+
+    Args:
+        sha256: of the data file this is about.
+        smallest_class: over records, missing as a value of its own.
+        smallest_class_wildcard: the same with missing cells matching everything.
+        highest_risk: 1 / smallest_class.
+        average_risk: mean over records of 1 / class size.
+        expected_reidentifications: Σ individual risk over records, weighted where a weight is
+            declared.
+        expected_reidentifications_share: the same per record.
+        household_expected_reidentifications: Σ over members of 1 − Π(1 − r); None without
+            households.
+        household_linkable: whether members can be linked in this file.
+        smallest_trajectory_class: subjects, or households, that share their multiset of rows,
+            smallest; None where the file keeps no id that persists over rows.
+        lone_trajectories: those whose trajectory class is smaller than the policy's k.
+        distinct_l, t: sensitive column → worst class.
+        nested: every value equals or generalises the parent's, every row is the parent's.
+        residue: cells in which the residue check found a withheld identifier.
+        insensitive_problems: columns that are called insensitive and could point at somebody.
+        attacks: what came of them; None where they were not run, which refuses a release.
+    """
+
+    sha256: str
+    rows: int
+    subjects: int
+    classes: int
+    smallest_class: int
+    smallest_class_wildcard: int
+    highest_risk: float
+    average_risk: float
+    expected_reidentifications: float
+    expected_reidentifications_share: float
+    household_expected_reidentifications: float | None
+    household_linkable: bool
+    smallest_trajectory_class: int | None
+    lone_trajectories: int | None
+    distinct_l: dict[str, int]
+    t: dict[str, float]
+    nested: bool
+    nesting_problems: tuple[str, ...]
+    residue: int
+    residue_problems: tuple[str, ...]
+    insensitive_problems: tuple[str, ...] = ()
+    attacks: AttackReport | None = None
 
 
 @dataclass(frozen=True)

@@ -11,17 +11,16 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from stepdown.artifacts import ArtifactRef, check_bytes, sha256_of
 from stepdown.candidate import DATA_FILE, HIERARCHIES_FILE, LINEAGE_FILE, Candidate
 from stepdown.config import LoadedConfig, ReleaseConfig, tier_hash
 from stepdown.errors import ReleaseUnknown, StoreCorrupt
 from stepdown.release.catalogue import find_release, resolve_address
 from stepdown.release.chain import verify_chain
-from stepdown.release.documents import CONFIG, FULL_REPORT
+from stepdown.release.documents import CONFIG
 from stepdown.release.ledger import Ledger, Release, open_ledger
 from stepdown.release.manifest import MANIFEST, check_candidate
+from stepdown.release.memory import ancestors, full_report, snapshot_of
 from stepdown.release.publication import RELEASE
 from stepdown.release.recovery import recover
 from stepdown.release.store import Store
@@ -108,13 +107,14 @@ def _against_workspace(
         return [], tuple(
             f"{what}: the candidate is no longer kept" for what in _NEEDS_WORKSPACE[1:]
         )
-    chain = _ancestors(ledger, row)
+    with ledger.reading() as reader:
+        chain = ancestors(reader, row)
     try:
         check_candidate(Path(row.folder), row.manifest_sha256 or "")
         candidate, loaded = _candidate(row), _config(row)
     except StoreCorrupt as error:
         return [f"{error.where}: {error.message}"], _NEEDS_WORKSPACE[2:]
-    snapshot = _snapshot(chain[-1], workspace)
+    snapshot = snapshot_of(chain[-1], workspace)
     parent = _data(chain[1]) if len(chain) > 1 else snapshot
     if snapshot is None or parent is None or not Path(parent.path).is_file():
         gone = "the snapshot or the parent's candidate is no longer kept"
@@ -124,10 +124,11 @@ def _against_workspace(
         risk = assess_risk(candidate, parent, snapshot, loaded, workspace.scratch, scale=scale)
     except StoreCorrupt as error:
         return [f"{error.where}: {error.message}"], _NEEDS_WORKSPACE[2:]
-    recorded = _full_report(row)["risk"]
+    recorded = full_report(row)["risk"]
     problems = [*risk.nesting_problems, *risk.residue_problems]
     for field in fields(risk):
-        if not _same(getattr(risk, field.name), recorded[field.name]):
+        # Attacks are sampled, and what they were run beside may have grown since.
+        if field.name != "attacks" and not _same(getattr(risk, field.name), recorded[field.name]):
             problems.append(f"{field.name} is no longer what the report recorded")
     return problems, ()
 
@@ -142,14 +143,6 @@ def _same(measured: Any, recorded: Any) -> bool:
     return bool((list(measured) if isinstance(measured, tuple) else measured) == recorded)
 
 
-def _ancestors(ledger: Ledger, row: Release) -> list[Release]:
-    chain = [row]
-    with ledger.reading() as reader:
-        while chain[-1].parent is not None:
-            chain.append(reader.release(chain[-1].parent))
-    return chain
-
-
 def _candidate(row: Release) -> Candidate:
     folder = Path(row.folder)
     lineage = ArtifactRef(str(folder / LINEAGE_FILE), row.lineage_sha256 or "", row.rows or 0)
@@ -162,17 +155,12 @@ def _candidate(row: Release) -> Candidate:
         _data(row),
         lineage,
         ArtifactRef(str(hierarchies), sha256_of(hierarchies), 0),
-        DeriveReport(**_full_report(row)["derive"]),
+        DeriveReport(**full_report(row)["derive"]),
     )
 
 
 def _data(row: Release) -> ArtifactRef:
     return ArtifactRef(str(Path(row.folder) / DATA_FILE), row.data_sha256 or "", row.rows or 0)
-
-
-def _full_report(row: Release) -> dict[str, Any]:
-    facts: dict[str, Any] = json.loads((Path(row.folder) / FULL_REPORT).read_bytes())
-    return facts
 
 
 def _config(row: Release) -> LoadedConfig:
@@ -185,11 +173,3 @@ def _config(row: Release) -> LoadedConfig:
     if tier_hash(config, row.tier, row.recipient) != manifest["config_sha256"]:
         raise StoreCorrupt("is not the config that the manifest names", where=str(path))
     return LoadedConfig(config, path)
-
-
-def _snapshot(internal: Release, workspace: Workspace) -> ArtifactRef | None:
-    sha256 = str(_full_report(internal)["derive"]["parent_sha256"])
-    path = workspace.snapshots / f"{internal.dataset}-{sha256[:16]}.parquet"
-    if not path.is_file():
-        return None
-    return ArtifactRef(str(path), sha256, pq.read_metadata(path).num_rows)

@@ -9,6 +9,10 @@ RecodingKind = Literal["full-domain", "local"]
 """One level for all values of a column, or labels of its own for every class of records."""
 
 
+PeriodKind = Literal["whole", "increment"]
+"""Every version covers all rows, or only those that came since the version before."""
+
+
 class Tier(StrEnum):
     """Who a release is for; each is made from the one above it."""
 

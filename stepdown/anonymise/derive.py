@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -11,10 +12,16 @@ import pyarrow.parquet as pq
 from stepdown.anonymise.consent import PARENT, PARENT_LINEAGE, SNAPSHOT, enter
 from stepdown.anonymise.derive_report import copy_report, tier_report
 from stepdown.anonymise.hierarchy import LONG_SCHEMA, as_long_table
+from stepdown.anonymise.history import Past, hold_back, keep_the_new, remember
 from stepdown.anonymise.keys import own_pseudonyms
 from stepdown.anonymise.models import PrivacyModels, SearchColumn
 from stepdown.anonymise.pseudonymise import pseudonyms
-from stepdown.anonymise.quasi_identifiers import Inherited, column_as_it_is, search_columns
+from stepdown.anonymise.quasi_identifiers import (
+    Inherited,
+    column_as_it_is,
+    search_columns,
+    sensitive_columns,
+)
 from stepdown.anonymise.recode import anonymise_relation
 from stepdown.anonymise.recode_tier import recode_tier
 from stepdown.anonymise.treat import (
@@ -28,7 +35,7 @@ from stepdown.anonymise.treat import (
 )
 from stepdown.anonymise.write import write_release, write_table
 from stepdown.artifacts import ArtifactRef, check_bytes
-from stepdown.candidate import HIERARCHIES_FILE, Candidate
+from stepdown.candidate import HIERARCHIES_FILE, Candidate, Earlier
 from stepdown.config import (
     LoadedConfig,
     ReleaseConfig,
@@ -52,6 +59,7 @@ def derive_tier(
     folder: Path,
     scratch: Path,
     as_of: date,
+    earlier: Sequence[Earlier] = (),
 ) -> Candidate:
     """Write a tier's candidate, made from the tier above it and from nothing else.
 
@@ -64,6 +72,7 @@ def derive_tier(
         folder: where the candidate goes. What lies there is worth nothing until this returns.
         scratch: where the engine may spill.
         as_of: the date the run stands at; no treatment reads the clock.
+        earlier: the versions of this tier that were published before, oldest first.
 
     Raises:
         DemandImpossible, Refused: no table made of the parent meets the tier's policy.
@@ -89,12 +98,23 @@ def derive_tier(
                 next="Keep or generalise at least one column, or leave the tier out.",
             )
         weight = _weight(config, tier)
+        increments = policy.period == "increment"
+        lost = keep_the_new(session, config, policy, earlier) if earlier and increments else 0
         treated = treat(session, config, tier, columns, keyring, weight)
         recoding = recode_tier(session, loaded, policy, demand, weight)
+        past = Past(tuple(version.address for version in earlier), lost)
+        if earlier and recoding and policy.hold_back and not increments:
+            values = remember(session, config, policy, earlier)
+            sensitive = sensitive_columns(session, loaded, tier)
+            key = bytes.fromhex(snapshot.sha256)
+            while held := hold_back(session, values, recoding, policy, sensitive, key):
+                past = replace(past, held_back=past.held_back + held)
+                treated = treat(session, config, tier, columns, keyring, weight)
+                recoding = recode_tier(session, loaded, policy, demand, weight) or recoding
         sql = recoding.released_sql(session) if recoding else f"SELECT * FROM {TREATED}"
         data, lineage = write_release(session, sql, columns, LINEAGE, folder)
     hierarchies = _write_hierarchies(demand.columns, folder)
-    report = tier_report(config, tier, data, above, entry, demand, treated, recoding)
+    report = tier_report(config, tier, data, above, entry, demand, treated, recoding, past)
     return Candidate(tier, None, str(folder.resolve()), data, lineage, hierarchies, report)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from stepdown.anonymise.consent import Entry
+from stepdown.anonymise.history import Past
 from stepdown.anonymise.quasi_identifiers import Demand
 from stepdown.anonymise.recode import Recoding
 from stepdown.anonymise.treat import Treated
@@ -22,6 +23,7 @@ def tier_report(
     demand: Demand,
     treated: Treated,
     recoding: Recoding | None,
+    past: Past,
 ) -> DeriveReport:
     """The report of a tier's own file."""
     tops = {x.name: x.hierarchy.top if x.hierarchy else 0 for x in demand.columns}
@@ -33,7 +35,7 @@ def tier_report(
         levels=recoding.levels if recoding else dict.fromkeys(tops, 0),
         top_levels=tops,
         dropped_columns=dropped_columns(config, tier) | demand.undersized,
-        suppressed_records=entry.rows - data.rows,
+        suppressed_records=entry.rows - past.lost_to_period - past.held_back - data.rows,
         lost_to_consent=entry.lost_to_consent,
         lost_to_rows_per_subject=entry.lost_to_rows_per_subject,
         suppressed_cells=treated.suppressed_cells,
@@ -45,6 +47,9 @@ def tier_report(
         gap=recoding.gap if recoding else 0.0,
         recoding=tier_policy(config, tier).recoding,
         level_shares=_level_shares(recoding) if recoding else {name: [1.0] for name in tops},
+        held_back=past.held_back,
+        lost_to_period=past.lost_to_period,
+        earlier=list(past.addresses),
     )
 
 

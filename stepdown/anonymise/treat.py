@@ -91,7 +91,7 @@ def treat(
         expressions.append(f"p.{quote(weight)} AS {quote(WEIGHT)}")
     lineage = (f"e.{name.partition('.')[2]} AS {quote(name)}" for name in LINEAGE)
     session.run(
-        f"CREATE TEMP VIEW {TREATED} AS SELECT {', '.join([*expressions, *lineage])} "
+        f"CREATE OR REPLACE TEMP VIEW {TREATED} AS SELECT {', '.join([*expressions, *lineage])} "
         f"FROM {ENTERED} e JOIN {PARENT} p ON p.file_row_number = e.parent_row {' '.join(joins)}"
     )
     return Treated(cells, pools)
@@ -153,7 +153,7 @@ def _naming(config: ReleaseConfig) -> list[str]:
 def _find_rare(session: Session, lookup: str, name: str, fewer_than: int) -> int:
     column = f"p.{quote(name)}"
     session.run(
-        f"CREATE TEMP TABLE {lookup} AS SELECT {column} AS value, count(*) AS cells "
+        f"CREATE OR REPLACE TEMP TABLE {lookup} AS SELECT {column} AS value, count(*) AS cells "
         f"FROM {ENTERED} e JOIN {PARENT} p ON p.file_row_number = e.parent_row "
         f"WHERE {column} IS NOT NULL "
         f"GROUP BY {column} HAVING count(DISTINCT e.subject) < {fewer_than}"

@@ -4,6 +4,7 @@ from stepdown.config.load import LoadedConfig, json_schema, load_config, tier_ha
 from stepdown.config.models import ReleaseConfig
 from stepdown.config.policy import (
     TierPolicy,
+    alternative_policies,
     released_columns,
     released_with_role,
     tier_policy,
@@ -14,6 +15,7 @@ __all__ = [
     "LoadedConfig",
     "ReleaseConfig",
     "TierPolicy",
+    "alternative_policies",
     "json_schema",
     "load_config",
     "released_columns",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from stepdown.config.models import Column, ReleaseConfig
 from stepdown.config.policy import (
+    alternative_policies,
     is_date_too_fine,
     level_floor,
     released_columns,
@@ -29,6 +30,7 @@ from stepdown.errors import ConfigInvalid
 from stepdown.vocabulary import ColumnType, Role, Tier
 
 ONE_OF_A_KIND = (Role.SUBJECT, Role.HOUSEHOLD, Role.WEIGHT, Role.CONSENT)
+_IDS = (Role.SUBJECT, Role.HOUSEHOLD, Role.DIRECT_IDENTIFIER)
 NUMERIC = (ColumnType.INTEGER, ColumnType.NUMBER)
 ROW_POSITION = "file_row_number"
 RESERVED = re.compile("latest|data|v[1-9][0-9]{0,8}")
@@ -42,13 +44,28 @@ def check_consistency(config: ReleaseConfig, path: Path) -> None:
         ConfigInvalid: with every problem, one per line.
         PolicyInvalid: a tier is looser than it may be.
     """
-    problems = [*_roles(config), *_names(config), *_columns(config), *_recipients(config)]
+    problems = [
+        *_roles(config),
+        *_names(config),
+        *_columns(config),
+        *_recipients(config),
+        *_auxiliary(config),
+    ]
     if problems:
         raise ConfigInvalid(
             "\n".join(problems), where=str(path), next="docs/config.md says what each role allows."
         )
     for tier in config.tier_names():
         tier_policy(config, tier)
+        alternative_policies(config, tier)
+
+
+def _auxiliary(config: ReleaseConfig) -> Iterator[str]:
+    known = config.names(Role.QUASI_IDENTIFIER)
+    for name, table in config.auxiliary.items():
+        for column, ours in table.columns.items():
+            if ours not in known:
+                yield f"auxiliary.{name}.columns.{column}: {ours} is no quasi-identifier"
 
 
 def _roles(config: ReleaseConfig) -> Iterator[str]:
@@ -78,6 +95,8 @@ def _columns(config: ReleaseConfig) -> Iterator[str]:
     for name, column in config.columns.items():
         if column.role is Role.INSENSITIVE and not column.because:
             yield f"columns.{name}: insensitive needs a `because:`"
+        if column.id_pattern and column.role not in _IDS:
+            yield f"columns.{name}: id_pattern is for columns that identify"
         if column.not_sensitive and column.role is not Role.SENSITIVE:
             yield f"columns.{name}: not_sensitive is for sensitive columns"
         if column.kind == "age" and column.type not in NUMERIC:

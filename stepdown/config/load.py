@@ -83,6 +83,8 @@ def tier_hash(config: ReleaseConfig, tier: Tier, recipient: str | None = None) -
             column.pop(name, None)
     for name in below:
         facts.get("tiers", {}).pop(name, None)
+    for rules in facts.get("tiers", {}).values():
+        rules.pop("alternatives", None)  # what was only considered changes no byte
     copies = facts.pop("recipients", {})
     own = copies.get(recipient) if recipient else None
     # Columns keep their order: it is the order of the released table.

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import zoneinfo
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
 from stepdown.config.hierarchies import Hierarchy
 from stepdown.config.treatments import Model, Treatment
-from stepdown.vocabulary import ColumnType, RecodingKind, Role, Tier
+from stepdown.vocabulary import ColumnType, PeriodKind, RecodingKind, Role, Tier
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
 Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
@@ -58,6 +58,11 @@ class Column(Model):
     )
     description: str = Field("", description="One line for the data dictionary.")
     missing: list[str] = Field([], description="Further texts that mean 'no value' here.")
+    id_pattern: str | None = Field(
+        None,
+        description="How raw ids of this column look, such as `P[0-9]{6}`: hashes of all of them "
+        "are looked for in every release.",
+    )
     date_format: str | None = Field(None, description="strptime pattern of a date column.")
     hierarchy: Hierarchy | None = Field(None, description="How its values generalise.")
     population: str | None = Field(
@@ -87,8 +92,53 @@ class SignOff(Model):
     people: int = Field(ge=0, description="How many different people must approve.")
 
 
-class TierRules(Model):
-    """Differences from the tier's defaults; see stepdown/config/defaults.yaml for those."""
+class AttackLimits(Model):
+    """The largest result of each attack that a tier allows; docs/attacks.md says what they are."""
+
+    linkage: Share | None = Field(
+        None, description="Records an intruder who holds the tier above links uniquely and rightly."
+    )
+    probabilistic_linkage: Share | None = Field(
+        None, description="Records that the likeliest link finds rightly."
+    )
+    singling_out: Share | None = Field(
+        None, description="Success of guesses that single out one person, beyond the control's."
+    )
+    linkability: Share | None = Field(
+        None, description="Success of joining two halves of a person's values, beyond the control."
+    )
+    inference: Share | None = Field(
+        None, description="Success of guessing a sensitive value, beyond the control's."
+    )
+    homogeneity: Share | None = Field(
+        None, description="Records whose class gives their sensitive value away with certainty."
+    )
+    skewness: Share | None = Field(
+        None, description="Largest gain in the probability of a sensitive value."
+    )
+    pseudonym_dictionary: Share | None = Field(
+        None, description="Distinct values that a dictionary of hashed ids reverses."
+    )
+    order: Share | None = Field(None, description="What the order of rows tells of the raw order.")
+    monotone: Share | None = Field(
+        None, description="People whose place in the raw order a column gives away."
+    )
+    trajectories: Share | None = Field(
+        None, description="People recognised by the set of all their rows."
+    )
+    intersection: Share | None = Field(
+        None, description="Records whose sensitive value two releases together give away."
+    )
+    differencing: Share | None = Field(
+        None, description="Records that subtracting an earlier release isolates in small groups."
+    )
+    collusion: Share | None = Field(
+        None, description="Records in too small a class where two recipients pool their copies."
+    )
+
+
+class PolicyRules(Model):
+    """Differences from a tier's defaults; see stepdown/config/defaults.yaml for those."""
 
     smallest_class: int | None = Field(None, ge=1, description="k: data subjects per class.")
     highest_risk: float | None = Field(
@@ -112,6 +162,17 @@ class TierRules(Model):
         description="`local` gives every class labels of its own, so that a column holds labels of "
         "several levels and no record is suppressed; `full-domain` puts a column on one level.",
     )
+    attacks: AttackLimits | None = Field(None, description="Limits of the attacks.")
+    hold_back: bool | None = Field(
+        None,
+        description="Hold newcomers back until they number k, so that subtracting the version "
+        "before isolates nobody.",
+    )
+    period: PeriodKind | None = Field(
+        None,
+        description="`whole`: every version covers all rows; `increment`: only those that came "
+        "since the version before.",
+    )
     rows_per_subject: int | None = Field(
         None, ge=1, description="Keep at most this many rows of each data subject."
     )
@@ -124,10 +185,18 @@ class TierRules(Model):
     because: Reason | None = Field(None, description="Why a rule is looser than its default.")
 
     @model_validator(mode="after")
-    def _one_k(self) -> TierRules:
+    def _one_k(self) -> Self:
         if self.smallest_class is not None and self.highest_risk is not None:
             raise ValueError("give smallest_class or highest_risk, not both")
         return self
+
+
+class TierRules(PolicyRules):
+    """One tier's rules, and what else its steward considers."""
+
+    alternatives: dict[Name, PolicyRules] = Field(
+        {}, description="Other policies that `plan` and the report compare with this one."
+    )
 
 
 class Tiers(Model):
@@ -169,6 +238,15 @@ class Recipient(Model):
     columns: list[str] = Field(min_length=1, description="The columns they agreed to.")
 
 
+class Auxiliary(Model):
+    """A table that an intruder may hold, for the linkage attacks."""
+
+    path: str = Field(description="CSV or Parquet file, relative to the config.")
+    columns: dict[str, str] = Field(
+        min_length=1, description="Its columns → the quasi-identifiers of the dataset they hold."
+    )
+
+
 class Schedule(Model):
     """When the release flow runs by itself."""
 
@@ -196,6 +274,9 @@ class ReleaseConfig(Model):
     columns: dict[str, Column] = Field(min_length=1)
     tiers: Tiers = Tiers()
     recipients: dict[Name, Recipient] = {}
+    auxiliary: dict[Name, Auxiliary] = Field(
+        {}, description="Tables that an intruder may hold beside a release."
+    )
     schedule: Schedule | None = None
 
     def names(self, *roles: Role) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -10,10 +11,17 @@ from typing import Any, cast
 
 from ruamel.yaml import YAML
 
-from stepdown.config.models import Column, ReleaseConfig, SignOff, TierRules
+from stepdown.config.models import (
+    AttackLimits,
+    Column,
+    PolicyRules,
+    ReleaseConfig,
+    SignOff,
+    TierRules,
+)
 from stepdown.config.treatments import Generalise, LevelRange, Treatment, TruncateDate
 from stepdown.errors import PolicyInvalid
-from stepdown.vocabulary import ColumnType, RecodingKind, Role, Tier
+from stepdown.vocabulary import ColumnType, PeriodKind, RecodingKind, Role, Tier
 
 LOOSER_IF_LESS = ("smallest_class", "distinct_l")
 LOOSER_IF_MORE = (
@@ -23,6 +31,10 @@ LOOSER_IF_MORE = (
     "information_loss",
     "review_months",
 )
+
+
+ATTACKS = tuple(AttackLimits.model_fields)
+"""The attacks that a policy limits, in the order in which they are told."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +49,9 @@ class TierPolicy:
     suppressed_records: float
     information_loss: float
     recoding: RecodingKind
+    attacks: Mapping[str, float]
+    hold_back: bool
+    period: PeriodKind
     rows_per_subject: int | None
     sign_off: SignOff
     review_months: int
@@ -66,30 +81,101 @@ def tier_policy(config: ReleaseConfig, tier: Tier) -> TierPolicy:
             where=config.dataset,
             next=f"Declared: {', '.join(config.tier_names())}.",
         )
+    return _policy(config, tier, rules, f"tiers.{tier}")
+
+
+def alternative_policies(config: ReleaseConfig, tier: Tier) -> dict[str, TierPolicy]:
+    """The other policies that a tier's steward considers: the tier's own rules, overlaid.
+
+    Raises:
+        PolicyInvalid: one is looser than the parent tier's, or than the default without a reason.
+    """
+    rules: TierRules = getattr(config.tiers, tier.value)
+    stated = rules.model_dump(exclude_none=True, exclude={"alternatives"})
+    policies = {}
+    for name, other in rules.alternatives.items():
+        changed = other.model_dump(exclude_none=True)
+        own = {key: value for key, value in stated.items() if not _replaces(key, changed)}
+        overlaid = TierRules.model_validate(own | changed)
+        where = f"tiers.{tier}.alternatives.{name}"
+        policies[name] = _policy(config, tier, overlaid, where)
+    return policies
+
+
+def _replaces(key: str, changed: Mapping[str, Any]) -> bool:
+    """k has two spellings, and an alternative may use the other one."""
+    spellings = {"smallest_class", "highest_risk"}
+    return key in spellings and bool(spellings & changed.keys())
+
+
+def _policy(config: ReleaseConfig, tier: Tier, rules: TierRules, where: str) -> TierPolicy:
     base = dict(defaults()[tier.value])
     if config.sensitivity in ("high", "severe"):
         base |= defaults()["high_sensitivity"].get(tier.value, {})
     base["sign_off"] = SignOff.model_validate(base["sign_off"])
+    base_limits = base.pop("attacks")
     stated = {key: getattr(rules, key) for key in base if getattr(rules, key) is not None}
     if rules.highest_risk is not None:
         # 1 / 0.2 is 5.000000000000001 on some platforms; a k of 6 would be a surprise.
         stated["smallest_class"] = math.ceil(1 / rules.highest_risk - 1e-9)
+    ruled = _never_looser(config, tier, base, stated, where)
+    limits, loosened = _attack_limits(config, tier, rules, base_limits, ruled, where)
     looser = tuple(key for key in stated if _is_looser(key, stated[key], base[key]))
-    if looser and not rules.because:
+    shown = [f"{key} {_show(stated[key])}, default {_show(base[key])}" for key in looser]
+    shown += [f"{key} {_show(limit)}, default {_show(usual)}" for key, limit, usual in loosened]
+    if shown and not rules.because:
         raise PolicyInvalid(
-            "; ".join(f"{key} {_show(stated[key])}, default {_show(base[key])}" for key in looser)
-            + " is looser than the default",
-            where=f"tiers.{tier}",
+            "; ".join(shown) + " is looser than the default",
+            where=where,
             next="Say why in `because:`, or go back to the default.",
         )
     return TierPolicy(
         tier=tier,
+        attacks=limits,
         rows_per_subject=rules.rows_per_subject,
         licence=rules.licence,
         because=rules.because,
-        looser_than_default=looser,
-        **_never_looser(config, tier, base, stated),
+        looser_than_default=(*looser, *(key for key, _, _ in loosened)),
+        **ruled,
     )
+
+
+def _attack_limits(
+    config: ReleaseConfig,
+    tier: Tier,
+    rules: PolicyRules,
+    base: Mapping[str, float | str],
+    ruled: Mapping[str, Any],
+    where: str,
+) -> tuple[dict[str, float], list[tuple[str, float, float]]]:
+    """Every attack's limit, and those that are looser than their default, with it."""
+    # What a tier's own k and l allow says more than a number that knows neither.
+    by_rule = {
+        "1/k": 1 / ruled["smallest_class"],
+        "by l": 0.0 if ruled["distinct_l"] > 1 else 1.0,
+        "by t": ruled["t_closeness"],
+    }
+    usual = {name: by_rule.get(str(base.get(name, 1.0)), base.get(name, 1.0)) for name in ATTACKS}
+    stated = rules.attacks.model_dump(exclude_none=True) if rules.attacks else {}
+    limits = {name: float(limit) for name, limit in usual.items()} | stated
+    if tier.parent is not None:
+        above = tier_policy(config, tier.parent).attacks
+        for name, theirs in above.items():
+            if name in stated and stated[name] > theirs:
+                raise PolicyInvalid(
+                    f"attacks.{name} {_show(stated[name])} is looser than "
+                    f"{tier.parent}'s {_show(theirs)}",
+                    where=where,
+                    next="A tier is never looser than the tier above it: tighten it, "
+                    "or loosen that.",
+                )
+            limits[name] = min(limits[name], theirs)
+    loosened = [
+        (f"attacks.{name}", limit, float(usual[name]))
+        for name, limit in stated.items()
+        if limit > float(usual[name])
+    ]
+    return limits, loosened
 
 
 def treatment_of(config: ReleaseConfig, name: str, tier: Tier) -> Treatment:
@@ -178,13 +264,13 @@ def _date_units(column: Column) -> tuple[str, ...]:
 def _is_looser(key: str, value: Any, than: Any) -> bool:
     if key == "sign_off":
         return value.people < than.people or not set(than.roles) <= set(value.roles)
-    if key in LOOSER_IF_LESS:
+    if key in LOOSER_IF_LESS or key == "hold_back":
         return bool(value < than)
     return key in LOOSER_IF_MORE and bool(value > than)
 
 
 def _never_looser(
-    config: ReleaseConfig, tier: Tier, base: dict[str, Any], stated: dict[str, Any]
+    config: ReleaseConfig, tier: Tier, base: dict[str, Any], stated: dict[str, Any], where: str
 ) -> dict[str, Any]:
     rules = base | stated
     if tier.parent is None:
@@ -197,7 +283,7 @@ def _never_looser(
         if key in stated:
             raise PolicyInvalid(
                 f"{key} {_show(stated[key])} is looser than {above.tier}'s {_show(theirs)}",
-                where=f"tiers.{tier}",
+                where=where,
                 next="A tier is never looser than the tier above it: tighten it, or loosen that.",
             )
         rules[key] = theirs  # a default gives way to what the tier above was tightened to

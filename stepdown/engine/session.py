@@ -39,7 +39,7 @@ class Session:
     def copy_arrow(self, name: str, table: pa.Table) -> None:
         """Make a copy of an Arrow table a relation that the engine may spill to disk."""
         self._connection.register("arriving", table)
-        self.run(f"CREATE TEMP TABLE {quote(name)} AS SELECT * FROM arriving")
+        self.run(f"CREATE OR REPLACE TEMP TABLE {quote(name)} AS SELECT * FROM arriving")
         self._connection.unregister("arriving")
 
     def run(self, sql: str) -> None:

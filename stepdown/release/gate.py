@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from stepdown.config.policy import TierPolicy
-from stepdown.reports import DeriveReport, RiskReport, Verdict
+from stepdown.config.policy import ATTACKS, TierPolicy
+from stepdown.reports import AttackReport, AttackResult, DeriveReport, RiskReport, Verdict
 from stepdown.vocabulary import Tier
 
 TOLERANCE = 1e-9
@@ -23,6 +23,22 @@ _RAISE = (
     "Raise a generalisation level or the suppression limit in the config, "
     "or drop a quasi-identifier."
 )
+
+
+_BESIDE = (
+    "Let newcomers be held back (`hold_back: true`), keep the columns and levels of the version "
+    "before, or give every version a period of its own (`period: increment`)."
+)
+_MEND = {
+    "pseudonym_dictionary": "Drop the column, or make it a `pseudonym` under a key.",
+    "order": "Run the release again: the writer sorts the rows by their released values.",
+    "monotone": "Drop the column, cut it to a coarser date, or code it more coarsely.",
+    "trajectories": "The file keeps an id over rows: drop it, or set `rows_per_subject`.",
+    "intersection": _BESIDE,
+    "differencing": _BESIDE,
+    "collusion": "Agree on fewer columns with one of the recipients.",
+}
+"""How to go on after an attack went too well; elsewhere as for any class measure."""
 
 
 class Outcome(StrEnum):
@@ -78,6 +94,7 @@ def judge(
         *(_sensitive(risk, policy, sensitive) if risk else ()),
         *(_expected(risk, policy) if risk else ()),
         *(_leaks(risk) if risk else ()),
+        *(_attacks(risk.attacks, policy, data_sha256) if risk else ()),
         _suite(verdicts),
     ]
     everything = (*ruled, *(_finite(verdict) for verdict in verdicts))
@@ -270,6 +287,45 @@ def _leaks(risk: RiskReport) -> list[Verdict]:
             else "",
         ),
     ]
+
+
+def _attacks(report: AttackReport | None, policy: TierPolicy, sha256: str) -> list[Verdict]:
+    """One verdict per attack and column, about the worst of its results."""
+    if report is None:
+        return [_unmeasured("attacks", "What an intruder gets by attacking the file")]
+    if report.sha256 != sha256:
+        text = "The attacks were run on another file: its SHA-256 is not this file's."
+        return [Verdict("attacks", False, text, "Attack the file that is to be published.")]
+    answers = []
+    for attack in ATTACKS:
+        limit = policy.attacks[attack]
+        results = [result for result in report.results if result.attack == attack]
+        if not results:
+            answers.append(_unmeasured(f"attack_{attack}", f"The attack {_words(attack)}"))
+        for column in dict.fromkeys(result.column for result in results):
+            about = [result for result in results if result.column == column]
+            known = all(_is_number(result.measured) for result in about)
+            worst = max(about, key=lambda result: result.measured) if known else None
+            answers.append(
+                _at_most(
+                    f"attack_{attack}:{column}" if column else f"attack_{attack}",
+                    _attacked(attack, column, worst),
+                    worst.measured if worst else None,
+                    limit,
+                    _MEND.get(attack, _RAISE),
+                )
+            )
+    return answers
+
+
+def _attacked(attack: str, column: str, worst: AttackResult | None) -> str:
+    of_column = f" of {column}" if column else ""
+    beside = f" beside {worst.against}" if worst and worst.against else ""
+    return f"What the attack by {_words(attack)}{of_column}{beside} gets"
+
+
+def _words(attack: str) -> str:
+    return attack.replace("_", " ")
 
 
 def _suite(verdicts: Sequence[Verdict]) -> Verdict:

@@ -11,9 +11,10 @@ import pyarrow.parquet as pq
 from stepdown.artifacts import ArtifactRef, check_bytes
 from stepdown.candidate import Candidate
 from stepdown.config import LoadedConfig, ReleaseConfig, tier_policy, treatment_of
-from stepdown.config.treatments import CodeNumber, Surrogate
+from stepdown.config.treatments import Surrogate
 from stepdown.engine.session import Session, open_session, quote
 from stepdown.reports import RiskReport
+from stepdown.risk.bins import BINNED, DATED, sensitive_bin
 from stepdown.risk.classes import ClassTable, Ints, build_classes
 from stepdown.risk.households import household_expected_reidentifications, names_a_household
 from stepdown.risk.individual import class_risk, prosecutor_risk
@@ -21,7 +22,6 @@ from stepdown.risk.insensitive import insensitive_problems
 from stepdown.risk.nesting import nesting_problems
 from stepdown.risk.privacy_models import (
     BINS,
-    bin_expression,
     distinct_l,
     equal_distance_t,
     ordered_distance_t,
@@ -29,10 +29,7 @@ from stepdown.risk.privacy_models import (
 from stepdown.risk.residue import find_residue
 from stepdown.risk.trajectories import trajectory_class_sizes
 from stepdown.risk.wildcard import smallest_wildcard_class
-from stepdown.vocabulary import ColumnType, Role, Tier
-
-_BINNED = (ColumnType.INTEGER, ColumnType.NUMBER)
-_DATED = (ColumnType.DATE, ColumnType.TIMESTAMP)
+from stepdown.vocabulary import Role, Tier
 
 
 def assess_risk(
@@ -208,7 +205,7 @@ def _distinct_l(session: Session, table: _Released, config: ReleaseConfig) -> di
     measures = {}
     for name in _sensitive(table, config):
         column = config.columns[name]
-        bins = _bins(session, table, config, name) if column.type in _BINNED else None
+        bins = _bins(session, table, config, name) if column.type in BINNED else None
         measures[name] = distinct_l(session, table.alias(name), column.not_sensitive, bins)
     return measures
 
@@ -216,7 +213,7 @@ def _distinct_l(session: Session, table: _Released, config: ReleaseConfig) -> di
 def _t(session: Session, table: _Released, config: ReleaseConfig) -> dict[str, float]:
     measures = {}
     for name in _sensitive(table, config):
-        if config.columns[name].type in (*_BINNED, *_DATED):
+        if config.columns[name].type in (*BINNED, *DATED):
             measures[name] = ordered_distance_t(session, _bins(session, table, config, name), BINS)
         else:
             measures[name] = equal_distance_t(session, table.alias(name))
@@ -228,36 +225,9 @@ def _sensitive(table: _Released, config: ReleaseConfig) -> list[str]:
 
 
 def _bins(session: Session, table: _Released, config: ReleaseConfig, name: str) -> str:
-    """SQL of a record's bin: equal-width between the extremes of the scale's file.
-
-    Where the tier bottom- or top-codes the column, no further than that: one outlier above would
-    otherwise put everybody else into one bin.
-    """
-    place = quote(name)
-    kind = session.fetch(f"SELECT {place} FROM scale LIMIT 0").schema.field(0).type
-    number = _as_number if str(kind).startswith(("date", "timestamp")) else _as_is
-    bounds = session.fetch(
-        f"SELECT min(n)::DOUBLE AS low, max(n)::DOUBLE AS high "
-        f"FROM (SELECT {number(place)} AS n FROM scale)"
-    ).to_pylist()[0]
-    low, high = bounds["low"] or 0.0, bounds["high"] or 0.0
-    treatment = treatment_of(config, name, table.candidate.tier)
-    if isinstance(treatment, CodeNumber):
-        if treatment.code.bottom is not None:
-            low, high = max(low, treatment.code.bottom), max(high, treatment.code.bottom)
-        if treatment.code.top is not None:
-            low, high = min(low, treatment.code.top), min(high, treatment.code.top)
-    return bin_expression(number(table.alias(name)), low, high)
+    return sensitive_bin(session, table.alias(name), name, config, table.candidate.tier)
 
 
 def _stable(value: float) -> float:
     """Ten digits: threads add in any order, and a report must be the same bytes every time."""
     return float(f"{value:.10g}")
-
-
-def _as_number(expression: str) -> str:
-    return f"epoch({expression}::TIMESTAMP)"
-
-
-def _as_is(expression: str) -> str:
-    return expression

@@ -17,6 +17,7 @@ from stepdown.risk.classes import ClassTable, Floats, build_classes
 from stepdown.risk.households import household_expected_reidentifications
 from stepdown.risk.individual import class_risk, prosecutor_risk
 from stepdown.risk.privacy_models import distinct_l, equal_distance_t, ordered_distance_t
+from stepdown.risk.suda import suda_measures
 
 _BELOW = (2, 3, 5)
 _DELIMITERS = ",;\t|"
@@ -33,6 +34,7 @@ def assess_file(
     delimiter: str | None = None,
     encoding: str = "utf-8",
     missing: Sequence[str] = ("", "NA"),
+    suda_size: int | None = None,
     scratch: str | Path | None = None,
 ) -> dict[str, Any]:
     """Risk measures of a CSV or Parquet file, in the shape ``assess --json`` prints.
@@ -51,6 +53,8 @@ def assess_file(
         delimiter: of a CSV; by default the likeliest of ``, ; tab |`` in its header.
         encoding: of a CSV.
         missing: texts that mean 'no value' in a CSV.
+        suda_size: columns in the largest set searched for minimal sample uniques; all if that can
+            be afforded.
         scratch: folder in which the engine may spill.
 
     Raises:
@@ -86,7 +90,11 @@ def assess_file(
         if not classes.record_count:
             raise SourceInvalid("the file has no records", where=str(path))
         aliases = {f"s{i}": name for i, name in enumerate(sensitive)}
-        return _measures(session, classes, aliases, bool(weight), bool(household))
+        report = _measures(session, classes, aliases, bool(weight), bool(household))
+        named_aliases = dict(zip(quasi_aliases, quasi_identifiers, strict=True))
+        report["suda"], note = suda_measures(session, classes, named_aliases, suda_size)
+        report["notes"] |= {"suda": note} if note else {}
+        return report
 
 
 def _measures(
@@ -122,7 +130,7 @@ def _measures(
         "journalist": _journalist(classes, population),
         "marketer": None if population is None else classes.mean_over_records(1 / population),
         "population_uniques": dict.fromkeys(("zayatz", "pitman", "snb", "dankar")),
-        "suda": dict.fromkeys(("records", "score_sum", "score_max", "dis_sum")),
+        "suda": None,  # measured apart: it is not about the sizes of classes
         "models": _models(session, classes, sensitive, notes),
         "notes": notes,
     }
@@ -138,7 +146,6 @@ def _journalist(classes: ClassTable, population: Floats | None) -> dict[str, flo
 def _notes(weighted: bool, households: bool) -> dict[str, str]:
     notes = {
         "population_uniques": "not computed yet",
-        "suda": "not computed yet",
         "models": "l_entropy, beta, beta_enhanced, delta and alpha are not computed yet",
     }
     if not households:

@@ -44,7 +44,15 @@ ASSESS: dict[str, set[str] | None] = {
     "journalist": None,
     "marketer": None,
     "population_uniques": {"zayatz", "pitman", "snb", "dankar"},
-    "suda": {"records", "score_sum", "score_max", "dis_sum"},
+    "suda": {
+        "records",
+        "score_sum",
+        "score_max",
+        "dis_sum",
+        "dis_max",
+        "size",
+        "contributions",
+    },
     "models": {
         "k",
         "l_distinct",

@@ -44,6 +44,17 @@ def test_the_household_survey_has_the_class_counts_and_risks_of_sdcmicro():
 
 
 @needs_data
+def test_the_household_survey_has_the_special_uniques_of_sdcmicro():
+    keys = ["urbrur", "roof", "walls", "water", "electcon", "relat", "sex"]
+    suda = assess_file(DATA / "testdata" / "testdata.csv", keys)["suda"]
+    assert (suda["records"], suda["score_sum"], suda["score_max"]) == (157, 4890, 720)
+    # sdcMicro's file-level risk is in single precision, good to seven digits.
+    assert suda["dis_sum"] == pytest.approx(9.831091, rel=1e-6)
+    assert suda["dis_max"] == pytest.approx(0.678143, abs=5e-7)
+    assert suda["size"] == 7
+
+
+@needs_data
 def test_francdat_records_have_the_individual_risks_of_sdcmicro():
     table = np.genfromtxt(DATA / "small" / "francdat.csv", delimiter=",", names=True)
     keys = np.stack([table[f"Key{i}"] for i in (1, 2, 3, 4)], axis=1)

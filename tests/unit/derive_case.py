@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -12,7 +13,7 @@ import pyarrow.parquet as pq
 
 from stepdown.anonymise import derive_copy, derive_tier
 from stepdown.artifacts import ArtifactRef, sha256_of
-from stepdown.candidate import Candidate
+from stepdown.candidate import Candidate, Earlier
 from stepdown.config import LoadedConfig, ReleaseConfig
 from stepdown.keyring import Keyring
 from stepdown.vocabulary import Tier
@@ -41,11 +42,18 @@ class Case:
     folder: Path
     keyring: Keyring
 
-    def derive(self, tier: Tier, parent: Candidate | None = None, run: str = "run") -> Candidate:
+    def derive(
+        self,
+        tier: Tier,
+        parent: Candidate | None = None,
+        run: str = "run",
+        earlier: Sequence[Earlier] = (),
+    ) -> Candidate:
         folder = self.folder / run / tier
         return derive_tier(
-            self.loaded, tier, self.snapshot, parent, self.keyring, folder, self.folder, AS_OF
-        )
+            self.loaded, tier, self.snapshot, parent, self.keyring, folder, self.folder, AS_OF,
+            earlier,
+        )  # fmt: skip
 
     def copy(self, recipient: str, base: Candidate, internal: Candidate) -> Candidate:
         folder = self.folder / "copies" / recipient

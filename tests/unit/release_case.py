@@ -13,6 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from attack_case import green_attacks
 
 from stepdown.artifacts import ArtifactRef, sha256_of
 from stepdown.candidate import Candidate
@@ -95,6 +96,7 @@ def green_risk(sha256: str = "d", rows: int = 40, **facts: Any) -> RiskReport:
         "nesting_problems": (),
         "residue": 0,
         "residue_problems": (),
+        "attacks": green_attacks(sha256),
     }
     return RiskReport(**(known | facts))
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from attack_case import green_attacks
 
 from stepdown.artifacts import ArtifactRef, sha256_of
 from stepdown.candidate import Candidate
@@ -172,6 +173,7 @@ def make_sample(
         nesting_problems=(),
         residue=0,
         residue_problems=(),
+        attacks=green_attacks(data.sha256),
     )
     candidate = Candidate(tier, recipient, str(folder), data, data, hierarchies, report)
     scratch = folder / "scratch"

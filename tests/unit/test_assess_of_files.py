@@ -41,8 +41,7 @@ def test_what_was_not_asked_for_is_null_with_a_reason(file):
     assert report["household"] == {"expected_reidentifications": None, "global_risk": None}
     assert report["marketer"] is None
     assert report["models"]["t_ordered"] is None
-    assert report["suda"]["records"] is None
-    assert {"household", "marketer", "journalist", "suda", "population_uniques"} <= set(
+    assert {"household", "marketer", "journalist", "population_uniques"} <= set(
         report["notes"]
     )
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from stepdown.config import (
+    alternative_policies,
     json_schema,
     load_config,
     released_columns,
@@ -273,3 +274,86 @@ def test_every_key_of_a_config_is_described():
     for name, model in {"ReleaseConfig": schema, **schema["$defs"]}.items():
         if name in ("Column", "TierRules", "Source", "Recipient", "Agreement", "Schedule"):
             assert [k for k, f in model["properties"].items() if not f.get("description")] == []
+
+
+def tiers(tmp_path, partner, public="{}"):
+    text = CONFIG_WITH_TIERS.replace("PARTNER", partner).replace("PUBLIC", public)
+    return load_config(write(tmp_path, text)).config
+
+
+CONFIG_WITH_TIERS = """
+dataset: people
+title: People
+contact: x@example.org
+source: {path: raw.csv}
+columns:
+  age: {role: quasi_identifier, type: integer}
+  illness: {role: sensitive}
+tiers: {internal: {}, partner: PARTNER, public: PUBLIC}
+"""
+
+
+def test_limits_of_attacks_follow_the_tiers_own_k_and_l(tmp_path):
+    config = tiers(tmp_path, "{smallest_class: 8, distinct_l: 1, because: a test}")
+    partner, public = tier_policy(config, Tier.PARTNER), tier_policy(config, Tier.PUBLIC)
+    assert partner.attacks["linkage"] == 1 / 8
+    assert partner.attacks["homogeneity"] == 1.0
+    assert public.attacks["linkage"] == 1 / 11
+    assert public.attacks["homogeneity"] == 0.0
+
+
+def test_a_looser_limit_of_an_attack_needs_a_reason(tmp_path):
+    with pytest.raises(PolicyInvalid, match=r"attacks\.inference 0\.9, default 0\."):
+        tiers(tmp_path, "{attacks: {inference: 0.9}}")
+    config = tiers(tmp_path, "{attacks: {inference: 0.9}, because: a test}")
+    assert tier_policy(config, Tier.PARTNER).looser_than_default == ("attacks.inference",)
+
+
+def test_a_limit_of_an_attack_is_never_looser_than_the_tier_aboves(tmp_path):
+    config = tiers(tmp_path, "{attacks: {inference: 0.05}}")
+    assert tier_policy(config, Tier.PUBLIC).attacks["inference"] == 0.05
+    with pytest.raises(PolicyInvalid, match=r"attacks\.inference 0\.1 is looser than partner's"):
+        tiers(tmp_path, "{attacks: {inference: 0.05}}", "{attacks: {inference: 0.1}}")
+
+
+def test_not_holding_newcomers_back_needs_a_reason(tmp_path):
+    with pytest.raises(PolicyInvalid, match="hold_back"):
+        tiers(tmp_path, "{hold_back: false}")
+
+
+def test_an_alternative_is_the_tiers_policy_with_its_own_rules_over_it(tmp_path):
+    config = tiers(
+        tmp_path,
+        "{smallest_class: 7, suppressed_records: 0.01, "
+        "alternatives: {looser: {highest_risk: 0.2}}}",
+    )
+    other = alternative_policies(config, Tier.PARTNER)["looser"]
+    assert (other.smallest_class, other.suppressed_records) == (5, 0.01)
+    assert tier_policy(config, Tier.PARTNER).smallest_class == 7
+
+
+def test_an_alternative_below_the_defaults_needs_a_reason_too(tmp_path):
+    with pytest.raises(PolicyInvalid) as caught:
+        tiers(tmp_path, "{alternatives: {risky: {smallest_class: 2}}}")
+    assert caught.value.where == "tiers.partner.alternatives.risky"
+
+
+def test_what_was_only_considered_changes_no_hash(tmp_path):
+    plain = tiers(tmp_path, "{}")
+    considered = tiers(tmp_path, "{alternatives: {strict: {smallest_class: 20}}}")
+    assert tier_hash(plain, Tier.PARTNER) == tier_hash(considered, Tier.PARTNER)
+
+
+def test_an_auxiliary_table_names_quasi_identifiers(tmp_path):
+    text = CONFIG_WITH_TIERS.replace("PARTNER", "{}").replace("PUBLIC", "{}")
+    with pytest.raises(ConfigInvalid, match="illness is no quasi-identifier"):
+        load_config(
+            write(tmp_path, text + "auxiliary: {register: {path: r.csv, columns: {d: illness}}}\n")
+        )
+
+
+def test_an_id_pattern_is_for_columns_that_identify(tmp_path):
+    text = CONFIG_WITH_TIERS.replace("PARTNER", "{}").replace("PUBLIC", "{}")
+    text = text.replace("role: sensitive", "role: sensitive, id_pattern: 'P[0-9]{3}'")
+    with pytest.raises(ConfigInvalid, match="id_pattern"):
+        load_config(write(tmp_path, text))

@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from attack_case import green_attacks
 from sample_candidate import (
     DAY,
     Sample,
@@ -23,8 +24,9 @@ from expectations import frames, judge, validate_raw, validate_tier
 from expectations.checks import Check
 from expectations.judge import Answer, Judge, expectation
 from expectations.listed import LISTED, Frame
+from stepdown.config.policy import ATTACKS
 from stepdown.errors import StoreCorrupt
-from stepdown.reports import Verdict
+from stepdown.reports import AttackResult, Verdict
 from stepdown.vocabulary import Tier
 
 
@@ -366,6 +368,19 @@ def test_dates_and_whole_numbers_are_judged_as_what_they_are(tmp_path: Path) -> 
     }
 
 
+def test_an_attack_beyond_its_limit_fails_its_check_alone(tmp_path: Path) -> None:
+    sample = make_sample(tmp_path)
+    worse = AttackResult("inference", 0.21, 40, 12, column="result")
+    attacks = green_attacks(sample.candidate.data.sha256, worse)
+    assert failed(sample.with_risk(attacks=attacks)) == {"attack_by_inference"}
+
+
+def test_attacks_that_were_not_run_on_these_bytes_pass_no_check(tmp_path: Path) -> None:
+    sample = make_sample(tmp_path)
+    for attacks in (None, green_attacks("0" * 64)):
+        assert failed(sample.with_risk(attacks=attacks)) == {f"attack_by_{a}" for a in ATTACKS}
+
+
 def test_every_listed_expectation_is_registered() -> None:
     given = {
         "column": "x",
@@ -376,6 +391,7 @@ def test_every_listed_expectation_is_registered() -> None:
         "bound": 1,
         "flag": True,
         "pattern": "a",
+        "attack": "linkage",
     }
     for kind, signature in LISTED.items():
         arguments = {name: given[what] for name, what in signature.arguments.items()}

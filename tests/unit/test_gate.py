@@ -4,11 +4,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from attack_case import green_attacks
 from release_case import CONFIG, GREEN, Case, green_derive, green_risk
 
 from stepdown.config import TierPolicy, tier_policy
 from stepdown.release.gate import Decision, Outcome, judge
-from stepdown.reports import Verdict
+from stepdown.reports import AttackResult, Verdict
 from stepdown.vocabulary import Tier
 
 NAN = float("nan")
@@ -67,7 +68,16 @@ def test_what_meets_every_rule_waits_for_the_approvals_its_policy_asks_for(
         ({"nested": None}, "nested"),
         ({"residue": 1}, "residue"),
         ({"residue": None}, "residue"),
-        ({"sha256": "e"}, "risk_report"),
+        ({"attacks": None}, "attacks"),
+        ({"attacks": green_attacks("e")}, "attacks"),
+        ({"attacks": green_attacks("d", without="inference")}, "attack_inference"),
+        ({"attacks": green_attacks("d", AttackResult("inference", NAN, 9))}, "attack_inference"),
+        ({"attacks": green_attacks("d", AttackResult("linkage", 0.1, 9))}, "attack_linkage"),
+        (
+            {"attacks": green_attacks("d", AttackResult("skewness", 0.9, 9, column="illness"))},
+            "attack_skewness:illness",
+        ),
+        ({"sha256": "e", "attacks": green_attacks("d")}, "risk_report"),
         ({"rows": 39}, "records"),
     ],
 )
@@ -165,3 +175,21 @@ def test_a_policy_of_one_owner_is_read_from_the_config(policies: dict[Tier, Tier
     )
     assert decide(policies[Tier.PARTNER]).outcome is Outcome.AWAIT_APPROVAL
     assert decide(nobody).outcome is Outcome.PUBLISH
+
+
+def test_what_an_attack_got_is_told_beside_the_release_it_was_held_beside(
+    policies: dict[Tier, TierPolicy],
+) -> None:
+    found = AttackResult("differencing", 0.25, 8, 2, against="wells/public/v1")
+    decision = decide(policies[Tier.PUBLIC], risk={"attacks": green_attacks("d", found)})
+    (reason,) = decision.reasons
+    assert (reason.check, reason.measured, reason.limit) == ("attack_differencing", 0.25, 0.0)
+    assert "beside wells/public/v1" in reason.message
+    assert "hold_back: true" in reason.next
+
+
+def test_internal_reports_what_attacks_get_and_refuses_for_none(
+    policies: dict[Tier, TierPolicy],
+) -> None:
+    found = AttackResult("linkage", 1.0, 40, 40)
+    assert not decide(policies[Tier.INTERNAL], risk={"attacks": green_attacks("d", found)}).reasons

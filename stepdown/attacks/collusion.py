@@ -1,0 +1,79 @@
+"""Two recipients of copies of one base who put them together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from stepdown.attacks.written import open_written, stable
+from stepdown.candidate import Candidate
+from stepdown.config import LoadedConfig
+from stepdown.reports import AttackResult
+from stepdown.risk.classes import Ints, build_classes
+from stepdown.risk.trajectories import trajectory_class_sizes
+from stepdown.vocabulary import Role
+
+
+def colluding(
+    base: Candidate,
+    columns_1: Sequence[str],
+    columns_2: Sequence[str],
+    loaded: LoadedConfig,
+    k: int,
+    scratch: str | Path | None = None,
+    against: str = "",
+) -> AttackResult:
+    """Share of records that two copies, held together, leave among fewer than k data subjects.
+
+    Both are projections of one base, so their holders can at best put the base's rows together
+    again: the base is measured on the union of their quasi-identifiers, and no way to join the two
+    files can do better. Where either copy keeps an id over rows, a record counts as well if its
+    data subject shares the set of all their rows with fewer than k.
+
+    Args:
+        base: the partner base.
+        columns_1, columns_2: the columns of either copy.
+        loaded: the dataset's config.
+        k: data subjects that a class should have.
+        scratch: folder in which the engine may spill.
+        against: whose copies they are, for the report.
+
+    Raises:
+        StoreCorrupt: the base is no longer the one that was written.
+    """
+    union = set(columns_1) | set(columns_2)
+    with open_written(base, loaded, scratch) as written:
+        session = written.session
+        names = [name for name in written.names(Role.QUASI_IDENTIFIER) if name in union]
+        classes = build_classes(session, [written.alias(name) for name in names])
+        keeps_an_id = loaded.config.name(Role.SUBJECT) in union
+        exposed = "SELECT class FROM class_subject GROUP BY class HAVING count(*) < " + str(k)
+        where = f"class IN ({exposed})"
+        if keeps_an_id:
+            session.run(
+                "CREATE TEMP TABLE lone AS WITH way AS (SELECT subject, list(class ORDER BY class) "
+                "AS rows FROM member GROUP BY subject), alike AS (SELECT rows FROM way "
+                f"GROUP BY rows HAVING count(*) < {k}) SELECT subject FROM way JOIN alike "
+                "USING (rows)"
+            )
+            where += " OR subject IN (SELECT subject FROM lone) OR subject IS NULL"
+        found = int(str(session.scalar(f"SELECT count(*) FROM member WHERE {where}")))
+        smallest = _smallest(classes.subjects)
+        if keeps_an_id:
+            smallest = min(smallest, _smallest(trajectory_class_sizes(session)))
+    records = classes.record_count
+    return AttackResult(
+        "collusion",
+        stable(found / records) if records else 0.0,
+        attempts=records,
+        successes=found,
+        against=against,
+        note=f"on {len(names)} quasi-identifiers the smallest class has {smallest:,} data subjects"
+        + (", by all their rows" if keeps_an_id else ""),
+    )
+
+
+def _smallest(sizes: Ints) -> int:
+    return int(np.min(sizes)) if len(sizes) else 0

@@ -1,0 +1,180 @@
+"""Sensitive values that several releases pin together and none of them alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from stepdown.attacks.pinned import ABSENT, Sight, pinned
+from stepdown.attacks.views import Places, View, find_places
+from stepdown.attacks.written import open_written, stable
+from stepdown.config import LoadedConfig
+from stepdown.reports import AttackResult
+from stepdown.risk.bins import BINNED
+from stepdown.risk.classes import Ints
+from stepdown.risk.privacy_models import BINS
+from stepdown.vocabulary import Role
+
+
+def intersection(
+    view: View,
+    others: Sequence[View],
+    loaded: LoadedConfig,
+    scratch: str | Path | None = None,
+) -> list[AttackResult]:
+    """What an intruder learns who holds a release and others of the same people.
+
+    The intruder knows somebody's raw quasi-identifiers and that they are in every release compared.
+    In each, they are sought in all classes that fit; their sensitive value is one that every
+    release shows there. It is pinned where one is left and it is theirs. ``measured`` is the share
+    of the people (records) in both releases whose value is pinned jointly and by neither alone.
+
+    Numbers are compared in ten bins between the extremes of all the files; other values as texts.
+    A value that is missing or ``not_sensitive`` in one release counts as nothing there.
+
+    Args:
+        view: the release that is attacked, a candidate.
+        others: what else one audience can hold, and what it holds of whom.
+        loaded: the dataset's config.
+        scratch: folder in which the engine may spill.
+
+    Returns:
+        for every other release, one result per sensitive column that both hold; with several
+        others, one more per column for all of them together, over everybody in any of them.
+
+    Raises:
+        StoreCorrupt: a file is gone or no longer the one that was written.
+    """
+    opened = [_open(each, loaded, scratch) for each in (view, *others)]
+    first = opened[0]
+    results = []
+    for name in first.sensitive:
+        holding = [(o, each) for o, each in zip(opened, (view, *others), strict=True)]
+        holding = [(o, each) for o, each in holding if name in o.sensitive]
+        codes = _codes([o.sensitive[name] for o, _ in holding], loaded, name)
+        sights = [
+            _sight(o.places, values, _aligned(first.source_rows, o.source_rows, each))
+            for (o, each), values in zip(holding, codes, strict=True)
+        ]
+        truth = _truth(codes, [_aligned(first.source_rows, o.source_rows, e) for o, e in holding])
+        for (_, each), sight in zip(holding[1:], sights[1:], strict=True):
+            results.append(_result(name, each.address, [sights[0], sight], truth))
+        if len(sights) > 2:
+            results.append(_result(name, f"all {len(sights) - 1} others", sights, truth))
+    if not results:
+        note = "no other release holds a sensitive column of this one"
+        return [AttackResult("intersection", 0.0, 0, note=note)]
+    return results
+
+
+@dataclass(frozen=True)
+class _Opened:
+    places: Places
+    source_rows: Ints
+    sensitive: dict[str, pa.ChunkedArray]
+
+
+def _open(view: View, loaded: LoadedConfig, scratch: str | Path | None) -> _Opened:
+    with open_written(view.candidate, loaded, scratch) as written:
+        places = find_places(view, written)
+        rows = written.session.fetch("SELECT source_row FROM record ORDER BY row")
+        columns = written.names(Role.SENSITIVE)
+    return _Opened(
+        places,
+        pc.fill_null(rows["source_row"], ABSENT).to_numpy().astype(np.int64),
+        {name: pq.read_table(view.candidate.data.path, columns=[name])[name] for name in columns},
+    )
+
+
+def _codes(columns: list[pa.ChunkedArray], loaded: LoadedConfig, name: str) -> list[Ints]:
+    """Every file's column as codes that mean the same in all of them."""
+    column = loaded.config.columns[name]
+    texts = [values.cast(pa.string()) for values in columns]
+    harmless = pa.array(column.not_sensitive, pa.string())
+    if column.type in BINNED:
+        coded = _bins([values.cast(pa.float64()).to_numpy() for values in columns])
+    else:
+        known = pc.unique(pa.chunked_array([c for text in texts for c in text.chunks], pa.string()))
+        coded = [
+            pc.fill_null(pc.index_in(text, value_set=known), ABSENT).to_numpy().astype(np.int64)
+            for text in texts
+        ]
+    for codes, text, values in zip(coded, texts, columns, strict=True):
+        nothing = pc.or_(pc.is_null(values), pc.is_in(text, value_set=harmless))
+        codes[nothing.to_numpy()] = ABSENT
+    return coded
+
+
+def _bins(columns: list[np.ndarray[tuple[int], np.dtype[np.float64]]]) -> list[Ints]:
+    every = np.concatenate([values[np.isfinite(values)] for values in columns])
+    if not len(every) or every.min() == every.max():
+        return [np.where(np.isnan(values), ABSENT, 0).astype(np.int64) for values in columns]
+    edges = np.linspace(every.min(), every.max(), BINS + 1)[1:-1]
+    return [np.digitize(values, edges).astype(np.int64) for values in columns]
+
+
+def _aligned(first: Ints, own: Ints, view: View) -> Ints:
+    """The row in a view of everyone in the attacked release; ``ABSENT`` where it has none."""
+    sought = first
+    if view.rows is not None:
+        sought = _looked_up(first, view.rows[0], view.rows[1])
+    return _looked_up(sought, own, np.arange(len(own)))
+
+
+def _looked_up(keys: Ints, among: Ints, values: Ints) -> Ints:
+    if not len(among):
+        return np.full(len(keys), ABSENT)
+    order = np.argsort(among, kind="stable")
+    at = np.minimum(np.searchsorted(among, keys, sorter=order), len(among) - 1)
+    found = (among[order][at] == keys) & (keys != ABSENT)
+    looked_up: Ints = np.where(found, np.asarray(values)[order][at], ABSENT)
+    return looked_up
+
+
+def _sight(places: Places, values: Ints, rows: Ints) -> Sight:
+    """What a view shows: the values of every class that fits what is known of each target."""
+    width = int(values.max(initial=ABSENT)) + 2
+    held, value = np.divmod(np.unique(places.row_classes * width + values + 1), width)
+    first = np.searchsorted(held, np.arange(held.max(initial=-1) + 2))
+    count = np.diff(first)[places.classes]
+    # Every pair of place and class, once for each value that the class holds.
+    offset = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+    shown = value[np.repeat(first[places.classes], count) + offset] - 1
+    targets = np.where(rows == ABSENT, ABSENT, places.place[rows] if len(places.place) else ABSENT)
+    return Sight(np.repeat(places.places, count), shown, targets)
+
+
+def _truth(codes: list[Ints], rows: list[Ints]) -> Ints:
+    """Each target's own value, of the first view that shows it."""
+    truth = np.full(len(rows[0]), ABSENT)
+    for values, at in zip(codes, rows, strict=True):
+        if len(values):
+            truth = np.where((truth == ABSENT) & (at != ABSENT), values[at], truth)
+    return truth
+
+
+def _result(name: str, against: str, sights: list[Sight], truth: Ints) -> AttackResult:
+    others = np.stack([sight.targets for sight in sights[1:]])
+    both = (sights[0].targets != ABSENT) & (others != ABSENT).any(axis=0)
+    found = pinned([Sight(s.groups, s.values, s.targets[both]) for s in sights], truth[both])
+    people, alone = int(both.sum()), found.alone.sum(axis=1)
+    successes = int(found.jointly_only.sum())
+    by_others = ", ".join(f"{n:,}" for n in alone[1:])
+    return AttackResult(
+        "intersection",
+        stable(successes / people) if people else 0.0,
+        attempts=people,
+        successes=successes,
+        column=name,
+        against=against,
+        note=f"of {people:,} records in both, pinned by this file alone {alone[0]:,}, by the other "
+        f"alone {by_others}, by them together {int(found.jointly.sum()):,}"
+        if people
+        else "nobody is in both",
+    )

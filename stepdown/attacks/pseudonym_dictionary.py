@@ -1,0 +1,287 @@
+"""Ids that were only hashed, reversed by hashing every id there can be."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from stepdown.artifacts import ArtifactRef
+from stepdown.attacks.digests import (
+    COMMON,
+    DIGESTS,
+    PLAIN,
+    SALTED,
+    Digest,
+    decoded,
+    keyed,
+    numbers_decoded,
+    salted,
+    spellings,
+)
+from stepdown.attacks.id_patterns import parse_pattern
+from stepdown.attacks.written import Written, open_written, stable
+from stepdown.candidate import Candidate
+from stepdown.config import LoadedConfig, treatment_of
+from stepdown.engine import quote
+from stepdown.reports import AttackResult
+from stepdown.risk.tokens import DIGITS_ENOUGH, LONG_ENOUGH
+from stepdown.vocabulary import Role
+
+MOST_VALUES = 200_000
+"""Raw values of one column that are tried in all spellings (house rule: seconds of hashing). Where
+there are more, a way that reverses some of these is tried on all."""
+_PROBED = 500
+"""Values of one column that are tried under the rarer digests and with salts, those of the file's
+own records first: a column that was made so hits with nearly all of them."""
+_CHUNK = 100_000
+_CHANCE = 1e-9
+"""Hits that chance would give less often than this are a finding: CRC32 collides."""
+_HASH_LIKE = 1 << 24
+"""A column of whole numbers holds hashes only if some are at least this large."""
+_SOURCES = (Role.SUBJECT, Role.HOUSEHOLD, Role.DIRECT_IDENTIFIER)
+
+Cells = dict[int, dict[bytes, set[str]]]
+Spell = Callable[[Sequence[str]], list[str]]
+
+
+def pseudonym_dictionary(
+    candidate: Candidate,
+    snapshot: ArtifactRef,
+    loaded: LoadedConfig,
+    patterns: Mapping[str, str] | None = None,
+    scratch: str | Path | None = None,
+) -> list[AttackResult]:
+    """Share of a column's distinct values that a dictionary of hashed ids reverses.
+
+    The dictionary: every distinct raw value of the subject, household and direct identifier
+    columns, released or not, and every id that a declared pattern allows; in all usual spellings;
+    under every usual digest without a key (MD5, the SHA families, BLAKE2, CRC32, some twice, HMAC
+    with an empty key), and with the names of dataset and columns for salt or key. The rarer digests
+    and the salts are tried on 500 values of each column first. It is compared with every cell that
+    may be a hash: as hexadecimal, base64, base32 or a whole number, whole or cut to no fewer than
+    four bytes. Only more hits than chance gives (below 10⁻⁹) count.
+
+    Raw values that were not even hashed count in columns that should hold tokens (of the same
+    column) or are insensitive (six characters with a letter, or nine digits); elsewhere the residue
+    check looks for them.
+
+    Args:
+        candidate: the written file with its lineage.
+        snapshot: the pinned source.
+        loaded: the dataset's config.
+        patterns: column → pattern of its ids, such as ``P\\d{6}``.
+        scratch: folder in which the engine may spill.
+
+    Returns:
+        one result per column in which anything was reversed; else one without a column.
+
+    Raises:
+        ConfigInvalid: a pattern cannot be enumerated.
+        StoreCorrupt: a file is gone or no longer the one that was written.
+
+    Source: the New York taxi release of 2014, whose medallions were MD5 without a key.
+    """
+    parsed = {name: parse_pattern(text, name) for name, text in (patterns or {}).items()}
+    with open_written(candidate, loaded, scratch, snapshot) as written:
+        written.session.attach_parquet("snapshot", snapshot.path)
+        columns = [_Column.of(written, name) for name in written.columns]
+        targets = [column for column in columns if column.cells]
+        notes: list[str] = []
+        if targets:
+            for name in written.config.names(*_SOURCES):
+                notes += _try_raw(written, name, targets)
+            for name, pattern in parsed.items():
+                ids = pattern.ids()
+                if len(ids) < pattern.count:
+                    notes.append(f"{len(ids):,} of {pattern.count:,} ids of {name}'s pattern tried")
+                _try(ids, f"{name}'s pattern", targets, written.config.dataset, _in_both_cases)
+        for column in columns:
+            column.reversed["they stand in the source"] = _unhashed(written, column.name)
+    found = [_result(column, notes) for column in columns if any(column.reversed.values())]
+    looked = f"{len(targets):,} of {len(columns):,} columns hold anything that may be a hash"
+    tried = sum(len(column.distinct) for column in targets)
+    note = "; ".join([looked, *notes])
+    return found or [AttackResult("pseudonym_dictionary", 0.0, tried, successes=0, note=note)]
+
+
+@dataclass(frozen=True)
+class _Column:
+    """A column of the file: its distinct values, those that may be hashes, and what was reversed:
+    how (digest and source) → cells."""
+
+    name: str
+    distinct: list[str]
+    cells: Cells
+    reversed: dict[str, set[str]]
+
+    @classmethod
+    def of(cls, written: Written, name: str) -> _Column:
+        cell = written.alias(name)
+        values = written.session.fetch(
+            f"SELECT DISTINCT {cell} AS v FROM record WHERE {cell} IS NOT NULL"
+        )["v"]
+        listed = values.to_pylist()
+        cells: Cells = {}
+        if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
+            cells = decoded(listed)
+        elif pa.types.is_integer(values.type) and max(map(abs, listed), default=0) >= _HASH_LIKE:
+            cells = numbers_decoded(listed)
+        return cls(name, [str(value) for value in listed], cells, {})
+
+
+def _try_raw(written: Written, source: str, targets: list[_Column]) -> Iterator[str]:
+    """Try the raw values of a column; say where not all of them were."""
+    session = written.session
+    # Those of the file's own records come first: they are what its cells were made from.
+    session.run(
+        f"CREATE OR REPLACE TEMP TABLE raw AS SELECT value, held FROM (SELECT {quote(source)}"
+        "::VARCHAR AS value, bool_or(lineage.row IS NOT NULL) AS held FROM snapshot LEFT JOIN "
+        "lineage ON snapshot.file_row_number = lineage.source_row GROUP BY value) "
+        "WHERE value IS NOT NULL ORDER BY held DESC, hash(value), value"
+    )
+    count = int(str(session.scalar("SELECT count(*) FROM raw")))
+    values = session.fetch(f"SELECT value FROM raw LIMIT {MOST_VALUES}")["value"].to_pylist()
+    ways = _try(values, source, targets, written.config.dataset, spellings)
+    if count > MOST_VALUES:
+        for batch in session.stream("SELECT value FROM raw", batch_rows=MOST_VALUES):
+            _search(batch.column(0).to_pylist(), source, targets, ways)
+        yield f"{len(values):,} of {count:,} values of {source} tried in every way"
+
+
+@dataclass(frozen=True)
+class _Way:
+    """A spelling and a digest."""
+
+    name: str
+    digest: Digest
+    spell: Spell
+
+
+def _try(
+    values: Sequence[str], source: str, targets: list[_Column], dataset: str, spell: Spell
+) -> list[_Way]:
+    """Search in all ways, the rarer ones on few values first; the ways that reverse something."""
+    common = [_Way(name, DIGESTS[name], spell) for name in COMMON]
+    names = dict.fromkeys((dataset, source, *(column.name for column in targets)))
+    rarer = [_Way(name, digest, spell) for name, digest in DIGESTS.items() if name not in COMMON]
+    rarer += [
+        _Way(f"hmac-{name} under the name {key}", keyed(name, key.encode()), spell)
+        for name in ("md5", "sha1", "sha256")
+        for key in names
+    ]
+    rarer += [
+        _Way(f"salted {name}", DIGESTS[name], _salting(before, after))
+        for before, after in salted(names)
+        for name in SALTED
+    ]
+    found = _search(values, source, targets, common)
+    promising = _search(values[:_PROBED], source, targets, rarer)
+    _search(values, source, targets, promising)
+    return found + promising
+
+
+def _search(
+    values: Sequence[str], source: str, targets: list[_Column], ways: Sequence[_Way]
+) -> list[_Way]:
+    """The ways that reverse more cells of a column than chance; those cells are remembered."""
+    found = []
+    spelled: dict[Spell, list[bytes]] = {}
+    for way in ways:
+        if way.spell not in spelled:  # the same spelling comes in one run: keep the last only
+            spelled = {way.spell: [word.encode() for word in way.spell(values)]}
+        hits = _hits(targets, way, spelled[way.spell])
+        for column, cells in zip(targets, hits, strict=True):
+            if cells:
+                column.reversed.setdefault(f"{way.name} of {source}", set()).update(cells)
+        if any(hits):
+            found.append(way)
+    return found
+
+
+def _salting(before: str, after: str) -> Spell:
+    return lambda values: [f"{before}{value.strip()}{after}" for value in values]
+
+
+def _in_both_cases(values: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys((*values, *(value.lower() for value in values))))
+
+
+def _hits(targets: list[_Column], way: _Way, words: list[bytes]) -> list[set[str]]:
+    """For each column the cells whose bytes are the digest, or begin it, of some word: none of a
+    length of which chance gives as many."""
+    found: list[dict[int, set[bytes]]] = [{} for _ in targets]
+    for start in range(0, len(words), _CHUNK):
+        digests = list(map(way.digest, words[start : start + _CHUNK]))
+        for column, hits in zip(targets, found, strict=True):
+            for size, known in column.cells.items():
+                if way.name == PLAIN:
+                    hit = known.keys() & digests
+                else:
+                    hit = {d[:size] for d in digests if d[:size] in known and len(d) >= size}
+                hits.setdefault(size, set()).update(hit)
+    return [
+        {
+            cell
+            for size, hit in hits.items()
+            if hit and _is_no_chance(len(hit), len(words) * len(column.cells[size]) / 256.0**size)
+            for content in hit
+            for cell in column.cells[size][content]
+        }
+        for column, hits in zip(targets, found, strict=True)
+    ]
+
+
+def _is_no_chance(count: int, mean: float) -> bool:
+    # P(X ≥ count) of a Poisson number is at most mean^count / count!; a mean too small for a float
+    # is never reached by chance.
+    return mean == 0 or (
+        count > mean and count * math.log(mean) - math.lgamma(count + 1) < math.log(_CHANCE)
+    )
+
+
+def _unhashed(written: Written, name: str) -> set[str]:
+    """Distinct cells that are raw values as they were, where none should be."""
+    column, cell = written.config.columns[name], written.alias(name)
+    if column.role is Role.INSENSITIVE:
+        sources = written.config.names(*_SOURCES)
+        value = "regexp_replace(lower({}), '[^\\p{{L}}\\p{{N}}]+', '', 'g')"
+        telling = (
+            f"length(value) >= {LONG_ENOUGH} AND (regexp_matches(value, '\\p{{L}}') "
+            f"OR length(value) >= {DIGITS_ENOUGH})"
+        )
+    elif written.is_rekeyed(name):
+        # An invented value may be another's true one in other letters, and tells nothing by it.
+        exact = treatment_of(written.config, name, written.tier) != "pseudonym"
+        sources, value, telling = [name], "{}" if exact else "lower(trim({}))", "true"
+    else:
+        return set()
+    if not sources:
+        return set()
+    raw = " UNION ".join(
+        f"SELECT {value.format(f'{quote(source)}::VARCHAR')} AS value FROM snapshot"
+        for source in sources
+    )
+    table = written.session.fetch(
+        f"SELECT DISTINCT cell FROM (SELECT DISTINCT {cell}::VARCHAR AS cell FROM record) "
+        f"WHERE {value.format('cell')} IN (SELECT value FROM ({raw}) "
+        f"WHERE value IS NOT NULL AND {telling})"
+    )
+    return set(table["cell"].to_pylist())
+
+
+def _result(column: _Column, notes: list[str]) -> AttackResult:
+    cells = set().union(*column.reversed.values())
+    ways = [way for way, hit in column.reversed.items() if hit]
+    shown = ", ".join(ways[:3]) + (f" and {len(ways) - 3} more ways" if len(ways) > 3 else "")
+    return AttackResult(
+        "pseudonym_dictionary",
+        stable(len(cells) / len(column.distinct)),
+        attempts=len(column.distinct),
+        successes=len(cells),
+        column=column.name,
+        note="; ".join([f"reversed as {shown}", *notes]),
+    )

@@ -1,0 +1,76 @@
+"""People and households recognised by the set of their rows, where a file's ids hold them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from stepdown.artifacts import ArtifactRef
+from stepdown.attacks.written import Written, open_written, stable
+from stepdown.candidate import Candidate
+from stepdown.config import LoadedConfig, tier_policy
+from stepdown.reports import AttackResult
+from stepdown.risk.classes import build_classes
+from stepdown.risk.trajectories import trajectory_class_sizes
+from stepdown.vocabulary import Role
+
+
+def trajectories(
+    candidate: Candidate,
+    snapshot: ArtifactRef,
+    loaded: LoadedConfig,
+    scratch: str | Path | None = None,
+) -> list[AttackResult]:
+    """Share of data subjects, and of households, whose rows together are shared by fewer than k.
+
+    An id that stays the same over rows shows an intruder all rows of one person: who knows what is
+    known of each of them looks for the multiset. A household's rows are its members'. k is the
+    tier's smallest class.
+
+    Args:
+        candidate: the written file with its lineage.
+        snapshot: the pinned source, for the households.
+        loaded: the dataset's config.
+        scratch: folder in which the engine may spill.
+
+    Returns:
+        one result per id that the file keeps: of the subject column (or of a rekeyed direct
+        identifier), of the household's; one without a column where it keeps none.
+
+    Raises:
+        StoreCorrupt: a file is gone or no longer the one that was written.
+    """
+    k = tier_policy(loaded.config, candidate.tier).smallest_class
+    with open_written(candidate, loaded, scratch, snapshot) as written:
+        build_classes(written.session, written.quasi_identifiers())
+        results = []
+        if written.keeps_an_id():
+            subject = (written.names(Role.SUBJECT) or _rekeyed(written))[0]
+            results.append(_result(written, "subject", subject, k))
+        results += [
+            _result(written, "household", name, k) for name in written.names(Role.HOUSEHOLD)
+        ]
+    note = "the file keeps no id that holds rows together"
+    return results or [AttackResult("trajectories", 0.0, 0, note=note)]
+
+
+def _rekeyed(written: Written) -> list[str]:
+    return [name for name in written.names(Role.DIRECT_IDENTIFIER) if written.is_rekeyed(name)]
+
+
+def _result(
+    written: Written, of: Literal["subject", "household"], column: str, k: int
+) -> AttackResult:
+    sizes = trajectory_class_sizes(written.session, of)
+    held, found = int(sizes.sum()), int(sizes[sizes < k].sum())
+    return AttackResult(
+        "trajectories",
+        stable(found / held) if held else 0.0,
+        attempts=held,
+        successes=found,
+        column=column,
+        note=f"of {held:,} {of}s, {int(np.sum(sizes == 1)):,} are the only ones with their rows; "
+        f"{found:,} share them with fewer than {k}",
+    )

@@ -1,0 +1,189 @@
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from derive_case import LOOSE, Case, lineage, make_case, released
+
+from stepdown.artifacts import ArtifactRef, sha256_of
+from stepdown.candidate import Candidate, Earlier
+from stepdown.errors import Refused
+from stepdown.vocabulary import Tier
+
+COLUMNS = {
+    "person": {"role": "subject", "partner": "drop"},
+    "age": {
+        "role": "quasi_identifier",
+        "type": "integer",
+        "hierarchy": {"intervals": [{"width": 10}]},
+        "partner": {"generalise": {"at_least": 1, "at_most": 1}},
+    },
+    "illness": {"role": "sensitive"},
+}
+K3 = LOOSE | {"smallest_class": 3, "distinct_l": 2}
+
+
+def people(*groups: tuple[int, int, str], start: int = 0) -> dict[str, list[Any]]:
+    """``(how many, age, illnesses in turn)`` per group; ids go on from ``start``."""
+    rows: dict[str, list[Any]] = {"person": [], "age": [], "illness": []}
+    for many, age, illnesses in groups:
+        for number in range(many):
+            rows["person"].append(f"p{start + len(rows['person'])}")
+            rows["age"].append(age)
+            rows["illness"].append(illnesses[number % len(illnesses)])
+    return rows
+
+
+def joined(*tables: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    return {name: [value for table in tables for value in table[name]] for name in tables[0]}
+
+
+def case_of(folder, rows, partner: dict[str, Any] = K3, columns=COLUMNS) -> Case:
+    return make_case(folder, rows, columns, {"internal": {}, "partner": partner})
+
+
+def with_rows(case: Case, rows: dict[str, list[Any]], name: str) -> Case:
+    path = case.folder / f"{name}.parquet"
+    pq.write_table(pa.table(rows), path)
+    return replace(case, snapshot=ArtifactRef(str(path), sha256_of(path), len(rows["age"])))
+
+
+def partner(case: Case, *earlier: Earlier, run: str) -> Candidate:
+    internal = case.derive(Tier.INTERNAL, run=run)
+    return case.derive(Tier.PARTNER, internal, run=run, earlier=earlier)
+
+
+def published(case: Case, candidate: Candidate, version: str = "v1") -> Earlier:
+    return Earlier(
+        f"clinic/partner/{version}",
+        Tier.PARTNER,
+        None,
+        candidate.data,
+        candidate.lineage,
+        candidate.hierarchies,
+        case.snapshot,
+    )
+
+
+def sizes(candidate: Candidate) -> Counter[str]:
+    return Counter(released(candidate)["age"])
+
+
+def test_newcomers_wait_until_they_number_k(tmp_path):
+    old = people((6, 25, "ab"), (6, 35, "ab"))
+    first = case_of(tmp_path, old)
+    v1 = published(first, partner(first, run="1"))
+    second = with_rows(first, joined(old, people((2, 25, "ab"), start=12)), "second")
+    held = partner(second, v1, run="2")
+    assert sizes(held) == {"20-29": 6, "30-39": 6}
+    assert (held.report.held_back, held.report.suppressed_records) == (2, 0)
+    assert held.report.earlier == ["clinic/partner/v1"]
+    third = with_rows(first, joined(old, people((3, 25, "ab"), start=12)), "third")
+    shown = partner(third, v1, run="3")
+    assert sizes(shown) == {"20-29": 9, "30-39": 6}
+    assert shown.report.held_back == 0
+
+
+def test_newcomers_who_were_held_back_count_together_with_those_after_them(tmp_path):
+    old = people((6, 25, "ab"))
+    two, one = people((2, 25, "ab"), start=6), people((1, 25, "b"), start=8)
+    first = case_of(tmp_path, old)
+    v1 = published(first, partner(first, run="1"))
+    second = with_rows(first, joined(old, two), "second")
+    v2 = published(second, partner(second, v1, run="2"), "v2")
+    third = with_rows(first, joined(old, two, one), "third")
+    assert sizes(partner(third, v1, v2, run="3")) == {"20-29": 9}
+
+
+def test_newcomers_wait_while_all_of_them_have_one_illness(tmp_path):
+    old = people((6, 25, "ab"))
+    first = case_of(tmp_path, old)
+    v1 = published(first, partner(first, run="1"))
+    second = with_rows(first, joined(old, people((4, 25, "c"), start=6)), "second")
+    held = partner(second, v1, run="2")
+    assert sizes(held) == {"20-29": 6}
+    assert held.report.held_back == 4
+
+
+def test_whoever_leaves_takes_others_along(tmp_path):
+    old = people((9, 25, "ab"), (6, 35, "ab"))
+    first = case_of(tmp_path, old)
+    v1 = published(first, partner(first, run="1"))
+    without_one = {name: values[1:] for name, values in old.items()}
+    second = with_rows(first, without_one, "second")
+    after = partner(second, v1, run="2")
+    left = 9 - sizes(after)["20-29"]
+    assert left in (3, 4)
+    assert sizes(after)["30-39"] == 6
+    assert after.report.held_back == left - 1
+    gone = Counter(old["illness"][:9])
+    gone.subtract(
+        illness
+        for age, illness in zip(released(after)["age"], released(after)["illness"], strict=True)
+        if age == "20-29"
+    )
+    assert sum(count > 0 for count in gone.values()) >= 2
+
+
+def test_a_second_run_over_the_same_rows_makes_the_same_bytes(tmp_path):
+    case = case_of(tmp_path, people((6, 25, "ab"), (6, 35, "ab")))
+    first = partner(case, run="1")
+    again = partner(case, published(case, first), run="2")
+    assert again.data.sha256 == first.data.sha256
+    assert again.report.held_back == 0
+
+
+def test_a_new_row_of_somebody_known_is_a_newcomer(tmp_path):
+    old = people((6, 25, "ab"))
+    first = case_of(tmp_path, old)
+    v1 = published(first, partner(first, run="1"))
+    more = {"person": ["p0"], "age": [25], "illness": ["a"]}
+    second = with_rows(first, joined(old, more), "second")
+    assert sizes(partner(second, v1, run="2")) == {"20-29": 6}
+
+
+def test_without_hold_back_everybody_is_in(tmp_path):
+    old = people((6, 25, "ab"))
+    rules = K3 | {"hold_back": False}
+    first = case_of(tmp_path, old, rules)
+    v1 = published(first, partner(first, run="1"))
+    second = with_rows(first, joined(old, people((1, 25, "a"), start=6)), "second")
+    assert sizes(partner(second, v1, run="2")) == {"20-29": 7}
+
+
+def test_everyone_held_back_is_refused_with_what_to_do(tmp_path):
+    first = case_of(tmp_path, people((3, 25, "ab")))
+    v1 = published(first, partner(first, run="1"))
+    second = with_rows(first, people((2, 25, "ab"), (2, 27, "ab")), "second")
+    with pytest.raises(Refused, match="held back") as caught:
+        partner(second, v1, run="2")
+    assert "period: increment" in caught.value.next
+
+
+def test_an_increment_covers_what_came_since_the_version_before(tmp_path):
+    old = people((6, 25, "ab"), (6, 35, "ab"))
+    rules = K3 | {"period": "increment"}
+    first = case_of(tmp_path, old, rules)
+    v1 = published(first, partner(first, run="1"))
+    second = with_rows(first, joined(old, people((4, 35, "ab"), start=12)), "second")
+    new = partner(second, v1, run="2")
+    assert sizes(new) == {"30-39": 4}
+    assert (new.report.lost_to_period, new.report.suppressed_records) == (12, 0)
+    assert sorted(lineage(new)["source_row"]) == [12, 13, 14, 15]
+
+
+def test_an_increment_without_new_rows_is_the_version_before(tmp_path):
+    old = people((6, 25, "ab"))
+    rules = K3 | {"period": "increment"}
+    first = case_of(tmp_path, old, rules)
+    one = partner(first, run="1")
+    v1 = published(first, one)
+    second = with_rows(first, joined(old, people((4, 35, "ab"), start=6)), "second")
+    two = partner(second, v1, run="2")
+    v2 = published(second, two, "v2")
+    assert partner(second, v1, v2, run="3").data.sha256 == two.data.sha256
+    assert partner(first, v1, run="4").data.sha256 == one.data.sha256
