@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from stepdown.candidate import Candidate
 from stepdown.config import released_with_role, tier_policy
 from stepdown.ingest import Snapshot
 from stepdown.release import documents, gate
 from stepdown.release.gate import Decision
-from stepdown.reports import RiskReport, Verdict
+from stepdown.release.report_facts import public_checks, verdict_facts
+from stepdown.release.wording import fixed_text
+from stepdown.reports import RiskReport, TierReport, Verdict
 from stepdown.risk import check_texts
 from stepdown.vocabulary import Role
 from tasks.boundary import library_task
@@ -23,21 +26,34 @@ def judge(
     candidate: Candidate,
     risk: RiskReport,
     verdicts: Sequence[Verdict],
+    report: TierReport | None = None,
+    previous: Mapping[str, Any] | None = None,
 ) -> Decision:
-    """Decide about a candidate, and about the documents that would travel with it."""
+    """Decide about a candidate, and about the documents that would travel with it.
+
+    Args:
+        report: everything measured, for the documents; made of ``risk`` where it is not given.
+        previous: the full report of the version before, for the steward's page.
+    """
     decision = _decide(run, candidate, risk, verdicts)
-    documents.write_documents(run.loaded, candidate, risk, decision, run.as_of)
+    report = report or documents.tier_report(run.loaded, candidate, risk)
+    facts = documents.write_published(run.loaded, candidate, report, decision, run.as_of)
     texts = {name: (candidate.path / name).read_bytes() for name in documents.PUBLISHED}
-    leaks = check_texts(
-        snapshot.ref, run.loaded, texts, documents.fixed_text(), run.workspace.scratch
-    )
+    leaks = check_texts(snapshot.ref, run.loaded, texts, fixed_text(), run.workspace.scratch)
     clean = Verdict(
         check="residue_in_documents",
         passed=not leaks,
         message="; ".join(leaks) or "No withheld identifier occurs in the documents.",
         next="Take these words out of the config's titles and descriptions." if leaks else "",
     )
-    return _decide(run, candidate, risk, (*verdicts, clean))
+    decision = _decide(run, candidate, risk, (*verdicts, clean))
+    # A refused candidate has no other page: what refused it must stand on this one.
+    facts = facts | {
+        "verdict": verdict_facts(decision),
+        "checks": public_checks(decision),
+    }
+    documents.write_steward(run.loaded, candidate, report, decision, facts, previous)
+    return decision
 
 
 def _decide(

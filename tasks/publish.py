@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from stepdown.candidate import Candidate
-from stepdown.release import publish
+from stepdown.release import publish, summary
 from stepdown.release.addresses import Series
+from stepdown.release.documents import tier_report
 from stepdown.release.gate import Decision
 from stepdown.release.ledger import open_ledger
 from stepdown.release.ledger import record_run as write_run
 from stepdown.release.publish import Standing
 from stepdown.release.store import open_store
-from stepdown.reports import RiskReport, Verdict
+from stepdown.reports import RiskReport, TierReport, Verdict
 from stepdown.vocabulary import Tier
 from tasks.boundary import library_task
 from tasks.run import Run
@@ -22,20 +24,31 @@ from tasks.run import Run
 
 @library_task
 def submit(
-    run: Run, candidate: Candidate, risk: RiskReport, decision: Decision, parent: str | None
+    run: Run,
+    candidate: Candidate,
+    risk: RiskReport,
+    decision: Decision,
+    parent: str | None,
+    report: TierReport | None = None,
+    previous: Mapping[str, Any] | None = None,
 ) -> Standing:
-    """Bring a judged candidate to the state that its decision and its parent allow."""
+    """Bring a judged candidate to the state that its decision and its parent allow.
+
+    Args:
+        report, previous: what ``judge`` was given.
+    """
     return publish.submit(
         run.workspace,
         open_store(run.store),
         run.loaded,
         candidate,
-        risk,
+        report or tier_report(run.loaded, candidate, risk),
         decision,
         run=run.id,
         as_of=run.as_of,
         parent=parent,
         actor=run.actor,
+        previous=previous,
     )
 
 
@@ -56,11 +69,24 @@ def record_run(run: Run, states: dict[str, str]) -> None:
 
 
 @library_task
-def summarise(run: Run, table: list[dict[str, str]], reasons: list[str]) -> None:
-    """The run as a table and a paragraph in Prefect's own pages; counts and names only."""
+def summarise(
+    run: Run,
+    table: list[dict[str, str]],
+    reasons: list[str],
+    reports: Sequence[TierReport] = (),
+) -> None:
+    """The run as tables and a page in Prefect: verdicts, risk and attacks; counts and names only.
+
+    Args:
+        table: a row of words per tier. reasons: why something stopped or waits.
+        reports: what was measured of each candidate.
+    """
     key = run.config.dataset.replace("_", "-")  # Prefect's artifact keys know no underscore
     create_table_artifact(table=table, key=f"{key}-tiers", description="Tiers of the run")
-    lines = [f"# {run.config.dataset}", ""]
-    lines += [f"- **{row['tier']}**: {row['state']}, {row['rows']} rows" for row in table]
-    lines += ["", *[f"- {reason}" for reason in reasons]] if reasons else []
-    create_markdown_artifact(markdown="\n".join(lines), key=f"{key}-summary")
+    measured = [row for report in reports for row in summary.measure_rows(report)]
+    if measured:
+        create_table_artifact(
+            table=measured, key=f"{key}-measures", description="Risk and attacks by their limits"
+        )
+    text = summary.run_summary(run.config, table, reasons, reports)
+    create_markdown_artifact(markdown=text, key=f"{key}-summary")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -18,20 +19,15 @@ from stepdown.artifacts import canonical_json, check_bytes, sha256_of, write_dur
 from stepdown.candidate import Candidate
 from stepdown.config import LoadedConfig, tier_hash
 from stepdown.errors import StoreCorrupt
-from stepdown.release.documents import (
-    DATAPACKAGE,
-    REPORT_HTML,
-    REPORT_JSON,
-    file_schema,
-    public_checks,
-    write_documents,
-)
+from stepdown.release.data_package import file_schema
+from stepdown.release.documents import DATAPACKAGE, REPORT_HTML, REPORT_JSON, write_documents
 from stepdown.release.gate import Decision
-from stepdown.reports import RiskReport
+from stepdown.release.report_facts import public_checks
+from stepdown.reports import TierReport
 
 MANIFEST = "manifest.json"
-_LIBRARIES = ("duckdb", "pyarrow", "numpy", "faker")
-"""Those whose version can change a byte of the data."""
+_LIBRARIES = ("duckdb", "pyarrow", "numpy", "faker", "vl-convert-python")
+"""Those whose version can change a byte of the data or of a drawing."""
 
 
 @dataclass(frozen=True)
@@ -50,17 +46,24 @@ class Manifest:
 def write_manifest(
     loaded: LoadedConfig,
     candidate: Candidate,
-    risk: RiskReport,
+    report: TierReport,
     decision: Decision,
     as_of: dt.date,
+    *,
+    previous: Mapping[str, Any] | None = None,
 ) -> Manifest:
     """Write the documents and, last, the manifest that names every file of the release.
+
+    The documents are written again: the decision now has the verdict about the documents too.
+
+    Args:
+        report: everything measured. previous: the version before, for the steward's page.
 
     Raises:
         StoreCorrupt: the data file is not the one that was judged.
     """
     check_bytes(candidate.data)
-    write_documents(loaded, candidate, risk, decision, as_of)
+    write_documents(loaded, candidate, report, decision, as_of, previous=previous)
     content = build_manifest(loaded, candidate, decision, as_of)
     raw = canonical_json(content)
     write_durably(candidate.path / MANIFEST, raw)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from stepdown.candidate import Candidate
 from stepdown.config import LoadedConfig, tier_policy
 from stepdown.release.addresses import Series, parse_address
 from stepdown.release.agreements import agreement_verdict
-from stepdown.release.documents import licence
+from stepdown.release.data_package import licence
 from stepdown.release.gate import Decision, Outcome
 from stepdown.release.ledger import (
     EventKind,
@@ -27,7 +28,7 @@ from stepdown.release.publication import DEAD, RELEASE, advance, lose, publish, 
 from stepdown.release.recovery import recover_held
 from stepdown.release.refusals import write_note
 from stepdown.release.store import Store
-from stepdown.reports import RiskReport, Verdict
+from stepdown.reports import TierReport, Verdict
 from stepdown.vocabulary import ReleaseState, Tier
 from stepdown.workspace import Workspace
 
@@ -64,20 +65,22 @@ def submit(
     store: Store,
     loaded: LoadedConfig,
     candidate: Candidate,
-    risk: RiskReport | None,
+    report: TierReport | None,
     decision: Decision,
     *,
     run: str,
     as_of: dt.date,
     parent: str | None,
     actor: str,
+    previous: Mapping[str, Any] | None = None,
 ) -> Standing:
     """Bring a judged candidate to the state that the decision and its parent allow.
 
     Args:
-        risk: the report that was judged; None only for a refused candidate.
+        report: what was judged; None only for a refused candidate.
         parent: address of the release it was made from; None for internal.
         actor: who started the run.
+        previous: the full report of the version before, for the steward's page.
 
     Raises:
         StoreCorrupt: the candidate's file changed after it was judged.
@@ -89,9 +92,9 @@ def submit(
         recover_held(ledger, store)
         above = _parent(ledger, series, parent)
         reasons = [*decision.reasons, *_objections(loaded, candidate, decision, above, as_of)]
-        if decision.outcome is Outcome.REFUSE or reasons or risk is None:
+        if decision.outcome is Outcome.REFUSE or reasons or report is None:
             return _refuse(workspace, ledger, series, run, reasons, actor, candidate, above)
-        manifest = write_manifest(loaded, candidate, risk, decision, as_of)
+        manifest = write_manifest(loaded, candidate, report, decision, as_of, previous=previous)
         if reasons := _taken_back(ledger, series, manifest):
             return _refuse(workspace, ledger, series, run, reasons, actor, candidate, above)
         new = _describe(loaded, candidate, manifest, run, as_of, above)

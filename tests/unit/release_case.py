@@ -18,6 +18,7 @@ from attack_case import green_attacks
 from stepdown.artifacts import ArtifactRef, sha256_of
 from stepdown.candidate import Candidate
 from stepdown.config import LoadedConfig, load_config, tier_policy
+from stepdown.release.documents import tier_report
 from stepdown.release.gate import Decision, judge
 from stepdown.release.ledger import Ledger, open_ledger
 from stepdown.release.publish import Standing, submit
@@ -168,7 +169,7 @@ class Case:
             self.store,
             self.loaded,
             candidate,
-            risk,
+            tier_report(self.loaded, candidate, risk),
             decision,
             run=Path(candidate.folder).parts[-2 if recipient is None else -3],
             as_of=as_of,

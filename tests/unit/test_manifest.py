@@ -10,8 +10,10 @@ from release_case import AS_OF, Case
 
 from stepdown.artifacts import sha256_of
 from stepdown.errors import StoreCorrupt
-from stepdown.release.documents import fixed_text, render
+from stepdown.release.documents import tier_report
 from stepdown.release.manifest import check_candidate, write_manifest
+from stepdown.release.page import render
+from stepdown.release.wording import fixed_text
 from stepdown.vocabulary import Tier
 
 
@@ -23,7 +25,8 @@ def case(tmp_path: Path) -> Case:
 def write(case: Case, tier: Tier = Tier.PUBLIC, recipient: str | None = None):
     candidate = case.candidate(tier, recipient)
     risk, decision = case.judge(candidate)
-    return candidate, write_manifest(case.loaded, candidate, risk, decision, AS_OF)
+    report = tier_report(case.loaded, candidate, risk)
+    return candidate, write_manifest(case.loaded, candidate, report, decision, AS_OF)
 
 
 def test_a_manifest_names_every_file_with_its_size_and_hash(case: Case) -> None:

@@ -17,6 +17,7 @@ from stepdown.ingest import ingest
 from stepdown.keyring import Keyring
 from stepdown.release.approvals import approve
 from stepdown.release.catalogue import find_release
+from stepdown.release.documents import tier_report
 from stepdown.release.gate import judge
 from stepdown.release.ledger import open_ledger
 from stepdown.release.publish import submit
@@ -85,7 +86,7 @@ def release_tier(
         store,
         loaded,
         candidate,
-        risk,
+        tier_report(loaded, candidate, risk),
         decision,
         run="run-1",
         as_of=AS_OF,

@@ -1,0 +1,323 @@
+"""The facts of the published report: what its reader could work out from the file, and verdicts.
+
+Everything else helps an intruder more than a reader and is the steward's (steward_facts.py). It
+depends on this candidate alone, never on what was released before: the same run a month later has
+to come to the same bytes, or no run would ever find that nothing changed.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import re
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from stepdown.candidate import Candidate
+from stepdown.config import ReleaseConfig, tier_policy, treatment_of
+from stepdown.config.policy import TierPolicy
+from stepdown.config.treatments import Model
+from stepdown.release.data_package import file_schema, licence
+from stepdown.release.gate import TOLERANCE, Decision
+from stepdown.release.wording import (
+    ACROSS_RELEASES,
+    AT_LEAST,
+    AT_MOST,
+    AUDIENCE,
+    DONE,
+    LOSSES,
+    OTHERS,
+    split_check,
+)
+from stepdown.reports import AttackResult, ColumnUtility, Exposure, RiskReport, TierReport, Verdict
+from stepdown.vocabulary import Tier
+
+_FEWEST_SHOWN = 5
+"""House rule: a bin of fewer records, or than k, is not drawn by itself, whatever the tier."""
+_MOST_BINS = 12
+_ACROSS = re.compile(rf"(?<![a-z])({'|'.join(sorted(ACROSS_RELEASES))})(?![a-z])")
+
+Facts = dict[str, Any]
+
+
+def published_report(
+    config: ReleaseConfig,
+    candidate: Candidate,
+    report: TierReport,
+    decision: Decision,
+    as_of: dt.date,
+) -> Facts:
+    """The report as readers of the release get it."""
+    schema = file_schema(candidate)
+    held = {column["name"] for column in schema}
+    policy = tier_policy(config, candidate.tier)
+    return {
+        "dataset": config.dataset,
+        "tier": candidate.tier.value,
+        "recipient": candidate.recipient,
+        "title": config.title,
+        "description": config.description,
+        "contact": config.contact,
+        "licence": licence(config, candidate),
+        "as_of": as_of.isoformat(),
+        "data_sha256": candidate.data.sha256,
+        "rows": candidate.data.rows,
+        "verdict": verdict_facts(decision),
+        "released_to": released_to(config, candidate, policy),
+        "columns": [
+            column
+            | {
+                "role": config.columns[column["name"]].role.value,
+                "treatment": _history(config, column["name"], candidate.tier),
+                "description": config.columns[column["name"]].description,
+            }
+            for column in schema
+        ],
+        "dropped": [
+            {
+                "name": name,
+                "why": f"{column.role.value.replace('_', ' ')}, not for {candidate.tier}",
+            }
+            for name, column in config.columns.items()
+            if name not in held
+        ],
+        "risk": _risk(report.risk),
+        "smallest_class_limit": policy.smallest_class,
+        "measures": measures(decision),
+        "class_sizes": class_sizes(report.exposure, policy.smallest_class),
+        "distributions": _distributions(report, policy.smallest_class),
+        "attacks": _attacks(report, attack_limits(policy)),
+        "information_loss": candidate.report.information_loss,
+        "losses": _losses(report),
+        "relaxed": relaxed_rules(config, candidate.tier, held),
+        "checks": public_checks(decision),
+    }
+
+
+def verdict_facts(decision: Decision) -> Facts:
+    """How many of the checks a reader is told of passed."""
+    asked = _told(decision)
+    failed = sum(not verdict.passed for verdict in asked)
+    return {"passed": not decision.reasons, "checks": len(asked), "failed": failed}
+
+
+def released_to(config: ReleaseConfig, candidate: Candidate, policy: TierPolicy) -> Facts:
+    """Who may have the file, on what terms, and whose signatures that takes."""
+    copy = config.recipients.get(candidate.recipient or "")
+    return {
+        "audience": AUDIENCE[candidate.tier],
+        "organisation": copy.organisation if copy else None,
+        "terms": licence(config, candidate),
+        "sign_off": {"roles": list(policy.sign_off.roles), "people": policy.sign_off.people},
+    }
+
+
+def relaxed_rules(config: ReleaseConfig, tier: Tier, held: Collection[str]) -> list[dict[str, str]]:
+    """Every default that the config went below, with the reason it gives."""
+    policy = tier_policy(config, tier)
+    rules = [
+        {"rule": name.replace("_", " "), "because": str(policy.because)}
+        for name in policy.looser_than_default
+    ]
+    columns = [
+        {"rule": f"column {name}", "because": column.override}
+        for name, column in config.columns.items()
+        if name in held and column.override
+    ]
+    return rules + columns
+
+
+def public_checks(decision: Decision) -> list[Facts]:
+    """Every verdict as name, answer and figures; no text that a suite may have written."""
+    return [
+        {
+            "check": verdict.check,
+            "passed": verdict.passed,
+            "measured": verdict.measured,
+            "limit": verdict.limit,
+        }
+        for verdict in _told(decision)
+    ]
+
+
+def measures(decision: Decision) -> list[Facts]:
+    """Measures beside their limits, each once, in the order the gate asked."""
+    found: dict[str, Facts] = {}
+    for verdict in decision.verdicts:
+        name, column = split_check(verdict.check)
+        label = AT_LEAST.get(name) or AT_MOST.get(name)
+        if label is None or not (_is_figure(verdict.measured) and _is_figure(verdict.limit)):
+            continue
+        key = f"{name}:{column}"
+        found.setdefault(
+            key,
+            {
+                "measure": name,
+                "column": column,
+                "label": f"{label}: {column}" if column else label,
+                "measured": verdict.measured,
+                "limit": verdict.limit,
+                "side": "at_least" if name in AT_LEAST else "at_most",
+                "passed": verdict.passed,
+            },
+        )
+    return list(found.values())
+
+
+def class_sizes(exposure: Exposure | None, k: int, *, above: bool = False) -> list[Facts] | None:
+    """Bands of class sizes with their records; ``below_k`` where the whole band is too small."""
+    if exposure is None:
+        return None
+    sizes = exposure.class_sizes_above if above else exposure.class_sizes
+    return [
+        {"band": band, "records": records, "below_k": _largest(band) < k}
+        for band, records in sizes.items()
+    ]
+
+
+def spread(column: str, utility: ColumnUtility, rows: int, k: int, *, before: bool) -> Facts | None:
+    """A column's distribution; rare bins, and those past the longest list, go together.
+
+    Args:
+        rows: records of this file, to which the shares refer.
+        before: whether the tier above is told too. Where it is not, bins that only it has are
+            left out.
+    """
+    fewest = max(k, _FEWEST_SHOWN)
+    above = utility.before if before else (0.0,) * len(utility.bins)
+    bins = [
+        (label, earlier, after)
+        for label, earlier, after in zip(utility.bins, above, utility.after, strict=True)
+        if after > 0 or earlier > 0
+    ]
+    # By position, not by share, where the order of the bins means something.
+    ranked = bins if utility.kind != "category" else sorted(bins, key=lambda one: -one[2])
+    shown = [one for one in ranked if one[2] * rows >= fewest - 0.5]
+    shown = shown[:_MOST_BINS] if utility.kind == "category" else _merged(shown)
+    if not shown:
+        return None
+    kept = [
+        {"label": label, "after": after} | ({"before": earlier} if before else {})
+        for label, earlier, after in shown
+    ]
+    rest = 1.0 - math.fsum(one[2] for one in shown)
+    rest_above = 1.0 - math.fsum(one[1] for one in shown)
+    if rest * rows >= 0.5 or (before and rest_above > 1e-6):
+        others: Facts = {"label": OTHERS, "after": max(round(rest, 9), 0.0)}
+        kept.append(others | ({"before": max(round(rest_above, 9), 0.0)} if before else {}))
+    return {"column": column, "kind": utility.kind, "bins": kept}
+
+
+def attack_limits(policy: TierPolicy) -> Mapping[str, float]:
+    """The policy's limit of each attack, by name; an attack that is not in it is reported only."""
+    limits: Mapping[str, float] = getattr(policy, "attacks", {})
+    return limits
+
+
+def attack_passed(result: AttackResult, limits: Mapping[str, float]) -> bool:
+    """Whether a result is within its limit; without one it is."""
+    limit = limits.get(result.attack)
+    return limit is None or 0 <= result.measured <= limit + TOLERANCE
+
+
+def _told(decision: Decision) -> list[Verdict]:
+    # A verdict about another release comes and goes with what was released before.
+    return [one for one in decision.verdicts if not _ACROSS.search(one.check)]
+
+
+def _attacks(report: TierReport, limits: Mapping[str, float]) -> list[Facts] | None:
+    """Each attack on this file alone: whether it passed, and its worst result, rounded up."""
+    if report.attacks is None:
+        return None
+    told: list[Facts] = []
+    alone = [r for r in report.attacks.results if not r.against and r.attack not in ACROSS_RELEASES]
+    for name in dict.fromkeys(result.attack for result in alone):
+        results = [result for result in alone if result.attack == name]
+        limit = limits.get(name)
+        up = math.ceil(max(result.measured for result in results) * 100 - 1e-9) / 100
+        passed = all(attack_passed(result, limits) for result in results)
+        told.append(
+            {
+                "attack": name,
+                "passed": passed,
+                "limit": limit,
+                # Rounding up must not make a result that passed look as if it had not.
+                "measured_at_most": min(up, limit) if passed and limit is not None else up,
+            }
+        )
+    return told
+
+
+def _distributions(report: TierReport, k: int) -> list[Facts] | None:
+    if report.utility is None:
+        return None
+    rows = report.utility.records
+    spreads = [
+        spread(name, column, rows, k, before=False)
+        for name, column in report.utility.columns.items()
+        if column.bins
+    ]
+    return [one for one in spreads if one is not None]
+
+
+def _losses(report: TierReport) -> list[Facts] | None:
+    if report.utility is None or not report.utility.information_loss:
+        return None
+    return [
+        {"loss": name, "label": LOSSES.get(name, name), "value": value}
+        for name, value in report.utility.information_loss.items()
+    ]
+
+
+def _risk(risk: RiskReport) -> Facts:
+    return {
+        "subjects": risk.subjects,
+        "classes": risk.classes,
+        "smallest_class": min(risk.smallest_class, risk.smallest_class_wildcard),
+        "highest_risk": risk.highest_risk,
+        "average_risk": risk.average_risk,
+        "expected_reidentifications_share": risk.expected_reidentifications_share,
+    }
+
+
+def _merged(bins: list[tuple[str, float, float]]) -> list[tuple[str, float, float]]:
+    """Neighbouring bins joined until the list is short enough, in their order."""
+    size = math.ceil(len(bins) / _MOST_BINS) or 1
+    return [
+        (
+            part[0][0] if len(part) == 1 else f"{part[0][0]} … {part[-1][0]}",
+            math.fsum(one[1] for one in part),
+            math.fsum(one[2] for one in part),
+        )
+        for part in (bins[start : start + size] for start in range(0, len(bins), size))
+    ]
+
+
+def _largest(band: str) -> float:
+    """The largest class that a band holds; endless for an open one.
+
+    >>> _largest("3–4"), _largest("1"), _largest("100+"), _largest("> 50")
+    (4.0, 1.0, inf, inf)
+    """
+    last = band.replace("–", "-").replace(",", "").replace(" ", "").split("-")[-1]
+    return float(last) if last.isdigit() else math.inf
+
+
+def _is_figure(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _history(config: ReleaseConfig, name: str, tier: Tier) -> str:
+    steps: list[str] = []
+    for level in Tier:
+        word = _word(treatment_of(config, name, level))
+        local = word == "generalise" and tier_policy(config, level).recoding == "local"
+        steps.append(DONE["generalise_locally" if local else word])
+        if level is tier:
+            break
+    changed = list(dict.fromkeys(step for step in steps if step != "kept"))
+    return ", then ".join(changed) or "kept"
+
+
+def _word(treatment: str | Model) -> str:
+    return treatment if isinstance(treatment, str) else next(iter(type(treatment).model_fields))
