@@ -41,7 +41,7 @@ def next_steps(
     column counts as wholly lost, so that dropping it does not look cheaper than its top level;
     where it is the loss that refuses the tier, by what the loss of the released columns would be,
     and if no single change is enough the best one is given, and says so. A tier that is recoded
-    locally is tried full-domain without suppression, which local recoding is never worse than.
+    locally is tried full-domain without suppression; its own loss will be less than that.
 
     Args:
         snapshot, parent, keyring, scratch: as in ``derive_tier``.
