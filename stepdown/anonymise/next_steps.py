@@ -58,7 +58,7 @@ def next_steps(
         made = prepare(session, loaded, policy, snapshot, parent, keyring)
         if not made.demand.columns:
             return ()
-        counted = count_tier(session, loaded, tier, made)
+        counted = count_tier(session, loaded, tier, made, [policy])
     rows_above = parent.data.rows if parent else snapshot.rows
     if not is_small_enough(counted.counted, policy):
         return ()
