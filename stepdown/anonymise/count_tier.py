@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from stepdown.anonymise.best_node import BestNode, Counted, best_node
@@ -70,14 +71,25 @@ class CountedTier:
         return self.counted.up_to(self.steps)
 
 
-def count_tier(session: Session, loaded: LoadedConfig, tier: Tier, made: Prepared) -> CountedTier:
-    """Count the prepared rows of a tier that has a quasi-identifier."""
+def count_tier(
+    session: Session,
+    loaded: LoadedConfig,
+    tier: Tier,
+    made: Prepared,
+    policies: Sequence[TierPolicy],
+) -> CountedTier:
+    """Count the prepared rows of a tier that has a quasi-identifier.
+
+    Args:
+        policies: all that will be asked about; sensitive values are counted where one needs them.
+    """
     config = loaded.config
     columns = made.demand.columns
     coded = tuple(
         code_column(session, TREATED, _opened(loaded, tier, column)) for column in columns
     )
-    asked = sensitive_columns(session, loaded, tier)
+    needed = any(privacy_models(policy).about_sensitive for policy in policies)
+    asked = sensitive_columns(session, loaded, tier) if needed else ()
     sensitive = tuple((column, code_sensitive(session, TREATED, column)) for column in asked)
     subject = SUBJECT if config.name(Role.SUBJECT) is not None else None
     weight = WEIGHT if made.weight else None

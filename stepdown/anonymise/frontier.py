@@ -60,7 +60,7 @@ def tier_frontier(
             made = prepare(session, loaded, enters, snapshot, parent, keyring)
             if not made.demand.generalises:
                 return ()
-            counted = count_tier(session, loaded, tier, made)
+            counted = count_tier(session, loaded, tier, made, [one.policy for one in mine])
         above = parent.data.rows if parent else snapshot.rows
         for one in mine:
             if one.policy.recoding == "full-domain":

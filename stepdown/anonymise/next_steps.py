@@ -41,7 +41,7 @@ def next_steps(
     column counts as wholly lost, so that dropping it does not look cheaper than its top level;
     where it is the loss that refuses the tier, by what the loss of the released columns would be,
     and if no single change is enough the best one is given, and says so. A tier that is recoded
-    locally is tried full-domain without suppression, which local recoding is never worse than.
+    locally is tried full-domain without suppression; its own loss will be less than that.
 
     Args:
         snapshot, parent, keyring, scratch: as in ``derive_tier``.
@@ -58,7 +58,7 @@ def next_steps(
         made = prepare(session, loaded, policy, snapshot, parent, keyring)
         if not made.demand.columns:
             return ()
-        counted = count_tier(session, loaded, tier, made)
+        counted = count_tier(session, loaded, tier, made, [policy])
     rows_above = parent.data.rows if parent else snapshot.rows
     if not is_small_enough(counted.counted, policy):
         return ()

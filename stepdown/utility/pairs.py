@@ -85,7 +85,7 @@ def make_rows(session: Session, name: str, side: Side, above: Side, plan: Plan) 
         if column in plan.numbers:
             place = plan.place(column)
             upto = [f"({place} >= {cut!r})::INT" for cut in above.cuts(column).tolist()]
-            sql = f"coalesce({' + '.join(['1', *upto])} + 0 * {place}, 0)"
+            sql = f"coalesce({' + '.join(['1', *upto])}, 0)"
         else:
             lookup = f"{name}_g{j}"
             joins.append(_lookup(session, lookup, _commonest(side.cells[column]), column))

@@ -103,3 +103,15 @@ def test_too_much_loss_and_too_large_a_table_are_said(tmp_path, monkeypatch):
     alternatives = {"own labels": {"recoding": "local"}}
     _, _, points = frontier_of(tmp_path / "b", {"age": AGES}, {"age": TENS}, alternatives)
     assert all("not tried" in point.note and not point.feasible for point in points)
+
+
+def test_sensitive_values_bind_the_points_that_ask_for_them(tmp_path):
+    rows = {"age": AGES, "test": ["x", "x", "x", "x", "x", "y"]}
+    columns = {"age": TENS, "test": {"role": "sensitive"}}
+    alternatives = {"any values": {"distinct_l": 1}}
+    _, _, points = frontier_of(
+        tmp_path, rows, columns, alternatives, smallest_class=2, distinct_l=2
+    )
+    by_name = {point.name: point for point in points}
+    assert by_name["k = 2"].information_loss == 1.0
+    assert by_name["any values"].information_loss == pytest.approx(7 / 15)
