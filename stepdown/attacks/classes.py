@@ -11,6 +11,8 @@ from stepdown.attacks.aligned import AnyInts, Ints, Reach
 
 _BATCH = 20_000
 """Targets that are matched at once: bounds memory, changes no answer."""
+_COUNTED = 1 << 24
+"""Up to how many possible keys are counted in a table, which spares sorting them."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +36,10 @@ class Classes:
     def of(cls, columns: Sequence[AnyInts], sizes: Sequence[int]) -> Classes:
         """Classes of rows, given each column's codes; at least one column."""
         prefix = np.zeros(len(columns[0]), dtype=np.int64)
-        edges = []
+        edges: list[Ints] = []
         for codes, size in zip(columns, sizes, strict=True):
-            keys, prefix = np.unique(prefix * size + codes, return_inverse=True)
+            space = (len(edges[-1]) if edges else 1) * size
+            keys, prefix = _distinct(prefix * size + codes, space)
             edges.append(keys)
         return cls(prefix, len(edges[-1]), tuple(edges), tuple(sizes))
 
@@ -48,6 +51,20 @@ class Classes:
             columns.append(keys[at] % size)
             at = keys[at] // size
         return columns[::-1]
+
+    def find(self, targets: Sequence[AnyInts]) -> Ints:
+        """The class of every combination of codes, −1 where no row has it.
+
+        Args:
+            targets: per column, shape (n_targets,).
+        """
+        prefix = np.zeros(len(targets[0]), dtype=np.int64)
+        there = np.ones(len(prefix), dtype=bool)
+        for codes, keys, size in zip(targets, self.edges, self.sizes, strict=True):
+            wanted = prefix * size + codes
+            prefix = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+            there &= keys[prefix] == wanted
+        return np.where(there, prefix, -1)
 
     def matches(
         self, targets: Sequence[AnyInts], reaches: Sequence[Reach]
@@ -101,15 +118,6 @@ class ClassSubjects:
     def counts(self) -> Ints:
         return np.diff(self.starts)
 
-    @property
-    def least(self) -> Ints:
-        """Of each class the subject with the lowest code; all of them where there is one."""
-        return self.subjects[self.starts[:-1]]
-
-    @property
-    def most(self) -> Ints:
-        return self.subjects[self.starts[1:] - 1]
-
     def among(self, classes: Ints) -> Ints:
         """The distinct subjects of several classes together."""
         if len(classes) == 1:
@@ -119,17 +127,37 @@ class ClassSubjects:
         )
 
 
-def only_subject(target: Ints, found: Ints, members: ClassSubjects, target_count: int) -> Ints:
+def owners(of_row: Ints, count: int, subject: Ints) -> Ints:
+    """The data subject of every class that has only one, −1 of the others; shape (count,)."""
+    owner = np.full(count, -1)
+    owner[of_row] = subject
+    # Whoever was written last stands for the class; anybody else in it is a second one.
+    owner[of_row[owner[of_row] != subject]] = -1
+    return owner
+
+
+def only_subject(target: Ints, found: Ints, owner: Ints, target_count: int) -> Ints:
     """The one subject in all classes that a target matches; −1 where there are several or none.
 
     Args:
         target, found: matches as ``Classes.matches`` yields them.
+        owner: of every class, as ``owners`` gives them.
 
     Returns:
         shape (target_count,).
     """
     least = np.full(target_count, np.iinfo(np.int64).max)
     most = np.full(target_count, -1)
-    np.minimum.at(least, target, members.least[found])
-    np.maximum.at(most, target, members.most[found])
+    np.minimum.at(least, target, owner[found])
+    np.maximum.at(most, target, owner[found])
     return np.where(least == most, least, -1)
+
+
+def _distinct(keys: Ints, space: int) -> tuple[Ints, Ints]:
+    """The distinct keys, ascending, and the place of each key among them."""
+    if space > _COUNTED:
+        return np.unique(keys, return_inverse=True)
+    there = np.zeros(space, dtype=bool)
+    there[keys] = True
+    place = np.cumsum(there, dtype=np.int32)
+    return np.flatnonzero(there), place[keys].astype(np.int64) - 1

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stepdown.attacks.aligned import Aligned, AnyInts, Floats, Ints
-from stepdown.attacks.classes import Classes, ClassSubjects
+from stepdown.attacks.classes import Classes, owners
 from stepdown.attacks.intervals import Share, risk_over_control
 from stepdown.attacks.nearest import Scorer, best_classes
 from stepdown.reports import AttackResult
@@ -23,13 +23,12 @@ class OwnClasses:
     @classmethod
     def of(cls, classes: Classes, aligned: Aligned, subjects: Ints) -> OwnClasses:
         """The classes that hold nobody but one of these subjects, ascending, by subject."""
-        members = ClassSubjects.of(classes.of_row, classes.count, aligned.subject)
-        lone = np.flatnonzero(members.counts == 1)
-        order = np.argsort(members.least[lone], kind="stable")
-        owners, lone = members.least[lone][order], lone[order]
+        owner = owners(classes.of_row, classes.count, aligned.subject)
+        lone = np.flatnonzero(owner >= 0)
+        lone = lone[np.argsort(owner[lone], kind="stable")]
         wanted = np.unique(subjects)
-        starts = np.searchsorted(owners, wanted)
-        ends = np.searchsorted(owners, wanted, side="right")
+        starts = np.searchsorted(owner[lone], wanted)
+        ends = np.searchsorted(owner[lone], wanted, side="right")
         return cls(
             {int(s): lone[a:b] for s, a, b in zip(wanted, starts, ends, strict=True) if a < b}
         )

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
 from stepdown.attacks.aligned import Aligned, Ints, Reach, encode, reach_of
-from stepdown.attacks.classes import Classes, ClassSubjects, only_subject
+from stepdown.attacks.classes import Classes, only_subject, owners
 from stepdown.engine.session import Session
 from stepdown.errors import SourceInvalid
 from stepdown.reports import AttackResult
@@ -54,17 +55,16 @@ def linkage(aligned: Aligned, quasi_identifiers: Sequence[str]) -> AttackResult:
     names = by_richness(aligned, quasi_identifiers)
     columns = [aligned.columns[name] for name in names]
     classes = Classes.of([c.mine for c in columns], [c.label_count for c in columns])
-    members = ClassSubjects.of(classes.of_row, classes.count, aligned.subject)
-    lone = np.flatnonzero(members.counts[classes.of_row] == 1)
+    owner = owners(classes.of_row, classes.count, aligned.subject)
+    lone = np.flatnonzero(owner[classes.of_row] >= 0)
     linked = np.zeros(classes.count, dtype=bool)
     if len(lone):
         above = Classes.of([c.above[lone] for c in columns], [c.value_count for c in columns])
         targets, reaches = above.codes(), [c.reach for c in columns]
-        owners = ClassSubjects.of(above.of_row, above.count, aligned.subject[lone])
-        owner = np.where(owners.counts == 1, owners.least, -2)
+        person = owners(above.of_row, above.count, aligned.subject[lone])
         for target, found in classes.matches(targets, reaches):
-            right = only_subject(target, found, members, above.count) == owner
-            linked[found[right[target]]] = True
+            right = only_subject(target, found, owner, above.count) == person
+            linked[found[right[target] & (person[target] >= 0)]] = True
     successes = int(linked[classes.of_row].sum())
     return AttackResult(
         ATTACK, successes / aligned.row_count, aligned.row_count, successes, note=_known(names)
@@ -94,16 +94,16 @@ def auxiliary_linkage(
     theirs = {name: column for column, name in held.items()}
     columns = [aligned.columns[name] for name in names]
     classes = Classes.of([c.mine for c in columns], [c.label_count for c in columns])
-    members = ClassSubjects.of(classes.of_row, classes.count, aligned.subject)
+    owner = owners(classes.of_row, classes.count, aligned.subject)
     linked = np.zeros(classes.count, dtype=bool)
-    if table.num_rows and (members.counts == 1).any():
+    if table.num_rows and (owner >= 0).any():
         cells, reaches = [], []
         for name in names:
             codes, values = encode(table[theirs[name]])
             cells.append(codes)
             reaches.append(_auxiliary_reach(session, aligned, name, values))
         rows = Classes.of(cells, [len(reach.starts) - 1 for reach in reaches])
-        linked = _only_row(rows, reaches, classes, members)
+        linked = _only_row(rows, reaches, classes, owner)
     successes = int(linked[classes.of_row].sum())
     return AttackResult(
         ATTACK,
@@ -120,16 +120,14 @@ def by_richness(aligned: Aligned, names: Sequence[str]) -> list[str]:
     return sorted(set(names), key=lambda name: (-aligned.columns[name].label_count, name))
 
 
-def _only_row(
-    rows: Classes, reaches: list[Reach], classes: Classes, members: ClassSubjects
-) -> Flags:
+def _only_row(rows: Classes, reaches: list[Reach], classes: Classes, owner: Ints) -> Flags:
     """The classes that one row of the auxiliary table fits and that are all it fits."""
     weight = np.bincount(rows.of_row, minlength=rows.count)
     fitting = np.zeros(classes.count, dtype=np.int64)
     links: list[Ints] = []
     for target, found in classes.matches(rows.codes(), reaches):
         np.add.at(fitting, found, weight[target])
-        alone = only_subject(target, found, members, rows.count)[target] >= 0
+        alone = only_subject(target, found, owner, rows.count)[target] >= 0
         links.append(np.unique(found[alone]))
     linked = np.zeros(classes.count, dtype=bool)
     linked[np.concatenate(links)] = True
@@ -141,10 +139,8 @@ def _auxiliary_reach(session: Session, aligned: Aligned, name: str, values: pa.A
     column = aligned.columns[name]
     # The treatment's own rules, rounding say, are known through the values the parent shares.
     same = np.asarray(
-        pa.compute.fill_null(
-            pa.compute.index_in(
-                values.cast(pa.string()), value_set=column.values.cast(pa.string())
-            ),
+        pc.fill_null(
+            pc.index_in(values.cast(pa.string()), value_set=column.values.cast(pa.string())),
             -1,
         ),
         dtype=np.int64,

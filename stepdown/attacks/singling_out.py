@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 
 from stepdown.attacks.aligned import Aligned, AnyInts, Ints
-from stepdown.attacks.classes import Classes, ClassSubjects, only_subject
+from stepdown.attacks.classes import Classes, only_subject, owners
 from stepdown.attacks.compared import stable
 from stepdown.attacks.intervals import Share, risk_over_control
 from stepdown.attacks.linkage import by_richness
@@ -46,18 +46,23 @@ def singling_out(aligned: Aligned, columns: Sequence[str], attack: str = ATTACK)
         return AttackResult(attack, 0.0, 0, note="no such column is released")
     wanted = min(TARGETS, aligned.subject_count)
     draw = aligned.generator(attack)
+    if not len(_describing_one(aligned, by_richness(aligned, columns))[0]):
+        # Nobody is alone even where all columns are known, so nobody is where fewer are.
+        risk, interval = risk_over_control(Share(0, wanted), Share(0, wanted))
+        note = f"nobody is alone in the file by {', '.join(sorted(columns))}"
+        return AttackResult(attack, risk, wanted, 0, interval=interval, control=0.0, note=note)
     sets = _column_sets(by_richness(aligned, columns), draw)
     kept = [_describing_one(aligned, names) for names in sets]
     chosen = _chosen(kept, wanted, draw)
     right = guessed = 0
     for names, descriptions in zip(sets, chosen, strict=True):
-        right += _fit_one_above(aligned, names, descriptions)
+        right += _fit_one(aligned, names, descriptions)
     for names, count in zip(sets, _spread(wanted, chosen), strict=True):
         guesses = [
             draw.integers(_first(aligned, name), aligned.columns[name].label_count, count)
             for name in names
         ]
-        guessed += _fit_one_above(aligned, names, guesses)
+        guessed += _fit_one(aligned, names, guesses)
     found = sum(len(labels[0]) for labels in chosen)
     risk, interval = risk_over_control(Share(right, wanted), Share(guessed, wanted))
     return AttackResult(
@@ -82,7 +87,7 @@ def _describing_one(aligned: Aligned, names: Sequence[str]) -> list[Ints]:
     """Per column the labels of every combination that one data subject has."""
     columns = [aligned.columns[name] for name in names]
     classes = Classes.of([c.mine for c in columns], [c.label_count for c in columns])
-    lone = ClassSubjects.of(classes.of_row, classes.count, aligned.subject).counts == 1
+    lone = owners(classes.of_row, classes.count, aligned.subject) >= 0
     return [labels[lone] for labels in classes.codes()]
 
 
@@ -111,15 +116,21 @@ def _first(aligned: Aligned, name: str) -> int:
     return int(aligned.columns[name].mine.min())
 
 
-def _fit_one_above(aligned: Aligned, names: Sequence[str], descriptions: Sequence[AnyInts]) -> int:
-    """How many descriptions fit the cells above of exactly one person of the file."""
-    if not len(descriptions[0]):
-        return 0
+def _fit_one(aligned: Aligned, names: Sequence[str], descriptions: Sequence[AnyInts]) -> int:
+    """How many descriptions fit exactly one person, in the file and in the cells above."""
     columns = [aligned.columns[name] for name in names]
+    classes = Classes.of([c.mine for c in columns], [c.label_count for c in columns])
+    owner = owners(classes.of_row, classes.count, aligned.subject)
+    place = classes.find(descriptions)
+    # Who fits in the file fits above too: only a description of one person needs a look there.
+    one = (place >= 0) & (owner[place] >= 0)
+    descriptions = [labels[one] for labels in descriptions]
+    if not one.any():
+        return 0
     above = Classes.of([c.above for c in columns], [c.value_count for c in columns])
-    members = ClassSubjects.of(above.of_row, above.count, aligned.subject)
+    owner = owners(above.of_row, above.count, aligned.subject)
     reaches = [column.meaning() for column in columns]
     right = 0
     for target, found in above.matches(descriptions, reaches):
-        right += int((only_subject(target, found, members, len(descriptions[0])) >= 0).sum())
+        right += int((only_subject(target, found, owner, len(descriptions[0])) >= 0).sum())
     return right
