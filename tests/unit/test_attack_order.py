@@ -104,13 +104,14 @@ def test_whatever_follows_the_source_closely_places_people(tmp_path, column):
     [
         {"income": [float(i) for i in SHUFFLED]},
         {"seen": [dt.date(2020, 1 + i // 20, 1) for i in range(ROWS)]},  # months in order
+        {"income": [-1.0, *(float(i // 20) for i in range(1, ROWS))]},  # one narrow value only
         {"sex": ["f"] * ROWS},
         {"income": [None] * ROWS},
     ],
 )
 def test_what_does_not_follow_it_or_is_shared_places_nobody(tmp_path, column):
     case = _case(tmp_path, column, range(ROWS), types={"income": pa.float64()})
-    assert _monotone(case).measured == 0.0
+    assert _monotone(case).measured < 0.01
 
 
 def test_a_subject_is_placed_by_any_of_their_rows(tmp_path):
