@@ -152,9 +152,7 @@ def find_special_uniques(
     owners = np.full(len(classes.rows), -1, np.int32)
     owners[alone["class"].to_numpy()] = _codes(alone["subject"], "value")
     pairs = int(classes.rows[classes.subjects == 2].sum())
-    return special_uniques(
-        codes, classes.rows, owners, pairs, size, weighting, sampling_fraction
-    )
+    return special_uniques(codes, classes.rows, owners, pairs, size, weighting, sampling_fraction)
 
 
 def special_uniques(

@@ -41,9 +41,7 @@ def test_what_was_not_asked_for_is_null_with_a_reason(file):
     assert report["household"] == {"expected_reidentifications": None, "global_risk": None}
     assert report["marketer"] is None
     assert report["models"]["t_ordered"] is None
-    assert {"household", "marketer", "journalist", "population_uniques"} <= set(
-        report["notes"]
-    )
+    assert {"household", "marketer", "journalist", "population_uniques"} <= set(report["notes"])
 
 
 def test_weights_give_the_sizes_of_the_populations_classes(file):
