@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from importlib.resources import files
 
+from stepdown.config.policy import defaults
 from stepdown.vocabulary import Role, Tier
 
 TEMPLATES = ("report.html", "report_parts.html", "report.css")
@@ -154,7 +155,7 @@ _NAMES = (
     "limit loss losses measured measured_at_most measures attack attacks audience name "
     "organisation passed people recipient records relaxed released_to because risk role roles "
     "rows rule sign_off smallest_class subjects terms tier title treatment type utility value "
-    "verdict version why side"
+    "verdict version why side string double float int date day timestamp"
 )
 """Names of the facts in report.json."""
 
@@ -189,6 +190,7 @@ def fixed_text() -> str:
     """Everything that a report may say whatever the data: no identifier is found by it."""
     tables = (AUDIENCE, AT_LEAST, AT_MOST, ATTACKS, LOSSES, DONE, OUTCOMES, CHARTS)
     words = [text for table in tables for pair in table.items() for text in pair]
-    named = [*words, *ATTACK_GROUPS, *Role, *Tier, OTHERS, _DRAWING, _NAMES]
+    roles = [role for tier in Tier for role in defaults()[tier.value]["sign_off"]["roles"]]
+    named = [*words, *roles, *ATTACK_GROUPS, *Role, *Tier, OTHERS, _DRAWING, _NAMES]
     spelled = " ".join(map(str, named))
     return " ".join((*map(template, TEMPLATES), spelled, spelled.replace("_", " ")))

@@ -252,7 +252,7 @@ def test_the_fixed_text_holds_every_word_of_a_report_that_is_not_the_datasets(
     )
     own |= set(re.findall(r"[^\W\d_]+", checks))
     for name in ("report.html", "report.json"):
-        words = {w for w in re.findall(r"[^\W\d_]+", texts(folder, name)[name].lower())}
+        words = set(re.findall(r"[^\W\d_]+", texts(folder, name)[name].lower()))
         left = {w for w in words - permitted - own if len(w) >= 6 and not is_hash(w)}
         assert left == set(), name
 

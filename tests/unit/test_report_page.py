@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shutil
 import subprocess
@@ -95,7 +96,7 @@ def test_headings_go_down_one_step_at_a_time(pages: dict[str, Path], name: str) 
     steps = [int(tag[1]) for tag, _ in page.elements if re.fullmatch("h[1-6]", tag)]
     assert steps[0] == 1
     assert steps.count(1) == 1
-    assert all(after <= before + 1 for before, after in zip(steps, steps[1:], strict=False))
+    assert all(after <= before + 1 for before, after in itertools.pairwise(steps))
 
 
 @pytest.mark.parametrize("name", NAMES)
