@@ -10,7 +10,6 @@ from stepdown.config import released_with_role, tier_policy
 from stepdown.ingest import Snapshot
 from stepdown.release import documents, gate
 from stepdown.release.gate import Decision
-from stepdown.release.report_facts import public_checks, verdict_facts
 from stepdown.release.wording import fixed_text
 from stepdown.reports import RiskReport, TierReport, Verdict
 from stepdown.risk import check_texts
@@ -48,10 +47,6 @@ def judge(
     )
     decision = _decide(run, candidate, risk, (*verdicts, clean))
     # A refused candidate has no other page: what refused it must stand on this one.
-    facts = facts | {
-        "verdict": verdict_facts(decision),
-        "checks": public_checks(decision),
-    }
     documents.write_steward(run.loaded, candidate, report, decision, facts, previous)
     return decision
 

@@ -219,7 +219,7 @@ def spread_chart(key: str, spread: Mapping[str, Any]) -> Chart:
     return Chart(key, str(spread["column"]), text, spec, header, rows)
 
 
-def attacks_chart(attacks: Sequence[Mapping[str, Any]]) -> Chart:
+def attacks_chart(key: str, title: str, attacks: Sequence[Mapping[str, Any]]) -> Chart:
     """Forest plot: result, interval where there is one, and limit, one row per attack."""
     values = []
     for row, one in enumerate(attacks):
@@ -279,7 +279,7 @@ def attacks_chart(attacks: Sequence[Mapping[str, Any]]) -> Chart:
     )
     header = tuple(CHARTS[n] for n in ("attack", "figure", "interval", "limit", "verdict"))
     spec = _rows_spec(values, layers)
-    return Chart("attacks", CHARTS["attacks"], CHARTS["attacks_text"], spec, header, rows)
+    return Chart(key, title, CHARTS["attacks_text"], spec, header, rows)
 
 
 def frontier_chart(frontier: Sequence[Mapping[str, Any]]) -> Chart:

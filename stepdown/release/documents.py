@@ -20,7 +20,7 @@ from stepdown.config import LoadedConfig, ReleaseConfig
 from stepdown.release.data_package import data_package
 from stepdown.release.gate import Decision
 from stepdown.release.page import render
-from stepdown.release.report_facts import Facts, published_report
+from stepdown.release.report_facts import Facts, measures, published_report, verdict_facts
 from stepdown.release.steward_facts import steward_facts
 from stepdown.reports import RiskReport, TierReport
 
@@ -35,7 +35,7 @@ CONFIG = "config.json"
 
 
 def tier_report(loaded: LoadedConfig, candidate: Candidate, risk: RiskReport) -> TierReport:
-    """What is known of a candidate when nothing but its classes was measured."""
+    """What is known of a candidate when nothing but its risk was measured."""
     return TierReport(
         loaded.config.dataset,
         candidate.tier,
@@ -43,6 +43,7 @@ def tier_report(loaded: LoadedConfig, candidate: Candidate, risk: RiskReport) ->
         candidate.data.sha256,
         candidate.report,
         risk,
+        attacks=risk.attacks,
     )
 
 
@@ -99,7 +100,14 @@ def write_steward(
     columns = [column["name"] for column in facts["columns"]]
     full = replace(report, verdicts=decision.verdicts)
     steward = steward_facts(loaded, full, decision, columns, previous)
-    page = render(facts | {"steward": steward})
+    page = render(
+        facts
+        | {
+            "verdict": verdict_facts(decision),
+            "measures": measures(decision),
+            "steward": steward,
+        }
+    )
     folder = candidate.path
     content = full.as_json() | {"columns": columns}
     write_durably(folder / FULL_REPORT, canonical_json(content), mode=0o600)

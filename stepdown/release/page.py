@@ -21,7 +21,14 @@ from stepdown.release.chart_specs import (
     spread_chart,
 )
 from stepdown.release.charts import draw
-from stepdown.release.wording import CHARTS, TEMPLATES, attack_words, template, words_of
+from stepdown.release.wording import (
+    ATTACK_GROUPS,
+    CHARTS,
+    TEMPLATES,
+    attack_words,
+    template,
+    words_of,
+)
 
 _MOST_SPREADS = 24
 """Columns whose distributions are drawn; a page is to be looked at."""
@@ -62,11 +69,12 @@ def page_charts(
     """Every chart of the page by its place; a place with nothing to draw is empty."""
     k = report["smallest_class_limit"]
     sizes = []
-    if steward and steward["class_sizes_above"]:
-        above = steward["class_sizes_above"]
-        sizes.append(sizes_chart("sizes-above", CHARTS["above"], above, k))
-    if report["class_sizes"]:
-        sizes.append(sizes_chart("sizes", CHARTS["this"], report["class_sizes"], k))
+    this = report["class_sizes"] or []
+    above = (steward["class_sizes_above"] if steward else None) or []
+    if above:
+        sizes.append(sizes_chart("sizes-above", CHARTS["sizes_above"], _on_bands(above, this), k))
+    if this:
+        sizes.append(sizes_chart("sizes", CHARTS["sizes"], _on_bands(this, above), k))
     spreads = (steward["distributions"] if steward else report["distributions"]) or []
     contributions = steward["contributions"] if steward else None
     frontier = steward["frontier"] if steward else []
@@ -80,9 +88,23 @@ def page_charts(
             spread_chart(f"spread-{number}", one)
             for number, one in enumerate(spreads[:_MOST_SPREADS], start=1)
         ],
-        "attacks": [attacks_chart(attacks)] if attacks else [],
+        "attacks": [
+            attacks_chart(f"attacks-{number}", title, drawn)
+            for number, (title, drawn) in enumerate(_grouped(attacks).items(), start=1)
+            if drawn
+        ],
         "frontier": [frontier_chart(frontier)] if measured else [],
     }
+
+
+def _on_bands(
+    sizes: Sequence[Mapping[str, Any]], other: Sequence[Mapping[str, Any]]
+) -> list[Mapping[str, Any]]:
+    """The histogram on the bands of both, so that the two can be held side by side."""
+    longer = max(sizes, other, key=len)
+    known = {one["band"]: one for one in sizes}
+    bands = {one["band"]: {**one, "records": 0} for one in (*longer, *sizes, *other)}
+    return [known.get(band, empty) for band, empty in bands.items()]
 
 
 def _drawn_attacks(
@@ -98,6 +120,15 @@ def _drawn_attacks(
         if one["measured"] > known["measured"]:
             worst[one["attack"]] = one
     return list(worst.values())
+
+
+def _grouped(attacks: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """The attacks by what they are after; one that no group names stands in the last."""
+    groups: dict[str, list[dict[str, Any]]] = {title: [] for title in ATTACK_GROUPS}
+    for one in attacks:
+        titles = [title for title, names in ATTACK_GROUPS.items() if one["attack"] in names]
+        groups[titles[0] if titles else next(reversed(groups))].append(one)
+    return groups
 
 
 def _compared(value: Any, kind: str) -> str:

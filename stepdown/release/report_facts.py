@@ -35,6 +35,9 @@ from stepdown.vocabulary import Tier
 _FEWEST_SHOWN = 5
 """House rule: a bin of fewer records, or than k, is not drawn by itself, whatever the tier."""
 _MOST_BINS = 12
+_MOST_ORDERED = 20
+_INTERVAL = re.compile(r"([\[(])(.*), (.*)([\])])")
+_ATTACK = re.compile(r"attack")
 _ACROSS = re.compile(rf"(?<![a-z])({'|'.join(sorted(ACROSS_RELEASES))})(?![a-z])")
 
 Facts = dict[str, Any]
@@ -133,7 +136,9 @@ def public_checks(decision: Decision) -> list[Facts]:
         {
             "check": verdict.check,
             "passed": verdict.passed,
-            "measured": verdict.measured,
+            "measured": _rounded_up(verdict.measured, verdict.limit, verdict.passed)
+            if _ATTACK.match(verdict.check)
+            else verdict.measured,
             "limit": verdict.limit,
         }
         for verdict in _told(decision)
@@ -210,8 +215,7 @@ def spread(column: str, utility: ColumnUtility, rows: int, k: int, *, before: bo
 
 def attack_limits(policy: TierPolicy) -> Mapping[str, float]:
     """The policy's limit of each attack, by name; an attack that is not in it is reported only."""
-    limits: Mapping[str, float] = getattr(policy, "attacks", {})
-    return limits
+    return policy.attacks
 
 
 def attack_passed(result: AttackResult, limits: Mapping[str, float]) -> bool:
@@ -234,18 +238,26 @@ def _attacks(report: TierReport, limits: Mapping[str, float]) -> list[Facts] | N
     for name in dict.fromkeys(result.attack for result in alone):
         results = [result for result in alone if result.attack == name]
         limit = limits.get(name)
-        up = math.ceil(max(result.measured for result in results) * 100 - 1e-9) / 100
+        worst = max(result.measured for result in results)
         passed = all(attack_passed(result, limits) for result in results)
         told.append(
             {
                 "attack": name,
                 "passed": passed,
                 "limit": limit,
-                # Rounding up must not make a result that passed look as if it had not.
-                "measured_at_most": min(up, limit) if passed and limit is not None else up,
+                "measured_at_most": _rounded_up(worst, limit, passed),
             }
         )
     return told
+
+
+def _rounded_up(measured: Any, limit: Any, passed: bool) -> Any:
+    """An attack's result to the next hundredth: the last digits could point at single records."""
+    if not _is_figure(measured):
+        return measured
+    up = math.ceil(measured * 100 - 1e-9) / 100
+    # Rounding up must not make a result that passed look as if it had not.
+    return min(up, limit) if passed and _is_figure(limit) else up
 
 
 def _distributions(report: TierReport, k: int) -> list[Facts] | None:
@@ -282,15 +294,27 @@ def _risk(risk: RiskReport) -> Facts:
 
 def _merged(bins: list[tuple[str, float, float]]) -> list[tuple[str, float, float]]:
     """Neighbouring bins joined until the list is short enough, in their order."""
-    size = math.ceil(len(bins) / _MOST_BINS) or 1
+    size = math.ceil(len(bins) / _MOST_ORDERED) or 1
     return [
         (
-            part[0][0] if len(part) == 1 else f"{part[0][0]} … {part[-1][0]}",
+            _from_to(part[0][0], part[-1][0]),
             math.fsum(one[1] for one in part),
             math.fsum(one[2] for one in part),
         )
         for part in (bins[start : start + size] for start in range(0, len(bins), size))
     ]
+
+
+def _from_to(first: str, last: str) -> str:
+    """One label for all bins from one to another.
+
+    >>> _from_to("[0, 5)", "[10, 15)"), _from_to("2019", "2021"), _from_to("2019", "2019")
+    ('[0, 15)', '2019 … 2021', '2019')
+    """
+    low, high = _INTERVAL.fullmatch(first), _INTERVAL.fullmatch(last)
+    if low and high:
+        return f"{low[1]}{low[2]}, {high[3]}{high[4]}"
+    return first if first == last else f"{first} … {last}"
 
 
 def _largest(band: str) -> float:

@@ -51,7 +51,13 @@ def steward_facts(
             for verdict in decision.reasons
         ],
         "asked": [
-            {"check": verdict.check, "message": verdict.message, "passed": verdict.passed}
+            {
+                "check": verdict.check,
+                "message": verdict.message,
+                "passed": verdict.passed,
+                "measured": verdict.measured,
+                "limit": verdict.limit,
+            }
             for verdict in decision.verdicts
         ],
         "next_steps": [
@@ -166,6 +172,8 @@ def _derived(derive: DeriveReport) -> Facts:
         "suppressed_records": derive.suppressed_records,
         "lost_to_consent": derive.lost_to_consent,
         "lost_to_rows_per_subject": derive.lost_to_rows_per_subject,
+        "held_back": derive.held_back,
+        "lost_to_period": derive.lost_to_period,
         "suppressed_cells": [
             {"column": name, "cells": cells} for name, cells in derive.suppressed_cells.items()
         ],

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from importlib.resources import files
 
+from stepdown.config.policy import defaults
 from stepdown.vocabulary import Role, Tier
 
 TEMPLATES = ("report.html", "report_parts.html", "report.css")
@@ -21,12 +22,12 @@ AUDIENCE = {
 AT_LEAST = {
     "smallest_class": "Smallest class, in people",
     "smallest_trajectory_class": "Fewest people who share all their rows",
-    "distinct_l": "Fewest distinct sensitive values in a class",
+    "distinct_l": "Distinct values in a class",
 }
 AT_MOST = {
     "expected_reidentifications": "Records an intruder can expect to re-identify",
     "household_expected_reidentifications": "The same where a household can be linked",
-    "t_closeness": "Largest distance of a class from the file",
+    "t_closeness": "Distance of a class from the file",
     "suppressed_records": "Records suppressed, of the tier above",
     "information_loss": "Information loss of the quasi-identifiers",
 }
@@ -47,6 +48,18 @@ ATTACKS = {
     "intersection": "Two releases together",
     "differencing": "One release less another",
     "collusion": "Two recipients together",
+}
+ATTACK_GROUPS = {
+    "Finding a person": (
+        "linkage",
+        "probabilistic_linkage",
+        "singling_out",
+        "linkability",
+        "trajectories",
+    ),
+    "Learning a value": ("inference", "homogeneity", "skewness"),
+    "Reading what it was made from": ("pseudonym_dictionary", "order", "monotone"),
+    "Holding two releases": ("intersection", "differencing", "collusion"),
 }
 ACROSS_RELEASES = frozenset({"intersection", "differencing", "collusion"})
 """Attacks that need another release; what they find depends on what was released before."""
@@ -87,6 +100,8 @@ CHARTS = {
     "over": " – over",
     "above": "The tier above",
     "this": "This release",
+    "sizes_above": "Class sizes in the tier above",
+    "sizes": "Class sizes in this release",
     "sizes_text": "Records by the number of people who look alike. {below} of {all} records stand "
     "in classes that are certainly smaller than {k}.",
     "sizes_table": "Class size",
@@ -97,7 +112,6 @@ CHARTS = {
     "spread_text": "Share of records by value of {column}.",
     "spread_both": "Share of records by value of {column}: filled bars are this release, outlines "
     "the tier above.",
-    "attacks": "Attacks on the written file",
     "attacks_text": "The dot is the result, the line through it the 95 % interval, the tall mark "
     "the limit. Where an attack was made several times its worst result is drawn.",
     "no_limit": "{measured}, no limit",
@@ -141,7 +155,7 @@ _NAMES = (
     "limit loss losses measured measured_at_most measures attack attacks audience name "
     "organisation passed people recipient records relaxed released_to because risk role roles "
     "rows rule sign_off smallest_class subjects terms tier title treatment type utility value "
-    "verdict version why side"
+    "verdict version why side string double float int date day timestamp"
 )
 """Names of the facts in report.json."""
 
@@ -176,6 +190,7 @@ def fixed_text() -> str:
     """Everything that a report may say whatever the data: no identifier is found by it."""
     tables = (AUDIENCE, AT_LEAST, AT_MOST, ATTACKS, LOSSES, DONE, OUTCOMES, CHARTS)
     words = [text for table in tables for pair in table.items() for text in pair]
-    named = [*words, *Role, *Tier, OTHERS, _DRAWING, _NAMES]
+    roles = [role for tier in Tier for role in defaults()[tier.value]["sign_off"]["roles"]]
+    named = [*words, *roles, *ATTACK_GROUPS, *Role, *Tier, OTHERS, _DRAWING, _NAMES]
     spelled = " ".join(map(str, named))
     return " ".join((*map(template, TEMPLATES), spelled, spelled.replace("_", " ")))

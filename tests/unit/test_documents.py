@@ -1,0 +1,283 @@
+"""Which facts are published, which stay with the steward, and that neither changes by itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sample_report import AS_OF, EARLIER, attacks, exposure, make_report, utility
+
+from stepdown.release.documents import PUBLISHED, read_full_report, write_documents
+from stepdown.release.gate import Decision
+from stepdown.release.report_facts import measures, public_checks, published_report, spread
+from stepdown.release.steward_facts import changes, exposed_groups
+from stepdown.release.summary import run_summary
+from stepdown.release.wording import fixed_text
+from stepdown.reports import AttackReport, AttackResult, ColumnUtility, TierReport, Verdict
+from stepdown.vocabulary import Tier
+
+CANARY = "kanarienvogel"
+
+
+def written(folder: Path, tier: Tier = Tier.PUBLIC, **facts: Any) -> Path:
+    """A folder with the documents of a report in which ``facts`` are changed."""
+    previous = facts.pop("previous", None)
+    refused = facts.pop("refused", False)
+    sample, report, decision = make_report(folder, tier, refused=refused)
+    report = replace(report, **facts)
+    write_documents(sample.loaded, sample.candidate, report, decision, AS_OF, previous=previous)
+    return folder
+
+
+def texts(folder: Path, *names: str) -> dict[str, str]:
+    return {name: (folder / name).read_text(encoding="utf-8") for name in names}
+
+
+def test_the_published_documents_hold_nothing_of_the_tier_above(tmp_path: Path) -> None:
+    folder = written(tmp_path)
+    for name, text in texts(folder, *PUBLISHED).items():
+        for word in (
+            "14,704 of 15,000", "15000", "15,000", "records_above", "hellinger", "before",
+            "level 2", "levels", "suppressed_cells", "held_back", "lost_to", "gap", "lattice",
+            EARLIER, "smallest_groups", "contributions", "0.79", "79%", "frontier", "k = 20",
+            "next_steps", "1.23%", "0.0123", "control", "attempts", "interval", str(tmp_path),
+        ):  # fmt: skip
+            found = re.search(rf"(?<![\w.]){re.escape(word)}(?![\w.])", visible(name, text))
+            assert not found, (name, word)
+
+
+def visible(name: str, text: str) -> str:
+    """A page without its style sheet and the fixed sentence under the attacks."""
+    if not name.endswith(".html"):
+        return text
+    text = re.sub(r"<style>.*?</style>", "", text, flags=re.DOTALL)
+    for words in ("95 % interval", "what was released before"):
+        text = text.replace(words, "")
+    return text
+
+
+def test_the_steward_is_told_all_of_it(tmp_path: Path) -> None:
+    text = (written(tmp_path) / "steward-report.html").read_text()
+    for words in (
+        "14,704 of 15,000", "79%", "k = 20", "k = 11 (chosen)", "1.23%", "0.4% – 3.1%",
+        EARLIER, "2 of 24 records are new", "[85, 90)", "the tier above",
+        "not for publication",
+    ):  # fmt: skip
+        assert words in text, words
+
+
+def test_the_stewards_documents_are_for_nobody_else(tmp_path: Path) -> None:
+    folder = written(tmp_path, refused=True)
+    for name in ("steward-report.html", "tier-report.json", "config.json"):
+        assert (folder / name).stat().st_mode & 0o777 == 0o600
+        assert name not in PUBLISHED
+
+
+def test_the_published_documents_do_not_depend_on_earlier_releases(tmp_path: Path) -> None:
+    """Otherwise a run on unchanged data would never find that nothing changed."""
+    first = written(tmp_path / "first")
+    previous = read_full_report(first)
+    sha256 = previous["sha256"] if previous else ""
+    found = attacks(sha256)
+    alone = tuple(result for result in found.results if not result.against)
+    second = written(
+        tmp_path / "second", previous=previous, attacks=AttackReport(sha256, alone, ())
+    )
+    before = texts(written(tmp_path / "third", attacks=found), *PUBLISHED)
+    assert texts(second, *PUBLISHED) == before
+    assert "There is no earlier version" in (first / "steward-report.html").read_text()
+    assert "There is no earlier version" not in (second / "steward-report.html").read_text()
+
+
+def test_a_verdict_about_other_releases_is_not_published() -> None:
+    checks = ("attack_intersection:result", "attack_success(differencing)", "attack_order", "rows")
+    decision = Decision("d", "publish", tuple(Verdict(c, True, "", "", 0.081, 0.2) for c in checks))  # type: ignore[arg-type]
+    told = {check["check"]: check["measured"] for check in public_checks(decision)}
+    assert told == {"attack_order": 0.09, "rows": 0.081}
+
+
+def test_an_attack_is_published_rounded_up_and_never_past_a_limit_it_kept(tmp_path: Path) -> None:
+    sample, report, decision = make_report(tmp_path)
+    results = (
+        AttackResult("linkage", 0.0903, 100, column="age"),
+        AttackResult("linkage", 0.05, 100, column="sex"),
+        AttackResult("inference", 0.151, 100),
+        AttackResult("homogeneity", 0.3, 100),
+    )
+    report = replace(report, attacks=AttackReport(report.sha256, results))
+    facts = published_report(sample.loaded.config, sample.candidate, report, decision, AS_OF)
+    assert facts["attacks"] == [
+        {"attack": "linkage", "passed": True, "limit": 1 / 11, "measured_at_most": 1 / 11},
+        {"attack": "inference", "passed": True, "limit": 0.2, "measured_at_most": 0.16},
+        {"attack": "homogeneity", "passed": False, "limit": 0.0, "measured_at_most": 0.3},
+    ]
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+sys.path[:0] = ["tests/unit"]
+from test_documents import written
+written(Path(sys.argv[1]))
+"""
+
+
+def test_another_process_writes_the_same_bytes(tmp_path: Path) -> None:
+    """Other hash seed, other charts drawn before, another folder."""
+    here = written(tmp_path / "here")
+    written(tmp_path / "again", refused=True)
+    environment = os.environ | {"PYTHONHASHSEED": "77", "TZ": "Pacific/Apia", "LC_ALL": "C"}
+    root = Path(__file__).parents[2]
+    subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(tmp_path / "there")],
+        check=True, cwd=root, env=environment | {"PYTHONPATH": str(root)},
+    )  # fmt: skip
+    names = (*PUBLISHED, "steward-report.html", "tier-report.json")
+    assert texts(here, *names) == texts(tmp_path / "there", *names)
+
+
+def test_a_rare_value_is_in_no_document(tmp_path: Path) -> None:
+    """A raw value in the bins, or in the label of a group, must not come through to a report."""
+    found = utility("d")
+    result = found.columns["result"]
+    bins = (*result.bins[:-1], CANARY)
+    planted = replace(found, columns=found.columns | {"result": replace(result, bins=bins)})
+    groups = (({"age": f"{CANARY}-age", "sex": CANARY}, 1),)
+    for tier in (Tier.INTERNAL, Tier.PUBLIC):
+        folder = tmp_path / tier.value
+        sample, report, decision = make_report(folder, tier)
+        derive = replace(report.derive, levels={"age": 0, "sex": 0})
+        report = replace(
+            report, derive=derive, utility=planted,
+            exposure=replace(exposure(), smallest_groups=groups),
+        )  # fmt: skip
+        write_documents(sample.loaded, sample.candidate, report, decision, AS_OF)
+        pages = texts(folder, *PUBLISHED, "steward-report.html")
+        assert [name for name, text in pages.items() if CANARY in text] == []
+
+
+def test_a_group_is_named_only_by_what_its_tier_may_show(tmp_path: Path) -> None:
+    _, report, _ = make_report(tmp_path)
+    small, large, _ = exposed_groups(report, 11) or []
+    assert small["labels"] == [
+        {"column": "age", "shown": True, "label": "[85, 90)"},
+        {"column": "sex", "shown": False, "label": None},
+    ]
+    assert [label["label"] for label in large["labels"]] == ["[85, 90)", "female"]
+
+
+def test_rare_bins_are_told_together_and_bins_of_the_tier_above_alone_not_at_all() -> None:
+    column = ColumnUtility(
+        "category",
+        bins=("a", "b", "gone", "rare"),
+        before=(0.5, 0.3, 0.15, 0.05),
+        after=(0.6, 0.36, 0.0, 0.04),
+    )
+    told = spread("illness", column, 100, 5, before=False)
+    assert told == {
+        "column": "illness",
+        "kind": "category",
+        "bins": [
+            {"label": "a", "after": 0.6},
+            {"label": "b", "after": 0.36},
+            {"label": "all others", "after": 0.04},
+        ],
+    }
+    both = spread("illness", column, 100, 5, before=True)
+    assert both is not None
+    assert both["bins"][-1] == {"label": "all others", "after": 0.04, "before": 0.2}
+
+
+def test_a_long_scale_is_joined_to_neighbouring_bins_in_their_order() -> None:
+    bins = tuple(f"[{low}, {low + 1})" for low in range(40))
+    column = ColumnUtility("number", bins=bins, before=(0.025,) * 40, after=(0.025,) * 40)
+    told = spread("age", column, 1000, 5, before=False)
+    assert told is not None
+    assert [one["label"] for one in told["bins"]][:2] == ["[0, 2)", "[2, 4)"]
+    assert sum(one["after"] for one in told["bins"]) == pytest.approx(1.0)
+
+
+def test_what_changed_is_told_from_the_report_of_the_version_before(tmp_path: Path) -> None:
+    _, report, _ = make_report(tmp_path)
+    previous = report.as_json() | {"columns": ["age", "sex", "weight"]}
+    previous["risk"] = previous["risk"] | {"rows": 20}
+    previous["derive"] = previous["derive"] | {"levels": {"age": 1, "sex": 0}}
+    del previous["risk"]["average_risk"]
+    told = {
+        (one["what"], one["before"], one["now"])
+        for one in changes(report, ["age", "sex", "result"], previous) or []
+        if one["before"] != one["now"]
+    }
+    assert told == {
+        ("Records", 20, 24),
+        ("Column added", "", "result"),
+        ("Column gone", "", "weight"),
+        ("Level of age", 1, 2),
+    }
+    assert changes(report, ["age"], None) is None
+
+
+def test_each_measure_is_told_once_with_the_side_of_its_limit() -> None:
+    verdicts = (
+        Verdict("smallest_class", True, "", "", 12, 11),
+        Verdict("smallest_class", True, "", "", 12, 11),
+        Verdict("t_closeness:result", False, "", "", 0.4, 0.3),
+        Verdict("smallest_trajectory_class", True, "", "", None, 11),
+        Verdict("rows", True, "", "", 12, 1),
+    )
+    told = measures(Decision("d", "refuse", verdicts))  # type: ignore[arg-type]
+    assert [(one["label"], one["side"], one["passed"]) for one in told] == [
+        ("Smallest class, in people", "at_least", True),
+        ("Distance of a class from the file: result", "at_most", False),
+    ]
+
+
+def test_the_fixed_text_holds_every_word_of_a_report_that_is_not_the_datasets(
+    tmp_path: Path,
+) -> None:
+    """Otherwise somebody called Middle would refuse every release."""
+    folder = written(tmp_path)
+    permitted = set(re.findall(r"[^\W\d_]+", fixed_text().lower()))
+    config = texts(folder, "config.json")["config.json"].lower()
+    own = set(re.findall(r"[^\W\d_]+", config)) | {"negative", "positive", "invalid", "female"}
+    checks = " ".join(
+        one["check"] for one in json.loads(texts(folder, "report.json")["report.json"])["checks"]
+    )
+    own |= set(re.findall(r"[^\W\d_]+", checks))
+    for name in ("report.html", "report.json"):
+        words = set(re.findall(r"[^\W\d_]+", texts(folder, name)[name].lower()))
+        left = {w for w in words - permitted - own if len(w) >= 6 and not is_hash(w)}
+        assert left == set(), name
+
+
+def is_hash(word: str) -> bool:
+    return set(word) <= set("abcdef")
+
+
+def test_a_full_report_that_cannot_be_read_is_no_report(tmp_path: Path) -> None:
+    assert read_full_report(tmp_path) is None
+    (tmp_path / "tier-report.json").write_text("[")
+    assert read_full_report(tmp_path) is None
+
+
+def test_the_runs_summary_has_verdicts_first_and_every_attack_with_its_interval(
+    tmp_path: Path,
+) -> None:
+    sample, report, _ = make_report(tmp_path, refused=True)
+    table = [{"tier": "public", "state": "refused", "rows": "24"}]
+    text = run_summary(sample.loaded.config, table, ["public: k | too small"], [report])
+    lines = text.splitlines()
+    assert lines[2] == "- **public**: refused, 24 rows"
+    assert "- public: k \\| too small" in lines
+    assert any(re.match(r"## public: \d of \d+ checks failed", line) for line in lines)
+    assert "| no | Smallest class, in people | 3 | at least 11 |" in lines
+    assert "| yes | Order of the rows | – | 1.23% | 0.4% – 3.1% | 20% |" in lines
+    bare: TierReport = replace(report, attacks=None)
+    assert "Attacks: not measured." in run_summary(sample.loaded.config, table, [], [bare])
