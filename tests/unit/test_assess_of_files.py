@@ -31,7 +31,11 @@ def test_rows_of_a_subject_count_once(file):
     assert (report["records"], report["subjects"], report["classes"]) == (4, 3, 2)
     assert report["below_k"] == {"2": 1, "3": 4, "5": 4}
     assert report["uniques"] == 1
-    assert report["prosecutor"] == {"highest": 1.0, "average": (3 * 0.5 + 1) / 4}
+    assert report["prosecutor"] == {
+        "highest": 1.0,
+        "average": (3 * 0.5 + 1) / 4,
+        "share_above": 1.0,
+    }
     assert report["expected_reidentifications"] == 2.5
     assert report["models"]["k"] == 1
 
