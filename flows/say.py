@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from flows.outcome import RunOutcome, number
 from stepdown.errors import StepdownError
@@ -206,11 +206,13 @@ def _table(
     from rich.table import Table
 
     numeric = {"rows", "columns", "smallest class", "highest risk", "loss", "missing", *right}
-    shown = Table(title=title or None, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    shown = Table(
+        title=title or None, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD
+    )
     shown.padding = (0, 0)
     for column in columns:
-        right = column in numeric
-        shown.add_column(column, justify="right" if right else "left", overflow="fold")
+        justify: Literal["left", "right"] = "right" if column in numeric else "left"
+        shown.add_column(column, justify=justify, overflow="fold")
     for row in rows:
         shown.add_row(*row)
     Console(highlight=False, markup=False).print(shown)

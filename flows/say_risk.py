@@ -35,11 +35,17 @@ def _classes(result: dict[str, Any]) -> Shown:
         ["smallest class", *(_count(way["smallest"]) for way in ways)],
         ["unique records", *(_count(way["uniques"]) for way in ways)],
         *(
-            [f"records in classes below {k}", *(_count((way["below_k"] or {}).get(k)) for way in ways)]
+            [
+                f"records in classes below {k}",
+                *(_count((way["below_k"] or {}).get(k)) for way in ways),
+            ]
             for k in result["below_k"]
             if k != "2"
         ),
-        ["expected re-identifications", *(_number(way["expected_reidentifications"]) for way in ways)],
+        [
+            "expected re-identifications",
+            *(_number(way["expected_reidentifications"]) for way in ways),
+        ],
         ["… per record", *(_share(way["global_risk"]) for way in ways)],
     ]
     household = result["household"]

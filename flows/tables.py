@@ -130,9 +130,7 @@ def assess(
         float | None,
         typer.Option(help="Share of the population in the file; else from weights.", **COMPARED),
     ] = None,
-    threshold: Annotated[
-        float, typer.Option(help="Chance above which a record is at risk.")
-    ] = 0.2,
+    threshold: Annotated[float, typer.Option(help="Chance above which a record is at risk.")] = 0.2,
     exact: Annotated[
         bool, typer.Option("--exact", help="Individual risk by its exact series for f ≥ 3.")
     ] = False,

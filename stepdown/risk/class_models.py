@@ -6,6 +6,7 @@ p is a value's share of a class, q its share of the table.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -45,9 +46,12 @@ class ClassValues:
         value = column.codes[found.first].astype(np.int64)
         return cls(klass, value, found.sizes, sizes, column.distinct)
 
+    @cached_property
     def known(self) -> ClassValues:
         """The same without missing values, which reveal nothing; classes keep their sizes."""
         held = self.value >= 0
+        if held.all():
+            return self
         return ClassValues(
             self.klass[held], self.value[held], self.count[held], self.sizes, self.distinct
         )
@@ -65,12 +69,14 @@ class ClassValues:
             largest[self.klass[starts]] = np.maximum.reduceat(numbers, starts)
         return largest
 
+    @cached_property
     def table_shares(self) -> Floats:
         """q of every pair's value."""
         total = np.bincount(self.value + 1, self.count, minlength=self.distinct + 1)
         shares: Floats = total[self.value + 1] / self.count.sum()
         return shares
 
+    @cached_property
     def class_shares(self) -> Floats:
         """p of every pair."""
         shares: Floats = self.count / self.sizes[self.klass]
@@ -82,7 +88,7 @@ def distinct_ls(pairs: ClassValues) -> Ints:
 
     Source: Machanavajjhala et al. 2007, doi:10.1145/1217299.1217302.
     """
-    return pairs.known().per_class().astype(np.int64)
+    return pairs.known.per_class().astype(np.int64)
 
 
 def entropy_ls(pairs: ClassValues) -> Floats:
@@ -92,7 +98,7 @@ def entropy_ls(pairs: ClassValues) -> Floats:
 
     Source: Machanavajjhala et al. 2007, doi:10.1145/1217299.1217302.
     """
-    known = pairs.known()
+    known = pairs.known
     held = known.per_class(known.count.astype(np.float64))
     p = known.count / held[known.klass]
     # No class is below 1 by more than rounding: −0.0 is no entropy.
@@ -108,7 +114,7 @@ def recursive_cs(pairs: ClassValues, l: int) -> Floats:  # noqa: E741
 
     Source: Machanavajjhala et al. 2007, doi:10.1145/1217299.1217302.
     """
-    known = pairs.known()
+    known = pairs.known
     order = np.lexsort((-known.count, known.klass))
     klass, count = known.klass[order], known.count[order].astype(np.float64)
     starts = np.searchsorted(klass, np.arange(len(pairs.sizes)))
@@ -124,8 +130,8 @@ def alphas(pairs: ClassValues) -> Floats:
 
     Source: Wong, Li, Fu & Wang 2006, doi:10.1145/1150402.1150499.
     """
-    known = pairs.known()
-    return known.largest_per_class(known.class_shares())
+    known = pairs.known
+    return known.largest_per_class(known.class_shares)
 
 
 def equal_distances(pairs: ClassValues) -> Floats:
@@ -133,7 +139,7 @@ def equal_distances(pairs: ClassValues) -> Floats:
 
     Source: Li, Li & Venkatasubramanian 2007, doi:10.1109/ICDE.2007.367856.
     """
-    p, q = pairs.class_shares(), pairs.table_shares()
+    p, q = pairs.class_shares, pairs.table_shares
     absent = 1 - pairs.per_class(q)
     distances: Floats = (pairs.per_class(np.abs(p - q)) + absent) / 2
     return distances
@@ -144,7 +150,7 @@ def deltas(pairs: ClassValues) -> Floats:
 
     Source: Brickell & Shmatikov 2008, doi:10.1145/1401890.1401904.
     """
-    return pairs.largest_per_class(np.abs(np.log(pairs.class_shares() / pairs.table_shares())))
+    return pairs.largest_per_class(np.abs(np.log(pairs.class_shares / pairs.table_shares)))
 
 
 def betas(pairs: ClassValues) -> Floats:
@@ -152,8 +158,8 @@ def betas(pairs: ClassValues) -> Floats:
 
     Source: Cao & Karras 2012, doi:10.14778/2350229.2350255, basic β-likeness.
     """
-    q = pairs.table_shares()
-    return pairs.largest_per_class(np.maximum((pairs.class_shares() - q) / q, 0.0))
+    q = pairs.table_shares
+    return pairs.largest_per_class(np.maximum((pairs.class_shares - q) / q, 0.0))
 
 
 def enhanced_beta(pairs: ClassValues) -> float:
@@ -164,12 +170,12 @@ def enhanced_beta(pairs: ClassValues) -> float:
 
     Source: Cao & Karras 2012, doi:10.14778/2350229.2350255.
     """
-    return float(min(betas(pairs).max(), -np.log(pairs.table_shares().min())))
+    return float(min(betas(pairs).max(), -np.log(pairs.table_shares.min())))
 
 
 def is_enhanced_beta_like(pairs: ClassValues) -> bool:
     """Whether any β makes the table enhanced β-like: no gain is above −ln q of its own value."""
-    p, q = pairs.class_shares(), pairs.table_shares()
+    p, q = pairs.class_shares, pairs.table_shares
     return bool(((p - q) / q <= -np.log(q) + 1e-12).all())
 
 
@@ -193,19 +199,23 @@ def ordered_t(pairs: ClassValues, column: CodedColumn) -> float | None:
 
     Missing values are left out of both distributions.
 
+    Args:
+        pairs: of the column. column: its values in ascending order, as ``in_order`` gives them.
+
     Source: Li, Li & Venkatasubramanian 2007, doi:10.1109/ICDE.2007.367856.
     """
-    numbers = column.numbers()
+    numbers = column.numbers
     if numbers is None or not len(numbers):
         return None
-    points, rank = np.unique(numbers, return_inverse=True)
-    if len(points) < 2:
-        return 0.0
-    known = pairs.known()
-    at = rank[known.value]
     # Texts such as 1 and 1.0 are one number.
-    order = np.lexsort((at, known.klass))
-    klass, at, count = known.klass[order], at[order], known.count[order]
-    starts = np.flatnonzero(np.concatenate([[True], (np.diff(klass) != 0) | (np.diff(at) != 0)]))
-    merged = np.add.reduceat(count, starts)
-    return float(ordered_distances(klass[starts], at[starts], merged, len(points)).max(initial=0.0))
+    rank = np.concatenate([[0], np.cumsum(np.diff(numbers) != 0)])
+    ranks = int(rank[-1]) + 1
+    if ranks < 2:
+        return 0.0
+    known = pairs.known
+    klass, at, count = known.klass, rank[known.value], known.count
+    if ranks < len(numbers):
+        new = np.concatenate([[True], (np.diff(klass) != 0) | (np.diff(at) != 0)])
+        starts = np.flatnonzero(new)
+        klass, at, count = klass[starts], at[starts], np.add.reduceat(count, starts)
+    return float(ordered_distances(klass, at, count, ranks).max(initial=0.0))

@@ -21,8 +21,9 @@ def ordered_distances(classes: Ints, at: Ints, counts: Ints, ranks: int) -> Floa
         return np.zeros(0)
     table = np.cumsum(np.bincount(at, weights=counts, minlength=ranks)) / counts.sum()
     before = np.concatenate([[0.0], np.cumsum(table)])
-    _, code = np.unique(classes, return_inverse=True)
-    first = np.flatnonzero(np.r_[True, code[1:] != code[:-1]])
+    starts = np.concatenate([[True], classes[1:] != classes[:-1]])
+    first = np.flatnonzero(starts)
+    code = np.cumsum(starts) - 1
     running = np.cumsum(counts)
     start = np.r_[0, running[first[1:] - 1]][code]
     size = np.bincount(code, weights=counts)

@@ -220,7 +220,7 @@ class _Original:
                 next="Give the file's own original, its columns under the same names.",
             )
         table = _read(Path(against), shared, form, shared)
-        numeric = [name for name in shared if table[name].numbers() is not None]
+        numeric = [name for name in shared if table[name].numbers is not None]
         chosen = [name for name in numeric if name in named]
         return cls(table, tuple(chosen or [name for name in numeric if name not in used]))
 

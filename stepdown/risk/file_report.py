@@ -204,11 +204,12 @@ def _population_uniques(measured: Measured, notes: dict[str, str]) -> dict[str, 
 def _class_models(measured: Measured, notes: dict[str, str]) -> dict[str, Any]:
     """The worst of every class and column under ``models``, each column's under ``sensitive``."""
     classes = measured.classes
+    columns = {name: column.in_order() for name, column in measured.sensitive.items()}
     pairs = {
         name: ClassValues.of(classes.grouping.group, classes.grouping.sizes, column)
-        for name, column in measured.sensitive.items()
+        for name, column in columns.items()
     }
-    found = {name: column_models(pairs[name], measured.sensitive[name]) for name in pairs}
+    found = {name: column_models(pairs[name], columns[name]) for name in pairs}
     models: dict[str, Any] = {"k": classes.table.smallest()}
     for name in _MODELS:
         known = [column[name] for column in found.values() if column[name] is not None]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stepdown.risk.class_table import Floats, Ints
-from stepdown.risk.special import digamma_difference, log_gamma_ratio
+from stepdown.risk.special import digamma_difference, harmonic_sum, log_gamma_ratio
 
 DANKAR_FRACTION = 0.1
 """Up to this sampling fraction the rule trusts Pitman's model, above it the other two."""
@@ -238,7 +238,7 @@ def _pitman_theta(alpha: float, u: int, n: int, start: float) -> float:
 
     def by_theta(theta: float) -> float:
         classes = _plain_sum(alpha, theta, u)
-        people = float(digamma_difference(np.array(theta + 1), np.array(n - 1.0)))
+        people = harmonic_sum(theta + 1, n - 1)
         return classes - people
 
     # On log(θ + α): positive far left, negative far right.
@@ -252,8 +252,7 @@ def _pitman_theta(alpha: float, u: int, n: int, start: float) -> float:
 
 def _plain_sum(alpha: float, theta: float, u: int) -> float:
     """Σ 1/(θ + iα) over i = 1 … u − 1."""
-    at = np.array((theta + alpha) / alpha)
-    return float(digamma_difference(at, np.array(u - 1.0))) / alpha
+    return harmonic_sum((theta + alpha) / alpha, u - 1) / alpha
 
 
 def _index_sum(alpha: float, theta: float, u: int) -> float:

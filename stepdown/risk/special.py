@@ -11,6 +11,9 @@ from stepdown.risk.class_table import Floats
 _SHIFT = 12
 """Arguments are raised above this before the asymptotic series, whose error is then below 1e-16."""
 
+_SERIES = ((2, 12), (4, -120), (6, 252), (8, -240), (10, 132))
+"""ψ(x) is ln x − 1/(2x) − Σ x^−power / factor."""
+
 
 def digamma_difference(x: Floats, m: Floats) -> Floats:
     """ψ(x + m) − ψ(x) = Σ 1/(x + i) over i = 0 … m − 1, without the cancellation.
@@ -30,9 +33,21 @@ def digamma_difference(x: Floats, m: Floats) -> Floats:
     a, b = x + _SHIFT, x + m + _SHIFT
     total += np.log1p(m / a)
     total += 0.5 * (1 / a - 1 / b)
-    for power, factor in ((2, 12), (4, -120), (6, 252), (8, -240), (10, 132)):
+    for power, factor in _SERIES:
         total += (a**-power - b**-power) / factor
     return total
+
+
+def harmonic_sum(x: float, m: float) -> float:
+    """Σ 1/(x + i) over i = 0 … m − 1: ``digamma_difference`` of two plain numbers, much quicker.
+
+    >>> round(harmonic_sum(1.0, 3.0), 6)
+    1.833333
+    """
+    total = sum(1 / (x + i) - 1 / (x + m + i) for i in range(_SHIFT))
+    a, b = x + _SHIFT, x + m + _SHIFT
+    total += math.log1p(m / a) + 0.5 * (1 / a - 1 / b)
+    return total + sum((a**-power - b**-power) / factor for power, factor in _SERIES)
 
 
 def log_gamma_ratio(x: float, d: float) -> float:

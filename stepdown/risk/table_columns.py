@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -36,10 +37,21 @@ class CodedColumn:
     def distinct(self) -> int:
         return len(self.values)
 
+    @cached_property
     def numbers(self) -> Floats | None:
         """The distinct values as numbers, dates as microseconds; None where one is neither."""
         numbers = self.each_number()
         return numbers if np.isfinite(numbers).all() else None
+
+    def in_order(self) -> CodedColumn:
+        """A numeric column with its values, and so its codes, in ascending order."""
+        if self.numbers is None:
+            return self
+        order = np.argsort(self.numbers, kind="stable")
+        place = np.empty(self.distinct + 1, dtype=np.int32)
+        place[order] = np.arange(self.distinct, dtype=np.int32)
+        place[-1] = -1
+        return CodedColumn(place[self.codes], self.values.take(pa.array(order)))
 
     def each_number(self) -> Floats:
         """The same with NaN for every value that is no number."""
@@ -134,7 +146,7 @@ def read_columns(
     coded = {}
     for name in wanted:
         with _reading(path):
-            coded[name] = _coded(table[name])
+            coded[name] = _coded(table[name], is_parquet(path))
         table = table.drop_columns([name])
     return TableColumns(len(coded[wanted[0]].codes), coded)
 
@@ -146,7 +158,7 @@ def is_parquet(path: Path) -> bool:
 
 def read_floats(column: CodedColumn) -> Floats | None:
     """A column's cells as numbers, NaN where missing; None where one is not a number."""
-    numbers = column.numbers()
+    numbers = column.numbers
     if numbers is None:
         return None
     cells: Floats = np.append(numbers, np.nan)[column.codes]
@@ -187,18 +199,20 @@ def _read_csv(
     )
 
 
-def _coded(column: pa.ChunkedArray) -> CodedColumn:
+def _coded(column: pa.ChunkedArray, parquet: bool) -> CodedColumn:
     if pa.types.is_floating(column.type):
         # −0.0 equals 0.0; NaN is how some writers say that there is no value.
         column = pc.add(column, 0.0)
         column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
+    # A file's own dictionary may repeat a value or hold a null.
+    untidy = parquet and pa.types.is_dictionary(column.type)
     if not pa.types.is_dictionary(column.type):
         column = column.dictionary_encode()
     whole = column.unify_dictionaries().combine_chunks()
     if isinstance(whole, pa.ChunkedArray):
         whole = whole.chunk(0) if whole.num_chunks else pa.array([], column.type)
     codes = pc.fill_null(whole.indices, -1).cast(pa.int32()).to_numpy()
-    return _tidy(codes, whole.dictionary)
+    return _tidy(codes, whole.dictionary) if untidy else CodedColumn(codes, whole.dictionary)
 
 
 def _tidy(codes: Ints, values: pa.Array) -> CodedColumn:
