@@ -126,14 +126,31 @@ def zayatz_uniques(counts: SizeCounts, fraction: float) -> float:
 
 
 def pitman_uniques(counts: SizeCounts, fraction: float) -> float | None:
-    """Γ(θ + 1)/Γ(θ + α)·N^α, with θ and α of Pitman's sampling formula by maximum likelihood.
-
-    The likelihood's two equations are solved one inside the other: for each α the θ at which the
-    derivative by θ is 0, and then the α at which the derivative by α is 0.
+    """Γ(θ + 1)/Γ(θ + α)·N^α, with the most likely θ and α of Pitman's sampling formula.
 
     Args:
         counts: of the sample; at least one class of size 1.
         fraction: in (0, 1).
+
+    Returns:
+        None where there are no such parameters, or would be more uniques than people.
+
+    Source: Hoshino 2001, Journal of Official Statistics 17(4), 499–520.
+    """
+    parameters = pitman_parameters(counts)
+    if parameters is None:
+        return None
+    theta, alpha = parameters
+    people = counts.people / fraction
+    uniques = math.exp(alpha * math.log(people) - log_gamma_ratio(theta + 1, alpha - 1))
+    return uniques if uniques <= people else None
+
+
+def pitman_parameters(counts: SizeCounts) -> tuple[float, float] | None:
+    """θ and α of Pitman's sampling formula by maximum likelihood.
+
+    The likelihood's two equations are solved one inside the other: for each α the θ at which the
+    derivative by θ is 0, and then the α at which the derivative by α is 0.
 
     Returns:
         None where no α between 0 and 1 is the most likely: all classes have size 1, or the sizes
@@ -161,9 +178,7 @@ def pitman_uniques(counts: SizeCounts, fraction: float) -> float | None:
         return None
     alpha = _bisect(by_alpha, low, high)
     by_alpha(alpha)
-    log_uniques = alpha * math.log(n / fraction) - log_gamma_ratio(theta + 1, alpha - 1)
-    uniques = math.exp(log_uniques)
-    return uniques if uniques <= n / fraction else None
+    return theta, alpha
 
 
 def snb_uniques(counts: SizeCounts, fraction: float) -> float | None:
