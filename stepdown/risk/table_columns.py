@@ -141,7 +141,7 @@ def read_columns(
 
             table = pq.read_table(path, columns=wanted)
         else:
-            table = _read_csv(path, wanted, delimiter, _codec(encoding), missing)
+            table = _read_csv(path, wanted, delimiter, encoding, missing)
     # One at a time, so that no column is held twice for longer than it takes to code it.
     coded = {}
     for name in wanted:

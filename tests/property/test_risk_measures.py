@@ -14,6 +14,7 @@ from stepdown.engine import open_session
 from stepdown.risk.class_models import ClassValues, column_models, recursive_cs
 from stepdown.risk.classes import build_classes
 from stepdown.risk.coded_classes import coded_classes, household_risks
+from stepdown.risk.grouping import group_records
 from stepdown.risk.households import household_expected_reidentifications
 from stepdown.risk.individual import class_risk, individual_risk, prosecutor_risk
 from stepdown.risk.privacy_models import distinct_l, equal_distance_t, ordered_distance_t
@@ -291,3 +292,16 @@ def test_the_exact_individual_risk_is_the_expected_inverse_of_the_population_cla
 def test_classes_of_one_and_two_need_no_approximation(f, extra):
     sizes, weights = np.array([f]), np.array([f + extra])
     assert individual_risk(sizes, weights) == individual_risk(sizes, weights, exact=True)
+
+
+@bounded
+@given(st.lists(st.tuples(*[st.integers(-1, 3)] * 4), min_size=1, max_size=30), st.booleans())
+def test_records_are_grouped_by_all_their_codes_however_many_there_are(cells, narrow):
+    codes = [np.array(column, dtype=np.int32) for column in zip(*cells, strict=True)]
+    with pytest.MonkeyPatch.context() as patch:
+        if narrow:  # as where the combinations of the columns do not fit into one number
+            patch.setattr("stepdown.risk.grouping._ROOM", 26)
+        found = group_records(codes, [4] * 4)
+    sizes = Counter(cells)
+    assert [sizes[cells[i]] for i in found.first] == found.sizes.tolist()
+    assert [cells[found.first[g]] for g in found.group] == cells

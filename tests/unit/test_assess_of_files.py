@@ -230,3 +230,22 @@ def test_dates_and_numbers_written_in_two_ways_are_ordered(tmp_path):
     pq.write_table(pa.table({"a": ["p", "p", "q", "q"], "n": days}), tmp_path / "x.parquet")
     found = assess_file(tmp_path / "x.parquet", ["a"], ["n"])["models"]["t_ordered"]
     assert found == pytest.approx(0.375)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "latin-1"])
+def test_a_csv_in_another_encoding_is_measured_alike(file, tmp_path, encoding):
+    text = CSV.replace("cold", "frío")
+    other = tmp_path / "other.csv"
+    other.write_text(text, encoding=encoding)
+    file.write_text(text, encoding="utf-8")
+    told = "utf-8" if encoding == "utf-8-sig" else encoding
+    measured = assess_file(other, ["town"], ["illness"], weight="w", encoding=told)
+    assert measured == assess_file(file, ["town"], ["illness"], weight="w")
+
+
+def test_missing_numbers_of_parquet_are_missing_however_they_are_written(tmp_path):
+    numbers = pa.array([1.0, float("nan"), None, -0.0, 0.0])
+    pq.write_table(pa.table({"a": numbers}), tmp_path / "x.parquet")
+    report = assess_file(tmp_path / "x.parquet", ["a"])
+    assert (report["classes"], report["below_k"]["2"]) == (3, 1)
+    assert report["wildcard"]["smallest"] == 3

@@ -27,7 +27,7 @@ def test_the_tables_hold_the_measures_and_fit_eighty_columns(report, capsys, mon
     monkeypatch.setenv("COLUMNS", "80")
     say.assessed(report, as_json=False)
     printed = capsys.readouterr().out
-    tables, _, notes = printed.partition("– ")
+    tables, _, notes = printed.partition("\n– ")
     assert max(len(line) for line in tables.splitlines()) <= 80
     assert "4 records in 4 classes" in tables
     for words in ("smallest class", "prosecutor", "marketer", "zayatz", "distinct l", "±0.05 sd"):
@@ -40,7 +40,7 @@ def test_what_was_not_measured_has_no_table(tmp_path, capsys):
     path.write_text("town\na\nb\n")
     say.assessed(assess_file(path, ["town"]), as_json=False)
     printed = capsys.readouterr().out
-    tables, _, notes = printed.partition("– ")
+    tables, _, notes = printed.partition("\n– ")
     assert "journalist" not in tables
     assert "zayatz" not in tables
     assert "worst class" not in tables
