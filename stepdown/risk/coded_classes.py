@@ -49,12 +49,11 @@ class CodedClasses:
             return self.table
         if int(self.table.subjects.sum()) != self.subjects:
             return None
-        known = np.isfinite(self.table.weights)
-        amounts = np.stack(
-            [self.table.subjects.astype(np.float64), np.where(known, self.table.weights, 0.0)], 1
-        )
+        weighted = bool(np.isfinite(self.table.weights).all())
+        held = [self.table.subjects, *([self.table.weights] if weighted else [])]
+        amounts = np.stack([each.astype(np.float64) for each in held], 1)
         sums = wildcard_sums(self.cells(), [c.distinct for c in self.quasi_identifiers], amounts)
-        weights = sums[:, 1] if known.all() else np.full(len(sums), np.nan)
+        weights = sums[:, 1] if weighted else np.full(len(sums), np.nan)
         return ClassTable(np.rint(sums[:, 0]).astype(np.int64), self.table.rows, weights)
 
 

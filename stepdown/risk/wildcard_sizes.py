@@ -37,7 +37,8 @@ def wildcard_sums(codes: Sequence[Ints], distinct: Sequence[int], amounts: Float
     found, which = np.unique(filled, return_inverse=True)
     patterns: list[int] = found.tolist()
     members = {pattern: np.flatnonzero(which == i) for i, pattern in enumerate(patterns)}
-    numberings = {(1 << len(codes)) - 1: _every_class(codes)}
+    whole = (1 << len(codes)) - 1
+    numberings = {whole: _every_class(codes)}
     sums = np.zeros(amounts.shape)
     # Widest first: a narrower numbering is made from the smallest wider one, not from the start.
     for common in sorted({a & b for a in patterns for b in patterns}, key=lambda c: -c.bit_count()):
@@ -46,16 +47,22 @@ def wildcard_sums(codes: Sequence[Ints], distinct: Sequence[int], amounts: Float
             source = min(wider, key=lambda numbering: len(numbering.first))
             numberings[common] = source.by(common, codes, distinct)
         numbering = numberings[common]
+        # What is two levels wider is no longer the smallest source of anything.
+        near = common.bit_count() + 1
+        numberings = {c: n for c, n in numberings.items() if c == whole or c.bit_count() <= near}
         for mine in patterns:
             theirs = [members[other] for other in patterns if mine & other == common]
             if mine & common != common or not theirs:
                 continue
             there, here = np.concatenate(theirs), members[mine]
+            number = np.concatenate([numbering.number[there], numbering.number[here]])
+            if 8 * len(number) < len(numbering.first):
+                _, number = np.unique(number, return_inverse=True)
             for i in range(amounts.shape[1]):
                 total = np.bincount(
-                    numbering.number[there], amounts[there, i], minlength=len(numbering.first)
+                    number[: len(there)], amounts[there, i], minlength=int(number.max()) + 1
                 )
-                sums[here, i] += total[numbering.number[here]]
+                sums[here, i] += total[number[len(there) :]]
     return sums
 
 
