@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import sys
 import time
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal
 
 from flows.outcome import RunOutcome, number
 from stepdown.errors import StepdownError
@@ -175,19 +176,16 @@ def assessed(result: dict[str, Any], as_json: bool) -> None:
     if as_json:
         document(result)
         return
-    notes = result.pop("notes", {})
-    facts(
-        {key: known for key, value in result.items() if (known := _known(value)) is not None}, False
-    )
-    for what, why in notes.items():
+    from flows.say_risk import risk_tables
+
+    people = "" if result["subjects"] == result["records"] else f" of {result['subjects']:,} people"
+    _line(f"{result['records']:,} records{people} in {result['classes']:,} classes")
+    for title, columns, rows in risk_tables(result):
+        # A title of its own line: a table narrower than its title would fold it.
+        _line(f"\n{title}")
+        _table("", columns, rows, right=columns[1:])
+    for what, why in result["notes"].items():
         _line(f"– {what}: {why}")
-
-
-def _known(value: Any) -> Any:
-    """What was measured: a group of measures without those that were not."""
-    if not isinstance(value, dict):
-        return value
-    return {key: item for key, item in value.items() if item is not None} or None
 
 
 def table(title: str, columns: list[str], rows: list[list[str]]) -> None:
@@ -200,17 +198,21 @@ def line(text: str) -> None:
     _line(text)
 
 
-def _table(title: str, columns: list[str], rows: list[list[str]]) -> None:
+def _table(
+    title: str, columns: list[str], rows: list[list[str]], right: Sequence[str] = ()
+) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
 
-    numeric = {"rows", "columns", "smallest class", "highest risk", "loss", "missing"}
-    shown = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    numeric = {"rows", "columns", "smallest class", "highest risk", "loss", "missing", *right}
+    shown = Table(
+        title=title or None, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD
+    )
     shown.padding = (0, 0)
     for column in columns:
-        right = column in numeric
-        shown.add_column(column, justify="right" if right else "left", overflow="fold")
+        justify: Literal["left", "right"] = "right" if column in numeric else "left"
+        shown.add_column(column, justify=justify, overflow="fold")
     for row in rows:
         shown.add_row(*row)
     Console(highlight=False, markup=False).print(shown)

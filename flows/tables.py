@@ -13,6 +13,9 @@ from flows.arguments import AsJson, Table
 MODELS: Any = {"rich_help_panel": "What every class must satisfy"}
 """Where `anonymise --help` lists an option."""
 
+COMPARED: Any = {"rich_help_panel": "What the file is compared with"}
+"""Where `assess --help` lists an option."""
+
 
 def anonymise(
     file: Table,
@@ -116,6 +119,21 @@ def assess(
     weight: Annotated[str | None, typer.Option(help="Sampling weight column.")] = None,
     household: Annotated[str | None, typer.Option(help="Household id column.")] = None,
     subject: Annotated[str | None, typer.Option(help="Column that names the person.")] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(help="The file's original: same records, same order.", **COMPARED),
+    ] = None,
+    population: Annotated[
+        Path | None, typer.Option(help="One row per person, with the same columns.", **COMPARED)
+    ] = None,
+    sampling_fraction: Annotated[
+        float | None,
+        typer.Option(help="Share of the population in the file; else from weights.", **COMPARED),
+    ] = None,
+    threshold: Annotated[float, typer.Option(help="Chance above which a record is at risk.")] = 0.2,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Individual risk by its exact series for f ≥ 3.")
+    ] = False,
     suda_size: Annotated[
         int | None,
         typer.Option(
@@ -138,6 +156,11 @@ def assess(
             weight=weight,
             household=household,
             subject=subject,
+            against=against,
+            population=population,
+            sampling_fraction=sampling_fraction,
+            threshold=threshold,
+            exact=exact,
             suda_size=suda_size,
         ),
         json,

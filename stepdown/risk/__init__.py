@@ -1,8 +1,28 @@
 """What an intruder could do with a file, measured on its written bytes."""
 
-from stepdown.risk.assess import assess_risk
-from stepdown.risk.file import assess_file
-from stepdown.risk.joint import joint_view
-from stepdown.risk.residue import check_texts
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from stepdown.risk.assess import assess_risk
+    from stepdown.risk.file import assess_file
+    from stepdown.risk.joint import joint_view
+    from stepdown.risk.residue import check_texts
 
 __all__ = ["assess_file", "assess_risk", "check_texts", "joint_view"]
+
+_HOMES = {
+    "assess_file": "file",
+    "assess_risk": "assess",
+    "check_texts": "residue",
+    "joint_view": "joint",
+}
+
+
+def __getattr__(name: str) -> object:
+    # Imported when first wanted: measuring one file needs no config, no engine and no tiers.
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

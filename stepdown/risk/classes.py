@@ -3,48 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from stepdown.engine.session import Session, quote
+from stepdown.risk.class_table import ClassTable, Floats, Ints
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class ClassTable:
-    """What is known of every equivalence class; all of shape (n_classes,), in order of class.
-
-    Args:
-        subjects: distinct data subjects.
-        rows: records.
-        weights: Σ sampling weights, each subject counted once with the mean of their records'
-            weights; NaN where no weight is known.
-    """
-
-    subjects: Ints
-    rows: Ints
-    weights: Floats
-
-    @property
-    def record_count(self) -> int:
-        return int(self.rows.sum())
-
-    def smallest(self) -> int:
-        """Subjects in the smallest class; 0 where there is no record."""
-        return int(self.subjects.min(initial=np.iinfo(np.int64).max)) if self.subjects.size else 0
-
-    def records_below(self, k: int) -> int:
-        """Records in classes of fewer than k subjects."""
-        return int(self.rows[self.subjects < k].sum())
-
-    def mean_over_records(self, per_class: Floats) -> float:
-        """Mean over records of a measure of their class; 1.0 where there is no record."""
-        count = self.record_count
-        return float(np.dot(per_class, self.rows) / count) if count else 1.0
+__all__ = ["ClassTable", "Floats", "Ints", "build_classes"]
 
 
 def build_classes(session: Session, quasi_identifiers: Sequence[str]) -> ClassTable:

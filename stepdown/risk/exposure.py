@@ -14,7 +14,8 @@ from stepdown.config import LoadedConfig, ReleaseConfig
 from stepdown.engine.session import Session, open_session, quote
 from stepdown.reports import Exposure
 from stepdown.risk.classes import ClassTable, build_classes
-from stepdown.risk.suda import COLUMNS, find_special_uniques
+from stepdown.risk.suda import COLUMNS
+from stepdown.risk.suda_session import find_special_uniques
 from stepdown.vocabulary import Role, Tier
 
 BANDS = {

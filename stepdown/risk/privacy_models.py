@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from stepdown.engine.session import Session, literals
-from stepdown.risk.classes import Floats, Ints
+from stepdown.risk.earth_mover import ordered_distances
 
 BINS = 10
 """Equal-width bins in which a numeric sensitive column is counted."""
@@ -96,28 +96,4 @@ def ordered_distance_t(session: Session, rank: str, ranks: int) -> float:
         "ORDER BY class, rank"
     )
     classes, at, counts = (held[name].to_numpy() for name in ("class", "rank", "n"))
-    return float(_ordered_distances(classes, at, counts, ranks).max(initial=0.0))
-
-
-def _ordered_distances(classes: Ints, at: Ints, counts: Ints, ranks: int) -> Floats:
-    # Between two ranks that a class holds its cumulative share stands still at c while the table's,
-    # Q, only grows: Q is below c up to one cut and above it after, so prefix sums give Σ|c − Q|.
-    if not len(classes):
-        return np.zeros(0)
-    table = np.cumsum(np.bincount(at, weights=counts, minlength=ranks)) / counts.sum()
-    before = np.concatenate([[0.0], np.cumsum(table)])
-    _, code = np.unique(classes, return_inverse=True)
-    first = np.flatnonzero(np.r_[True, code[1:] != code[:-1]])
-    running = np.cumsum(counts)
-    start = np.r_[0, running[first[1:] - 1]][code]
-    size = np.bincount(code, weights=counts)
-    share = (running - start) / size[code]
-    last = np.r_[first[1:], len(code)] - 1
-    until = np.r_[at[1:], ranks - 1]
-    until[last] = ranks - 1
-    cut = np.clip(np.searchsorted(table, share), at, until)
-    below = share * (cut - at) - (before[cut] - before[at])
-    above = (before[until] - before[cut]) - share * (until - cut)
-    moved = np.bincount(code, weights=below + above) + before[at[first]]
-    distance: Floats = moved / (ranks - 1)
-    return distance
+    return float(ordered_distances(classes, at, counts, ranks).max(initial=0.0))

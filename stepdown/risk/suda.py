@@ -11,19 +11,16 @@ doi:10.1111/1467-9868.00365 (DIS).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import comb, factorial, fsum
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
 
-from stepdown.engine.session import Session, quote
 from stepdown.risk._suda import Search
-from stepdown.risk.classes import ClassTable, Floats, Ints
+from stepdown.risk.classes import Floats, Ints
 
 Weighting = Literal["factorial", "product", "ihsn"]
 Missing = Literal["value", "left out"]
@@ -84,24 +81,17 @@ class SpecialUniques:
 
 
 def suda_measures(
-    session: Session,
-    classes: ClassTable,
-    columns: Mapping[str, str],
-    size: int | None = None,
+    found: SpecialUniques | None, names: Sequence[str], size: int | None = None
 ) -> tuple[dict[str, Any], str]:
     """The special uniques as ``assess --json`` prints them, and what is to be noted; else ''.
 
     Args:
-        session: holds ``class`` and ``class_subject`` of ``build_classes``.
-        classes: of that table.
-        columns: name there → name in the file, of the quasi-identifiers.
-        size: columns in the largest set to search; see ``largest_size``.
+        found: None where they were not searched because there are more than ``COLUMNS`` columns.
+        names: of the columns. size: of the largest set, as it was asked for.
     """
-    if len(columns) > COLUMNS:
+    if found is None:
         note = f"not searched: more than {COLUMNS} quasi-identifiers"
         return dict.fromkeys(MEASURES), note
-    found = find_special_uniques(session, classes, list(columns), size=size)
-    shares = zip(columns.values(), found.contributions.tolist(), strict=True)
     values = (
         found.record_count,
         found.score_sum,
@@ -109,50 +99,15 @@ def suda_measures(
         _stable(found.dis_sum),
         _stable(found.dis_max),
         found.size,
-        {name: _stable(share) for name, share in shares},
+        {n: _stable(share) for n, share in zip(names, found.contributions.tolist(), strict=True)},
     )
-    wanted = min(size or len(columns), len(columns))
+    wanted = min(size or len(names), len(names))
     note = (
         f"sets of up to {found.size} of {wanted} columns were searched: more would take too long"
         if found.size < wanted
         else ""
     )
     return dict(zip(MEASURES, values, strict=True)), note
-
-
-def find_special_uniques(
-    session: Session,
-    classes: ClassTable,
-    quasi_identifiers: Sequence[str],
-    *,
-    size: int | None = None,
-    weighting: Weighting = "factorial",
-    sampling_fraction: float = 0.01,
-    missing: Missing = "value",
-) -> SpecialUniques:
-    """The special uniques of the records that ``build_classes`` has put into classes.
-
-    Args:
-        session: holds ``class`` and ``class_subject`` of ``build_classes``.
-        classes: of that table.
-        quasi_identifiers: names of its columns, 1 … ``COLUMNS``.
-        size: columns in the largest set to search; see ``largest_size``.
-        weighting: see ``weights``.
-        sampling_fraction: d of the DIS measure.
-        missing: a value of its own, as for classes, or (as in sdcMicro) in no set: a record is then
-            not unique by what it lacks.
-    """
-    names = [quote(name) for name in quasi_identifiers]
-    held = session.fetch(f"SELECT {', '.join(names)} FROM class ORDER BY class")
-    codes = np.stack([_codes(column, missing) for column in held.columns])
-    alone = session.fetch(
-        "SELECT class, any_value(subject) AS subject FROM class_subject "
-        "GROUP BY class HAVING count(*) = 1 ORDER BY class"
-    )
-    owners = np.full(len(classes.rows), -1, np.int32)
-    owners[alone["class"].to_numpy()] = _codes(alone["subject"], "value")
-    pairs = int(classes.rows[classes.subjects == 2].sum())
-    return special_uniques(codes, classes.rows, owners, pairs, size, weighting, sampling_fraction)
 
 
 def special_uniques(
@@ -293,17 +248,6 @@ def _renumbered(owners: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
     numbers = np.full(len(owners), -1, np.int32)
     numbers[alone] = first[owners[alone]]
     return numbers
-
-
-def _codes(column: pa.ChunkedArray, missing: Missing) -> npt.NDArray[np.int32]:
-    encoded = pc.dictionary_encode(column.combine_chunks(), null_encoding="encode")
-    if isinstance(encoded, pa.ChunkedArray):
-        encoded = encoded.combine_chunks()
-    codes: npt.NDArray[np.int32] = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int32)
-    if missing == "left out":
-        absent = column.is_null().combine_chunks().to_numpy(zero_copy_only=False)
-        codes[absent] = -1
-    return codes
 
 
 def _stable(value: float) -> float:

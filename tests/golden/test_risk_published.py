@@ -75,6 +75,61 @@ def test_adult_has_the_prosecutor_risk_and_uniques_of_arx():
     assert 100 * report["uniques"] / report["records"] == pytest.approx(51.4290, abs=5e-5)
 
 
+@needs_data
+def test_adult_has_the_population_uniques_of_arx():
+    columns = "sex age race marital-status education native-country workclass occupation"
+    report = assess_file(
+        DATA / "adult" / "adult.csv", [*columns.split(), "salary-class"], sampling_fraction=0.1
+    )
+    uniques = report["population_uniques"]
+    assert uniques["zayatz"] == pytest.approx(96741.7, abs=0.05)
+    assert uniques["pitman"] == pytest.approx(83503.5, abs=0.05)
+    assert (uniques["dankar"], uniques["dankar_model"]) == (uniques["pitman"], "pitman")
+
+
+PYCANON = {
+    "k": 87,
+    "l_distinct": 10,
+    "beta": 17.722532588454378,
+    "beta_enhanced": 10.31433813292063,
+    "delta": 3.132721992807618,
+    "alpha": 0.2789115646258503,
+}  # pyCANON 1.3.5, its metrics with the same arguments
+
+
+@needs_data
+def test_adult_has_the_models_of_pycanon():
+    report = assess_file(DATA / "adult" / "adult.csv", ["sex", "race"], ["occupation", "age"])
+    assert {key: report["models"][key] for key in PYCANON} == pytest.approx(PYCANON, abs=1e-10)
+    assert int(report["models"]["l_entropy"]) == 7
+    # pyCANON takes the equal distance of a text and the ordered one of a number.
+    assert report["sensitive"]["occupation"]["t_equal"] == pytest.approx(
+        0.3249624441807344, abs=1e-10
+    )
+    salary = assess_file(DATA / "adult" / "adult.csv", ["sex", "race"], ["salary-class"])
+    assert salary["models"]["t_equal"] == pytest.approx(0.20294547375208355, abs=1e-10)
+    assert salary["models"]["beta"] == pytest.approx(0.38366751560398815, abs=1e-10)
+    assert salary["models"]["delta"] == pytest.approx(1.6890000223204622, abs=1e-10)
+
+
+def test_the_l_diversity_paper_finds_its_example_three_diverse(tmp_path):
+    # Machanavajjhala et al. 2007, figure 3: conditions of the 3-diverse inpatient table.
+    classes = {
+        "1305*, ≤ 40": ("heart", "viral", "cancer", "cancer"),
+        "1485*, > 40": ("cancer", "heart", "viral", "viral"),
+        "1306*, ≤ 40": ("heart", "viral", "cancer", "cancer"),
+    }
+    lines = [f"{name};{value}" for name, values in classes.items() for value in values]
+    path = tmp_path / "inpatients.csv"
+    path.write_text("\n".join(["class;condition", *lines]))
+    models = assess_file(path, ["class"], ["condition"])["models"]
+    assert models["k"] == 4
+    assert models["l_distinct"] == 3
+    # Shares ¼, ¼, ½: exp(½·ln 4 + ½·ln 2) = 2·√2; and r₁ = 2 against r₃ = 1.
+    assert models["l_entropy"] == pytest.approx(8**0.5)
+    assert models["recursive"] == {"l": 3, "c": 2.0}
+
+
 def write_salaries(path, classes):
     # Li, Li & Venkatasubramanian 2007: nine salaries 3 … 11 (thousand), in classes of three.
     lines = [f"{name},{salary}" for name, salaries in classes.items() for salary in salaries]
