@@ -46,18 +46,18 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Earlier:
-    """A version of a series that was published once, and that nobody can call back.
+    """A version that was published once, and that nobody can call back.
 
     Args:
-        address: of the release. tier, recipient: whose it is; None for a tier's own file.
-        data, lineage, hierarchies: its candidate's files.
+        address: of the release.
+        candidate: its files, as they lie in the workspace.
         snapshot: the pinned source that it goes back to.
     """
 
     address: str
-    tier: Tier
-    recipient: str | None
-    data: ArtifactRef
-    lineage: ArtifactRef
-    hierarchies: ArtifactRef
+    candidate: Candidate
     snapshot: ArtifactRef
+
+    def is_of(self, tier: Tier, recipient: str | None = None) -> bool:
+        """Whether it is a version of this tier's own file, or of this recipient's copy."""
+        return (self.candidate.tier, self.candidate.recipient) == (tier, recipient)

@@ -200,6 +200,7 @@ class UtilityReport:
         il1s: of the numbers, scaled by √2 standard deviations of the column above.
         correlation_change, cramers_v_change: mean absolute change over pairs of columns.
         records_above, records: rows of the tier above and of this one.
+        notes: what was left out of a figure: column names and counts only.
     """
 
     sha256: str
@@ -210,6 +211,7 @@ class UtilityReport:
     il1s: float | None = None
     correlation_change: float | None = None
     cramers_v_change: float | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -220,6 +222,7 @@ class FrontierPoint:
         name: ``k = 5``, or the name of an alternative in the config.
         chosen: whether it is the tier's own policy.
         feasible: whether any recoding meets it; the figures are None where none does.
+        note: why it was not tried (``feasible`` then says nothing), or what the gate would refuse.
     """
 
     name: str
@@ -230,6 +233,7 @@ class FrontierPoint:
     highest_risk: float | None = None
     information_loss: float | None = None
     suppressed_share: float | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True)

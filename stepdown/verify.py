@@ -11,8 +11,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from stepdown.artifacts import ArtifactRef, check_bytes, sha256_of
-from stepdown.candidate import DATA_FILE, HIERARCHIES_FILE, LINEAGE_FILE, Candidate
+from stepdown.artifacts import ArtifactRef, check_bytes
+from stepdown.candidate import DATA_FILE
 from stepdown.config import LoadedConfig, ReleaseConfig, tier_hash
 from stepdown.errors import ReleaseUnknown, StoreCorrupt
 from stepdown.release.catalogue import find_release, resolve_address
@@ -20,12 +20,11 @@ from stepdown.release.chain import verify_chain
 from stepdown.release.documents import CONFIG
 from stepdown.release.ledger import Ledger, Release, open_ledger
 from stepdown.release.manifest import MANIFEST, check_candidate
-from stepdown.release.memory import ancestors, full_report, snapshot_of
+from stepdown.release.memory import ancestors, candidate_of, full_report, snapshot_of
 from stepdown.release.publication import RELEASE
 from stepdown.release.recovery import recover
 from stepdown.release.store import Store
 from stepdown.release.verify_bytes import verify_bytes
-from stepdown.reports import DeriveReport
 from stepdown.risk import assess_risk
 from stepdown.vocabulary import ReleaseState
 from stepdown.workspace import Workspace
@@ -111,7 +110,8 @@ def _against_workspace(
         chain = ancestors(reader, row)
     try:
         check_candidate(Path(row.folder), row.manifest_sha256 or "")
-        candidate, loaded = _candidate(row), _config(row)
+        candidate, loaded = candidate_of(row), _config(row)
+        check_bytes(candidate.lineage)
     except StoreCorrupt as error:
         return [f"{error.where}: {error.message}"], _NEEDS_WORKSPACE[2:]
     snapshot = snapshot_of(chain[-1], workspace)
@@ -141,22 +141,6 @@ def _same(measured: Any, recorded: Any) -> bool:
     if isinstance(measured, float) and isinstance(recorded, float | int):
         return math.isclose(measured, recorded, rel_tol=1e-9, abs_tol=1e-9)
     return bool((list(measured) if isinstance(measured, tuple) else measured) == recorded)
-
-
-def _candidate(row: Release) -> Candidate:
-    folder = Path(row.folder)
-    lineage = ArtifactRef(str(folder / LINEAGE_FILE), row.lineage_sha256 or "", row.rows or 0)
-    check_bytes(lineage)
-    hierarchies = folder / HIERARCHIES_FILE
-    return Candidate(
-        row.tier,
-        row.recipient,
-        row.folder,
-        _data(row),
-        lineage,
-        ArtifactRef(str(hierarchies), sha256_of(hierarchies), 0),
-        DeriveReport(**full_report(row)["derive"]),
-    )
 
 
 def _data(row: Release) -> ArtifactRef:

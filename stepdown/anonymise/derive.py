@@ -7,21 +7,15 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
-from stepdown.anonymise.consent import PARENT, PARENT_LINEAGE, SNAPSHOT, enter
+from stepdown.anonymise.consent import PARENT_LINEAGE, SNAPSHOT
 from stepdown.anonymise.derive_report import copy_report, tier_report
-from stepdown.anonymise.hierarchy import LONG_SCHEMA, as_long_table
-from stepdown.anonymise.history import Past, hold_back, keep_the_new, remember
+from stepdown.anonymise.hierarchy import as_long_table
+from stepdown.anonymise.history import Past, hold_back, remember
 from stepdown.anonymise.keys import own_pseudonyms
 from stepdown.anonymise.models import PrivacyModels, SearchColumn
+from stepdown.anonymise.prepare import inherited, prepare
 from stepdown.anonymise.pseudonymise import pseudonyms
-from stepdown.anonymise.quasi_identifiers import (
-    Inherited,
-    column_as_it_is,
-    search_columns,
-    sensitive_columns,
-)
+from stepdown.anonymise.quasi_identifiers import column_as_it_is, sensitive_columns
 from stepdown.anonymise.recode import anonymise_relation
 from stepdown.anonymise.recode_tier import recode_tier
 from stepdown.anonymise.treat import (
@@ -39,13 +33,11 @@ from stepdown.candidate import HIERARCHIES_FILE, Candidate, Earlier
 from stepdown.config import (
     LoadedConfig,
     ReleaseConfig,
-    released_columns,
     tier_policy,
 )
 from stepdown.engine import Session, open_session, quote
-from stepdown.errors import PolicyInvalid
 from stepdown.keyring import Keyring, key_name
-from stepdown.vocabulary import Role, Tier
+from stepdown.vocabulary import Tier
 
 BASE, INTERNAL = "base", "internal"
 
@@ -87,34 +79,22 @@ def derive_tier(
     config, policy = loaded.config, tier_policy(loaded.config, tier)
     above = parent.data if parent else snapshot
     with open_session(scratch) as session:
-        _attach(session, snapshot, parent)
-        entry = enter(session, config, policy, keyring)
-        demand = search_columns(session, loaded, tier, _inherited(parent))
-        columns = [x for x in released_columns(config, tier) if x not in demand.undersized]
-        if not columns:
-            raise PolicyInvalid(
-                "no column is left",
-                where=f"{config.dataset}/{tier}",
-                next="Keep or generalise at least one column, or leave the tier out.",
-            )
-        weight = _weight(config, tier)
-        increments = policy.period == "increment"
-        lost = keep_the_new(session, config, policy, earlier) if earlier and increments else 0
-        treated = treat(session, config, tier, columns, keyring, weight)
-        recoding = recode_tier(session, loaded, policy, demand, weight)
-        past = Past(tuple(version.address for version in earlier), lost)
-        if earlier and recoding and policy.hold_back and not increments:
-            values = remember(session, config, policy, earlier)
+        made = prepare(session, loaded, policy, snapshot, parent, keyring, earlier)
+        recoding = recode_tier(session, loaded, policy, made.demand, made.weight)
+        treated, past = made.treated, Past([e.address for e in earlier], made.lost_to_period)
+        if earlier and recoding and policy.hold_back and policy.period == "whole":
+            values = remember(session, config, made.columns, earlier)
             sensitive = sensitive_columns(session, loaded, tier)
             key = bytes.fromhex(snapshot.sha256)
             while held := hold_back(session, values, recoding, policy, sensitive, key):
                 past = replace(past, held_back=past.held_back + held)
-                treated = treat(session, config, tier, columns, keyring, weight)
-                recoding = recode_tier(session, loaded, policy, demand, weight) or recoding
+                treated = treat(session, config, tier, made.columns, keyring, made.weight)
+                again = recode_tier(session, loaded, policy, made.demand, made.weight)
+                recoding = again or recoding
         sql = recoding.released_sql(session) if recoding else f"SELECT * FROM {TREATED}"
-        data, lineage = write_release(session, sql, columns, LINEAGE, folder)
-    hierarchies = _write_hierarchies(demand.columns, folder)
-    report = tier_report(config, tier, data, above, entry, demand, treated, recoding, past)
+        data, lineage = write_release(session, sql, made.columns, LINEAGE, folder)
+    hierarchies = _write_hierarchies(made.demand.columns, folder)
+    report = tier_report(config, tier, data, above, made, treated, recoding, past)
     return Candidate(tier, None, str(folder.resolve()), data, lineage, hierarchies, report)
 
 
@@ -156,7 +136,7 @@ def derive_copy(
         session.attach_parquet(PARENT_LINEAGE, check_bytes(base.lineage))
         session.attach_parquet(INTERNAL, check_bytes(internal.data))
         as_base = [
-            column_as_it_is(session, loaded, name, _inherited(base))
+            column_as_it_is(session, loaded, name, inherited(base))
             for name in columns
             if name in base.report.levels
         ]
@@ -168,34 +148,6 @@ def derive_copy(
     return Candidate(
         Tier.PARTNER, recipient, str(folder.resolve()), data, lineage, hierarchies, report
     )
-
-
-def _attach(session: Session, snapshot: ArtifactRef, parent: Candidate | None) -> None:
-    session.attach_parquet(SNAPSHOT, check_bytes(snapshot))
-    session.attach_parquet(PARENT, check_bytes(parent.data if parent else snapshot))
-    if parent:
-        session.attach_parquet(PARENT_LINEAGE, check_bytes(parent.lineage))
-
-
-def _inherited(parent: Candidate | None) -> Inherited:
-    if parent is None:
-        return Inherited({}, LONG_SCHEMA.empty_table())
-    long = pq.read_table(check_bytes(parent.hierarchies))
-    names = long["column"].unique().to_pylist()
-    report = parent.report
-    return Inherited(
-        {name: report.levels[name] for name in names},
-        long,
-        frozenset(name for name in names if len(report.levels_of(name)) > 1),
-    )
-
-
-def _weight(config: ReleaseConfig, tier: Tier) -> str | None:
-    """The survey weight as the parent has it; None where the parent has none."""
-    name = config.name(Role.WEIGHT)
-    if name is None or tier.parent is None:
-        return name
-    return name if name in released_columns(config, tier.parent) else None
 
 
 def _copy_sql(

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from stepdown.anonymise.consent import Entry
 from stepdown.anonymise.history import Past
-from stepdown.anonymise.quasi_identifiers import Demand
+from stepdown.anonymise.prepare import Prepared
 from stepdown.anonymise.recode import Recoding
 from stepdown.anonymise.treat import Treated
 from stepdown.artifacts import ArtifactRef
@@ -19,13 +18,13 @@ def tier_report(
     tier: Tier,
     data: ArtifactRef,
     above: ArtifactRef,
-    entry: Entry,
-    demand: Demand,
+    made: Prepared,
     treated: Treated,
     recoding: Recoding | None,
     past: Past,
 ) -> DeriveReport:
     """The report of a tier's own file."""
+    entry, demand = made.entry, made.demand
     tops = {x.name: x.hierarchy.top if x.hierarchy else 0 for x in demand.columns}
     return DeriveReport(
         sha256=data.sha256,
@@ -49,7 +48,7 @@ def tier_report(
         level_shares=_level_shares(recoding) if recoding else {name: [1.0] for name in tops},
         held_back=past.held_back,
         lost_to_period=past.lost_to_period,
-        earlier=list(past.addresses),
+        earlier=past.addresses,
     )
 
 

@@ -25,7 +25,7 @@ from stepdown.anonymise.recode import Recoding
 from stepdown.anonymise.treat import SOURCE_ROW, SUBJECT, TREATED
 from stepdown.artifacts import check_bytes
 from stepdown.candidate import Earlier
-from stepdown.config import ReleaseConfig, TierPolicy, released_with_role
+from stepdown.config import ReleaseConfig, TierPolicy
 from stepdown.engine import Session, literals, quote
 from stepdown.errors import Refused
 from stepdown.vocabulary import Role
@@ -35,13 +35,13 @@ from stepdown.vocabulary import Role
 class Past:
     """What earlier versions took from this one: rows whose period is over, and rows held back."""
 
-    addresses: tuple[str, ...] = ()
+    addresses: list[str]
     lost_to_period: int = 0
     held_back: int = 0
 
 
 def remember(
-    session: Session, config: ReleaseConfig, policy: TierPolicy, earlier: Sequence[Earlier]
+    session: Session, config: ReleaseConfig, columns: Sequence[str], earlier: Sequence[Earlier]
 ) -> tuple[int, ...]:
     """Look at the earlier versions once; returns how many sensitive columns each of them has.
 
@@ -53,9 +53,10 @@ def remember(
 
     Args:
         session: holds ``snapshot``.
+        columns: those that this version releases.
     """
     return tuple(
-        _remember_one(session, config, policy, version, str(number))
+        _remember_one(session, config, columns, version, str(number))
         for number, version in enumerate(earlier)
     )
 
@@ -107,7 +108,7 @@ def hold_back(
 
 
 def keep_the_new(
-    session: Session, config: ReleaseConfig, policy: TierPolicy, earlier: Sequence[Earlier]
+    session: Session, config: ReleaseConfig, columns: Sequence[str], earlier: Sequence[Earlier]
 ) -> int:
     """Leave in ``entered`` only rows that came since the last version; returns how many left.
 
@@ -117,7 +118,7 @@ def keep_the_new(
     period, so that a run without new data changes nothing.
     """
     before = int(str(session.scalar(f"SELECT count(*) FROM {ENTERED}")))
-    shown = _shown(config, policy, ())
+    shown = _shown(config, columns)
     for count in range(len(earlier), 0, -1):
         parts = []
         for number, version in enumerate(earlier[:count]):
@@ -138,12 +139,10 @@ def _role(config: ReleaseConfig, name: str) -> Role:
     return column.role if column else Role.QUASI_IDENTIFIER
 
 
-def _shown(config: ReleaseConfig, policy: TierPolicy, held: Sequence[str]) -> list[str]:
-    """Columns by whose raw values a record is known again."""
+def _shown(config: ReleaseConfig, columns: Sequence[str]) -> list[str]:
+    """Those of the columns by whose raw values a record is known again."""
     roles = (Role.QUASI_IDENTIFIER, Role.SENSITIVE)
-    now = released_with_role(config, policy.tier, *roles)
-    then = [name for name in held if _role(config, name) in roles and name not in now]
-    return [*now, *then]
+    return [name for name in dict.fromkeys(columns) if _role(config, name) in roles]
 
 
 def _telling(config: ReleaseConfig, name: str) -> str:
@@ -184,14 +183,15 @@ def _column_names(session: Session, relation: str) -> list[str]:
 
 
 def _remember_one(
-    session: Session, config: ReleaseConfig, policy: TierPolicy, version: Earlier, number: str
+    session: Session, config: ReleaseConfig, columns: Sequence[str], version: Earlier, number: str
 ) -> int:
-    held = pq.read_schema(check_bytes(version.data)).names
-    session.attach_parquet("then_data", version.data.path)
-    session.attach_parquet("then_lineage", check_bytes(version.lineage))
+    then = version.candidate
+    held = pq.read_schema(check_bytes(then.data)).names
+    session.attach_parquet("then_data", then.data.path)
+    session.attach_parquet("then_lineage", check_bytes(then.lineage))
     session.attach_parquet("then_snapshot", check_bytes(version.snapshot))
     names = [_column_names(session, relation) for relation in (SNAPSHOT, "then_snapshot")]
-    known = [n for n in _shown(config, policy, held) if all(n in each for each in names)]
+    known = [n for n in _shown(config, (*columns, *held)) if all(n in each for each in names)]
     keys = [f"CAST(s.{quote(name)} AS VARCHAR) AS k{i}" for i, name in enumerate(known)]
     listed = ", ".join(f"k{i}" for i in range(len(known))) or "1"
     same = " AND ".join(f"a.k{i} IS NOT DISTINCT FROM b.k{i}" for i in range(len(known))) or "true"

@@ -7,24 +7,20 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from stepdown.anonymise import released
 from stepdown.anonymise.axis import Ints
+from stepdown.anonymise.best_node import Counted, best_node
 from stepdown.anonymise.coding import (
     CodedColumn,
     CodedSensitive,
     code_column,
     code_sensitive,
-    level_shares,
 )
 from stepdown.anonymise.count import count
-from stepdown.anonymise.histogram import Grouping, with_population
-from stepdown.anonymise.judge import kept_classes
+from stepdown.anonymise.histogram import with_population
 from stepdown.anonymise.local_table import LocalTable, check_local, recode_table_locally
 from stepdown.anonymise.models import PrivacyModels, SearchColumn, SensitiveColumn
 from stepdown.anonymise.score import LossKind
-from stepdown.anonymise.search import search
 from stepdown.engine import Session, quote
 from stepdown.errors import ConfigInvalid, DemandImpossible
 from stepdown.vocabulary import RecodingKind
@@ -119,7 +115,7 @@ def anonymise_relation(
     names = [column.name for column in columns] + [column.name for column in sensitive]
     check_columns(session, relation, names, [*names, *filter(None, (subject, weight))])
     coded_sensitive = [(column, code_sensitive(session, relation, column)) for column in sensitive]
-    _check_demands(session, relation, models, coded_sensitive, subject)
+    check_demands(subject_count(session, relation, subject), models, coded_sensitive)
     coded = tuple(code_column(session, relation, column) for column in columns)
     if recoding == "local":
         check_local(columns, models, loss)
@@ -128,39 +124,25 @@ def anonymise_relation(
             session, relation, coded, coded_sensitive, models, subject, weight, budget_seconds
         )
         return _local(found, coded, started)
-    axes = [column.axis for column in coded]
     progress("counting")
     base = count(session, relation, coded, coded_sensitive, subject, weight)
     if population is not None:
         people = count(session, population, coded, [], None, None)
-        base = with_population(base, people, axes)
+        base = with_population(base, people, [column.axis for column in coded])
     counted = time.perf_counter()
     progress(f"searching {_lattice_size(coded):,} nodes of {base.entries:,} combinations")
-
-    allowed = math.floor(suppression * int(base.rows.sum()) + 1e-9)
-    best = search(base, axes, models, allowed, loss, budget_seconds)
-    grouping = Grouping(base, axes, best.steps)
-    kept = np.flatnonzero(kept_classes(grouping, models))
-    sizes = grouping.subjects()[kept]
-    shares = {
-        column.name: level_shares(
-            column, best.steps[j], grouping.codes(j, kept), grouping.rows()[kept]
-        )
-        if len(kept)
-        else {column.axis.lowest + best.steps[j]: 1.0}
-        for j, column in enumerate(coded)
-    }
+    best = best_node(Counted(coded, base), models, suppression, loss, budget_seconds)
     return Recoding(
-        levels={name: min(levels) for name, levels in shares.items()},
-        level_shares=shares,
-        score=best.score,
+        levels={name: min(levels) for name, levels in best.level_shares.items()},
+        level_shares=best.level_shares,
+        score=best.optimum.score,
         lattice_size=_lattice_size(coded),
-        nodes_checked=best.nodes_checked,
-        proven=best.proven,
-        gap=best.gap,
-        suppressed_rows=best.suppressed,
-        classes=len(kept),
-        smallest_class=int(sizes.min()) if len(sizes) else 0,
+        nodes_checked=best.optimum.nodes_checked,
+        proven=best.optimum.proven,
+        gap=best.optimum.gap,
+        suppressed_rows=best.optimum.suppressed,
+        classes=len(best.kept),
+        smallest_class=int(best.subjects.min()) if len(best.kept) else 0,
         count_seconds=counted - started,
         search_seconds=time.perf_counter() - counted,
         relation=relation,
@@ -172,9 +154,11 @@ def anonymise_relation(
                 labels=None if column.labels is None else column.labels[step],
                 size=column.axis.size(step),
             )
-            for column, step in zip(coded, best.steps, strict=True)
+            for column, step in zip(coded, best.optimum.steps, strict=True)
         ),
-        kept=tuple(grouping.codes(j, kept) for j in range(len(axes))) if best.suppressed else None,
+        kept=tuple(best.grouping.codes(j, best.kept) for j in range(len(coded)))
+        if best.optimum.suppressed
+        else None,
     )
 
 
@@ -231,17 +215,24 @@ _BINNED = ", counting a number by the bin it falls into"
 _CODED = " Where outliers stretch the bins, top-code the column a tier above."
 
 
-def _check_demands(
-    session: Session,
-    relation: str,
-    models: PrivacyModels,
-    sensitive: Sequence[tuple[SensitiveColumn, CodedSensitive]],
-    subject: str | None,
-) -> None:
+def subject_count(session: Session, relation: str, subject: str | None) -> int:
+    """How many data subjects a relation has; rows where none is named."""
     source = quote(relation)
     if subject is not None:
         source = f"(SELECT DISTINCT {quote(subject)} FROM {source})"
-    subjects = int(str(session.scalar(f"SELECT count(*) FROM {source}")))
+    return int(str(session.scalar(f"SELECT count(*) FROM {source}")))
+
+
+def check_demands(
+    subjects: int,
+    models: PrivacyModels,
+    sensitive: Sequence[tuple[SensitiveColumn, CodedSensitive]],
+) -> None:
+    """Refuse what no recoding of so many subjects and sensitive values could meet.
+
+    Raises:
+        DemandImpossible: with the numbers.
+    """
     if subjects < models.k:
         raise DemandImpossible(
             f"k = {models.k} is asked for, the table has {subjects} data subjects",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stepdown.anonymise.mixed_labels import label_nodes
-from stepdown.anonymise.models import SearchColumn
+from stepdown.anonymise.models import PrivacyModels, SearchColumn
 from stepdown.anonymise.quasi_identifiers import Demand, privacy_models, sensitive_columns
 from stepdown.anonymise.recode import Recoding, anonymise_relation
 from stepdown.anonymise.treat import SUBJECT, TREATED, WEIGHT
@@ -32,10 +32,8 @@ def recode_tier(
         HierarchyInvalid: a column would hold labels of several levels whose texts are the same.
     """
     models = privacy_models(policy)
-    asks = models.k > 1 or models.distinct_l > 1 or models.t is not None
-    asks = asks or models.expected_reidentifications is not None
     # Without a quasi-identifier all rows are one class: there is no level to choose.
-    if not demand.columns or not (asks or demand.generalises):
+    if not demand.columns or not (asks(models) or demand.generalises):
         return None
     has_subjects = loaded.config.name(Role.SUBJECT) is not None
     local = policy.recoding == "local"
@@ -54,6 +52,16 @@ def recode_tier(
     )
     _check_readable(found, demand.columns)
     return found
+
+
+def asks(models: PrivacyModels) -> bool:
+    """Whether a tier's demands could fail at all."""
+    return (
+        models.k > 1
+        or models.distinct_l > 1
+        or models.t is not None
+        or models.expected_reidentifications is not None
+    )
 
 
 def _check_readable(recoding: Recoding, columns: Sequence[SearchColumn]) -> None:

@@ -52,19 +52,18 @@ def intersection(
         StoreCorrupt: a file is gone or no longer the one that was written.
     """
     opened = [_open(each, loaded, scratch) for each in (view, *others)]
-    first = opened[0]
+    rows = [_aligned(opened[0].source_rows, o) for o in opened]
     results = []
-    for name in first.sensitive:
-        holding = [(o, each) for o, each in zip(opened, (view, *others), strict=True)]
-        holding = [(o, each) for o, each in holding if name in o.sensitive]
-        codes = _codes([o.sensitive[name] for o, _ in holding], loaded, name)
+    for name in opened[0].sensitive:
+        holding = [i for i, o in enumerate(opened) if name in o.sensitive]
+        codes = _codes([opened[i].sensitive[name] for i in holding], loaded, name)
         sights = [
-            _sight(o.places, values, _aligned(first.source_rows, o.source_rows, each))
-            for (o, each), values in zip(holding, codes, strict=True)
+            _sight(opened[i].places, values, rows[i])
+            for i, values in zip(holding, codes, strict=True)
         ]
-        truth = _truth(codes, [_aligned(first.source_rows, o.source_rows, e) for o, e in holding])
-        for (_, each), sight in zip(holding[1:], sights[1:], strict=True):
-            results.append(_result(name, each.address, [sights[0], sight], truth))
+        truth = _truth(codes, [rows[i] for i in holding])
+        for i, sight in zip(holding[1:], sights[1:], strict=True):
+            results.append(_result(name, opened[i].view.address, [sights[0], sight], truth))
         if len(sights) > 2:
             results.append(_result(name, f"all {len(sights) - 1} others", sights, truth))
     if not results:
@@ -75,6 +74,7 @@ def intersection(
 
 @dataclass(frozen=True)
 class _Opened:
+    view: View
     places: Places
     source_rows: Ints
     sensitive: dict[str, pa.ChunkedArray]
@@ -86,6 +86,7 @@ def _open(view: View, loaded: LoadedConfig, scratch: str | Path | None) -> _Open
         rows = written.session.fetch("SELECT source_row FROM record ORDER BY row")
         columns = written.names(Role.SENSITIVE)
     return _Opened(
+        view,
         places,
         pc.fill_null(rows["source_row"], ABSENT).to_numpy().astype(np.int64),
         {name: pq.read_table(view.candidate.data.path, columns=[name])[name] for name in columns},
@@ -119,21 +120,22 @@ def _bins(columns: list[np.ndarray[tuple[int], np.dtype[np.float64]]]) -> list[I
     return [np.digitize(values, edges).astype(np.int64) for values in columns]
 
 
-def _aligned(first: Ints, own: Ints, view: View) -> Ints:
+def _aligned(first: Ints, opened: _Opened) -> Ints:
     """The row in a view of everyone in the attacked release; ``ABSENT`` where it has none."""
     sought = first
-    if view.rows is not None:
-        sought = _looked_up(first, view.rows[0], view.rows[1])
+    if opened.view.rows is not None:
+        sought = _looked_up(first, *opened.view.rows)
+    own = opened.source_rows
     return _looked_up(sought, own, np.arange(len(own)))
 
 
 def _looked_up(keys: Ints, among: Ints, values: Ints) -> Ints:
-    if not len(among):
-        return np.full(len(keys), ABSENT)
-    order = np.argsort(among, kind="stable")
-    at = np.minimum(np.searchsorted(among, keys, sorter=order), len(among) - 1)
-    found = (among[order][at] == keys) & (keys != ABSENT)
-    looked_up: Ints = np.where(found, np.asarray(values)[order][at], ABSENT)
+    # Keys are positions in a snapshot, so a table of all of them is no longer than it.
+    known = among != ABSENT
+    longest = int(max(keys.max(initial=ABSENT), among.max(initial=ABSENT))) + 1
+    table = np.full(longest + 1, ABSENT)  # its last place is that of an absent key, −1
+    table[among[known]] = values[known]
+    looked_up: Ints = table[keys]
     return looked_up
 
 

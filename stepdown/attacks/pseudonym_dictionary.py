@@ -26,6 +26,7 @@ from stepdown.attacks.id_patterns import parse_pattern
 from stepdown.attacks.written import Written, open_written, stable
 from stepdown.candidate import Candidate
 from stepdown.config import LoadedConfig, treatment_of
+from stepdown.config.treatments import Surrogate
 from stepdown.engine import quote
 from stepdown.reports import AttackResult
 from stepdown.risk.tokens import DIGITS_ENOUGH, LONG_ENOUGH
@@ -253,9 +254,9 @@ def _unhashed(written: Written, name: str) -> set[str]:
             f"length(value) >= {LONG_ENOUGH} AND (regexp_matches(value, '\\p{{L}}') "
             f"OR length(value) >= {DIGITS_ENOUGH})"
         )
-    elif written.is_rekeyed(name):
+    elif column.role in _SOURCES:
         # An invented value may be another's true one in other letters, and tells nothing by it.
-        exact = treatment_of(written.config, name, written.tier) != "pseudonym"
+        exact = isinstance(treatment_of(written.config, name, written.tier), Surrogate)
         sources, value, telling = [name], "{}" if exact else "lower(trim({}))", "true"
     else:
         return set()

@@ -9,10 +9,11 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from stepdown.artifacts import ArtifactRef, sha256_of
-from stepdown.candidate import DATA_FILE, HIERARCHIES_FILE, LINEAGE_FILE, Earlier
+from stepdown.candidate import DATA_FILE, HIERARCHIES_FILE, LINEAGE_FILE, Candidate, Earlier
 from stepdown.errors import StoreCorrupt
 from stepdown.release.documents import FULL_REPORT
 from stepdown.release.ledger import Ledger, Reader, Release
+from stepdown.reports import DeriveReport
 from stepdown.workspace import Workspace
 
 
@@ -34,6 +35,24 @@ def full_report(release: Release) -> dict[str, Any]:
     """The steward's report of a release, as it was written beside its candidate."""
     facts: dict[str, Any] = json.loads((Path(release.folder) / FULL_REPORT).read_bytes())
     return facts
+
+
+def candidate_of(release: Release) -> Candidate:
+    """A release's files and what its derivation reported, as they lie in the workspace.
+
+    The hash of its hierarchies is that of today's bytes: the ledger keeps none of theirs.
+    """
+    folder, rows = Path(release.folder), release.rows or 0
+    hierarchies = folder / HIERARCHIES_FILE
+    return Candidate(
+        release.tier,
+        release.recipient,
+        release.folder,
+        ArtifactRef(str(folder / DATA_FILE), release.data_sha256 or "", rows),
+        ArtifactRef(str(folder / LINEAGE_FILE), release.lineage_sha256 or "", rows),
+        ArtifactRef(str(hierarchies), sha256_of(hierarchies), 0),
+        DeriveReport(**full_report(release)["derive"]),
+    )
 
 
 def ancestors(reader: Reader, release: Release) -> list[Release]:
@@ -68,14 +87,4 @@ def _earlier(reader: Reader, release: Release, workspace: Workspace) -> Earlier:
             where=str(folder),
             next="Bring the workspace back from its backup.",
         )
-    rows = release.rows or 0
-    hierarchies = folder / HIERARCHIES_FILE
-    return Earlier(
-        release.address,
-        release.tier,
-        release.recipient,
-        ArtifactRef(str(folder / DATA_FILE), release.data_sha256 or "", rows),
-        ArtifactRef(str(folder / LINEAGE_FILE), release.lineage_sha256 or "", rows),
-        ArtifactRef(str(hierarchies), sha256_of(hierarchies), 0),
-        snapshot,
-    )
+    return Earlier(release.address, candidate_of(release), snapshot)

@@ -299,7 +299,7 @@ def _codes(column: pa.ChunkedArray, missing: Missing) -> npt.NDArray[np.int32]:
     encoded = pc.dictionary_encode(column.combine_chunks(), null_encoding="encode")
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.combine_chunks()
-    codes = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int32)
+    codes: npt.NDArray[np.int32] = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int32)
     if missing == "left out":
         absent = column.is_null().combine_chunks().to_numpy(zero_copy_only=False)
         codes[absent] = -1

@@ -123,6 +123,12 @@ def test_with_more_values_than_are_tried_the_way_found_is_tried_on_all(tmp_path,
     assert f"10 of {len(set(MEDALLIONS))} values of person tried in every way" in result.note
 
 
+def test_a_rarer_digest_that_fits_a_few_is_tried_on_all(tmp_path, monkeypatch):
+    monkeypatch.setattr(attack, "_PROBED", 5)
+    tokens = [hashlib.sha384(medallion.encode()).hexdigest() for medallion in MEDALLIONS]
+    assert _reversed(_case(tmp_path, tokens)) == {"person": 1.0}
+
+
 def test_a_result_names_no_value(tmp_path):
     case = _case(tmp_path, [_md5(medallion) for medallion in MEDALLIONS])
     [result] = attack.pseudonym_dictionary(case.candidate(), case.snapshot_ref(), case.loaded())

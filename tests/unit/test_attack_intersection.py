@@ -115,9 +115,38 @@ def test_labels_of_several_levels_hide_people_in_more_than_their_own_class(tmp_p
     assert fits == {21: {"20s", "any"}, 25: {"20s", "any"}, 31: {"any"}, 35: {"any", "20s"}}
 
 
+def test_a_record_fits_a_class_only_if_every_column_does(tmp_path):
+    ages, results = [21, 25, 31], ["flu", "cold", "gout"]
+    mixed, case = _view(tmp_path / "a", ages, ["any"] * 3, results, levels=[0.0, 0.5, 0.5])
+    case.data["sex"] = ["f", "m", "f"]
+    view = View(
+        type(mixed.candidate)(
+            **(vars(case.candidate()) | {"report": mixed.candidate.report})
+        ),
+        mixed.snapshot,
+    )  # fmt: skip
+    with open_written(view.candidate, case.loaded(), tmp_path) as written:
+        places = find_places(view, written)
+    # 21 and 31 are f and share a class, 25 is m.
+    fits = [places.classes[places.places == place].tolist() for place in places.place]
+    assert fits == [[c] for c in places.row_classes]
+    assert fits[0] == fits[2] != fits[1]
+
+
+def test_what_reveals_nothing_is_no_candidate(tmp_path):
+    ages, results = [21, 25, 31], ["flu", "invalid", None]
+    new, case = _view(tmp_path / "a", ages, ["x", "x", "x"], results)
+    old, _ = _view(tmp_path / "b", ages, ["x", "x", "x"], ["flu", "cold", "gout"])
+    [result] = _pinned(new, [old], case)
+    # flu is the only sensitive value of the new file, which pins it by itself.
+    assert "by this file alone 1, by the other alone 0, by them together 1" in result.note
+
+
 def test_a_file_with_nothing_to_compare_says_so(tmp_path):
     new, case = _view(tmp_path / "a", [21], ["20s"], ["flu"])
-    old, _ = _view(tmp_path / "b", [21], ["20s"], ["flu"], rows=(np.array([]), np.array([])))
+    old, _ = _view(
+        tmp_path / "b", [21], ["20s"], ["flu"], rows=(np.array([], int), np.array([], int))
+    )
     [result] = _pinned(new, [old], case)
     assert (result.attempts, result.note) == (0, "nobody is in both")
     [result] = _pinned(new, [], case)

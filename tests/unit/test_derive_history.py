@@ -58,15 +58,7 @@ def partner(case: Case, *earlier: Earlier, run: str) -> Candidate:
 
 
 def published(case: Case, candidate: Candidate, version: str = "v1") -> Earlier:
-    return Earlier(
-        f"clinic/partner/{version}",
-        Tier.PARTNER,
-        None,
-        candidate.data,
-        candidate.lineage,
-        candidate.hierarchies,
-        case.snapshot,
-    )
+    return Earlier(f"clinic/partner/{version}", candidate, case.snapshot)
 
 
 def sizes(candidate: Candidate) -> Counter[str]:

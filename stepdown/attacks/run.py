@@ -1,0 +1,92 @@
+"""Every sampled attack on one candidate's written bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from stepdown.artifacts import ArtifactRef, check_bytes
+from stepdown.attacks.aligned import align
+from stepdown.attacks.inference import inference
+from stepdown.attacks.linkability import linkability
+from stepdown.attacks.linkage import Auxiliary, auxiliary_linkage, linkage
+from stepdown.attacks.probabilistic_linkage import probabilistic_linkage
+from stepdown.attacks.singling_out import WITH_SENSITIVE, singling_out
+from stepdown.candidate import Candidate
+from stepdown.config import LoadedConfig, ReleaseConfig, treatment_of
+from stepdown.config.treatments import Surrogate
+from stepdown.engine.session import open_session
+from stepdown.reports import AttackResult
+from stepdown.vocabulary import Role
+
+_KNOWABLE = (Role.QUASI_IDENTIFIER, Role.SENSITIVE, Role.INSENSITIVE)
+
+
+def run_attacks(
+    candidate: Candidate,
+    parent: ArtifactRef,
+    snapshot: ArtifactRef,
+    loaded: LoadedConfig,
+    scratch: str | Path | None = None,
+    *,
+    auxiliary: Sequence[Auxiliary] = (),
+) -> tuple[AttackResult, ...]:
+    """Linkage, probabilistic linkage, singling out, linkability and attribute inference.
+
+    The intruder of all of them holds the tier above, or a table named in ``auxiliary``. Columns
+    that are a keyed function of what is above, pseudonyms and surrogates, help nobody to match.
+
+    Args:
+        candidate: the file, its lineage and its hierarchies.
+        parent: the data file of the tier above (the snapshot for internal, the base for a copy).
+        snapshot: the pinned source.
+        loaded: the dataset's config.
+        scratch: folder in which the engine may spill.
+        auxiliary: tables that an intruder may hold; one result each.
+
+    Returns:
+        one entry per attack, auxiliary table, and sensitive column for inference; an attack with
+        nothing to attack has measured 0 in 0 attempts, and says why.
+
+    Raises:
+        StoreCorrupt: a file is gone, no longer the one that was written, or the lineage does not
+            fit. SourceInvalid: an auxiliary table cannot be read.
+    """
+    for ref in (candidate.data, candidate.lineage, candidate.hierarchies, parent, snapshot):
+        check_bytes(ref)
+    config = loaded.config
+    names = knowable(candidate, parent, config)
+    quasi_identifiers = [n for n in names if config.columns[n].role is Role.QUASI_IDENTIFIER]
+    sensitive = [n for n in names if config.columns[n].role is Role.SENSITIVE]
+    with open_session(scratch) as session:
+        session.attach_parquet("hierarchies", candidate.hierarchies.path)
+        aligned = align(session, candidate, parent, names)
+        return (
+            linkage(aligned, quasi_identifiers),
+            *(auxiliary_linkage(session, aligned, quasi_identifiers, table) for table in auxiliary),
+            probabilistic_linkage(aligned, quasi_identifiers),
+            singling_out(aligned, quasi_identifiers),
+            singling_out(aligned, names, WITH_SENSITIVE),
+            linkability(aligned, names),
+            *inference(aligned, quasi_identifiers, sensitive),
+        )
+
+
+def knowable(candidate: Candidate, parent: ArtifactRef, config: ReleaseConfig) -> list[str]:
+    """Released columns that the parent has too and whose cells are not rekeyed."""
+    above = pq.read_schema(parent.path).names
+    return [
+        name
+        for name in pq.read_schema(candidate.data.path).names
+        if name in above
+        and name in config.columns
+        and config.columns[name].role in _KNOWABLE
+        and not _is_rekeyed(config, name, candidate)
+    ]
+
+
+def _is_rekeyed(config: ReleaseConfig, name: str, candidate: Candidate) -> bool:
+    treatment = treatment_of(config, name, candidate.tier)
+    return treatment == "pseudonym" or isinstance(treatment, Surrogate)
