@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import jinja2
@@ -36,6 +37,24 @@ _MOST_SPREADS = 24
 
 def render(report: Mapping[str, Any]) -> str:
     """The report as one page; facts under ``steward`` make it the steward's."""
+    facts = dict(report)
+    steward = facts.pop("steward", None)
+    return (
+        _environment()
+        .get_template("report.html")
+        .render(
+            report=facts,
+            steward=steward,
+            charts=page_charts(facts, steward),
+            css=Markup(template("report.css")),  # noqa: S704 - a file of this package
+            title=f"{facts['title']} – {facts['tier']} release",
+        )
+    )
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    """The templates, compiled once per process."""
     environment = jinja2.Environment(
         autoescape=True,
         undefined=jinja2.StrictUndefined,
@@ -52,15 +71,7 @@ def render(report: Mapping[str, Any]) -> str:
         "compared": _compared,
         "drawn": lambda chart: Markup(draw(chart)),  # noqa: S704 - our own drawing, escaped there
     }
-    facts = dict(report)
-    steward = facts.pop("steward", None)
-    return environment.get_template("report.html").render(
-        report=facts,
-        steward=steward,
-        charts=page_charts(facts, steward),
-        css=Markup(template("report.css")),  # noqa: S704 - a file of this package
-        title=f"{facts['title']} – {facts['tier']} release",
-    )
+    return environment
 
 
 def page_charts(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from stepdown.artifacts import write_durably
 from stepdown.release.addresses import Series
+from stepdown.release.documents import STEWARD_HTML
 from stepdown.reports import Verdict
 from stepdown.workspace import Workspace
 
@@ -26,7 +27,8 @@ def write_note(
         reasons: the verdicts that failed, at least one.
         folder: the candidate's folder.
     """
-    text = _text(series, run, reasons).encode()
+    page = folder / STEWARD_HTML if folder else None
+    text = _text(series, run, reasons, page if page and page.is_file() else None).encode()
     name = f"{series.path.replace('/', '-')}-{Path(run).name}.md"
     for target in (workspace.refusals / name, *([folder / NOTE_FILE] if folder else [])):
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -34,7 +36,7 @@ def write_note(
     return workspace.refusals / name
 
 
-def _text(series: Series, run: str, reasons: Sequence[Verdict]) -> str:
+def _text(series: Series, run: str, reasons: Sequence[Verdict], page: Path | None) -> str:
     count = f"{len(reasons)} check{'s' if len(reasons) != 1 else ''}"
     lines = [
         f"# {series.path} was refused",
@@ -46,4 +48,6 @@ def _text(series: Series, run: str, reasons: Sequence[Verdict]) -> str:
         lines += ["", f"## {reason.check}", "", reason.message]
         if reason.next:
             lines += ["", f"**What to do:** {reason.next}"]
+    if page is not None:
+        lines += ["", f"Everything measured, with charts: {page}"]
     return "\n".join(lines) + "\n"

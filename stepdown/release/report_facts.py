@@ -261,7 +261,8 @@ def _rounded_up(measured: Any, limit: Any, passed: bool) -> Any:
 
 
 def _distributions(report: TierReport, k: int) -> list[Facts] | None:
-    if report.utility is None:
+    # Internal's bins are values as they were collected: they stand in the data and nowhere else.
+    if report.utility is None or report.tier is Tier.INTERNAL:
         return None
     rows = report.utility.records
     spreads = [

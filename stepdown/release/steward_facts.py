@@ -191,7 +191,7 @@ def _contributions(exposure: Exposure | None) -> list[Facts] | None:
 
 
 def _distributions(report: TierReport, k: int) -> list[Facts] | None:
-    # Internal's bins are values as they were collected, and there is no tier above it.
+    # Internal's bins are values as they were collected: they stand in the data and nowhere else.
     if report.utility is None or report.tier is Tier.INTERNAL:
         return None
     rows = report.utility.records

@@ -155,7 +155,8 @@ _NAMES = (
     "limit loss losses measured measured_at_most measures attack attacks audience name "
     "organisation passed people recipient records relaxed released_to because risk role roles "
     "rows rule sign_off smallest_class subjects terms tier title treatment type utility value "
-    "verdict version why side string double float int date day timestamp"
+    "verdict version why side string double float int date day timestamp "
+    "number category"
 )
 """Names of the facts in report.json."""
 

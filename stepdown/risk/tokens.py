@@ -14,6 +14,8 @@ DIGITS_ENOUGH = 9
 """Fewest digits of an identifier made of digits only: shorter ones are counts, sizes and dates."""
 _MOST_WORDS = 8
 _NOTE_WORDS = 5
+_PIECES = (4096, 128)
+"""Words of a long text that are looked at together, cut twice: each cut copies its list."""
 
 # Lower case, every run of other signs than letters and digits one space.
 _SPACED = "trim(regexp_replace(lower({}), '[^\\p{{L}}\\p{{N}}]+', ' ', 'g'))"
@@ -124,10 +126,15 @@ def _add_grams(session: Session, place: str, table: str) -> None:
         f"INSERT INTO {table} SELECT {name}, text FROM spaced "
         f"WHERE length(text) >= {LONG_ENOUGH} AND NOT contains(text, ' ')"
     )
-    session.run(
-        "CREATE OR REPLACE TEMP TABLE split AS SELECT string_split(text, ' ') AS words "
-        "FROM spaced WHERE contains(text, ' ')"
-    )
+    # A row per run of words carries the whole list with it: a report's page, which is one text of
+    # ten thousand words, would need gigabytes. Pieces overlap, so that no run falls between two.
+    pieces = "SELECT string_split(text, ' ') AS words FROM spaced WHERE contains(text, ' ')"
+    for size in _PIECES:
+        pieces = (
+            f"SELECT words[i:i + {size + _MOST_WORDS - 2}] AS words FROM "
+            f"(SELECT words, unnest(range(1, len(words) + 1, {size})) AS i FROM ({pieces}))"
+        )
+    session.run(f"CREATE OR REPLACE TEMP TABLE split AS {pieces}")
     for n in range(1, _MOST_WORDS + 1):
         session.run(
             f"INSERT INTO {table} SELECT {name}, gram FROM "
