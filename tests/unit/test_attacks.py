@@ -14,7 +14,7 @@ from stepdown.attacks.inference import close_counts, inference
 from stepdown.attacks.intervals import Share, risk_over_control, wilson
 from stepdown.attacks.linkability import linkability
 from stepdown.attacks.linkage import linkage
-from stepdown.attacks.probabilistic_linkage import probabilistic_linkage
+from stepdown.attacks.probabilistic_linkage import probabilistic_linkage, weights
 from stepdown.attacks.singling_out import singling_out
 from stepdown.errors import SourceInvalid, StoreCorrupt
 from stepdown.vocabulary import Tier
@@ -104,6 +104,19 @@ def test_a_finer_label_outweighs_a_wider_one():
     file = aligned_of({"age": (["31", "35", "55"], ["30-39", "30-59", "30-59"])}, ancestors=wider)
     # 31: its own, 1. 35: 30-39, wrong. 55: the two under 30-59, 1/2.
     assert probabilistic_linkage(file, ["age"]).measured == pytest.approx(1.5 / 3)
+
+
+def test_a_label_that_few_may_stand_under_weighs_more():
+    file = aligned_of(
+        {"age": (["31", "35", "38", "55"], ["30-39", "30-39", None, "50-59"])},
+        ancestors={"31": ("30-39",), "35": ("30-39",), "38": ("30-39",), "55": ("50-59",)},
+    )
+    scorer = weights(file.columns["age"])
+    # Labels: missing, 30-39 (3 of 4 may stand under it), 50-59 (1 of 4). log2(0.99 / 0.75) and
+    # log2(0.99 / 0.25) are 0.4005 and 1.9855 bits; log2(0.01 / 0.25) and log2(0.01 / 0.75)
+    # −4.6439 and −6.2288.
+    assert scorer.agree.tolist() == [0, 410, 2033]
+    assert scorer.disagree.tolist() == [0, -4755, -6378]
 
 
 def test_a_person_is_linked_although_a_label_is_missing():
@@ -262,10 +275,12 @@ def test_labels_of_a_parent_that_has_labels_are_looked_up_too(case):
     assert results["linkage", "", ""].successes == 0
 
 
-def test_a_pseudonym_is_no_column_to_match(case):
-    case.recipient = "institute"
-    case.data = {"person": list("vwxyy"), "age": case.data["age"], "sex": case.data["sex"],
-                 "result": case.data["result"]}  # fmt: skip
+def test_an_invented_value_is_nothing_to_match(case):
+    case.config = case.config.replace(
+        "sex: {role: quasi_identifier, partner: keep}",
+        "sex: {role: quasi_identifier, partner: {surrogate: first_name}}",
+    )
+    case.data |= {"sex": ["Ann", "Bea", "Cid", "Dan", "Eve"]}
     assert attack(case)["linkage", "", ""].measured == 0.0
 
 
