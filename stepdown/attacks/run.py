@@ -15,8 +15,7 @@ from stepdown.attacks.linkage import Auxiliary, auxiliary_linkage, linkage
 from stepdown.attacks.probabilistic_linkage import probabilistic_linkage
 from stepdown.attacks.singling_out import WITH_SENSITIVE, singling_out
 from stepdown.candidate import Candidate
-from stepdown.config import LoadedConfig, ReleaseConfig, treatment_of
-from stepdown.config.treatments import Surrogate
+from stepdown.config import LoadedConfig, ReleaseConfig
 from stepdown.engine.session import open_session
 from stepdown.reports import AttackResult
 from stepdown.vocabulary import Role
@@ -35,8 +34,8 @@ def run_attacks(
 ) -> tuple[AttackResult, ...]:
     """Linkage, probabilistic linkage, singling out, linkability and attribute inference.
 
-    The intruder of all of them holds the tier above, or a table named in ``auxiliary``. Columns
-    that are a keyed function of what is above, pseudonyms and surrogates, help nobody to match.
+    The intruder of all of them holds the tier above, or a table named in ``auxiliary``.
+    Pseudonyms and surrogates are a keyed function of what is above and help nobody to match.
 
     Args:
         candidate: the file, its lineage and its hierarchies.
@@ -75,18 +74,12 @@ def run_attacks(
 
 
 def knowable(candidate: Candidate, parent: ArtifactRef, config: ReleaseConfig) -> list[str]:
-    """Released columns that the parent has too and whose cells are not rekeyed."""
+    """Released columns that the parent has too, of roles that a tier keeps or generalises.
+
+    Pseudonyms and surrogates stand in for columns of other roles only."""
     above = pq.read_schema(parent.path).names
     return [
         name
         for name in pq.read_schema(candidate.data.path).names
-        if name in above
-        and name in config.columns
-        and config.columns[name].role in _KNOWABLE
-        and not _is_rekeyed(config, name, candidate)
+        if name in above and name in config.columns and config.columns[name].role in _KNOWABLE
     ]
-
-
-def _is_rekeyed(config: ReleaseConfig, name: str, candidate: Candidate) -> bool:
-    treatment = treatment_of(config, name, candidate.tier)
-    return treatment == "pseudonym" or isinstance(treatment, Surrogate)
