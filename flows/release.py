@@ -9,7 +9,9 @@ from __future__ import annotations
 import datetime as dt
 import getpass
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
@@ -18,7 +20,7 @@ from prefect.states import Completed, Failed
 from flows.outcome import PLANNED, RunOutcome, TierOutcome, tier_outcome
 from flows.say import progress
 from stepdown.artifacts import ArtifactRef
-from stepdown.candidate import Candidate
+from stepdown.candidate import Candidate, Earlier
 from stepdown.config import LoadedConfig, load_config
 from stepdown.errors import DemandImpossible, Refused
 from stepdown.ingest import Snapshot
@@ -26,15 +28,22 @@ from stepdown.release.gate import Decision
 from stepdown.release.locks import exclusively
 from stepdown.release.publish import Standing
 from stepdown.release.store import open_store
-from stepdown.reports import RiskReport, Verdict
+from stepdown.reports import NextStep, RiskReport, TierReport, Verdict
 from stepdown.vocabulary import Tier
 from stepdown.workspace import open_workspace
-from tasks.assess import assess_risk, joint_view, validate_tier
+from tasks.assess import (
+    assess_risk,
+    attack_candidate,
+    joint_view,
+    measure_exposure,
+    measure_utility,
+    validate_tier,
+)
 from tasks.boundary import scrubbed
-from tasks.derive import derive_copy, derive_tier
+from tasks.derive import derive_copy, derive_tier, next_steps, tier_frontier
 from tasks.ingest import check_hierarchies, check_suites, ingest, validate_raw
 from tasks.judge import judge
-from tasks.prepare import load_keys, recover
+from tasks.prepare import ever_published, load_keys, recover, reports_before
 from tasks.publish import record_refusal, record_run, submit, summarise
 from tasks.run import Run
 
@@ -48,9 +57,13 @@ class Made:
     tier: Tier
     recipient: str | None
     candidate: Candidate | None = None
-    risk: RiskReport | None = None
+    report: TierReport | None = None
     decision: Decision | None = None
     refusal: tuple[Verdict, ...] = ()
+
+    @property
+    def risk(self) -> RiskReport | None:
+        return self.report.risk if self.report else None
 
     @property
     def name(self) -> str:
@@ -59,6 +72,14 @@ class Made:
     @property
     def refused(self) -> bool:
         return bool(self.refusal) or (self.decision is not None and bool(self.decision.reasons))
+
+
+@dataclass(frozen=True)
+class Before:
+    """What earlier runs have left: every version ever published, and the live ones' reports."""
+
+    published: list[Earlier]
+    reports: dict[str, dict[str, Any]]
 
 
 @flow(name="release", flow_run_name="{config}", persist_result=False, log_prints=False)
@@ -133,8 +154,13 @@ def _release(run: Run, tiers: list[Tier], publish: bool) -> RunOutcome:
         progress(f"  {reject}")
     check_hierarchies(run, snapshot)
     load_keys(run)
-    made = _make(run, snapshot, tiers)
-    ends = _submit(run, made) if publish else {one.name: tier_outcome(one, None) for one in made}
+    before = Before(ever_published(run), reports_before(run))
+    made = _make(run, snapshot, tiers, before)
+    ends = (
+        _submit(run, made, before)
+        if publish
+        else {one.name: tier_outcome(one, None) for one in made}
+    )
     outcome = RunOutcome(
         run.config.dataset,
         run.id,
@@ -143,7 +169,12 @@ def _release(run: Run, tiers: list[Tier], publish: bool) -> RunOutcome:
     )
     if publish:
         record_run(run, {name: end.state for name, end in ends.items()})
-    summarise(run, outcome.table, [*outcome.stops, *outcome.waits])
+    reports = [
+        replace(one.report, verdicts=one.decision.verdicts)
+        for one in made
+        if one.report is not None and one.decision is not None
+    ]
+    summarise(run, outcome.table, [*outcome.stops, *outcome.waits], reports)
     _tidy(made, ends)
     return outcome
 
@@ -163,7 +194,7 @@ def _tidy(made: list[Made], ends: dict[str, TierOutcome]) -> None:
                 path.unlink()
 
 
-def _make(run: Run, snapshot: Snapshot, tiers: list[Tier]) -> list[Made]:
+def _make(run: Run, snapshot: Snapshot, tiers: list[Tier], before: Before) -> list[Made]:
     """Every tier and copy, judged; below a refused one, refused for its parent's sake."""
     failed = tuple(verdict for verdict in validate_raw(run, snapshot) if not verdict.passed)
     if failed:
@@ -175,53 +206,124 @@ def _make(run: Run, snapshot: Snapshot, tiers: list[Tier]) -> list[Made]:
         if above is not None and (above.refused or above.candidate is None):
             made[tier] = Made(tier, None, refusal=(_parent_refused(above),))
             continue
-        made[tier] = _make_tier(run, snapshot, tier, above.candidate if above else None)
+        parent = above.candidate if above else None
+        made[tier] = _make_tier(run, snapshot, tier, parent, before)
         if tier is Tier.PARTNER:
-            copies = [_make_copy(run, snapshot, name, made) for name in run.config.recipients]
+            copies = [
+                _make_copy(run, snapshot, name, made, before) for name in run.config.recipients
+            ]
     return [*made.values(), *copies]
 
 
-def _make_tier(run: Run, snapshot: Snapshot, tier: Tier, parent: Candidate | None) -> Made:
+def _make_tier(
+    run: Run, snapshot: Snapshot, tier: Tier, parent: Candidate | None, before: Before
+) -> Made:
     progress(f"{tier}: deriving")
     try:
-        candidate = derive_tier(run, snapshot, tier, parent)
+        candidate = derive_tier(run, snapshot, tier, parent, before.published)
     except (Refused, DemandImpossible) as error:
-        return Made(tier, None, refusal=(_no_table(error),))
-    return _judged(run, snapshot, candidate, parent.data if parent else snapshot.ref)
+        steps = _steps(run, snapshot, tier, parent)
+        return Made(tier, None, refusal=(_no_table(error, steps),))
+    above = parent.data if parent else snapshot.ref
+    report = _measured(run, snapshot, candidate, above, before, parent=parent)
+    if tier is not Tier.INTERNAL:
+        report = replace(report, frontier=tier_frontier(run, snapshot, tier, parent))
+    made = _judged(run, snapshot, candidate, report, before)
+    if not made.refused:
+        return made
+    steps = _steps(run, snapshot, tier, parent)
+    report = replace(report, next_steps=steps)
+    return _judged(run, snapshot, candidate, report, before) if steps else made
 
 
-def _make_copy(run: Run, snapshot: Snapshot, recipient: str, made: dict[Tier, Made]) -> Made:
+def _make_copy(
+    run: Run, snapshot: Snapshot, recipient: str, made: dict[Tier, Made], before: Before
+) -> Made:
     base, internal = made[Tier.PARTNER], made[Tier.INTERNAL].candidate
     if base.refused or base.candidate is None or internal is None:
         return Made(Tier.PARTNER, recipient, refusal=(_parent_refused(base),))
     progress(f"partner/{recipient}: deriving")
     copy = derive_copy(run, snapshot, recipient, base.candidate, internal)
     joint = joint_view(run, copy, base.candidate)
-    return _judged(run, snapshot, copy, base.candidate.data, joint, scale=internal.data)
+    report = _measured(
+        run,
+        snapshot,
+        copy,
+        base.candidate.data,
+        before,
+        parent=base.candidate,
+        base=base.candidate,
+        scale=internal.data,
+    )
+    return _judged(run, snapshot, copy, report, before, joint)
+
+
+def _measured(
+    run: Run,
+    snapshot: Snapshot,
+    candidate: Candidate,
+    above: ArtifactRef,
+    before: Before,
+    *,
+    parent: Candidate | None = None,
+    base: Candidate | None = None,
+    scale: ArtifactRef | None = None,
+) -> TierReport:
+    """Everything known of a candidate's bytes, its verdicts aside."""
+    name = _named(candidate)
+    progress(f"{name}: measuring {candidate.data.rows:,} rows")
+    risk = assess_risk(run, snapshot, candidate, above, scale)
+    progress(f"{name}: attacking")
+    attacks = attack_candidate(run, snapshot, candidate, above, before.published, base, scale)
+    lineage = parent.lineage if parent else None
+    return TierReport(
+        run.config.dataset,
+        candidate.tier,
+        candidate.recipient,
+        candidate.data.sha256,
+        candidate.report,
+        replace(risk, attacks=attacks),
+        attacks=attacks,
+        utility=measure_utility(run, candidate, above),
+        exposure=measure_exposure(run, snapshot, candidate, above, lineage),
+    )
 
 
 def _judged(
     run: Run,
     snapshot: Snapshot,
     candidate: Candidate,
-    parent: ArtifactRef,
+    report: TierReport,
+    before: Before,
     *more: Verdict,
-    scale: ArtifactRef | None = None,
 ) -> Made:
-    name = f"{candidate.tier}/{candidate.recipient}" if candidate.recipient else candidate.tier
-    progress(f"{name}: measuring {candidate.data.rows:,} rows")
-    risk = assess_risk(run, snapshot, candidate, parent, scale)
-    verdicts = validate_tier(run, candidate, risk)
-    decision = judge(run, snapshot, candidate, risk, (*verdicts, *more))
-    return Made(candidate.tier, candidate.recipient, candidate, risk, decision)
+    verdicts = validate_tier(run, candidate, report.risk)
+    previous = before.reports.get(_named(candidate))
+    decision = judge(run, snapshot, candidate, report, (*verdicts, *more), previous)
+    return Made(candidate.tier, candidate.recipient, candidate, report, decision)
 
 
-def _submit(run: Run, made: list[Made]) -> dict[str, TierOutcome]:
+def _steps(
+    run: Run, snapshot: Snapshot, tier: Tier, parent: Candidate | None
+) -> tuple[NextStep, ...]:
+    """How a refused tier could go on; internal has nothing that a level could mend."""
+    if tier is Tier.INTERNAL:
+        return ()
+    progress(f"{tier}: looking for the cheapest next step")
+    return next_steps(run, snapshot, tier, parent)
+
+
+def _named(candidate: Candidate) -> str:
+    recipient = candidate.recipient
+    return f"{candidate.tier}/{recipient}" if recipient else candidate.tier.value
+
+
+def _submit(run: Run, made: list[Made], before: Before) -> dict[str, TierOutcome]:
     ends: dict[str, TierOutcome] = {}
     for one in made:
         base = Tier.PARTNER.value if one.recipient else one.tier.parent
         parent = ends[base].release if base else None
-        standing = _submit_one(run, one, parent)
+        standing = _submit_one(run, one, parent, before)
         end = tier_outcome(one, standing)
         if standing.outcome in ("published", "unchanged"):
             end = replace(end, path=open_store(run.store).location(str(standing.release)))
@@ -230,10 +332,11 @@ def _submit(run: Run, made: list[Made]) -> dict[str, TierOutcome]:
     return ends
 
 
-def _submit_one(run: Run, one: Made, parent: str | None) -> Standing:
-    if one.candidate is None or one.risk is None or one.decision is None:
+def _submit_one(run: Run, one: Made, parent: str | None, before: Before) -> Standing:
+    if one.candidate is None or one.report is None or one.decision is None:
         return record_refusal(run, one.tier, one.recipient, one.refusal)
-    return submit(run, one.candidate, one.risk, one.decision, parent)
+    previous = before.reports.get(one.name)
+    return submit(run, one.candidate, one.decision, parent, one.report, previous)
 
 
 def _parent_refused(above: Made) -> Verdict:
@@ -245,6 +348,16 @@ def _parent_refused(above: Made) -> Verdict:
     )
 
 
-def _no_table(error: Refused | DemandImpossible) -> Verdict:
+def _no_table(error: Refused | DemandImpossible, steps: Sequence[NextStep]) -> Verdict:
     where = f"{error.where}: " if error.where else ""
-    return Verdict("privacy_models", False, f"{where}{error.message}.", error.next)
+    return Verdict(
+        "privacy_models", False, f"{where}{error.message}.", " ".join([error.next, *_told(steps)])
+    )
+
+
+def _told(steps: Sequence[NextStep]) -> list[str]:
+    return [
+        f"{'Cheapest' if number == 0 else 'Or'}: {step.change} (information loss "
+        f"{step.information_loss:.3f}, {step.suppressed_share:.1%} of the records suppressed)."
+        for number, step in enumerate(steps)
+    ]

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from expectations import validate_tier as judge_tier
 from stepdown import risk as measures
+from stepdown import utility
 from stepdown.artifacts import ArtifactRef
-from stepdown.candidate import Candidate
+from stepdown.attacks import attack
+from stepdown.candidate import Candidate, Earlier
 from stepdown.config import tier_policy
 from stepdown.ingest import Snapshot
-from stepdown.reports import RiskReport, Verdict
+from stepdown.reports import AttackReport, Exposure, RiskReport, UtilityReport, Verdict
+from stepdown.risk import exposure
 from tasks.boundary import library_task
 from tasks.run import Run
 
@@ -25,6 +30,54 @@ def assess_risk(
     return measures.assess_risk(
         candidate, parent, snapshot.ref, run.loaded, run.workspace.scratch, scale=scale
     )
+
+
+@library_task
+def attack_candidate(
+    run: Run,
+    snapshot: Snapshot,
+    candidate: Candidate,
+    parent: ArtifactRef,
+    published: Sequence[Earlier],
+    base: Candidate | None = None,
+    scale: ArtifactRef | None = None,
+) -> AttackReport:
+    """Attack the written bytes, alone and beside what was published before."""
+    return attack.attack_candidate(
+        candidate,
+        parent,
+        snapshot.ref,
+        run.loaded,
+        published,
+        run.workspace.scratch,
+        base=base,
+        scale=scale,
+    )
+
+
+@library_task
+def measure_exposure(
+    run: Run,
+    snapshot: Snapshot,
+    candidate: Candidate,
+    parent: ArtifactRef,
+    parent_lineage: ArtifactRef | None,
+) -> Exposure:
+    """Find where the risk comes from."""
+    return exposure.measure_exposure(
+        candidate,
+        parent,
+        snapshot.ref,
+        run.loaded,
+        run.workspace.scratch,
+        parent_lineage=parent_lineage,
+    )
+
+
+@library_task
+def measure_utility(run: Run, candidate: Candidate, parent: ArtifactRef) -> UtilityReport:
+    """Measure what the protection cost."""
+    return utility.measure_utility(candidate, parent, run.loaded, run.workspace.scratch)
 
 
 @library_task

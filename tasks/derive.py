@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from stepdown.anonymise import derive, keys
-from stepdown.candidate import Candidate
+from collections.abc import Sequence
+
+from stepdown.anonymise import derive, frontier, keys
+from stepdown.anonymise import next_steps as steps
+from stepdown.candidate import Candidate, Earlier
+from stepdown.config import alternative_policies
 from stepdown.ingest import Snapshot
 from stepdown.keyring import Keyring, load_keyring
+from stepdown.reports import FrontierPoint, NextStep
 from stepdown.vocabulary import Tier
 from tasks.boundary import library_task
 from tasks.run import Run
 
 
 @library_task
-def derive_tier(run: Run, snapshot: Snapshot, tier: Tier, parent: Candidate | None) -> Candidate:
-    """Make a tier's candidate from the tier above it."""
+def derive_tier(
+    run: Run,
+    snapshot: Snapshot,
+    tier: Tier,
+    parent: Candidate | None,
+    published: Sequence[Earlier] = (),
+) -> Candidate:
+    """Make a tier's candidate from the tier above it, beside its own versions before."""
     return derive.derive_tier(
         run.loaded,
         tier,
@@ -23,6 +34,7 @@ def derive_tier(run: Run, snapshot: Snapshot, tier: Tier, parent: Candidate | No
         run.workspace.candidate(run.config.dataset, run.id, tier),
         run.workspace.scratch,
         run.as_of,
+        [version for version in published if tier.parent and version.is_of(tier)],
     )
 
 
@@ -41,6 +53,32 @@ def derive_copy(
         run.workspace.candidate(run.config.dataset, run.id, Tier.PARTNER, recipient),
         run.workspace.scratch,
         run.as_of,
+    )
+
+
+@library_task
+def tier_frontier(
+    run: Run, snapshot: Snapshot, tier: Tier, parent: Candidate | None
+) -> tuple[FrontierPoint, ...]:
+    """What other policies of a tier would come to."""
+    return frontier.tier_frontier(
+        run.loaded,
+        tier,
+        snapshot.ref,
+        parent,
+        _keyring(run),
+        run.workspace.scratch,
+        alternative_policies(run.config, tier),
+    )
+
+
+@library_task
+def next_steps(
+    run: Run, snapshot: Snapshot, tier: Tier, parent: Candidate | None
+) -> tuple[NextStep, ...]:
+    """The cheapest changes with which a refused tier would pass."""
+    return steps.next_steps(
+        run.loaded, tier, snapshot.ref, parent, _keyring(run), run.workspace.scratch
     )
 
 

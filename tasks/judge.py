@@ -23,19 +23,17 @@ def judge(
     run: Run,
     snapshot: Snapshot,
     candidate: Candidate,
-    risk: RiskReport,
+    report: TierReport,
     verdicts: Sequence[Verdict],
-    report: TierReport | None = None,
     previous: Mapping[str, Any] | None = None,
 ) -> Decision:
     """Decide about a candidate, and about the documents that would travel with it.
 
     Args:
-        report: everything measured, for the documents; made of ``risk`` where it is not given.
+        report: everything measured.
         previous: the full report of the version before, for the steward's page.
     """
-    decision = _decide(run, candidate, risk, verdicts)
-    report = report or documents.tier_report(run.loaded, candidate, risk)
+    decision = _decide(run, candidate, report.risk, verdicts)
     facts = documents.write_published(run.loaded, candidate, report, decision, run.as_of)
     texts = {name: (candidate.path / name).read_bytes() for name in documents.PUBLISHED}
     leaks = check_texts(snapshot.ref, run.loaded, texts, fixed_text(), run.workspace.scratch)
@@ -45,7 +43,7 @@ def judge(
         message="; ".join(leaks) or "No withheld identifier occurs in the documents.",
         next="Take these words out of the config's titles and descriptions." if leaks else "",
     )
-    decision = _decide(run, candidate, risk, (*verdicts, clean))
+    decision = _decide(run, candidate, report.risk, (*verdicts, clean))
     # A refused candidate has no other page: what refused it must stand on this one.
     documents.write_steward(run.loaded, candidate, report, decision, facts, previous)
     return decision

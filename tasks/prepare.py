@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from stepdown.anonymise.keys import keys_needed
+from stepdown.candidate import Earlier
 from stepdown.keyring import load_keyring
-from stepdown.release import recovery
+from stepdown.release import memory, recovery
 from stepdown.release.addresses import Series
 from stepdown.release.ledger import EventKind, open_ledger
 from stepdown.release.leftovers import clear_leftovers
@@ -20,6 +23,19 @@ def recover(run: Run) -> tuple[str, ...]:
     """Finish or undo what a killed process left, then delete what nobody points to."""
     mended = recovery.recover(run.workspace, open_store(run.store))
     return mended + clear_leftovers(run.workspace, run.config.dataset)
+
+
+@library_task
+def ever_published(run: Run) -> list[Earlier]:
+    """Every version of the dataset that somebody may hold."""
+    return memory.ever_published(open_ledger(run.workspace), run.workspace, run.config.dataset)
+
+
+@library_task
+def reports_before(run: Run) -> dict[str, dict[str, Any]]:
+    """The full report of the live version of every tier and copy, by its name in an address."""
+    ledger = open_ledger(run.workspace)
+    return memory.live_reports(ledger, run.config.dataset)
 
 
 @library_task

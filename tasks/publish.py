@@ -10,13 +10,12 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from stepdown.candidate import Candidate
 from stepdown.release import publish, summary
 from stepdown.release.addresses import Series
-from stepdown.release.documents import tier_report
 from stepdown.release.gate import Decision
 from stepdown.release.ledger import open_ledger
 from stepdown.release.ledger import record_run as write_run
 from stepdown.release.publish import Standing
 from stepdown.release.store import open_store
-from stepdown.reports import RiskReport, TierReport, Verdict
+from stepdown.reports import TierReport, Verdict
 from stepdown.vocabulary import Tier
 from tasks.boundary import library_task
 from tasks.run import Run
@@ -26,10 +25,9 @@ from tasks.run import Run
 def submit(
     run: Run,
     candidate: Candidate,
-    risk: RiskReport,
     decision: Decision,
     parent: str | None,
-    report: TierReport | None = None,
+    report: TierReport,
     previous: Mapping[str, Any] | None = None,
 ) -> Standing:
     """Bring a judged candidate to the state that its decision and its parent allow.
@@ -42,7 +40,7 @@ def submit(
         open_store(run.store),
         run.loaded,
         candidate,
-        report or tier_report(run.loaded, candidate, risk),
+        report,
         decision,
         run=run.id,
         as_of=run.as_of,

@@ -11,9 +11,10 @@ import pyarrow.parquet as pq
 from stepdown.artifacts import ArtifactRef, sha256_of
 from stepdown.candidate import DATA_FILE, HIERARCHIES_FILE, LINEAGE_FILE, Candidate, Earlier
 from stepdown.errors import StoreCorrupt
-from stepdown.release.documents import FULL_REPORT
+from stepdown.release.documents import FULL_REPORT, read_full_report
 from stepdown.release.ledger import Ledger, Reader, Release
 from stepdown.reports import DeriveReport
+from stepdown.vocabulary import ReleaseState
 from stepdown.workspace import Workspace
 
 
@@ -29,6 +30,22 @@ def ever_published(ledger: Ledger, workspace: Workspace, dataset: str) -> list[E
     with ledger.reading() as reader:
         releases = [r for r in reader.releases(dataset) if r.published_at and r.version]
         return [_earlier(reader, release, workspace) for release in releases]
+
+
+def live_reports(ledger: Ledger, dataset: str) -> dict[str, dict[str, Any]]:
+    """The full report of every live release, by tier or ``partner/<recipient>``.
+
+    It is for comparison: one that can no longer be read is left out.
+    """
+    with ledger.reading() as reader:
+        live = [r for r in reader.releases(dataset) if r.state is ReleaseState.PUBLISHED]
+    reports = {}
+    for release in live:
+        name = f"{release.tier}/{release.recipient}" if release.recipient else release.tier.value
+        report = read_full_report(release.folder)
+        if report is not None:
+            reports[name] = report
+    return reports
 
 
 def full_report(release: Release) -> dict[str, Any]:

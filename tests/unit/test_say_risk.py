@@ -32,7 +32,7 @@ def test_the_tables_hold_the_measures_and_fit_eighty_columns(report, capsys, mon
     assert "4 records in 4 classes" in tables
     for words in ("smallest class", "prosecutor", "marketer", "zayatz", "distinct l", "±0.05 sd"):
         assert words in tables
-    assert "suda" in notes
+    assert "population_uniques.pitman" in notes
 
 
 def test_what_was_not_measured_has_no_table(tmp_path, capsys):
