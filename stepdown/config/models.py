@@ -104,6 +104,9 @@ class AttackLimits(Model):
     singling_out: Share | None = Field(
         None, description="Success of guesses that single out one person, beyond the control's."
     )
+    singling_out_with_sensitive: Share | None = Field(
+        None, description="The same with guesses about the other released columns too."
+    )
     linkability: Share | None = Field(
         None, description="Success of joining two halves of a person's values, beyond the control."
     )

@@ -151,6 +151,7 @@ def _attack_limits(
     """Every attack's limit, and those that are looser than their default, with it."""
     # What a tier's own k and l allow says more than a number that knows neither.
     by_rule = {
+        "by k": 0.0 if ruled["smallest_class"] > 1 else 1.0,
         "1/k": 1 / ruled["smallest_class"],
         "by l": 0.0 if ruled["distinct_l"] > 1 else 1.0,
         "by t": ruled["t_closeness"],

@@ -296,9 +296,10 @@ tiers: {internal: {}, partner: PARTNER, public: PUBLIC}
 def test_limits_of_attacks_follow_the_tiers_own_k_and_l(tmp_path):
     config = tiers(tmp_path, "{smallest_class: 8, distinct_l: 1, because: a test}")
     partner, public = tier_policy(config, Tier.PARTNER), tier_policy(config, Tier.PUBLIC)
-    assert partner.attacks["linkage"] == 1 / 8
+    assert partner.attacks["linkage"] == 0.0
+    assert partner.attacks["inference"] == 1 / 8
     assert partner.attacks["homogeneity"] == 1.0
-    assert public.attacks["linkage"] == 1 / 11
+    assert public.attacks["inference"] == 1 / 11
     assert public.attacks["homogeneity"] == 0.0
 
 
