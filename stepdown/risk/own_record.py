@@ -36,7 +36,8 @@ def own_record_findings(
     has at least three characters. A pseudonym or surrogate of six characters or more also agrees
     with free text that contains it.
 
-    A trial is a distinct pair of cells of one household (of one subject where none is declared).
+    A trial is a distinct pair of cells of one household (of one subject where none is declared). A
+    keyed replacement is one draw for all who share the value: there a trial is a distinct pair.
     How often they agree by chance is known exactly for equal values (from how often either column
     holds each), and measured on 20 fixed permutations of the trials for the rest. Over permutations
     the number of agreements varies no more than a Poisson number of the same mean, so a count whose
@@ -61,8 +62,10 @@ def own_record_findings(
     observed = session.fetch(f"SELECT {counts} FROM plain").to_pylist()[0].values()
     seen = [(test, count) for test, count in zip(tests, observed, strict=True) if count]
     for columns, of_columns in groupby(seen, key=lambda pair: (pair[0].p, pair[0].w)):
-        _list_trials(session, *columns)
-        for test, count in of_columns:
+        tests_of_columns = list(of_columns)
+        replaces = tests_of_columns[0][0].replaces
+        _list_trials(session, *columns, "1" if replaces else "unit")
+        for test, count in tests_of_columns:
             if _is_no_chance(session, test):
                 yield (
                     count,
@@ -72,13 +75,17 @@ def own_record_findings(
 
 @dataclass(frozen=True)
 class _Test:
-    """A published and a withheld column, their columns in ``plain``, and how their cells agree."""
+    """A published and a withheld column, their columns in ``plain``, and how their cells agree.
+
+    ``replaces``: the published cells are keyed replacements of the withheld ones.
+    """
 
     published: str
     withheld: str
     p: str
     w: str
     kind: Literal["equal", "contains", "within"]
+    replaces: bool = False
 
     @property
     def rule(self) -> str:
@@ -154,9 +161,10 @@ def _tests(
 ) -> Iterator[_Test]:
     for mine, p in published.items():
         for name, w in withheld.items():
-            yield _Test(mine, name, p, w, "equal")
-            yield _Test(mine, name, p, w, "contains")
-            if config.columns[name].role is Role.FREE_TEXT and _rekeyed(config, mine, candidate):
+            rekeyed = _rekeyed(config, mine, candidate)
+            yield _Test(mine, name, p, w, "equal", rekeyed and mine == name)
+            yield _Test(mine, name, p, w, "contains", rekeyed and mine == name)
+            if config.columns[name].role is Role.FREE_TEXT and rekeyed:
                 yield _Test(mine, name, p, w, "within")
 
 
@@ -167,9 +175,11 @@ def _rekeyed(config: ReleaseConfig, name: str, candidate: Candidate) -> bool:
     return treatment == "pseudonym" or isinstance(treatment, Surrogate)
 
 
-def _list_trials(session: Session, p: str, w: str) -> None:
+def _list_trials(session: Session, p: str, w: str, unit: str) -> None:
     # What a household shares agrees for all its members or for none: it is one trial, not several.
-    session.run(f"CREATE OR REPLACE TEMP TABLE trial AS SELECT DISTINCT unit, {p}, {w} FROM plain")
+    session.run(
+        f"CREATE OR REPLACE TEMP TABLE trial AS SELECT DISTINCT {unit} AS unit, {p}, {w} FROM plain"
+    )
 
 
 def _is_no_chance(session: Session, test: _Test) -> bool:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from risk_case import CONFIG, RiskCase, snapshot_columns, write
 
+from stepdown.config import ReleaseConfig
+from stepdown.engine import open_session
 from stepdown.risk import check_texts
-from stepdown.risk.own_record import _poisson_tail
+from stepdown.risk.own_record import _poisson_tail, own_record_findings
 from stepdown.risk.residue import find_residue
+from stepdown.vocabulary import Tier
 
 
 @pytest.fixture
@@ -170,3 +175,42 @@ def test_the_words_of_the_config_and_of_the_fixed_text_are_no_residue(case):
 def test_counts_and_sizes_are_not_taken_for_short_numeric_ids(case):
     case.snapshot["person"] = ["1234567", "2", "3", "4", "4", "5"]
     assert check_texts(case.snapshot_ref(), case.loaded(), {"m.json": b'{"size": 1234567}'}) == ()
+
+
+def test_a_replacement_that_contains_its_name_counts_once_for_all_who_have_the_name(tmp_path):
+    names = ["Leo"] * 30 + [f"Name{i}x" for i in range(170)]
+
+    def found(replacements):
+        data = {"name": pa.array(replacements)}
+        rows = pa.array(range(200), pa.int64())
+        tables = {
+            "data": pa.table(data),
+            "snapshot": pa.table({"name": names, "person": rows.cast(pa.string())}),
+            "lineage": pa.table(dict.fromkeys(("row", "source_row", "subject"), rows)),
+        }
+        config = ReleaseConfig.model_validate(
+            {
+                "dataset": "d",
+                "title": "t",
+                "contact": "c",
+                "source": {"path": "x"},
+                "columns": {
+                    "name": {
+                        "role": "direct_identifier",
+                        "internal": {"surrogate": "first_name"},
+                    },
+                    "person": {"role": "subject", "internal": "drop"},
+                },
+            }
+        )
+        candidate = SimpleNamespace(tier=Tier.INTERNAL, recipient=None)
+        with open_session(tmp_path) as session:
+            for name, table in tables.items():
+                pq.write_table(table, tmp_path / f"{name}.parquet")
+                session.attach_parquet(name, tmp_path / f"{name}.parquet")
+            return list(own_record_findings(session, candidate, config))
+
+    others = [f"Other{i}y" for i in range(170)]
+    assert found(["Napoleone"] * 30 + others) == []
+    kept = [f"Name{i}x-junior" for i in range(5)]
+    assert found(["Napoleone"] * 30 + kept + others[5:]) != []
