@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from stepdown.release.publish import Standing
     from stepdown.reports import Verdict
 
+STEWARD_PAGE = "steward-report.html"
+"""The steward's report in a candidate's folder; the release's documents are too heavy to import."""
 STOPPED = ("refused", "rejected")
 
 
@@ -29,6 +31,8 @@ class TierOutcome:
         levels: quasi-identifier → lowest level that a cell of it is on.
         recoding: how the tier was recoded; None where nothing was made of it.
         level_shares: quasi-identifier → share of its cells on level 0, 1, ….
+        held_back: records kept out because too few came, or left, since an earlier version.
+        steward_report: the page that says everything; it stays in the workspace.
         reasons: what refused it, or what it waits for.
     """
 
@@ -40,6 +44,8 @@ class TierOutcome:
     highest_risk: float | None = None
     loss: float | None = None
     suppressed: int = 0
+    held_back: int = 0
+    steward_report: str | None = None
     dropped: dict[str, str] = field(default_factory=dict)
     levels: dict[str, int] = field(default_factory=dict)
     recoding: str | None = None
@@ -130,9 +136,10 @@ def tier_outcome(made: Made, standing: Standing | None) -> TierOutcome:
         reasons = tuple(_sentence(verdict) for verdict in made.refusal)
         return TierOutcome(state, None, None, reasons=reasons)
     report = candidate.report
+    state = _STATES[standing.outcome] if standing else PLANNED[made.decision.outcome.value]
     failed = standing.reasons if standing else made.decision.reasons
     return TierOutcome(
-        state=_STATES[standing.outcome] if standing else PLANNED[made.decision.outcome.value],
+        state=state,
         release=standing.release if standing else None,
         rows=risk.rows,
         columns=released_names(candidate),
@@ -140,6 +147,8 @@ def tier_outcome(made: Made, standing: Standing | None) -> TierOutcome:
         highest_risk=risk.highest_risk,
         loss=report.information_loss,
         suppressed=report.suppressed_records,
+        held_back=report.held_back,
+        steward_report=None if state == "unchanged" else str(candidate.path / STEWARD_PAGE),
         dropped=report.dropped_columns,
         levels=report.levels,
         recoding=report.recoding,

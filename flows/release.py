@@ -17,7 +17,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from flows.outcome import PLANNED, RunOutcome, TierOutcome, tier_outcome
+from flows.outcome import PLANNED, STEWARD_PAGE, RunOutcome, TierOutcome, tier_outcome
 from flows.say import progress
 from stepdown.artifacts import ArtifactRef
 from stepdown.candidate import Candidate, Earlier
@@ -190,7 +190,9 @@ def _tidy(made: list[Made], ends: dict[str, TierOutcome]) -> None:
         # A copy lies in the folder of the base that it was made from, and may outlive it.
         inside = [other for other in needed if folder in other.parents]
         for path in folder.rglob("*"):
-            if path.is_file() and not any(other in path.parents for other in inside):
+            # What a plan would come to is worth reading; what did not change has been read.
+            read = path.name == STEWARD_PAGE and ends[name].state != "unchanged"
+            if path.is_file() and not read and not any(o in path.parents for o in inside):
                 path.unlink()
 
 

@@ -43,6 +43,12 @@ def outcome(run: RunOutcome, work: Any, store: str, as_json: bool) -> None:
         _line("Recoded locally (level 0 is the value untouched):")
         for shares in run.shares:
             _line(f"  {shares}")
+    for name, end in run.ends.items():
+        if end.held_back:
+            _line(
+                f"{name}: {end.held_back:,} records held back, so that subtracting the version "
+                "before isolates nobody"
+            )
     for reason in [*run.stops, *run.waits]:
         _line(reason)
     waiting = [end.release for end in run.ends.values() if end.state == "awaiting_approval"]
@@ -51,6 +57,12 @@ def outcome(run: RunOutcome, work: Any, store: str, as_json: bool) -> None:
         _line("Look, then sign with `stepdown approve`:")
         for release in waiting:
             _line(f"  stepdown show {release} --work {work} --store {store}")
+    pages = {name: end.steward_report for name, end in run.ends.items() if end.steward_report}
+    if pages:
+        _line("")
+        _line("Everything that was measured, for the steward's eyes only:")
+        for name, page in pages.items():
+            _line(f"  {name}: {page}")
 
 
 def checked(loaded: Any, summary: Any, as_json: bool) -> None:

@@ -7,7 +7,7 @@ import itertools
 import pytest
 from exhaustive_search import LOSSES, run, skewed_case
 
-from stepdown.anonymise import recode
+from stepdown.anonymise import best_node
 from stepdown.anonymise.judge import judge
 from stepdown.anonymise.score import loss_of
 from stepdown.engine import open_session
@@ -23,7 +23,7 @@ def searched(session, case):
         raise Refused("seen enough")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(recode, "search", spy)
+        patch.setattr(best_node, "search", spy)
         with pytest.raises((Refused, DemandImpossible)):
             run(session, case)
     return given[0] if given else None

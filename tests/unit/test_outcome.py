@@ -6,8 +6,8 @@ import pytest
 
 from flows.outcome import RunOutcome, TierOutcome, tier_outcome
 from flows.release import Made, _no_table
-from stepdown.errors import DemandImpossible
-from stepdown.reports import Verdict
+from stepdown.errors import DemandImpossible, Refused
+from stepdown.reports import NextStep, Verdict
 from stepdown.vocabulary import Tier
 
 
@@ -23,7 +23,7 @@ def test_a_demand_that_cannot_be_met_names_its_column():
         where="column result",
         next="Ask for a smaller l, or drop the column.",
     )
-    made = Made(Tier.PARTNER, None, refusal=(_no_table(error),))
+    made = Made(Tier.PARTNER, None, refusal=(_no_table(error, ()),))
     assert tier_outcome(made, None).reasons == (
         "column result: l = 2 is asked for, the column has 1 sensitive values. "
         "Ask for a smaller l, or drop the column.",
@@ -37,3 +37,15 @@ def test_a_locally_recoded_tier_says_where_its_cells_stand():
     plain = TierOutcome("published", None, 10, recoding="full-domain", level_shares={"age": [1.0]})
     run = RunOutcome("people", "r1", {"partner": local, "public": plain}, {"clinic": local})
     assert run.shares == ["partner: age is over 99% on level 1, under 1% on level 2"]
+
+
+def test_a_demand_that_cannot_be_met_names_the_cheapest_next_steps():
+    steps = (
+        NextStep("age: level 1 → 2", 0.25, 0.01),
+        NextStep("drop town", 0.5, 0.0),
+    )
+    told = _no_table(Refused("no node is valid", next="Ask for less."), steps).next
+    assert told == (
+        "Ask for less. Cheapest: age: level 1 → 2 (information loss 0.250, 1.0% of the records "
+        "suppressed). Or: drop town (information loss 0.500, 0.0% of the records suppressed)."
+    )
