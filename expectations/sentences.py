@@ -98,6 +98,10 @@ _ADVICE = {
     "expect_detailed_quasi_identifiers_to_be_at_least": (
         "Drop a quasi-identifier, so that the others can keep some detail, in {config}."
     ),
+    "expect_attack_success_to_be_at_most": (
+        "See docs/attacks.md for what the attack does and what helps against it, then change "
+        "{config}."
+    ),
     "expect_nesting_problems_to_be_at_most": "Run the release again; report it if it comes back.",
     "expect_residue_to_be_at_most": (
         "Drop the column that holds the identifiers, or generalise it further, in {config}."

@@ -25,7 +25,13 @@ def risk_tables(result: dict[str, Any]) -> list[Shown]:
     Args:
         result: what ``assess_file`` returns.
     """
-    tables = [_classes(result), _intruders(result), _population(result), _models(result)]
+    tables = [
+        _classes(result),
+        _intruders(result),
+        _population(result),
+        _special_uniques(result),
+        _models(result),
+    ]
     return [*(shown for shown in tables if shown[2]), *_intervals(result)]
 
 
@@ -65,6 +71,16 @@ def _intruders(result: dict[str, Any]) -> Shown:
     if result["marketer"] is not None:
         rows.append(["marketer", "", _share(result["marketer"]), ""])
     return "chance of re-identification", ["intruder", "highest", "average", above], rows
+
+
+def _special_uniques(result: dict[str, Any]) -> Shown:
+    found = result["suda"]
+    title = "which columns make records unique"
+    if not found["records"]:
+        return title, [], []
+    shares = sorted(found["contributions"].items(), key=lambda one: (-one[1], one[0]))
+    title += f": {found['records']:,} records are, by up to {found['size']} columns"
+    return title, ["column", "share of the score"], [[n, _share(share)] for n, share in shares]
 
 
 def _population(result: dict[str, Any]) -> Shown:

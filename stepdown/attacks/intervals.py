@@ -43,7 +43,9 @@ def wilson(share: Share) -> tuple[float, float]:
     n, s = share.attempts, share.successes
     middle = (s + Z**2 / 2) / (n + Z**2)
     half = Z / (n + Z**2) * math.sqrt(max(0.0, s * (n - s) / n) + Z**2 / 4)
-    return max(0.0, middle - half), min(1.0, middle + half)
+    # Exactly: where nothing, or everything, succeeded, the subtraction leaves a rounding error.
+    low = 0.0 if s <= 0 else max(0.0, middle - half)
+    return low, 1.0 if s >= n else min(1.0, middle + half)
 
 
 def risk_over_control(attack: Share, control: Share) -> tuple[float, tuple[float, float]]:

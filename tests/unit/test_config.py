@@ -345,6 +345,13 @@ def test_what_was_only_considered_changes_no_hash(tmp_path):
     assert tier_hash(plain, Tier.PARTNER) == tier_hash(considered, Tier.PARTNER)
 
 
+def test_what_an_intruder_may_hold_changes_no_hash(tmp_path):
+    text = CONFIG_WITH_TIERS.replace("PARTNER", "{}").replace("PUBLIC", "{}")
+    text += "auxiliary: {register: {path: r.csv, columns: {years: age}}}\n"
+    held = load_config(write(tmp_path, text)).config
+    assert tier_hash(held, Tier.PUBLIC) == tier_hash(tiers(tmp_path, "{}"), Tier.PUBLIC)
+
+
 def test_an_auxiliary_table_names_quasi_identifiers(tmp_path):
     text = CONFIG_WITH_TIERS.replace("PARTNER", "{}").replace("PUBLIC", "{}")
     with pytest.raises(ConfigInvalid, match="illness is no quasi-identifier"):
