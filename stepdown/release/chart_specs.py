@@ -324,13 +324,18 @@ def frontier_chart(frontier: Sequence[Mapping[str, Any]]) -> Chart:
         }
         | _where("datum.chosen"),
     ]
-    for align, dx in (("right", -10), ("left", 10)):
+    for side, align, dx, dy in (
+        ("right of it", "left", 10, 0),
+        ("left of it", "right", -10, 0),
+        ("above", "center", 0, -16),
+        ("below", "center", 0, 16),
+    ):
         layers.append(
             {
-                "mark": _text(align=align, dx=dx),
+                "mark": _text(align=align, dx=dx, dy=dy),
                 "encoding": {"x": x, "y": y, "text": {"field": "name"}},
             }
-            | _where(f"datum.align === '{align}'")
+            | _where(f"datum.side === '{side}'")
         )
     spec = _spec(values, layers, height, margins)
     rows = tuple(
@@ -435,15 +440,21 @@ def _labelled(
     told = []
     for number, (one, (x, y)) in enumerate(zip(points, places, strict=True)):
         wide = 7 * len(one["name"])
-        align = ""
-        for side, left in (("left", x + 9), ("right", x - 9 - wide)):
-            box = (left, left + wide, y - 8, y + 8)
+        # The chosen policy is always named.
+        found = "above" if one["chosen"] else ""
+        for side, left, middle in (
+            ("right of it", x + 9, y),
+            ("left of it", x - 9 - wide, y),
+            ("above", x - wide / 2, y - 16),
+            ("below", x - wide / 2, y + 16),
+        ):
+            box = (left, left + wide, middle - 8, middle + 8)
             others = taken[:number] + taken[number + 1 :]
             if left >= 0 and left + wide <= size[0] and not any(_meet(box, it) for it in others):
-                align = side
+                found = side
                 taken.append(box)
                 break
-        told.append(one | {"align": align})
+        told.append(one | {"side": found})
     return told
 
 

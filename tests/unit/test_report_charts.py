@@ -112,7 +112,7 @@ def test_names_of_policies_never_stand_on_each_other() -> None:
     chart = frontier_chart([*near, same])
     values = chart.spec["data"]["values"]
     assert "k = 2, k = 4" in [one["name"] for one in values]
-    named = [one["name"] for one in values if one["align"]]
+    named = [one["name"] for one in values if one["side"]]
     assert named[0] == "k = 11 (chosen)"
     assert len(named) < len(values)
     assert len(chart.rows) == 7
