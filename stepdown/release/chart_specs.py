@@ -15,7 +15,6 @@ from stepdown.release.wording import CHARTS, attack_words
 
 WIDTH = 340
 """Of every chart, in pixels; a phone of 360 shows it unscaled."""
-_ROW = 42
 _LONGEST = 30
 _SHOWN_TICKS = 6
 _OVERFLOW = 1.25
@@ -235,7 +234,7 @@ def attacks_chart(key: str, title: str, attacks: Sequence[Mapping[str, Any]]) ->
         values.append(
             {
                 "row": row,
-                "label": _cut(attack_words(one["attack"]), 34),
+                "label": _cut(attack_words(one["attack"]), 46),
                 "said": said + ("" if one["passed"] else CHARTS["over"]),
                 "measured": one["measured"],
                 "low": interval[0] if interval else one["measured"],
@@ -259,17 +258,17 @@ def attacks_chart(key: str, title: str, attacks: Sequence[Mapping[str, Any]]) ->
     def x(field: str) -> Spec:
         return {"field": field, "type": "quantitative", "scale": scale, "axis": axis}
 
-    line = {"type": "rule", "strokeWidth": 3, "yOffset": 8}
-    dot: Spec = {"type": "point", "filled": True, "size": 90, "opacity": 1, "yOffset": 8}
+    line = {"type": "rule", "strokeWidth": 3, "yOffset": 14}
+    dot: Spec = {"type": "point", "filled": True, "size": 90, "opacity": 1, "yOffset": 14}
     layers: list[Spec] = [
-        _labels(dy=-9, field="label"),
-        _labels(dy=-9, field="said", muted=True, right=True),
+        _labels(dy=-17, field="label"),
+        _labels(dy=-2, field="said", muted=True),
         {
-            "mark": {"type": "rule", "color": "var(--track)", "strokeWidth": 9, "yOffset": 8},
+            "mark": {"type": "rule", "color": "var(--track)", "strokeWidth": 9, "yOffset": 14},
             "encoding": {"x": {"value": 0}, "x2": {"value": WIDTH - 16}},
         },
         # Under the dot: a limit of 0 and a result of 0 are both seen.
-        _tick_at(x("limit"), "datum.limit !== null", offset=8),
+        _tick_at(x("limit"), "datum.limit !== null", offset=14),
     ]
     for test, colour, shape in (
         ("!datum.over", "var(--after)", "circle"),
@@ -293,7 +292,7 @@ def attacks_chart(key: str, title: str, attacks: Sequence[Mapping[str, Any]]) ->
         for one in attacks
     )
     names = ("attack", "figure", *(["interval"] if told else []), "limit", "verdict")
-    spec = _rows_spec(values, layers, bottom=20)
+    spec = _rows_spec(values, layers, row=54, bottom=20)
     text = CHARTS["attacks_text" if told else "attacks_public"]
     return Chart(key, title, text, spec, tuple(CHARTS[name] for name in names), rows)
 
@@ -503,12 +502,18 @@ def _tick_at(x: Spec, test: str, offset: int) -> Spec:
 
 
 def _axis(field: str, title: str, domain: tuple[float, float], form: str) -> Spec:
-    axis = {"title": title, "format": form, "tickCount": _SHOWN_TICKS - 1, "grid": True}
+    axis = {
+        "title": title,
+        "format": form,
+        "tickCount": _SHOWN_TICKS - 1,
+        "grid": True,
+        "labelFlush": 12,
+    }
     scale = {"domain": list(domain), "nice": False, "zero": False}
     return {"field": field, "type": "quantitative", "scale": scale, "axis": axis}
 
 
-def _rows_spec(values: list[Spec], layers: list[Spec], row: int = _ROW, bottom: int = 4) -> Spec:
+def _rows_spec(values: list[Spec], layers: list[Spec], row: int, bottom: int = 4) -> Spec:
     """Rows one below the other, each a line of words and a bar."""
     y = {"field": "row", "type": "ordinal", "axis": None, "scale": {"padding": 0}}
     placed = [layer | {"encoding": {"y": y} | layer["encoding"]} for layer in layers]
