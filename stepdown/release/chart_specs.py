@@ -15,10 +15,11 @@ from stepdown.release.wording import CHARTS, attack_words
 
 WIDTH = 340
 """Of every chart, in pixels; a phone of 360 shows it unscaled."""
-_ROW = 42
 _LONGEST = 30
 _SHOWN_TICKS = 6
 _OVERFLOW = 1.25
+_NOTHING = 1e-12
+"""What is left of 0 where bounds of intervals are computed; no share of records is so small."""
 
 Spec = dict[str, Any]
 
@@ -102,9 +103,9 @@ def sizes_chart(key: str, title: str, sizes: Sequence[Mapping[str, Any]], k: int
         "field": "records",
         "type": "quantitative",
         "axis": None,
-        "scale": {"domain": [0, most * 1.12]},
+        "scale": {"domain": [0, most * 1.36]},  # the words of the shade stand above every bar
     }
-    step = (WIDTH - 16) / max(len(sizes), 1)
+    height, step = 140, (WIDTH - 16) / max(len(sizes), 1)
     layers: list[Spec] = []
     if below:
         width = round(step * len(below), 1)
@@ -116,7 +117,7 @@ def sizes_chart(key: str, title: str, sizes: Sequence[Mapping[str, Any]], k: int
                     "x": {"value": 0},
                     "x2": {"value": width},
                     "y": {"value": 0},
-                    "y2": {"value": 120},
+                    "y2": {"value": height},
                 },
             },
             {
@@ -141,7 +142,7 @@ def sizes_chart(key: str, title: str, sizes: Sequence[Mapping[str, Any]], k: int
     )
     rows = tuple((str(size["band"]), count(size["records"])) for size in sizes)
     header = (CHARTS["sizes_table"], CHARTS["records"])
-    spec = _spec(values, layers, 120, {"left": 8, "right": 8, "top": 4, "bottom": 22})
+    spec = _spec(values, layers, height, {"left": 8, "right": 8, "top": 4, "bottom": 22})
     return Chart(key, title, text, spec, header, rows)
 
 
@@ -220,17 +221,20 @@ def spread_chart(key: str, spread: Mapping[str, Any]) -> Chart:
 
 
 def attacks_chart(key: str, title: str, attacks: Sequence[Mapping[str, Any]]) -> Chart:
-    """Forest plot: result, interval where there is one, and limit, one row per attack."""
+    """Forest plot: result, interval where there is one, and limit, one row per attack.
+
+    On a square root's scale: results of a few in a thousand and limits of 0 are what is told apart.
+    """
     values = []
     for row, one in enumerate(attacks):
-        limit, interval = one["limit"], one.get("interval")
+        limit, interval = _real_limit(one), one.get("interval")
         said = CHARTS["no_limit" if limit is None else "with_limit"].format(
             measured=percent(one["measured"]), limit=percent(limit) if limit is not None else ""
         )
         values.append(
             {
                 "row": row,
-                "label": _cut(attack_words(one["attack"]), 34),
+                "label": _cut(attack_words(one["attack"]), 46),
                 "said": said + ("" if one["passed"] else CHARTS["over"]),
                 "measured": one["measured"],
                 "low": interval[0] if interval else one["measured"],
@@ -239,20 +243,32 @@ def attacks_chart(key: str, title: str, attacks: Sequence[Mapping[str, Any]]) ->
                 "over": not one["passed"],
             }
         )
-    scale = {"domain": [0, 1]}
+    scale = {"type": "sqrt", "domain": [0, 1]}
+    axis = {
+        "values": [0, 0.01, 0.05, 0.1, 0.25, 0.5, 1],
+        "format": "~%",
+        "title": None,
+        "grid": False,
+        "ticks": True,
+        "tickColor": "var(--line)",
+        "domain": False,
+        "labelFlush": True,
+    }
 
     def x(field: str) -> Spec:
-        return {"field": field, "type": "quantitative", "scale": scale, "axis": None}
+        return {"field": field, "type": "quantitative", "scale": scale, "axis": axis}
 
-    line = {"type": "rule", "strokeWidth": 3, "yOffset": 8}
-    dot: Spec = {"type": "point", "filled": True, "size": 90, "opacity": 1, "yOffset": 8}
+    line = {"type": "rule", "strokeWidth": 3, "yOffset": 14}
+    dot: Spec = {"type": "point", "filled": True, "size": 90, "opacity": 1, "yOffset": 14}
     layers: list[Spec] = [
-        _labels(dy=-9, field="label"),
-        _labels(dy=-9, field="said", muted=True, right=True),
+        _labels(dy=-17, field="label"),
+        _labels(dy=-2, field="said", muted=True),
         {
-            "mark": {"type": "rule", "color": "var(--track)", "strokeWidth": 9, "yOffset": 8},
+            "mark": {"type": "rule", "color": "var(--track)", "strokeWidth": 9, "yOffset": 14},
             "encoding": {"x": {"value": 0}, "x2": {"value": WIDTH - 16}},
         },
+        # Under the dot: a limit of 0 and a result of 0 are both seen.
+        _tick_at(x("limit"), "datum.limit !== null", offset=14),
     ]
     for test, colour, shape in (
         ("!datum.over", "var(--after)", "circle"),
@@ -264,22 +280,21 @@ def attacks_chart(key: str, title: str, attacks: Sequence[Mapping[str, Any]]) ->
             {"mark": dot | {"color": colour, "shape": shape}, "encoding": {"x": x("measured")}}
             | _where(test),
         ]
-    layers.append(_tick_at(x("limit"), "datum.limit !== null", offset=8))
+    told = any("interval" in one for one in attacks)
     rows = tuple(
         (
             attack_words(one["attack"]),
             percent(one["measured"]),
-            _span(one.get("interval")),
-            "–" if one["limit"] is None else "≤ " + percent(one["limit"]),
-            CHARTS["reported"]
-            if one["limit"] is None
-            else CHARTS["yes" if one["passed"] else "no"],
+            *([_span(one.get("interval"))] if told else []),
+            "–" if (limit := _real_limit(one)) is None else "≤ " + percent(limit),
+            CHARTS["reported"] if limit is None else CHARTS["yes" if one["passed"] else "no"],
         )
         for one in attacks
     )
-    header = tuple(CHARTS[n] for n in ("attack", "figure", "interval", "limit", "verdict"))
-    spec = _rows_spec(values, layers)
-    return Chart(key, title, CHARTS["attacks_text"], spec, header, rows)
+    names = ("attack", "figure", *(["interval"] if told else []), "limit", "verdict")
+    spec = _rows_spec(values, layers, row=54, bottom=20)
+    text = CHARTS["attacks_text" if told else "attacks_public"]
+    return Chart(key, title, text, spec, tuple(CHARTS[name] for name in names), rows)
 
 
 def frontier_chart(frontier: Sequence[Mapping[str, Any]]) -> Chart:
@@ -287,22 +302,16 @@ def frontier_chart(frontier: Sequence[Mapping[str, Any]]) -> Chart:
     drawn = [
         p for p in frontier if p["average_risk"] is not None and p["information_loss"] is not None
     ]
-    top_risk = (max((p["average_risk"] for p in drawn), default=0.0) or 0.01) * 1.15
-    top_loss = (max((p["information_loss"] for p in drawn), default=0.0) or 0.01) * 1.2
-    values = [
-        {
-            "risk": point["average_risk"],
-            "loss": point["information_loss"],
-            "name": CHARTS["chosen"].format(name=_cut(point["name"], 22))
-            if point["chosen"]
-            else _cut(point["name"], 22),
-            "chosen": point["chosen"],
-            "left": point["average_risk"] > top_risk * 0.55,
-        }
-        for point in drawn
+    width, height, margins = WIDTH - 62, 210, {"left": 52, "right": 10, "top": 14, "bottom": 42}
+    risks = _domain([point["average_risk"] for point in drawn])
+    losses = _domain([point["information_loss"] for point in drawn])
+    points = [
+        {"risk": risk, "loss": loss, "chosen": chosen, "name": _cut(name, 30)}
+        for (risk, loss), (name, chosen) in _policies(drawn).items()
     ]
-    x = _axis("risk", CHARTS["risk_axis"], top_risk, "%")
-    y = _axis("loss", CHARTS["loss_axis"], top_loss, ".2~f")
+    values = _labelled(points, risks, losses, (width, height))
+    x = _axis("risk", CHARTS["risk_axis"], risks, "~%")
+    y = _axis("loss", CHARTS["loss_axis"], losses, ".2~f")
     point: Spec = {"type": "point", "size": 110, "opacity": 1, "strokeWidth": 2}
     layers: list[Spec] = [
         {"mark": point | {"color": "var(--muted)", "shape": "circle"}, "encoding": {"x": x, "y": y}}
@@ -314,15 +323,20 @@ def frontier_chart(frontier: Sequence[Mapping[str, Any]]) -> Chart:
         }
         | _where("datum.chosen"),
     ]
-    for test, align, dx in (("datum.left", "right", -10), ("!datum.left", "left", 10)):
+    for side, align, dx, dy in (
+        ("right of it", "left", 10, 0),
+        ("left of it", "right", -10, 0),
+        ("above", "center", 0, -16),
+        ("below", "center", 0, 16),
+    ):
         layers.append(
             {
-                "mark": _text(align=align, dx=dx, dy=-6),
+                "mark": _text(align=align, dx=dx, dy=dy),
                 "encoding": {"x": x, "y": y, "text": {"field": "name"}},
             }
-            | _where(test)
+            | _where(f"datum.side === '{side}'")
         )
-    spec = _spec(values, layers, 210, {"left": 52, "right": 10, "top": 14, "bottom": 42})
+    spec = _spec(values, layers, height, margins)
     rows = tuple(
         (
             point["name"] if not point["chosen"] else CHARTS["chosen"].format(name=point["name"]),
@@ -344,14 +358,16 @@ def frontier_chart(frontier: Sequence[Mapping[str, Any]]) -> Chart:
 def figure(value: object) -> str:
     """A number as people read it; a dash where there is none.
 
-    >>> figure(14704), figure(0.22879243), figure(None)
-    ('14,704', '0.2288', '–')
+    >>> figure(14704), figure(0.22879243), figure(None), figure(24841211.0), figure(1e-19)
+    ('14,704', '0.2288', '–', '24,841,211', '0')
     """
     if value is None:
         return "–"
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
-    return count(value) if isinstance(value, int) else f"{value:.4g}"
+    if isinstance(value, int) or 1000 <= abs(value) < 1e15:
+        return count(round(value))
+    return "0" if abs(value) < _NOTHING else f"{value:.4g}"
 
 
 def count(value: int) -> str:
@@ -362,9 +378,13 @@ def count(value: int) -> str:
 def percent(share: float) -> str:
     """A share as a percentage of three figures at most.
 
-    >>> percent(0.00223), percent(1.0), percent(0.0)
-    ('0.223%', '100%', '0%')
+    >>> percent(0.00223), percent(1.0), percent(0.0), percent(4.41e-7), percent(1e-19)
+    ('0.223%', '100%', '0%', '<0.001%', '0%')
     """
+    if abs(share) < _NOTHING:
+        return "0%"
+    if 0 < share < 1e-5:
+        return "<0.001%"
     return f"{100 * share:.3g}%"
 
 
@@ -376,6 +396,75 @@ def _used(measure: Mapping[str, Any]) -> float:
     if limit > 0:
         return measured / limit
     return 0.0 if measured <= 0 else _OVERFLOW
+
+
+def _domain(values: Sequence[float]) -> tuple[float, float]:
+    """What an axis shows: the values with some room, so that points that differ stand apart."""
+    low, high = min(values), max(values)
+    room = 0.2 * (high - low) or 0.2 * high or 0.01
+    return max(low - room, 0.0), high + room
+
+
+def _policies(
+    points: Sequence[Mapping[str, Any]],
+) -> dict[tuple[float, float], tuple[str, bool]]:
+    """Names of the policies at each place, and whether the chosen one is among them."""
+    named: dict[tuple[float, float], tuple[str, bool]] = {}
+    for point in sorted(points, key=lambda one: not one["chosen"]):
+        name = CHARTS["chosen"].format(name=point["name"]) if point["chosen"] else point["name"]
+        place = (point["average_risk"], point["information_loss"])
+        known, chosen = named.get(place, ("", False))
+        named[place] = (f"{known}, {name}" if known else name, chosen or point["chosen"])
+    return named
+
+
+def _labelled(
+    points: list[Spec],
+    risks: tuple[float, float],
+    losses: tuple[float, float],
+    size: tuple[int, int],
+) -> list[Spec]:
+    """The points, each with the side its name stands on; none where it would cover something.
+
+    The first goes first: the chosen policy. No text is measured: a letter is taken to be 7 wide.
+    """
+    places = [
+        (
+            (one["risk"] - risks[0]) / (risks[1] - risks[0]) * size[0],
+            (losses[1] - one["loss"]) / (losses[1] - losses[0]) * size[1],
+        )
+        for one in points
+    ]
+    taken = [(x - 8, x + 8, y - 8, y + 8) for x, y in places]
+    told = []
+    for number, (one, (x, y)) in enumerate(zip(points, places, strict=True)):
+        wide = 7 * len(one["name"])
+        # The chosen policy is always named.
+        found = "above" if one["chosen"] else ""
+        for side, left, middle in (
+            ("right of it", x + 9, y),
+            ("left of it", x - 9 - wide, y),
+            ("above", x - wide / 2, y - 16),
+            ("below", x - wide / 2, y + 16),
+        ):
+            box = (left, left + wide, middle - 8, middle + 8)
+            others = taken[:number] + taken[number + 1 :]
+            if left >= 0 and left + wide <= size[0] and not any(_meet(box, it) for it in others):
+                found = side
+                taken.append(box)
+                break
+        told.append(one | {"side": found})
+    return told
+
+
+def _meet(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    return one[0] < other[1] and other[0] < one[1] and one[2] < other[3] and other[2] < one[3]
+
+
+def _real_limit(attack: Mapping[str, Any]) -> float | None:
+    """The limit that a result can break; everything is within 100 %, so that is none."""
+    limit: float | None = attack["limit"]
+    return None if limit is None or limit >= 1 else limit
 
 
 def _span(interval: Sequence[float] | None) -> str:
@@ -412,17 +501,23 @@ def _tick_at(x: Spec, test: str, offset: int) -> Spec:
     return {"mark": mark, "encoding": {"x": x}} | _where(test)
 
 
-def _axis(field: str, title: str, top: float, form: str) -> Spec:
-    axis = {"title": title, "format": form, "tickCount": _SHOWN_TICKS - 1, "grid": True}
-    scale = {"domain": [0, top], "nice": False}
+def _axis(field: str, title: str, domain: tuple[float, float], form: str) -> Spec:
+    axis = {
+        "title": title,
+        "format": form,
+        "tickCount": _SHOWN_TICKS - 1,
+        "grid": True,
+        "labelFlush": 12,
+    }
+    scale = {"domain": list(domain), "nice": False, "zero": False}
     return {"field": field, "type": "quantitative", "scale": scale, "axis": axis}
 
 
-def _rows_spec(values: list[Spec], layers: list[Spec], row: int = _ROW) -> Spec:
+def _rows_spec(values: list[Spec], layers: list[Spec], row: int, bottom: int = 4) -> Spec:
     """Rows one below the other, each a line of words and a bar."""
     y = {"field": "row", "type": "ordinal", "axis": None, "scale": {"padding": 0}}
     placed = [layer | {"encoding": {"y": y} | layer["encoding"]} for layer in layers]
-    margins = {"left": 8, "right": 8, "top": 4, "bottom": 4}
+    margins = {"left": 8, "right": 8, "top": 4, "bottom": bottom}
     return _spec(values, placed, row * max(len(values), 1), margins)
 
 

@@ -33,6 +33,8 @@ from stepdown.release.wording import (
 
 _MOST_SPREADS = 24
 """Columns whose distributions are drawn; a page is to be looked at."""
+_CAPTION = 110
+"""What stands around a drawing, in its own pixels: title, sentence, table that is closed."""
 
 
 def render(report: Mapping[str, Any]) -> str:
@@ -69,6 +71,7 @@ def _environment() -> jinja2.Environment:
         "words": words_of,
         "attack": attack_words,
         "compared": _compared,
+        "beside": beside,
         "drawn": lambda chart: Markup(draw(chart)),  # noqa: S704 - our own drawing, escaped there
     }
     return environment
@@ -87,14 +90,15 @@ def page_charts(
     if this:
         sizes.append(sizes_chart("sizes", CHARTS["sizes"], _on_bands(this, above), k))
     spreads = (steward["distributions"] if steward else report["distributions"]) or []
-    contributions = steward["contributions"] if steward else None
+    contributions = (steward["contributions"] if steward else None) or []
+    shares = [one["share"] for one in contributions]
     frontier = steward["frontier"] if steward else []
     measured = [one for one in frontier if one["average_risk"] is not None]
     attacks = _drawn_attacks(report, steward)
     return {
         "limits": [limits_chart(report["measures"])] if report["measures"] else [],
         "sizes": sizes,
-        "columns": [columns_chart(contributions)] if contributions else [],
+        "columns": [columns_chart(contributions)] if any(shares) else [],
         "spreads": [
             spread_chart(f"spread-{number}", one)
             for number, one in enumerate(spreads[:_MOST_SPREADS], start=1)
@@ -106,6 +110,18 @@ def page_charts(
         ],
         "frontier": [frontier_chart(frontier)] if measured else [],
     }
+
+
+def beside(charts: Sequence[Chart]) -> list[Sequence[Chart]]:
+    """The charts as one or two columns that read down, about as long as each other.
+
+    The cut is made here and not by the style sheet: opening a table must not move other charts.
+    """
+    if len(charts) < 2:
+        return [charts]
+    long = [chart.spec["height"] + _CAPTION for chart in charts]
+    cut = min(range(1, len(charts)), key=lambda at: max(sum(long[:at]), sum(long[at:])))
+    return [charts[:cut], charts[cut:]]
 
 
 def _on_bands(

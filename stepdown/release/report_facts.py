@@ -91,7 +91,6 @@ def published_report(
         "distributions": _distributions(report, policy.smallest_class),
         "attacks": _attacks(report, attack_limits(policy)),
         "information_loss": candidate.report.information_loss,
-        "losses": _losses(report),
         "relaxed": relaxed_rules(config, candidate.tier, held),
         "checks": public_checks(decision),
     }
@@ -273,12 +272,13 @@ def _distributions(report: TierReport, k: int) -> list[Facts] | None:
     return [one for one in spreads if one is not None]
 
 
-def _losses(report: TierReport) -> list[Facts] | None:
-    if report.utility is None or not report.utility.information_loss:
-        return None
+def losses(report: TierReport) -> list[Facts]:
+    """Losses beside the one that has a limit. The steward's: some count suppressed records."""
+    found = report.utility.information_loss if report.utility else {}
     return [
-        {"loss": name, "label": LOSSES.get(name, name), "value": value}
-        for name, value in report.utility.information_loss.items()
+        {"loss": name, "label": label, "value": found[name]}
+        for name, label in LOSSES.items()
+        if name in found
     ]
 
 

@@ -12,6 +12,7 @@ from stepdown.release.report_facts import (
     attack_limits,
     attack_passed,
     class_sizes,
+    losses,
     spread,
 )
 from stepdown.release.wording import OUTCOMES
@@ -44,11 +45,17 @@ def steward_facts(
     policy = tier_policy(loaded.config, report.tier)
     limits = attack_limits(policy)
     results = report.attacks.results if report.attacks else ()
+    told = [verdict.next for verdict in decision.reasons]
     return {
         "outcome": OUTCOMES[decision.outcome.value],
         "reasons": [
-            {"check": verdict.check, "message": verdict.message, "next": verdict.next}
-            for verdict in decision.reasons
+            {
+                "check": verdict.check,
+                "message": verdict.message,
+                # The gate and the suite ask some things twice; what to do is said once.
+                "next": "" if verdict.next in told[:number] else verdict.next,
+            }
+            for number, verdict in enumerate(decision.reasons)
         ],
         "asked": [
             {
@@ -75,6 +82,7 @@ def steward_facts(
         "groups": exposed_groups(report, policy.smallest_class),
         "distributions": _distributions(report, policy.smallest_class),
         "utility": _utility(report),
+        "losses": losses(report),
         "attacks": None
         if report.attacks is None
         else [_attack(result, limits) for result in results if not result.against],
@@ -143,11 +151,16 @@ def changes(
             told.append({"what": label, "kind": kind, "before": earlier, "now": now[part][name]})
     known = previous.get("columns")
     if known is not None:
-        for label, names in (
-            ("Column added", [name for name in columns if name not in known]),
-            ("Column gone", [name for name in known if name not in columns]),
-        ):
-            told += [{"what": label, "kind": "word", "before": "", "now": name} for name in names]
+        told += [
+            {"what": "Column added", "kind": "word", "before": "–", "now": name}
+            for name in columns
+            if name not in known
+        ]
+        told += [
+            {"what": "Column gone", "kind": "word", "before": name, "now": "–"}
+            for name in known
+            if name not in columns
+        ]
     levels = previous.get("derive", {}).get("levels", {})
     told += [
         {"what": f"Level of {name}", "kind": "count", "before": levels[name], "now": level}

@@ -37,6 +37,7 @@ ATTACKS = {
     "linkage": "Linkage by exact match",
     "probabilistic_linkage": "Linkage by likelihood",
     "singling_out": "Singling one person out",
+    "singling_out_with_sensitive": "The same, other columns known",
     "linkability": "Joining two halves of a person",
     "inference": "Guessing a sensitive value",
     "homogeneity": "Classes that give a value away",
@@ -54,6 +55,7 @@ ATTACK_GROUPS = {
         "linkage",
         "probabilistic_linkage",
         "singling_out",
+        "singling_out_with_sensitive",
         "linkability",
         "trajectories",
     ),
@@ -65,10 +67,10 @@ ACROSS_RELEASES = frozenset({"intersection", "differencing", "collusion"})
 """Attacks that need another release; what they find depends on what was released before."""
 
 LOSSES = {
-    "ilm": "level by level",
-    "lm": "values that a label covers",
-    "dm": "pairs that look alike",
-    "entropy": "entropy",
+    "arithmetic": "mean over the quasi-identifiers, 0 to 1",
+    "entropy": "what a guess of the value above is short of, in bits",
+    "aecs": "records per class",
+    "discernibility": "pairs of records that look alike",
 }
 
 DONE = {
@@ -113,12 +115,15 @@ CHARTS = {
     "spread_both": "Share of records by value of {column}: filled bars are this release, outlines "
     "the tier above.",
     "attacks_text": "The dot is the result, the line through it the 95 % interval, the tall mark "
-    "the limit. Where an attack was made several times its worst result is drawn.",
-    "no_limit": "{measured}, no limit",
+    "the limit; the scale is wider near 0. Of an attack made several times the worst is drawn.",
+    "attacks_public": "The dot is the result, rounded up, and the tall mark the limit; the scale "
+    "is wider near 0. Of an attack made several times the worst is drawn.",
+    "no_limit": "{measured}, only reported",
     "with_limit": "{measured}, limit {limit}",
     "frontier": "Risk against loss",
     "frontier_text": "Each point is a policy this tier could have: further left is safer, further "
-    "down keeps more. The filled point is the policy it has.",
+    "down keeps more. The filled point is the policy it has. The axes need not begin at 0; names "
+    "that find no room stand in the table.",
     "risk_axis": "average risk",
     "loss_axis": "information loss",
     "chosen": "{name} (chosen)",

@@ -74,7 +74,7 @@ def utility(sha256: str) -> UtilityReport:
                 after=(0.91, 0.075, 0.0149, 0.0001),
             ),
         },
-        information_loss={"level": 0.21, "entropy": 0.18},
+        information_loss={"loss": 0.21, "arithmetic": 0.22, "discernibility": 24_841_211.0},
         il1s=0.04,
         correlation_change=0.02,
         cramers_v_change=0.015,

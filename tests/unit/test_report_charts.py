@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from stepdown.config.policy import ATTACKS
 from stepdown.release.chart_specs import (
     attacks_chart,
     frontier_chart,
@@ -17,6 +18,8 @@ from stepdown.release.chart_specs import (
 )
 from stepdown.release.charts import draw
 from stepdown.release.report_facts import class_sizes
+from stepdown.release.wording import ATTACK_GROUPS
+from stepdown.release.wording import ATTACKS as ATTACKS_TOLD
 from stepdown.reports import Exposure
 
 
@@ -72,10 +75,47 @@ def test_an_interval_is_drawn_around_its_result_and_a_limit_beside_it() -> None:
         0.25, 0.5, 0.75, 0.6,
     ]  # fmt: skip
     svg = draw(attacks_chart("a", "A", [one]))
-    line = re.search(r'<line transform="translate\((\d+),[\d.]+\)" x2="(-?\d+)"[^>]*width="3"', svg)
+    line = re.search(
+        r'<line transform="translate\(([\d.]+),[\d.]+\)" x2="(-?[\d.]+)"[^>]*width="3"', svg
+    )
     assert line is not None
-    # 324 pixels are the whole; the interval is half of them, from a quarter on.
-    assert sorted((int(line[1]), int(line[1]) + int(line[2]))) == [81, 243]
+    # 324 pixels are the whole, on a square root's scale: 324 × √0.25 and 324 × √0.75 = 280.6.
+    ends = sorted((float(line[1]), float(line[1]) + float(line[2])))
+    assert ends == pytest.approx([162, 280.6], abs=0.2)
+
+
+def test_a_limit_of_nothing_is_told_and_one_of_everything_is_no_limit() -> None:
+    one = {"attack": "order", "measured": 0.0, "interval": None, "limit": 0.0, "passed": True}
+    chart = attacks_chart("a", "A", [one, one | {"limit": 1.0}])
+    assert [v["said"] for v in chart.spec["data"]["values"]] == [
+        "0%, limit 0%",
+        "0%, only reported",
+    ]
+    assert [row[-2:] for row in chart.rows] == [("≤ 0%", "yes"), ("–", "reported")]
+
+
+def test_every_attack_that_a_policy_limits_has_words_and_stands_in_one_group() -> None:
+    assert set(ATTACKS_TOLD) == set(ATTACKS)
+    grouped = [name for names in ATTACK_GROUPS.values() for name in names]
+    assert sorted(grouped) == sorted(ATTACKS)
+
+
+def test_names_of_policies_never_stand_on_each_other() -> None:
+    near = [
+        {
+            "name": f"k = {k}", "chosen": k == 11, "average_risk": 0.002 + k * step,
+            "information_loss": 0.03, "suppressed_share": 0.0,
+        }
+        for step in (1e-6,) for k in (2, 3, 5, 11, 20, 200)
+    ]  # fmt: skip
+    same = near[0] | {"name": "k = 4"}
+    chart = frontier_chart([*near, same])
+    values = chart.spec["data"]["values"]
+    assert "k = 2, k = 4" in [one["name"] for one in values]
+    named = [one["name"] for one in values if one["side"]]
+    assert named[0] == "k = 11 (chosen)"
+    assert len(named) < len(values)
+    assert len(chart.rows) == 7
 
 
 def test_a_policy_that_nothing_meets_is_in_the_table_and_not_drawn() -> None:

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from sample_report import AS_OF, make_report
 
+from stepdown.release.chart_specs import Chart
 from stepdown.release.documents import write_documents
-from stepdown.release.page import render
+from stepdown.release.page import beside, render
 from stepdown.release.report_facts import published_report
 from stepdown.vocabulary import Tier
 
@@ -176,3 +177,25 @@ def test_a_page_fits_a_phone_in_a_real_browser(
     found = re.search(r"<title>width (\d+) of (\d+)</title>", done.stdout)
     assert found, done.stderr[-500:]
     assert int(found[1]) <= int(found[2])
+
+
+def test_what_counts_suppressed_records_is_for_the_steward(pages: dict[str, Path]) -> None:
+    assert "Pairs of records that look alike: 24,841,211" in pages["kept"].read_text()
+    assert "24,841,211" not in pages["kept_public"].read_text()
+    assert "24841211" not in (pages["kept_public"].parent / "report.json").read_text()
+
+
+def test_what_to_do_is_said_once_for_checks_that_say_the_same(pages: dict[str, Path]) -> None:
+    text = pages["refused"].read_text()
+    told = re.findall(r"<b>What to do:</b> (.*?)</p>", text)
+    assert len(told) == len(set(told)) > 0
+    assert text.index("<h2>How to go on</h2>") < text.index('<dl class="strip">')
+
+
+def test_charts_stand_in_columns_of_about_the_same_length() -> None:
+    charts = [Chart(str(h), "", "", {"height": h}, (), ()) for h in (300, 100, 120, 10)]
+    assert [[one.key for one in column] for column in beside(charts)] == [
+        ["300"],
+        ["100", "120", "10"],
+    ]
+    assert beside(charts[:1]) == [charts[:1]]
