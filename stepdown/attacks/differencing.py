@@ -31,7 +31,11 @@ def differencing(
     files, as many as both hold. Then people form groups: by their class in this file and their
     class in the version, with absence from either a class of its own. A group of fewer than k data
     subjects, or with fewer than l sensitive values in a column that both files hold, is isolated by
-    the difference. Those who left count with the records of the file that they were among.
+    the difference, unless it is a whole class of the version: that showed it by itself, under the
+    policy of its day. Those who left count with the records of the file that they were among.
+
+    Where each version covers a period of its own, the n-th of several alike in one source is the
+    n-th in the other: a newcomer who is like somebody of an earlier period is not them.
 
     Args:
         candidate: the new file. snapshot: its source.
@@ -57,7 +61,8 @@ def differencing(
             ]
             keys = [n for n in known if n in held and all(n in names for names in raw)]
             secret = [n for n in new.names(Role.SENSITIVE) if n in old.columns]
-            sides = [_side(each, keys, secret) for each in (new, old)]
+            within = "source" if policy.period == "increment" else "record"
+            sides = [_side(each, keys, secret, within) for each in (new, old)]
         session = new.session
         for name, table in zip(("now", "before"), sides, strict=True):
             session.attach_arrow(name, table)
@@ -79,11 +84,13 @@ def _raw_names(written: Written, snapshot: ArtifactRef) -> set[str]:
     return set(written.session.fetch("SELECT * FROM source LIMIT 0").column_names)
 
 
-def _side(written: Written, keys: Sequence[str], secret: Sequence[str]) -> pa.Table:
-    """One file's records: class, subject, a text of the raw values, and the sensitive values."""
+def _side(written: Written, keys: Sequence[str], secret: Sequence[str], within: str) -> pa.Table:
+    """One file's records: class, subject, a text of the raw values, the sensitive values, and the
+    ``turn`` among those alike within the file (``record``) or all of its source (``source``)."""
     config = written.config
     labels = ", ".join(written.quasi_identifiers()) or "1"
     raw = ", ".join(f"coalesce('+' || source.{quote(n)}::VARCHAR, '-')" for n in keys) or "''"
+    among = "SEMI JOIN record USING (source_row)" if within == "record" else ""
     values = []
     for i, name in enumerate(secret):
         text = f"record.{written.alias(name)}::VARCHAR"
@@ -91,34 +98,35 @@ def _side(written: Written, keys: Sequence[str], secret: Sequence[str]) -> pa.Ta
         listed = f" AND {text} NOT IN ({literals(list(harmless))})" if harmless else ""
         values.append(f"CASE WHEN {text} IS NOT NULL{listed} THEN {text} END AS s{i}")
     return written.session.fetch(
-        f"SELECT dense_rank() OVER (ORDER BY {labels}) AS class, subject, record.source_row, "
-        f"to_json([{raw}]) AS raw{''.join(f', {value}' for value in values)} "
-        "FROM record JOIN source ON source.file_row_number = record.source_row"
+        "WITH known AS (SELECT file_row_number AS source_row, "
+        f"to_json([{raw}]) AS raw FROM source), "
+        "turned AS (SELECT source_row, row_number() OVER (PARTITION BY raw ORDER BY source_row) "
+        f"AS turn FROM known {among}) "
+        f"SELECT dense_rank() OVER (ORDER BY {labels}) AS class, subject, turn, "
+        f"raw{''.join(f', {value}' for value in values)} "
+        "FROM record JOIN known USING (source_row) JOIN turned USING (source_row)"
     )
 
 
 def _count(session: Session, k: int, least: int, columns: int) -> tuple[int, int, int, int]:
     """Groups, those that are too small, records in them, records of the new file."""
-    values = "".join(f", s{i}" for i in range(columns))
     either = "".join(f", coalesce(n.s{i}, b.s{i}) AS s{i}" for i in range(columns))
     few = [f"least(nullif(count(DISTINCT mine), 0), nullif(count(DISTINCT theirs), 0)) < {k}"]
     if least > 1:
         few += [f"count(DISTINCT s{i}) < {least}" for i in range(columns)]
-    for name in ("now", "before"):
-        session.run(
-            f"CREATE TEMP TABLE turned_{name} AS SELECT class, subject, raw{values}, "
-            f"row_number() OVER (PARTITION BY raw ORDER BY source_row) AS turn FROM {quote(name)}"
-        )
     session.run(
         "CREATE TEMP TABLE sizes AS SELECT count(*) AS records, "
-        f"coalesce({' OR '.join(few)}, false) AS small FROM (SELECT n.class AS here, "
-        f"b.class AS there, n.subject AS mine, b.subject AS theirs{either} "
-        "FROM turned_now AS n FULL JOIN turned_before AS b ON n.raw = b.raw AND n.turn = b.turn) "
-        "GROUP BY here, there"
+        f"coalesce({' OR '.join(few)}, false) "
+        # A whole class of the version is nothing that only subtraction shows.
+        "AND count(b_turn) IS DISTINCT FROM any_value(class_size) AS small FROM "
+        "(SELECT n.class AS here, b.class AS there, n.subject AS mine, b.subject AS theirs, "
+        f"b.turn AS b_turn, b.class_size{either} FROM now AS n FULL JOIN "
+        "(SELECT *, count(*) OVER (PARTITION BY class) AS class_size FROM before) AS b "
+        "ON n.raw = b.raw AND n.turn = b.turn) GROUP BY here, there"
     )
     row = session.fetch(
         "SELECT count(*) AS groups, count(*) FILTER (small) AS small, "
         "coalesce(sum(records) FILTER (small), 0)::BIGINT AS exposed, "
-        "(SELECT count(*) FROM turned_now) AS records FROM sizes"
+        "(SELECT count(*) FROM now) AS records FROM sizes"
     ).to_pylist()[0]
     return row["groups"], row["small"], row["exposed"], row["records"]

@@ -10,7 +10,7 @@ import numpy as np
 from stepdown.risk.class_table import ClassTable, Floats, Ints
 from stepdown.risk.grouping import Grouping, group_records, number_keys
 from stepdown.risk.table_columns import CodedColumn
-from stepdown.risk.wildcard_sizes import wildcard_sums
+from stepdown.risk.wildcard_sizes import can_be_summed, wildcard_sums
 
 
 @dataclass(frozen=True)
@@ -40,14 +40,20 @@ class CodedClasses:
         """Whether a quasi-identifier is missing anywhere."""
         return any(bool((column < 0).any()) for column in self.cells())
 
+    @property
+    def several_classes_of_one(self) -> bool:
+        """Whether somebody's rows lie in several classes."""
+        return int(self.table.subjects.sum()) != self.subjects
+
     def with_wildcards(self) -> ClassTable | None:
         """The classes with missing cells matching everything; a class's rows stay its own.
 
-        None where somebody's rows lie in several classes: people would be counted twice.
+        None where somebody's rows lie in several classes, so that people would be counted twice, or
+        where the missing cells form too many patterns to look at.
         """
         if not self.missing_cells:
             return self.table
-        if int(self.table.subjects.sum()) != self.subjects:
+        if self.several_classes_of_one or not can_be_summed(self.cells()):
             return None
         weighted = bool(np.isfinite(self.table.weights).all())
         held = [self.table.subjects, *([self.table.weights] if weighted else [])]

@@ -21,6 +21,7 @@ from stepdown.risk.table_columns import (
     column_names,
     read_columns,
     read_floats,
+    reading,
     recoded,
 )
 
@@ -180,10 +181,11 @@ def _population(
     if path is None:
         return None
     people = _read(Path(path), names, form, names)
-    columns = [
-        recoded(people[name], like=mine)
-        for name, mine in zip(names, classes.quasi_identifiers, strict=True)
-    ]
+    with reading(Path(path)):
+        columns = [
+            recoded(people[name], like=mine)
+            for name, mine in zip(names, classes.quasi_identifiers, strict=True)
+        ]
     sizes, everywhere = population_sizes(classes, columns)
     short = int((sizes < classes.table.subjects).sum())
     if short:

@@ -105,6 +105,8 @@ def _wildcard(measured: Measured, notes: dict[str, str]) -> dict[str, Any]:
         notes["wildcard"] = (
             "a quasi-identifier is missing and a subject's rows lie in several classes: "
             "people would be counted twice"
+            if measured.classes.several_classes_of_one
+            else "missing cells lie in too many different sets of columns: it would take too long"
         )
         names = ("smallest", "below_k", "uniques", "expected_reidentifications", "global_risk")
         return dict.fromkeys(names)

@@ -58,6 +58,8 @@ class CodedColumn:
         kind = self.values.type
         if pa.types.is_boolean(kind) or pa.types.is_time(kind):
             return np.full(self.distinct, np.nan)
+        if pa.types.is_duration(kind):
+            return _as_floats(self.values.cast(pa.int64()))
         if pa.types.is_temporal(kind):
             return _as_floats(self.values.cast(pa.timestamp("us"), safe=False).cast(pa.int64()))
         try:
@@ -88,17 +90,17 @@ def column_names(
     if is_parquet(path):
         import pyarrow.parquet as pq
 
-        with _reading(path):
+        with reading(path):
             names = list(pq.read_schema(path).names)
         mark = ","
     else:
-        with _reading(path), open(path, encoding=_codec(encoding), newline="") as file:
+        with reading(path), open(path, encoding=_codec(encoding), newline="") as file:
             text = file.readline()
             # A line break inside quotes belongs to a name.
             while text.count('"') % 2 and (more := file.readline()):
                 text += more
         mark = delimiter or max(DELIMITERS, key=text.count)
-        with _reading(path):
+        with reading(path):
             names = next(csv.reader(io.StringIO(text, newline=""), delimiter=mark), [])
     if not names:
         raise SourceInvalid(
@@ -135,7 +137,7 @@ def read_columns(
         SourceInvalid: the file cannot be read, or a column holds lists or the like.
     """
     wanted = list(dict.fromkeys(names))
-    with _reading(path):
+    with reading(path):
         if is_parquet(path):
             import pyarrow.parquet as pq
 
@@ -145,7 +147,7 @@ def read_columns(
     # One at a time, so that no column is held twice for longer than it takes to code it.
     coded = {}
     for name in wanted:
-        with _reading(path):
+        with reading(path):
             coded[name] = _coded(table[name], is_parquet(path))
         table = table.drop_columns([name])
     return TableColumns(len(coded[wanted[0]].codes), coded)
@@ -200,6 +202,11 @@ def _read_csv(
 
 
 def _coded(column: pa.ChunkedArray, parquet: bool) -> CodedColumn:
+    if pa.types.is_null(column.type):
+        # Of several chunks of nothing Arrow makes no common dictionary.
+        column = column.cast(pa.string())
+    if pa.types.is_float16(column.type):
+        column = column.cast(pa.float32())
     if pa.types.is_floating(column.type):
         # −0.0 equals 0.0; NaN is how some writers say that there is no value.
         column = pc.add(column, 0.0)
@@ -241,7 +248,7 @@ def _codec(encoding: str) -> str:
     return "utf-8-sig" if encoding.lower().replace("_", "-") in ("utf-8", "utf8") else encoding
 
 
-class _reading:  # noqa: N801
+class reading:  # noqa: N801
     """Turn what a reader throws into one sentence without a cell of the file."""
 
     def __init__(self, path: Path) -> None:

@@ -56,8 +56,8 @@ def smallest_wildcard_class(
 
 
 def _blocks(subjects: Ints, pattern: Ints) -> Iterator[Ints]:
-    filled = np.array([int(p).bit_count() for p in range(int(pattern.max()) + 1)])[pattern]
-    order = np.lexsort((-filled, subjects))
+    filled = np.bitwise_count(pattern)
+    order = np.lexsort((-filled.astype(np.int64), subjects))
     start = 0
     for size in (*_BLOCKS, len(order)):
         block = order[start : start + size]

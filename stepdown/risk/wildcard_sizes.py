@@ -31,12 +31,9 @@ def wildcard_sums(codes: Sequence[Ints], distinct: Sequence[int], amounts: Float
     Source: Templ, Kowarik & Meindl 2015, doi:10.18637/jss.v067.i04, missing values in frequency
     counts.
     """
-    filled = np.zeros(len(codes[0]), dtype=np.int64)
-    for bit, column in enumerate(codes):
-        filled |= (column >= 0).astype(np.int64) << bit
-    found, which = np.unique(filled, return_inverse=True)
-    patterns: list[int] = found.tolist()
-    members = {pattern: np.flatnonzero(which == i) for i, pattern in enumerate(patterns)}
+    patterns, members = _patterns(codes)
+    if _one_by_one_is_quicker(len(patterns), len(codes[0]), len(codes)):
+        return _one_by_one(np.stack(codes), amounts)
     whole = (1 << len(codes)) - 1
     numberings = {whole: _every_class(codes)}
     sums = np.zeros(amounts.shape)
@@ -51,8 +48,10 @@ def wildcard_sums(codes: Sequence[Ints], distinct: Sequence[int], amounts: Float
         near = common.bit_count() + 1
         numberings = {c: n for c, n in numberings.items() if c == whole or c.bit_count() <= near}
         for mine in patterns:
+            if mine & common != common:
+                continue
             theirs = [members[other] for other in patterns if mine & other == common]
-            if mine & common != common or not theirs:
+            if not theirs:
                 continue
             there, here = np.concatenate(theirs), members[mine]
             number = np.concatenate([numbering.number[there], numbering.number[here]])
@@ -63,6 +62,58 @@ def wildcard_sums(codes: Sequence[Ints], distinct: Sequence[int], amounts: Float
                     number[: len(there)], amounts[there, i], minlength=int(number.max()) + 1
                 )
                 sums[here, i] += total[number[len(there) :]]
+    return sums
+
+
+def can_be_summed(codes: Sequence[Ints]) -> bool:
+    """Whether the classes that match each other can be found within minutes."""
+    patterns = len(_patterns(codes)[0])
+    rows, columns = len(codes[0]), len(codes)
+    return min(_by_pattern(patterns, columns), _by_class(rows, columns)) <= _MOST_SECONDS
+
+
+_MOST_SECONDS = 120.0
+
+
+def _by_pattern(patterns: int, columns: int) -> float:
+    """Seconds, from above: two patterns share a set, and each step is a few calls of NumPy."""
+    return min(patterns**2, 3.0**columns) * 1e-4 + min(patterns, 2.0**columns) * patterns**2 * 1e-7
+
+
+def _by_class(rows: int, columns: int) -> float:
+    """Seconds: every class beside every other, column by column."""
+    return rows * rows * columns * 2e-9
+
+
+def _one_by_one_is_quicker(patterns: int, rows: int, columns: int) -> bool:
+    return patterns > 1 and _by_class(rows, columns) < _by_pattern(patterns, columns)
+
+
+def _patterns(codes: Sequence[Ints]) -> tuple[list[int], dict[int, Ints]]:
+    """The sets of filled columns as bits, of any number of columns, and the classes of each."""
+    if len(codes) < 63:
+        filled = sum((column >= 0).astype(np.int64) << bit for bit, column in enumerate(codes))
+        found, which = np.unique(filled, return_inverse=True)
+        patterns: list[int] = found.tolist()
+    else:
+        held, which = np.unique(np.stack(codes, 1) >= 0, axis=0, return_inverse=True)
+        patterns = [sum(1 << int(bit) for bit in np.flatnonzero(row)) for row in held]
+    order = np.argsort(which.ravel(), kind="stable")
+    starts = np.cumsum(np.bincount(which.ravel(), minlength=len(patterns)))[:-1]
+    return patterns, dict(zip(patterns, np.split(order, starts), strict=True))
+
+
+def _one_by_one(cells: Ints, amounts: Floats) -> Floats:
+    """The same sums by looking at every two classes, a block at a time."""
+    rows = cells.shape[1]
+    sums = np.zeros(amounts.shape)
+    step = max(1, 4_000_000 // rows)
+    for start in range(0, rows, step):
+        mine = cells[:, start : start + step]
+        fits = np.ones((mine.shape[1], rows), dtype=bool)
+        for own, every in zip(mine, cells, strict=True):
+            fits &= (own[:, None] == every) | (own < 0)[:, None] | (every < 0)
+        sums[start : start + step] = fits @ amounts
     return sums
 
 

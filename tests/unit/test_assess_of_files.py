@@ -118,6 +118,53 @@ def test_missing_as_a_value_and_as_a_wildcard_are_both_reported(tmp_path):
     assert report["wildcard"]["expected_reidentifications"] == pytest.approx(expected, abs=1e-10)
 
 
+def matching(rows):
+    return [sum(all(None in p or p[0] == p[1] for p in zip(a, b, strict=True)) for b in rows)
+            for a in rows]  # fmt: skip
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(400, 20), (40, 70)])
+def test_many_columns_with_gaps_still_have_their_wildcard_classes(tmp_path, rows, columns):
+    rng = np.random.default_rng(3)
+    cells = [
+        [None if x == 2 else int(x) for x in row] for row in rng.integers(0, 3, (rows, columns))
+    ]
+    names = [f"c{i}" for i in range(columns)]
+    table = dict(zip(names, map(list, zip(*cells, strict=True)), strict=True))
+    pq.write_table(pa.table(table), tmp_path / "x.parquet")
+    found = assess_file(tmp_path / "x.parquet", names, suda_size=1)["wildcard"]
+    sizes = matching(cells)
+    assert found["smallest"] == min(sizes)
+    assert found["below_k"] == {str(k): sum(n < k for n in sizes) for k in (2, 3, 5)}
+
+
+def test_gaps_in_too_many_sets_of_columns_are_not_measured_and_said_so(tmp_path, monkeypatch):
+    monkeypatch.setattr("stepdown.risk.wildcard_sizes._MOST_SECONDS", 0.0)
+    path = write(tmp_path / "x.csv", "a,b", "1,x", ",x", "1,")
+    report = assess_file(path, ["a", "b"])
+    assert report["wildcard"]["smallest"] is None
+    assert "too many different sets" in report["notes"]["wildcard"]
+
+
+def test_columns_of_nothing_of_durations_and_of_half_floats_are_read(tmp_path):
+    path = tmp_path / "x.parquet"
+    half = pa.array(np.array([1, 1, 2, 2], np.float16))
+    spans = pa.array([1, 2, 1, 3], pa.duration("s"))
+    table = pa.table({"who": pa.nulls(4), "half": half, "span": spans})
+    pq.write_table(table, path, row_group_size=1)
+    report = assess_file(path, ["half"], ["span", "who"])
+    assert (report["classes"], report["sensitive"]["who"]["l_distinct"]) == (2, 0)
+    # Cumulative shares 1/2, 1 and 1/2, 1/2 beside 1/2, 3/4 of ranks 1 to 3.
+    assert report["sensitive"]["span"]["t_ordered"] == pytest.approx(0.125)
+
+
+def test_a_population_of_other_types_that_cannot_be_compared_is_refused(tmp_path):
+    pq.write_table(pa.table({"a": pa.array([b"\xff"], pa.binary())}), tmp_path / "f.parquet")
+    pq.write_table(pa.table({"a": ["x"]}), tmp_path / "p.parquet")
+    with pytest.raises(SourceInvalid, match="cannot be read"):
+        assess_file(tmp_path / "f.parquet", ["a"], population=tmp_path / "p.parquet")
+
+
 def test_a_population_table_gives_the_journalist_and_the_marketer_their_classes(tmp_path):
     file = write(tmp_path / "f.csv", "town,sex", "a,f", "a,f", "b,m")
     people = write(

@@ -10,6 +10,7 @@ import pytest
 from derive_case import LOOSE, Case, lineage, make_case, released
 
 from stepdown.artifacts import ArtifactRef, sha256_of
+from stepdown.attacks.differencing import differencing
 from stepdown.candidate import Candidate, Earlier
 from stepdown.errors import Refused
 from stepdown.vocabulary import Tier
@@ -179,3 +180,27 @@ def test_an_increment_without_new_rows_is_the_version_before(tmp_path):
     v2 = published(second, two, "v2")
     assert partner(second, v1, v2, run="3").data.sha256 == two.data.sha256
     assert partner(first, v1, run="4").data.sha256 == one.data.sha256
+
+
+def test_a_stricter_k_does_not_blame_the_classes_that_a_looser_version_showed_whole(tmp_path):
+    old = people((3, 25, "ab"), (8, 35, "ab"))
+    first = case_of(tmp_path / "k3", old)
+    v1 = published(first, partner(first, run="1"))
+    second = case_of(tmp_path / "k4", old, K3 | {"smallest_class": 4})
+    after = partner(second, v1, run="2")
+    assert sizes(after) == {"30-39": 8}
+    found = differencing(after, v1, second.snapshot, second.loaded)
+    assert (found.measured, found.successes) == (0.0, 0)
+
+
+def test_a_newcomer_who_is_like_somebody_of_an_earlier_period_is_not_them(tmp_path):
+    old = people((6, 25, "ab"))
+    rules = K3 | {"period": "increment"}
+    first = case_of(tmp_path, old, rules)
+    v1 = published(first, partner(first, run="1"))
+    # All that anybody knows of the newcomers is true of people of the first period, too.
+    second = with_rows(first, joined(old, people((5, 25, "ab"), start=6)), "second")
+    new = partner(second, v1, run="2")
+    assert sizes(new) == {"20-29": 5}
+    found = differencing(new, v1, second.snapshot, second.loaded)
+    assert (found.measured, found.successes) == (0.0, 0)
