@@ -107,18 +107,16 @@ def hold_back(
     return lost
 
 
-def keep_the_new(
-    session: Session, config: ReleaseConfig, columns: Sequence[str], earlier: Sequence[Earlier]
-) -> int:
+def keep_the_new(session: Session, config: ReleaseConfig, earlier: Sequence[Earlier]) -> int:
     """Leave in ``entered`` only rows that came since the last version; returns how many left.
 
-    A row is old where an earlier version's snapshot held one with the same raw values in the
-    quasi-identifiers and sensitive columns of this tier, whether or not that version released it:
-    its period is over. If nothing came since the last version, the rows are those of that version's
+    A row is old where an earlier version's snapshot held one of the same data subject with the same
+    raw quasi-identifiers and sensitive values, whether or not that version released it: its period
+    is over. Of several alike the first ones are. If nothing came since the last version, the rows are those of that version's
     period, so that a run without new data changes nothing.
     """
     before = int(str(session.scalar(f"SELECT count(*) FROM {ENTERED}")))
-    shown = _shown(config, columns)
+    shown = config.names(Role.SUBJECT, Role.QUASI_IDENTIFIER, Role.SENSITIVE)
     for count in range(len(earlier), 0, -1):
         parts = []
         for number, version in enumerate(earlier[:count]):

@@ -74,7 +74,7 @@ def prepare(
         )
     lost = 0
     if earlier and policy.period == "increment":
-        lost = keep_the_new(session, config, columns, earlier)
+        lost = keep_the_new(session, config, earlier)
     weight = _weight(config, tier)
     treated = treat(session, config, tier, columns, keyring, weight)
     return Prepared(entry, demand, columns, treated, weight, lost)

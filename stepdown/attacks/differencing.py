@@ -34,8 +34,9 @@ def differencing(
     the difference, unless it is a whole class of the version: that showed it by itself, under the
     policy of its day. Those who left count with the records of the file that they were among.
 
-    Where each version covers a period of its own, the n-th of several alike in one source is the
-    n-th in the other: a newcomer who is like somebody of an earlier period is not them.
+    Where each version covers a period of its own, the data subject counts, too, and the n-th of
+    several alike in one source is the n-th in the other: a newcomer who is like somebody of an
+    earlier period is not them.
 
     Args:
         candidate: the new file. snapshot: its source.
@@ -52,16 +53,18 @@ def differencing(
     Source: Xiao & Tao 2007, doi:10.1145/1247480.1247556.
     """
     policy = tier_policy(loaded.config, candidate.tier)
-    known = [name for name, column in loaded.config.columns.items() if column.role in _KNOWN]
+    increments = policy.period == "increment"
+    known = loaded.config.names(*_KNOWN, *((Role.SUBJECT,) if increments else ()))
     with open_written(candidate, loaded, scratch) as new:
         with open_written(version.candidate, loaded, scratch) as old:
             held = set(new.columns) | set(old.columns)
             raw = [
                 _raw_names(each, ref) for each, ref in ((new, snapshot), (old, version.snapshot))
             ]
-            keys = [n for n in known if n in held and all(n in names for names in raw)]
+            told = set(known) if increments else held
+            keys = [n for n in known if n in told and all(n in names for names in raw)]
             secret = [n for n in new.names(Role.SENSITIVE) if n in old.columns]
-            within = "source" if policy.period == "increment" else "record"
+            within = "source" if increments else "record"
             sides = [_side(each, keys, secret, within) for each in (new, old)]
         session = new.session
         for name, table in zip(("now", "before"), sides, strict=True):
