@@ -112,8 +112,8 @@ def keep_the_new(session: Session, config: ReleaseConfig, earlier: Sequence[Earl
 
     A row is old where an earlier version's snapshot held one of the same data subject with the same
     raw quasi-identifiers and sensitive values, whether or not that version released it: its period
-    is over. Of several alike the first ones are. If nothing came since the last version, the rows are those of that version's
-    period, so that a run without new data changes nothing.
+    is over. Of several alike the first ones are. If nothing came since the last version, the rows
+    are those of that version's period, so that a run without new data changes nothing.
     """
     before = int(str(session.scalar(f"SELECT count(*) FROM {ENTERED}")))
     shown = config.names(Role.SUBJECT, Role.QUASI_IDENTIFIER, Role.SENSITIVE)

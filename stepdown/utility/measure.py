@@ -38,7 +38,7 @@ from stepdown.utility.pairs import (
     cramers_v_change,
     make_rows,
 )
-from stepdown.vocabulary import IDENTIFYING, ColumnType, Role
+from stepdown.vocabulary import IDENTIFYING, ColumnType, Role, Tier
 
 DATA, LINEAGE, PARENT = "data", "lineage", "parent"
 _KINDS = {
@@ -92,7 +92,9 @@ def measure_utility(
             )
             for name, column in columns.items()
         }
-        for name, column in columns.items():
+        # Internal's labels are values as they were collected: no report may hold one.
+        charted = {} if candidate.tier is Tier.INTERNAL else columns
+        for name, column in charted.items():
             bins = column.bins(session, people)
             measured[name] = replace(
                 measured[name], bins=bins.names, before=bins.before, after=bins.after
