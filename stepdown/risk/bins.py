@@ -18,7 +18,7 @@ def sensitive_bin(
     """SQL of a record's bin: equal-width between the extremes of the scale's column.
 
     Where the tier bottom- or top-codes the column, no further than that: one outlier above would
-    otherwise put everybody else into one bin.
+    otherwise put everybody else into one bin. Infinite numbers lie in the outermost bins.
 
     Args:
         session: holds the scale.
@@ -31,8 +31,8 @@ def sensitive_bin(
     kind = session.fetch(f"SELECT {place} FROM {scale} LIMIT 0").schema.field(0).type
     number = _as_number if str(kind).startswith(("date", "timestamp")) else _as_is
     bounds = session.fetch(
-        f"SELECT min(n)::DOUBLE AS low, max(n)::DOUBLE AS high "
-        f"FROM (SELECT {number(place)} AS n FROM {scale})"
+        "SELECT min(n) AS low, max(n) AS high "
+        f"FROM (SELECT {number(place)}::DOUBLE AS n FROM {scale}) WHERE isfinite(n)"
     ).to_pylist()[0]
     low, high = bounds["low"] or 0.0, bounds["high"] or 0.0
     treatment = treatment_of(config, name, tier)

@@ -3,10 +3,12 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from derive_case import make_case
 from risk_case import RiskCase
 
 from stepdown.attacks.homogeneity import homogeneity
 from stepdown.reports import AttackResult
+from stepdown.vocabulary import Tier
 
 
 def _attacked(case: RiskCase, column: str) -> tuple[AttackResult, AttackResult]:
@@ -95,3 +97,15 @@ def test_a_file_without_sensitive_columns_or_records_says_so(tmp_path):
     homogeneous, skewed = _attacked(empty, "result")
     assert homogeneous.attempts == skewed.attempts == 0
     assert homogeneous.note == "the file holds no record"
+
+
+def test_infinite_numbers_lie_in_the_outermost_bins(tmp_path):
+    rows = {"age": [1, 1, 2, 2], "pay": [0.0, float("inf"), 0.0, 10.0]}
+    columns = {
+        "age": {"role": "quasi_identifier", "type": "integer"},
+        "pay": {"role": "sensitive", "type": "number"},
+    }
+    case = make_case(tmp_path, rows, columns, {"internal": {}})
+    internal = case.derive(Tier.INTERNAL)
+    found = homogeneity(internal, case.loaded, tmp_path, scale=case.snapshot)
+    assert {result.attack: result.measured for result in found}["homogeneity"] == 0.0
