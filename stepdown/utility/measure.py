@@ -48,9 +48,6 @@ _KINDS = {
     ColumnType.TIMESTAMP: DATE,
 }
 
-FEWEST_INSIDE = 5
-"""Subjects that a value of internal must have before a bin is named by it (house rule)."""
-
 
 def measure_utility(
     candidate: Candidate,
@@ -86,8 +83,7 @@ def measure_utility(
         errors = mean_errors(session, plan, LINEAGE)
         gone = _suppressed_cells(session, list(columns))
         k = tier_policy(loaded.config, candidate.tier).smallest_class
-        # Internal asks for no k, and holds people whom the tiers below withhold.
-        people = People.of(session, max(k, FEWEST_INSIDE) if candidate.tier is Tier.INTERNAL else k)
+        people = People.of(session, k)
         measured = {
             name: column.measured(errors.get(name), gone.get(name, 0))
             if column.above is not None
