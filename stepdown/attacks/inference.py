@@ -139,7 +139,7 @@ def close_counts(said: Floats, truths: Floats) -> Floats:
     """
     ordered = np.sort(said[~np.isnan(said)])
     ends = np.sort(np.stack((truths / (1 + TOLERANCE), truths / (1 - TOLERANCE))), axis=0)
-    slack = 1e-12 * np.abs(ends)
+    slack = np.where(np.isfinite(ends), 1e-12 * np.abs(ends), 0.0)  # ∞ − ∞ would be no number
     right = np.searchsorted(ordered, ends[1] + slack[1], side="right") - np.searchsorted(
         ordered, ends[0] - slack[0], side="left"
     )
