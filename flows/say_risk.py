@@ -32,7 +32,24 @@ def risk_tables(result: dict[str, Any]) -> list[Shown]:
         _special_uniques(result),
         _models(result),
     ]
-    return [*(shown for shown in tables if shown[2]), *_intervals(result)]
+    return [*(shown for shown in tables if shown[2]), *_intervals(result), *_utility(result)]
+
+
+def _utility(result: dict[str, Any]) -> list[Shown]:
+    """How far each column moved from the original's; nothing where none was given."""
+    columns = result.get("utility", {}).get("columns", {})
+    rows = [
+        [
+            name,
+            _number(column["hellinger"]),
+            _number(column["wasserstein"]),
+            _number(column["mean_change"]),
+            _share(column["missing"]),
+        ]
+        for name, column in columns.items()
+    ]
+    heads = ["column", "Hellinger", "Wasserstein", "mean moved by", "missing"]
+    return [("distance from the original", heads, rows)] if rows else []
 
 
 def _classes(result: dict[str, Any]) -> Shown:

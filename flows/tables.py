@@ -148,21 +148,34 @@ def assess(
     keep_pandas_out()
     from stepdown.risk import assess_file
 
-    say.assessed(
-        assess_file(
-            file,
-            arguments.names(qi),
-            sensitive=arguments.names(sensitive),
-            weight=weight,
-            household=household,
-            subject=subject,
-            against=against,
-            population=population,
-            sampling_fraction=sampling_fraction,
-            threshold=threshold,
-            exact=exact,
-            suda_size=suda_size,
-        ),
-        json,
+    result = assess_file(
+        file,
+        arguments.names(qi),
+        sensitive=arguments.names(sensitive),
+        weight=weight,
+        household=household,
+        subject=subject,
+        against=against,
+        population=population,
+        sampling_fraction=sampling_fraction,
+        threshold=threshold,
+        exact=exact,
+        suda_size=suda_size,
     )
+    if against:
+        result["utility"] = _utility(file, against, arguments.names(f"{qi},{sensitive}"))
+    say.assessed(result, json)
     return 0
+
+
+def _utility(file: Path, against: Path, named: list[str]) -> dict[str, Any]:
+    """What the file lost of its original in the columns that both have; no value of either."""
+    from stepdown.risk.table_columns import column_names
+    from stepdown.utility.files import utility_of_files
+
+    held = column_names(against, None, "utf-8")[0]
+    found = utility_of_files(file, against, [name for name in named if name in held])
+    for column in found["columns"].values():
+        for shown in ("bins", "before", "after"):
+            del column[shown]
+    return found

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from flows import say
+from flows.tables import assess
 from stepdown.risk import assess_file
 
 
@@ -51,3 +54,18 @@ def test_a_small_risk_is_not_printed_as_none(report, capsys):
     report["global_risk"] = 0.00002
     say.assessed(report, as_json=False)
     assert "2e-05" in capsys.readouterr().out
+
+
+def test_what_a_file_lost_of_its_original_is_told_without_a_value_of_either(tmp_path, capsys):
+    original, released = tmp_path / "original.csv", tmp_path / "released.csv"
+    original.write_text("age,sex,illness\n31,f,flu\n35,m,flu\n42,f,cold\n48,m,cold\n")
+    released.write_text("age,sex,illness\n30-39,f,flu\n30-39,m,flu\n40-49,f,cold\n40-49,,cold\n")
+    assert assess(released, "age,sex", "illness", against=original, json=True) == 0
+    printed = capsys.readouterr().out
+    utility = json.loads(printed)["utility"]
+    assert utility["columns"]["sex"]["missing"] == 0.25
+    # The middles are 34.5 and 44.5; the mean rises from 39 to 39.5.
+    assert utility["columns"]["age"]["mean_change"] == pytest.approx(0.5 / 39)
+    assert not [label for label in ("30-39", "flu") if label in printed]
+    assert assess(released, "age,sex", "illness", against=original) == 0
+    assert "distance from the original" in capsys.readouterr().out
