@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from flows.release import Made
     from stepdown.candidate import Candidate
     from stepdown.release.publish import Standing
-    from stepdown.reports import Verdict
+    from stepdown.reports import RiskReport, Verdict
 
 STEWARD_PAGE = "steward-report.html"
 """The steward's report in a candidate's folder; the release's documents are too heavy to import."""
@@ -32,6 +32,9 @@ class TierOutcome:
         recoding: how the tier was recoded; None where nothing was made of it.
         level_shares: quasi-identifier → share of its cells on level 0, 1, ….
         held_back: records kept out because too few came, or left, since an earlier version.
+        attacks: attack → the worst of its results, a share.
+        frontier: what other policies would come to, the safest first.
+        next_steps: the cheapest changes with which it would pass, where it was refused.
         steward_report: the page that says everything; it stays in the workspace.
         reasons: what refused it, or what it waits for.
     """
@@ -45,6 +48,9 @@ class TierOutcome:
     loss: float | None = None
     suppressed: int = 0
     held_back: int = 0
+    attacks: dict[str, float] = field(default_factory=dict)
+    frontier: list[dict[str, Any]] = field(default_factory=list)
+    next_steps: list[dict[str, Any]] = field(default_factory=list)
     steward_report: str | None = None
     dropped: dict[str, str] = field(default_factory=dict)
     levels: dict[str, int] = field(default_factory=dict)
@@ -134,7 +140,8 @@ def tier_outcome(made: Made, standing: Standing | None) -> TierOutcome:
     if candidate is None or risk is None or made.decision is None:
         state = "refused" if standing else "would_refuse"
         reasons = tuple(_sentence(verdict) for verdict in made.refusal)
-        return TierOutcome(state, None, None, reasons=reasons)
+        steps = [asdict(step) for step in made.next_steps]
+        return TierOutcome(state, None, None, next_steps=steps, reasons=reasons)
     report = candidate.report
     state = _STATES[standing.outcome] if standing else PLANNED[made.decision.outcome.value]
     failed = standing.reasons if standing else made.decision.reasons
@@ -148,6 +155,9 @@ def tier_outcome(made: Made, standing: Standing | None) -> TierOutcome:
         loss=report.information_loss,
         suppressed=report.suppressed_records,
         held_back=report.held_back,
+        attacks=_worst(risk),
+        frontier=[asdict(point) for point in made.report.frontier] if made.report else [],
+        next_steps=[asdict(step) for step in made.report.next_steps] if made.report else [],
         steward_report=None if state == "unchanged" else str(candidate.path / STEWARD_PAGE),
         dropped=report.dropped_columns,
         levels=report.levels,
@@ -156,6 +166,14 @@ def tier_outcome(made: Made, standing: Standing | None) -> TierOutcome:
         reasons=tuple(_sentence(verdict) for verdict in failed)
         or (tuple(f"waits for {need}" for need in standing.waiting_for) if standing else ()),
     )
+
+
+def _worst(risk: RiskReport) -> dict[str, float]:
+    results = risk.attacks.results if risk.attacks else ()
+    worst: dict[str, float] = {}
+    for result in results:
+        worst[result.attack] = max(result.measured, worst.get(result.attack, 0.0))
+    return worst
 
 
 def released_names(candidate: Candidate) -> tuple[str, ...]:

@@ -60,6 +60,7 @@ class Made:
     report: TierReport | None = None
     decision: Decision | None = None
     refusal: tuple[Verdict, ...] = ()
+    next_steps: tuple[NextStep, ...] = ()
 
     @property
     def risk(self) -> RiskReport | None:
@@ -225,7 +226,7 @@ def _make_tier(
         candidate = derive_tier(run, snapshot, tier, parent, before.published)
     except (Refused, DemandImpossible) as error:
         steps = _steps(run, snapshot, tier, parent)
-        return Made(tier, None, refusal=(_no_table(error, steps),))
+        return Made(tier, None, refusal=(_no_table(error, steps),), next_steps=steps)
     above = parent.data if parent else snapshot.ref
     report = _measured(run, snapshot, candidate, above, before, parent=parent)
     if tier is not Tier.INTERNAL:

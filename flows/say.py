@@ -51,6 +51,9 @@ def outcome(run: RunOutcome, work: Any, store: str, as_json: bool) -> None:
             )
     for reason in [*run.stops, *run.waits]:
         _line(reason)
+    for name, end in run.tiers.items():
+        if end.frontier and (end.stopped or end.state.startswith("would_")):
+            _frontier(name, end.frontier)
     waiting = [end.release for end in run.ends.values() if end.state == "awaiting_approval"]
     if waiting:
         _line("")
@@ -63,6 +66,26 @@ def outcome(run: RunOutcome, work: Any, store: str, as_json: bool) -> None:
         _line("Everything that was measured, for the steward's eyes only:")
         for name, page in pages.items():
             _line(f"  {name}: {page}")
+
+
+def _frontier(tier: str, points: list[dict[str, Any]]) -> None:
+    """What other policies of a tier would come to: risk against loss."""
+    rows = [
+        [
+            point["name"] + (" (chosen)" if point["chosen"] else ""),
+            number(point["smallest_class"]),
+            _percent(point["average_risk"]),
+            "–" if point["information_loss"] is None else f"{point['information_loss']:.3f}",
+            _percent(point["suppressed_share"]),
+        ]
+        for point in points
+    ]
+    heads = ["policy", "smallest class", "average risk", "loss", "suppressed"]
+    _table(f"{tier}: other policies, the safest first", heads, rows)
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{share:.2%}"
 
 
 def checked(loaded: Any, summary: Any, as_json: bool) -> None:

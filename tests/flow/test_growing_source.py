@@ -74,7 +74,10 @@ def test_a_newcomer_is_held_back_and_told_of_to_the_steward_only(visits: Visits)
     visits.write(grown(1))
     second = visits.run()
     assert second.code == 0, second.err
-    assert second.json["tiers"]["partner"]["held_back"] == 1
+    partner = second.json["tiers"]["partner"]
+    assert partner["held_back"] == 1
+    assert [point["name"] for point in partner["frontier"] if point["chosen"]] == ["k = 5"]
+    assert partner["attacks"]["differencing"] == 0.0
     # Who was held back from partner is not in it, so public has nothing new.
     assert public(second.json)["state"] == "unchanged"
     visits.write(grown(24))

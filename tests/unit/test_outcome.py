@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import pytest
 
+from flows import say
 from flows.outcome import RunOutcome, TierOutcome, tier_outcome
 from flows.release import Made, _no_table
 from stepdown.errors import DemandImpossible, Refused
-from stepdown.reports import NextStep, Verdict
+from stepdown.reports import FrontierPoint, NextStep, Verdict
 from stepdown.vocabulary import Tier
 
 
@@ -49,3 +52,18 @@ def test_a_demand_that_cannot_be_met_names_the_cheapest_next_steps():
         "Ask for less. Cheapest: age: level 1 → 2 (information loss 0.250, 1.0% of the records "
         "suppressed). Or: drop town (information loss 0.500, 0.0% of the records suppressed)."
     )
+
+
+def test_a_plan_prints_what_other_policies_would_come_to(capsys):
+    points = [
+        FrontierPoint("k = 11", False, True, 12, 0.01, 1 / 12, 0.3, 0.02),
+        FrontierPoint("k = 5", True, True, 5, 0.05, 0.2, 0.2, 0.01),
+        FrontierPoint("k = 100", False, False),
+    ]
+    end = TierOutcome("would_publish", None, 40, frontier=[asdict(point) for point in points])
+    say.outcome(RunOutcome("wells", "run", {"partner": end}), "work", "store", as_json=False)
+    printed = capsys.readouterr().out
+    assert "partner: other policies, the safest first" in printed
+    assert "k = 5 (chosen)" in printed
+    lines = [line.split() for line in printed.splitlines() if line.startswith(" k = ")]
+    assert [line[-1] for line in lines] == ["2.00%", "1.00%", "–"]
