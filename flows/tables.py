@@ -140,6 +140,10 @@ def assess(
             min=1, help="Columns in the largest set searched for special uniques; default all."
         ),
     ] = None,
+    suda_weighting: Annotated[
+        Literal["factorial", "product", "ihsn"],
+        typer.Option(help="How a special unique counts by its size; sdcMicro's, or IHSN's."),
+    ] = "factorial",
     json: AsJson = False,
 ) -> int:
     """Measure the re-identification risk of any file; no config needed."""
@@ -161,6 +165,7 @@ def assess(
         threshold=threshold,
         exact=exact,
         suda_size=suda_size,
+        suda_weighting=suda_weighting,
     )
     if against:
         result["utility"] = _utility(file, against, arguments.names(f"{qi},{sensitive}"))

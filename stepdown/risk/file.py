@@ -15,6 +15,7 @@ from stepdown.risk.coded_classes import CodedClasses, coded_classes, population_
 from stepdown.risk.file_report import Measured, file_report
 from stepdown.risk.interval import IntervalDisclosure, interval_disclosure
 from stepdown.risk.reidentification import THRESHOLD
+from stepdown.risk.suda import Weighting
 from stepdown.risk.table_columns import (
     CodedColumn,
     TableColumns,
@@ -55,6 +56,7 @@ def assess_file(
     threshold: float = THRESHOLD,
     exact: bool = False,
     suda_size: int | None = None,
+    suda_weighting: Weighting = "factorial",
     delimiter: str | None = None,
     encoding: str = "utf-8",
     missing: Sequence[str] = ("", "NA"),
@@ -80,6 +82,7 @@ def assess_file(
         exact: individual risk by its exact expectation for classes of three and more too.
         suda_size: columns in the largest set searched for minimal sample uniques; all if that can
             be afforded.
+        suda_weighting: how a minimal sample unique counts by its size; see ``suda.weights``.
         delimiter, encoding, missing: of every CSV here.
 
     Raises:
@@ -114,6 +117,7 @@ def assess_file(
             threshold=threshold,
             exact=exact,
             suda_size=suda_size,
+            suda_weighting=suda_weighting,
             intervals=other.compare(table) if other else None,
             compared=other is not None,
             same_records=other is not None and other.table.rows == table.rows,

@@ -15,7 +15,7 @@ from stepdown.risk.individual import individual_risk
 from stepdown.risk.interval import IntervalDisclosure
 from stepdown.risk.population import population_uniques
 from stepdown.risk.reidentification import Attempt, journalist, marketer, prosecutor
-from stepdown.risk.suda import COLUMNS, special_uniques, suda_measures
+from stepdown.risk.suda import COLUMNS, Weighting, special_uniques, suda_measures
 from stepdown.risk.table_columns import CodedColumn
 
 _BELOW = (2, 3, 5)
@@ -47,6 +47,7 @@ class Measured:
         threshold: chance above which a record counts as at risk.
         exact: individual risk by its exact expectation.
         suda_size: columns in the largest set searched for special uniques; None for all.
+        suda_weighting: how a set counts by its size.
         intervals: of the numeric columns, against the original.
         compared, same_records: whether an original was given, with as many records.
     """
@@ -61,6 +62,7 @@ class Measured:
     threshold: float = 0.2
     exact: bool = False
     suda_size: int | None = None
+    suda_weighting: Weighting = "factorial"
     intervals: IntervalDisclosure | None = None
     compared: bool = False
     same_records: bool = False
@@ -216,7 +218,9 @@ def _suda(measured: Measured, notes: dict[str, str]) -> dict[str, Any]:
         # Missing, which is −1, is a value like any other.
         codes = np.stack(classes.cells()).astype(np.int32) + 1
         pairs = int(table.rows[table.subjects == 2].sum())
-        found = special_uniques(codes, table.rows, owners, pairs, measured.suda_size)
+        found = special_uniques(
+            codes, table.rows, owners, pairs, measured.suda_size, measured.suda_weighting
+        )
     values, note = suda_measures(found, names, measured.suda_size)
     if note:
         notes["suda"] = note

@@ -293,3 +293,15 @@ def test_missing_numbers_of_parquet_are_missing_however_they_are_written(tmp_pat
     report = assess_file(tmp_path / "x.parquet", ["a"])
     assert (report["classes"], report["below_k"]["2"]) == (3, 1)
     assert report["wildcard"]["smallest"] == 3
+
+
+def test_special_uniques_weigh_by_size_as_asked(tmp_path):
+    # 1 is unique by a and by b; 4 by neither, only by both together.
+    path = tmp_path / "x.csv"
+    path.write_text("a,b,c\n1,1,0\n2,2,0\n2,3,0\n3,2,0\n3,3,0\n")
+    by_default = assess_file(path, ["a", "b", "c"])["suda"]
+    assert (by_default["records"], by_default["score_max"]) == (5, 4.0)
+    by_ihsn = assess_file(path, ["a", "b", "c"], suda_weighting="ihsn")["suda"]
+    # Two sets of one column of three, (2^2 − 1) / 3 each; the others one set of two, 1 / 3.
+    assert by_ihsn["score_max"] == pytest.approx(2.0)
+    assert by_ihsn["score_sum"] == pytest.approx(2 + 4 / 3)
