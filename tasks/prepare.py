@@ -35,7 +35,7 @@ def ever_published(run: Run) -> list[Earlier]:
 def reports_before(run: Run) -> dict[str, dict[str, Any]]:
     """The full report of the live version of every tier and copy, by its name in an address."""
     ledger = open_ledger(run.workspace)
-    return memory.live_reports(ledger, run.config.dataset)
+    return memory.live_reports(ledger, run.workspace, run.config.dataset)
 
 
 @library_task

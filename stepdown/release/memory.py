@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ def ever_published(ledger: Ledger, workspace: Workspace, dataset: str) -> list[E
         return [_earlier(reader, release, workspace) for release in releases]
 
 
-def live_reports(ledger: Ledger, dataset: str) -> dict[str, dict[str, Any]]:
+def live_reports(ledger: Ledger, workspace: Workspace, dataset: str) -> dict[str, dict[str, Any]]:
     """The full report of every live release, by tier or ``partner/<recipient>``.
 
     It is for comparison: one that can no longer be read is left out.
@@ -42,7 +43,7 @@ def live_reports(ledger: Ledger, dataset: str) -> dict[str, dict[str, Any]]:
     reports = {}
     for release in live:
         name = f"{release.tier}/{release.recipient}" if release.recipient else release.tier.value
-        report = read_full_report(release.folder)
+        report = read_full_report(_in_place(release, workspace).folder)
         if report is not None:
             reports[name] = report
     return reports
@@ -89,10 +90,17 @@ def snapshot_of(internal: Release, workspace: Workspace) -> ArtifactRef | None:
     return ArtifactRef(str(path), sha256, pq.read_metadata(path).num_rows)
 
 
+def _in_place(release: Release, workspace: Workspace) -> Release:
+    """The release with its folder as it is now: a workspace may have been moved since."""
+    folder = workspace.candidate(release.dataset, release.run, release.tier, release.recipient)
+    return replace(release, folder=str(folder)) if folder.is_dir() else release
+
+
 def _earlier(reader: Reader, release: Release, workspace: Workspace) -> Earlier:
+    release = _in_place(release, workspace)
     folder = Path(release.folder)
     lacking = [n for n in (DATA_FILE, LINEAGE_FILE, HIERARCHIES_FILE) if not (folder / n).is_file()]
-    root = ancestors(reader, release)[-1]
+    root = _in_place(ancestors(reader, release)[-1], workspace)
     snapshot = None
     if not lacking and (Path(root.folder) / FULL_REPORT).is_file():
         snapshot = snapshot_of(root, workspace)
