@@ -32,8 +32,10 @@ columns:
   illness: {role: sensitive, not_sensitive: [none]}
 tiers:
   internal: {}
-  partner: {sign_off: {roles: [], people: 0}, t_closeness: 1.0, because: A test of something else}
-  public: {sign_off: {roles: [], people: 0}, t_closeness: 1.0, because: A test of something else}
+  partner: {sign_off: {roles: [], people: 0}, t_closeness: 1.0, hold_back: false,
+    attacks: {differencing: 1.0, intersection: 1.0}, because: A test of something else}
+  public: {sign_off: {roles: [], people: 0}, t_closeness: 1.0, hold_back: false,
+    attacks: {differencing: 1.0, intersection: 1.0}, because: A test of something else}
 recipients:
   clinic:
     organisation: Clinic
