@@ -160,13 +160,16 @@ def test_a_scheduled_run_publishes(deployed, scheduled):
 def test_its_tables_in_prefect_tell_every_tier_and_no_value(deployed, scheduled):
     run = {"flow_runs": {"id": {"any_": [scheduled["id"]]}}}
     found = {a["key"]: a for a in deployed.server.ask("POST", "/artifacts/filter", run)}
-    assert set(found) == {"wells-tiers", "wells-summary"}
+    assert set(found) == {"wells-tiers", "wells-measures", "wells-summary"}
     table = json.loads(found["wells-tiers"]["data"])
     assert {row["tier"]: (row["state"], row["rows"]) for row in table} == dict.fromkeys(
         TIERS, ("published", "240")
     )
     for tier in TIERS:
         assert f"**{tier}**: published, 240 rows" in found["wells-summary"]["data"]
+    measured = json.loads(found["wells-measures"]["data"])
+    assert {row["tier"] for row in measured} == set(TIERS)
+    assert "Two releases together" in found["wells-summary"]["data"]
     assert spoken(json.dumps(found)) == []
 
 
