@@ -169,12 +169,13 @@ def _search(source: str, quasi: list[str]) -> dict[str, object]:
     from stepdown.risk.classes import build_classes
     from stepdown.risk.suda import find_special_uniques
 
+    columns = ", ".join(map(quote, quasi))
     with open_session() as session:
         session.attach_parquet("source", source)
         began = time.perf_counter()
         session.run(
             "CREATE TEMP TABLE record AS SELECT file_row_number AS row, "
-            f"file_row_number AS subject, NULL::DOUBLE AS weight, {', '.join(map(quote, quasi))} FROM source"
+            f"file_row_number AS subject, NULL::DOUBLE AS weight, {columns} FROM source"
         )
         found = find_special_uniques(session, build_classes(session, quasi), quasi, size=4)
         seconds = time.perf_counter() - began
