@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stepdown.artifacts import canonical_json, write_durably
+from stepdown.candidate import STEWARD_PAGE
 
 if TYPE_CHECKING:
     from flows.release import Made
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from stepdown.release.publish import Standing
     from stepdown.reports import RiskReport, Verdict
 
-STEWARD_PAGE = "steward-report.html"
-"""The steward's report in a candidate's folder; the release's documents are too heavy to import."""
 STOPPED = ("refused", "rejected")
 
 

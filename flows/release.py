@@ -17,10 +17,10 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from flows.outcome import PLANNED, STEWARD_PAGE, RunOutcome, TierOutcome, tier_outcome
+from flows.outcome import PLANNED, RunOutcome, TierOutcome, tier_outcome
 from flows.say import progress
 from stepdown.artifacts import ArtifactRef
-from stepdown.candidate import Candidate, Earlier
+from stepdown.candidate import STEWARD_PAGE, Candidate, Earlier
 from stepdown.config import LoadedConfig, load_config
 from stepdown.errors import DemandImpossible, Refused
 from stepdown.ingest import Snapshot

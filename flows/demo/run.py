@@ -100,7 +100,8 @@ def _look_further(outcome: RunOutcome, folder: Path, config: Path) -> None:
     say.line(f"  {folder / 'raw' / 'covid_tests.csv'}\n    the raw table, with every identifier")
     say.line(f"  {config}\n    what each tier does to each column: edit it")
     for tier, end in outcome.tiers.items():
-        say.line(f"  {end.path}\n    the {tier} release; open its report.html")
+        if end.path:
+            say.line(f"  {end.path}\n    the {tier} release; open its report.html")
     say.line("\nLook further:")
     say.line(f"  stepdown releases {places}")
     say.line(f"  stepdown verify {public.release} {places}")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from stepdown.artifacts import canonical_json, write_durably
-from stepdown.candidate import Candidate
+from stepdown.candidate import STEWARD_PAGE, Candidate
 from stepdown.config import LoadedConfig, ReleaseConfig
 from stepdown.release.data_package import data_package
 from stepdown.release.gate import Decision
@@ -29,7 +29,7 @@ REPORT_HTML = "report.html"
 DATAPACKAGE = "datapackage.json"
 PUBLISHED = (REPORT_HTML, REPORT_JSON, DATAPACKAGE)
 FULL_REPORT = "tier-report.json"
-STEWARD_HTML = "steward-report.html"
+STEWARD_HTML = STEWARD_PAGE
 CONFIG = "config.json"
 """The steward's: everything measured, and the config it was measured under. Never published."""
 
