@@ -90,7 +90,7 @@ def _sign(outcome: RunOutcome, work: Path, store: str) -> bool:
 def _look_further(outcome: RunOutcome, folder: Path, config: Path) -> None:
     public = outcome.tiers["public"]
     places = f"--work {folder / 'work'} --store {folder / 'store'}"
-    say.line("What each tier dropped, and why:")
+    say.line("\nWhat each tier dropped, and why:")
     for tier, end in outcome.tiers.items():
         for reason, columns in _dropped_here(end).items():
             say.line(f"  {tier}: {', '.join(columns)} ({reason})")
