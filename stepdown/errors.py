@@ -9,7 +9,8 @@
     │   ├── DemandImpossible      no table made of these data could meet the model
     │   ├── ReleaseUnknown        no such release, state or address
     │   ├── MoveForbidden         a release in this state cannot take that decision
-    │   └── KeyMissing            a key that releases depend on is not in the keyring
+    │   ├── KeyMissing            a key that releases depend on is not in the keyring
+    │   └── SignatureInvalid      a signature that is not by whom, or not over what, it says
     ├── Refused               exit 1: a gate said no
     └── WorldFailed           exit 3: disk, network, database
         ├── StoreCorrupt          published bytes differ from their manifest
@@ -112,6 +113,10 @@ class MoveForbidden(InputWrong):
 
 class KeyMissing(InputWrong):
     """A key that releases depend on is not in the keyring."""
+
+
+class SignatureInvalid(InputWrong):
+    """A signature that is not by whom it says, or not over what it says; nothing was recorded."""
 
 
 class Refused(StepdownError):

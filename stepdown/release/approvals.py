@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from stepdown.config.people import same_person
 from stepdown.errors import InputWrong, MoveForbidden
 from stepdown.release.catalogue import find_release
 from stepdown.release.ledger import EventKind, Release, now, open_ledger
@@ -13,7 +14,6 @@ from stepdown.release.manifest import check_candidate
 from stepdown.release.publication import advance
 from stepdown.release.publish import Standing, standing
 from stepdown.release.recovery import recover_held
-from stepdown.release.sign_off import same_person
 from stepdown.release.store import Store
 from stepdown.vocabulary import ReleaseState
 from stepdown.workspace import Workspace

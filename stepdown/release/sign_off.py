@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stepdown.config.models import SignOff
-
-
-def same_person(name: str) -> str:
-    """One spelling per person: compatibility forms, case, spaces and signs that nobody sees do not
-    make a second one."""
-    seen = "".join(sign for sign in name if unicodedata.category(sign) != "Cf")
-    return " ".join(unicodedata.normalize("NFKC", seen).casefold().split())
+from stepdown.config.people import same_person
 
 
 def missing_signatures(
