@@ -19,6 +19,7 @@ from prefect.states import Completed, Failed
 
 from flows.outcome import PLANNED, RunOutcome, TierOutcome, tier_outcome
 from flows.say import progress
+from stepdown import clock
 from stepdown.artifacts import ArtifactRef
 from stepdown.candidate import STEWARD_PAGE, Candidate, Earlier
 from stepdown.config import LoadedConfig, load_config
@@ -122,7 +123,7 @@ def _run(
         open_workspace(work, store),
         store,
         run_id or new_run_id(),
-        as_of or loaded.config.source.as_of or dt.datetime.now(dt.UTC).date(),
+        as_of or loaded.config.source.as_of or clock.today(),
         getpass.getuser(),
     )
     with run.workspace.only_run(loaded.config.dataset):

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from stepdown import clock
 from stepdown.config.people import same_person
 from stepdown.errors import InputWrong, MoveForbidden
 from stepdown.release.catalogue import find_release
-from stepdown.release.ledger import EventKind, Release, now, open_ledger
+from stepdown.release.ledger import EventKind, Release, open_ledger
 from stepdown.release.locks import exclusively
 from stepdown.release.manifest import check_candidate
 from stepdown.release.publication import advance
@@ -43,7 +44,7 @@ def approve(
             "name": " ".join(name.split()),
             "role": role,
             "note": note,
-            "at": now(),
+            "at": clock.now(),
             "manifest_sha256": manifest.sha256,
         }
         with ledger.writing() as writer:

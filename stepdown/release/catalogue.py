@@ -7,9 +7,10 @@ from typing import Any
 
 from stepdown.errors import ReleaseUnknown, StoreCorrupt
 from stepdown.release.addresses import LATEST, Address, parse_address, version_number
+from stepdown.release.conditions import waiting_for
 from stepdown.release.ledger import Ledger, Release
 from stepdown.release.manifest import MANIFEST
-from stepdown.release.publication import CURRENT, IN_STORE, RELEASE, waiting_for
+from stepdown.release.publication import CURRENT, IN_STORE, RELEASE
 from stepdown.release.store import Store
 from stepdown.vocabulary import ReleaseState
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import hashlib
 import os
 import sqlite3
@@ -17,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
+from stepdown import clock
 from stepdown.artifacts import canonical_json
 from stepdown.errors import MoveForbidden, TransientError, WorldFailed
 from stepdown.release.addresses import Address, Series, version_number
@@ -49,6 +49,17 @@ class EventKind(StrEnum):
     WITHDRAWN = "withdrawn"
     SUSPENDED = "suspended"
     REINSTATED = "reinstated"
+    REVIEW = "review"
+    RENEWED = "renewed"
+    INCIDENT = "incident"
+    ASSESSMENT = "assessment"
+    CONSENT = "consent"
+    ACCESS = "access"
+    NOTICE = "notice"
+    TOLD = "told"
+    DELETED = "deleted"
+    SHREDDED = "shredded"
+    CHECKPOINT = "checkpoint"
 
 
 @dataclass(frozen=True)
@@ -217,7 +228,7 @@ class Writer(Reader):
         last = self.connection.execute(newest).first()
         line: dict[str, Any] = {
             "seq": last.seq + 1 if last else 1,
-            "at": now(),
+            "at": clock.now(),
             "kind": kind.value,
             "dataset": series.dataset,
             "tier": series.tier.value,
@@ -336,14 +347,6 @@ def next_version(reader: Reader, series: Series, in_store: list[str]) -> str:
     """The first version above all that the ledger or the store knows."""
     known = [release.version for release in reader.of_series(series) if release.version]
     return f"v{max((version_number(name) for name in (*known, *in_store)), default=0) + 1}"
-
-
-def now() -> str:
-    """The time in UTC, as every line and document writes it: to the second.
-
-    Six digits of a fraction would now and then spell somebody's number.
-    """
-    return dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
 
 
 def _as_release(row: Any, root: Path) -> Release:

@@ -13,14 +13,15 @@ import json
 from pathlib import Path
 from typing import Any
 
+from stepdown import clock
 from stepdown.artifacts import canonical_json
 from stepdown.config.models import Agreement
 from stepdown.errors import AlreadyThere, StoreCorrupt
 from stepdown.release.addresses import Series, version_number
 from stepdown.release.agreements import in_force
-from stepdown.release.ledger import EventKind, Ledger, Reader, Release, now
+from stepdown.release.conditions import waiting_for
+from stepdown.release.ledger import EventKind, Ledger, Release
 from stepdown.release.manifest import MANIFEST, Manifest, check_candidate
-from stepdown.release.sign_off import missing_signatures
 from stepdown.release.store import Store
 from stepdown.vocabulary import ReleaseState
 
@@ -37,7 +38,6 @@ IN_STORE = frozenset(
         ReleaseState.WITHDRAWN,
     }
 )
-WAS_PUBLISHED = frozenset({ReleaseState.PUBLISHED, ReleaseState.SUPERSEDED})
 DEAD = frozenset(
     {
         ReleaseState.REFUSED,
@@ -46,18 +46,6 @@ DEAD = frozenset(
         ReleaseState.WITHDRAWN,
     }
 )
-
-
-def waiting_for(reader: Reader, release: Release) -> tuple[str, ...]:
-    """What a release still needs before it may be published, in words."""
-    needs = list(missing_signatures(release.sign_off, release.approvals))
-    if not reader.is_as_written(release):
-        needs.append("a ledger that was not edited: `stepdown verify` says what differs")
-    if release.parent is not None:
-        parent = reader.release(release.parent)
-        if parent.state not in WAS_PUBLISHED:
-            needs.append(f"its parent {parent.address}, which is {parent.state}")
-    return tuple(needs)
 
 
 def advance(ledger: Ledger, store: Store, actor: str) -> None:
@@ -215,8 +203,7 @@ def _advance_one(ledger: Ledger, store: Store, id: int, actor: str) -> bool:
     if needs:
         return False
     agreement = release.terms.get("agreement")
-    today = dt.datetime.now(dt.UTC).date()
-    if agreement and not in_force(Agreement.model_validate(agreement), today):
+    if agreement and not in_force(Agreement.model_validate(agreement), clock.today()):
         reason = f"its agreement {agreement['reference']} is not in force today"
         lose(ledger, release, ReleaseState.EXPIRED, reason, actor)
         return True
@@ -250,7 +237,7 @@ _CITATION = (
 
 
 def _release_document(release: Release) -> dict[str, Any]:
-    published_at = release.published_at or now()
+    published_at = release.published_at or clock.now()
     terms = release.terms
     return {
         "release": release.address,

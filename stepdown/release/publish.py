@@ -12,6 +12,7 @@ from stepdown.candidate import Candidate
 from stepdown.config import LoadedConfig, tier_policy
 from stepdown.release.addresses import Series, parse_address
 from stepdown.release.agreements import agreement_verdict
+from stepdown.release.conditions import waiting_for
 from stepdown.release.data_package import licence
 from stepdown.release.gate import Decision, Outcome
 from stepdown.release.ledger import (
@@ -24,7 +25,7 @@ from stepdown.release.ledger import (
 )
 from stepdown.release.locks import exclusively
 from stepdown.release.manifest import Manifest, write_manifest
-from stepdown.release.publication import DEAD, RELEASE, advance, lose, publish, waiting_for
+from stepdown.release.publication import DEAD, RELEASE, advance, lose, publish
 from stepdown.release.recovery import recover_held
 from stepdown.release.refusals import write_note
 from stepdown.release.store import Store
@@ -202,6 +203,7 @@ def _describe(
             "review_months": policy.review_months,
             "served": not is_base,
             "as_of": as_of.isoformat(),
+            "configs": str(loaded.folder),
         },
     )
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from stepdown import clock
 from stepdown.errors import InputWrong
 from stepdown.release.catalogue import find_release
-from stepdown.release.ledger import EventKind, Reader, Release, Writer, now, open_ledger
+from stepdown.release.ledger import EventKind, Reader, Release, Writer, open_ledger
 from stepdown.release.locks import exclusively
 from stepdown.release.publication import STORE_BEHIND, advance, settle
 from stepdown.release.recovery import recover_held
@@ -74,7 +75,7 @@ def _take_down(writer: Writer, release: Release, reason: str, actor: str) -> Rel
         EventKind.WITHDRAWN,
         actor,
         {"reason": reason},
-        terms={**release.terms, "withdrawn": {"at": now(), "reason": reason}},
+        terms={**release.terms, "withdrawn": {"at": clock.now(), "reason": reason}},
         note=reason,
         unsettled=STORE_BEHIND,
     )

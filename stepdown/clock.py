@@ -1,0 +1,18 @@
+"""The one place that asks what time it is."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+
+def now() -> str:
+    """The time in UTC, as every line and document writes it: to the second.
+
+    Six digits of a fraction would now and then spell somebody's number.
+    """
+    return dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+
+
+def today() -> dt.date:
+    """The day in UTC, on which agreements, consent and reviews are asked about."""
+    return dt.date.fromisoformat(now()[:10])
