@@ -44,10 +44,6 @@ AsOf = Annotated[
     dt.datetime | None,
     typer.Option(formats=["%Y-%m-%d"], help="Date the data stand at; default the config's, today."),
 ]
-Person = Annotated[str, typer.Option("--name", help="Your name, as the ledger shall keep it.")]
-Capacity = Annotated[
-    str, typer.Option("--role", help="The role you sign in, such as risk_officer.")
-]
 
 
 def privacy_models(

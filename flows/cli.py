@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import getpass
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -17,13 +16,12 @@ from flows.arguments import (
     Address,
     AsJson,
     AsOf,
-    Capacity,
     Config,
-    Person,
     Store,
     Tiers,
     Work,
 )
+from flows.signing_commands import approve, keygen, reject, sign
 from flows.tables import anonymise, assess
 from stepdown import __version__
 from stepdown.errors import InputWrong, Refused, StepdownError, WorldFailed, defect
@@ -165,48 +163,21 @@ def show(
 
 @app.command()
 def verify(
-    release: Address, work: Work = Path("work"), store: Store = "store", json: AsJson = False
+    release: Address,
+    publisher_key: Annotated[
+        str, typer.Option(help="The publisher's public key, as you were given it: `ed25519:…`.")
+    ] = "",
+    work: Work = Path("work"),
+    store: Store = "store",
+    json: AsJson = False,
 ) -> int:
     """Compare a release's bytes with its manifest; with the workspace, its rows too."""
     from stepdown.verify import verify as verify_release
 
     workspace, place = _places(work, store) if work.is_dir() else (None, _place(store))
-    found = verify_release(place, release, workspace)
+    found = verify_release(place, release, workspace, publisher_key or None)
     say.verified(found.as_json(), json)
     return 0 if found.ok else 1
-
-
-@app.command()
-def approve(
-    release: Address,
-    name: Person,
-    role: Capacity,
-    note: Annotated[str, typer.Option(help="Why, or where the evidence is.")] = "",
-    work: Work = Path("work"),
-    store: Store = "store",
-    json: AsJson = False,
-) -> int:
-    """Sign a waiting release: the approval is bound to the hash of its manifest."""
-    from stepdown.release.approvals import approve as approve_release
-
-    say.standing(approve_release(*_places(work, store), release, name, role, note), json)
-    return 0
-
-
-@app.command()
-def reject(
-    release: Address,
-    name: Person,
-    reason: Annotated[str, typer.Option(help="Why; kept in the ledger.")],
-    work: Work = Path("work"),
-    store: Store = "store",
-    json: AsJson = False,
-) -> int:
-    """Turn a waiting release down; what waits on it is refused."""
-    from stepdown.release.approvals import reject as reject_release
-
-    say.standing(reject_release(*_places(work, store), release, name, reason), json)
-    return 0
 
 
 @app.command()
@@ -219,13 +190,12 @@ def withdraw(
     json: AsJson = False,
 ) -> int:
     """Take a published release down and keep its tombstone; suspend what was made from it."""
+    from stepdown.config.people import account
     from stepdown.release.withdraw import withdraw as withdraw_release
 
     workspace, place = _places(work, store)
     address = _address(workspace, release)
-    suspended = withdraw_release(
-        workspace, place, address, reason=reason, actor=name or getpass.getuser()
-    )
+    suspended = withdraw_release(workspace, place, address, reason=reason, actor=name or account())
     facts = {"release": address, "state": "withdrawn", "suspended": list(suspended)}
     say.facts(facts, json)
     return 0
@@ -241,16 +211,17 @@ def reinstate(
     json: AsJson = False,
 ) -> int:
     """Publish a suspended release again: what it was made from was withdrawn, it may stay."""
+    from stepdown.config.people import account
     from stepdown.release.withdraw import reinstate as reinstate_release
 
     workspace, place = _places(work, store)
     address = _address(workspace, release)
-    reinstate_release(workspace, place, address, reason=reason, actor=name or getpass.getuser())
+    reinstate_release(workspace, place, address, reason=reason, actor=name or account())
     say.facts({"release": address, "state": "published"}, json)
     return 0
 
 
-for command in (anonymise, assess):
+for command in (keygen, approve, reject, sign, anonymise, assess):
     app.command()(command)
 
 

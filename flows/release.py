@@ -7,7 +7,6 @@ leaves nothing half published; docs/decisions/0001 says why.
 from __future__ import annotations
 
 import datetime as dt
-import getpass
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -23,6 +22,7 @@ from stepdown import clock
 from stepdown.artifacts import ArtifactRef
 from stepdown.candidate import STEWARD_PAGE, Candidate, Earlier
 from stepdown.config import LoadedConfig, load_config
+from stepdown.config.people import account
 from stepdown.errors import DemandImpossible, Refused
 from stepdown.ingest import Snapshot
 from stepdown.release.gate import Decision
@@ -30,7 +30,7 @@ from stepdown.release.locks import exclusively
 from stepdown.release.publish import Standing
 from stepdown.release.store import open_store
 from stepdown.reports import NextStep, RiskReport, TierReport, Verdict
-from stepdown.vocabulary import Tier
+from stepdown.vocabulary import ReleaseState, Tier
 from stepdown.workspace import open_workspace
 from tasks.assess import (
     assess_risk,
@@ -49,6 +49,7 @@ from tasks.publish import record_refusal, record_run, submit, summarise
 from tasks.run import Run
 
 SHOWN_REJECTS = 10
+AWAITING = ReleaseState.AWAITING_APPROVAL.value
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ def _run(
         store,
         run_id or new_run_id(),
         as_of or loaded.config.source.as_of or clock.today(),
-        getpass.getuser(),
+        account(),
     )
     with run.workspace.only_run(loaded.config.dataset):
         outcome = _release(run, _wanted(loaded, tier), publish)
@@ -132,7 +133,10 @@ def _run(
             outcome.save(run.workspace.runs)
     if outcome.exit_code:
         return Failed(message="; ".join(outcome.stops))
-    return Completed(message="; ".join(outcome.sentences))
+    waits = any(end.state == AWAITING for end in outcome.ends.values())
+    return Completed(
+        name="AwaitingApproval" if waits else None, message="; ".join(outcome.sentences)
+    )
 
 
 def new_run_id() -> str:

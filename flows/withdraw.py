@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import getpass
 from pathlib import Path
 
 from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
+from stepdown.config.people import account
 from stepdown.workspace import open_workspace
 from tasks.boundary import scrubbed
 from tasks.withdraw import withdraw as take_down
@@ -24,7 +24,7 @@ def withdraw(release: str, reason: str, work: str, store: str, name: str = "") -
         work, store: the workspace's folder; the store's folder or URL.
         name: who withdraws it; default the account the flow runs under.
     """
-    return _withdraw(release, reason, Path(work), store, name or getpass.getuser())
+    return _withdraw(release, reason, Path(work), store, name or account())
 
 
 @scrubbed

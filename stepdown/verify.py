@@ -22,6 +22,7 @@ from stepdown.release.ledger import Ledger, Release, open_ledger
 from stepdown.release.manifest import MANIFEST, check_candidate
 from stepdown.release.memory import ancestors, candidate_of, full_report, snapshot_of
 from stepdown.release.publication import RELEASE
+from stepdown.release.publisher import publisher_keys
 from stepdown.release.recovery import recover
 from stepdown.release.store import Store
 from stepdown.release.verify_bytes import verify_bytes
@@ -35,6 +36,8 @@ _NEEDS_WORKSPACE = (
     "rows and data subjects against the parent",
     "values against the parent",
 )
+
+_NEEDS_KEY = "who signed release.json: give the publisher's public key"
 
 
 @dataclass(frozen=True)
@@ -60,11 +63,14 @@ class Verification:
         }
 
 
-def verify(store: Store, address: str, workspace: Workspace | None = None) -> Verification:
+def verify(
+    store: Store, address: str, workspace: Workspace | None = None, publisher: str | None = None
+) -> Verification:
     """Check a published release.
 
     Args:
         workspace: None checks the bytes against the manifest only, as any reader could.
+        publisher: the public key that a reader was given; the ledger knows it too.
 
     Raises:
         ReleaseUnknown: the store has no such release.
@@ -72,10 +78,14 @@ def verify(store: Store, address: str, workspace: Workspace | None = None) -> Ve
     if workspace:
         recover(workspace, store)
     release = resolve_address(store, address)
-    problems = list(verify_bytes(store, release))
     if workspace is None:
-        return Verification(release, tuple(problems), _NEEDS_WORKSPACE)
+        problems = list(verify_bytes(store, release, [publisher] if publisher else []))
+        unknown = () if publisher else (_NEEDS_KEY,)
+        return Verification(release, tuple(problems), (*unknown, *_NEEDS_WORKSPACE))
     ledger = open_ledger(workspace)
+    with ledger.reading() as reader:
+        publishers = [publisher] if publisher else publisher_keys(reader)
+    problems = list(verify_bytes(store, release, publishers))
     problems += [f"ledger: {problem}" for problem in verify_chain(ledger)]
     try:
         row = find_release(ledger, release)

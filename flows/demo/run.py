@@ -13,21 +13,33 @@ from flows.desk import outcome_now, run_release
 from flows.outcome import RunOutcome, TierOutcome
 from stepdown.anonymise.keys import keys_needed
 from stepdown.config import json_schema, load_config
+from stepdown.config.people import account
 from stepdown.keyring import write_keyring
-from stepdown.release.approvals import approve
+from stepdown.release.approvals import Words, approve
+from stepdown.release.evidence import load_evidence
 from stepdown.release.store import open_store
+from stepdown.signing import load_key, make_key, write_key
 from stepdown.workspace import open_workspace
 
 CONFIG = "covid_tests.yaml"
-SIGNATURES = {
-    "partner": [("Demo Owner (signed by the demo)", "owner")],
-    "partner/county-health": [("Demo Owner (signed by the demo)", "owner")],
-    "public": [
-        ("Demo Steward (signed by the demo)", "steward"),
-        ("Demo Risk Officer (signed by the demo)", "risk_officer"),
-        ("Demo Patient Council (signed by the demo)", "subject_representative"),
-    ],
+COPIED = (
+    CONFIG,
+    "hierarchies/clinic_name.csv",
+    "go-ahead/patient-council.yaml",
+    "go-ahead/minutes.txt",
+)
+SIGNERS = {
+    "owner": "Demo Owner (signed by the demo)",
+    "steward": "Demo Steward (signed by the demo)",
+    "risk_officer": "Demo Risk Officer (signed by the demo)",
+    "subject_representative": "Demo Patient Council (signed by the demo)",
 }
+SIGNATURES = {
+    "partner": ["owner"],
+    "partner/county-health": ["owner"],
+    "public": ["steward", "risk_officer", "subject_representative"],
+}
+GO_AHEAD = "go-ahead/patient-council.yaml"
 
 
 def run_demo(folder: Path, as_json: bool) -> int:
@@ -35,7 +47,7 @@ def run_demo(folder: Path, as_json: bool) -> int:
     config = _lay_out(folder)
     work, store = folder / "work", str(folder / "store")
     outcome = run_release(config, work, store)
-    if _sign(outcome, work, store):
+    if _sign(outcome, folder, store):
         outcome = outcome_now(outcome, work, store)
     say.outcome(outcome, work, store, as_json)
     if not as_json:
@@ -50,16 +62,38 @@ def _lay_out(folder: Path) -> Path:
     if not raw.exists():
         say.progress(f"writing {raw}")
         write_raw_table(raw)
-    (config.parent / "hierarchies").mkdir(parents=True, exist_ok=True)
-    for name in (CONFIG, "hierarchies/clinic_name.csv"):
+    for name in COPIED:
         target = config.parent / name
+        target.parent.mkdir(parents=True, exist_ok=True)
         if not target.exists():
             say.progress(f"writing {target}")
             target.write_bytes((files("flows.demo") / name).read_bytes())
     schema = config.parent / "release-config.schema.json"
     schema.write_text(json.dumps(json_schema(), indent=1) + "\n", encoding="utf-8")
+    _lay_out_people(folder, config)
     _lay_out_keyring(folder, config)
     return config
+
+
+def _lay_out_people(folder: Path, config: Path) -> None:
+    # Their keys are in the open, as all the demo's: they show how signing works, and no more.
+    lines = [
+        f"services: [{account()}] # who runs the demo is none of those who sign\n",
+        "people:\n",
+    ]
+    for role, name in SIGNERS.items():
+        key, path = make_key(_seed(role)), folder / "keys" / f"{role}.key"
+        path.parent.mkdir(exist_ok=True)
+        if not path.exists():
+            write_key(path, key)
+        lines.append(f'  - {{name: "{name}", roles: [{role}],\n     public_key: "{key.public}"}}\n')
+    people = config.parent / "people.yaml"
+    if not people.exists():
+        people.write_text("".join(lines), encoding="utf-8")
+
+
+def _seed(name: str) -> bytes:
+    return hashlib.sha256(b"the demo's public key " + name.encode()).digest()
 
 
 def _lay_out_keyring(folder: Path, config: Path) -> None:
@@ -68,21 +102,22 @@ def _lay_out_keyring(folder: Path, config: Path) -> None:
         # The demo must give the same bytes everywhere, so its keys are no secret. A real keyring
         # is made of random keys by the first run.
         names = keys_needed(load_config(config).config)
-        keys = {name: hashlib.sha256(b"the demo's public key " + name.encode()) for name in names}
-        write_keyring(workspace.keyring, {name: key.digest() for name, key in keys.items()})
+        write_keyring(workspace.keyring, {name: _seed(name) for name in names})
 
 
-def _sign(outcome: RunOutcome, work: Path, store: str) -> bool:
+def _sign(outcome: RunOutcome, folder: Path, store: str) -> bool:
     signed = False
-    workspace = open_workspace(work, store)
+    workspace = open_workspace(folder / "work", store)
+    evidence = load_evidence(folder / "configs" / GO_AHEAD)
     for tier, end in outcome.ends.items():
         if end.state != "awaiting_approval" or end.release is None:
             continue
-        for name, role in SIGNATURES.get(tier, []):
-            say.progress(f"{tier}: approving as {name}, {role}")
-            approve(
-                workspace, open_store(store), end.release, name, role, "An example, not a review."
-            )
+        for role in SIGNATURES.get(tier, []):
+            say.progress(f"{tier}: approving as {SIGNERS[role]}, {role}")
+            told = evidence if role == "subject_representative" else None
+            words = Words(role, "An example, not a review.", told)
+            key = load_key(folder / "keys" / f"{role}.key")
+            approve(workspace, open_store(store), end.release, key, words)
             signed = True
     return signed
 

@@ -90,6 +90,13 @@ class SignOff(Model):
 
     roles: list[Name] = Field(description="Every one of these roles must approve.")
     people: int = Field(ge=0, description="How many different people must approve.")
+    valid_days: int | None = Field(None, ge=1, description="How long an approval counts.")
+    report_days: int | None = Field(
+        None, ge=1, description="How old the risk report may be when the release is published."
+    )
+    evidence: list[Name] | None = Field(
+        None, description="Roles whose approval names who was consulted, how, when, and a document."
+    )
 
 
 class AttackLimits(Model):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 import unicodedata
 from pathlib import Path
 from typing import Annotated, Self
@@ -74,6 +76,15 @@ class People(Model):
 
     def in_role(self, role: str) -> list[Person]:
         return [person for person in self.people if role in person.roles]
+
+
+def account() -> str:
+    """The account this process runs under, as the system knows it; no environment can change it."""
+    number = os.getuid()
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return f"uid-{number}"
 
 
 def same_person(name: str) -> str:

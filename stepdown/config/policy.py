@@ -115,6 +115,10 @@ def _policy(config: ReleaseConfig, tier: Tier, rules: TierRules, where: str) -> 
     base["sign_off"] = SignOff.model_validate(base["sign_off"])
     base_limits = base.pop("attacks")
     stated = {key: getattr(rules, key) for key in base if getattr(rules, key) is not None}
+    if rules.sign_off is not None:
+        # What a sign-off does not say of time and evidence stays the default's.
+        said = rules.sign_off.model_dump(exclude_none=True)
+        stated["sign_off"] = base["sign_off"].model_copy(update=said)
     if rules.highest_risk is not None:
         # 1 / 0.2 is 5.000000000000001 on some platforms; a k of 6 would be a surprise.
         stated["smallest_class"] = math.ceil(1 / rules.highest_risk - 1e-9)
@@ -264,7 +268,13 @@ def _date_units(column: Column) -> tuple[str, ...]:
 
 def _is_looser(key: str, value: Any, than: Any) -> bool:
     if key == "sign_off":
-        return value.people < than.people or not set(than.roles) <= set(value.roles)
+        return (
+            value.people < than.people
+            or not set(than.roles) <= set(value.roles)
+            or value.valid_days > than.valid_days
+            or value.report_days > than.report_days
+            or not set(than.evidence) <= set(value.evidence)
+        )
     if key in LOOSER_IF_LESS or key == "hold_back":
         return bool(value < than)
     return key in LOOSER_IF_MORE and bool(value > than)
@@ -293,5 +303,9 @@ def _never_looser(
 
 def _show(value: Any) -> str:
     if isinstance(value, SignOff):
-        return f"{value.people} people as {', '.join(value.roles) or 'nobody'}"
+        return (
+            f"{value.people} people as {', '.join(value.roles) or 'nobody'}, "
+            f"{value.valid_days} and {value.report_days} days, "
+            f"evidence of {', '.join(value.evidence or []) or 'nobody'}"
+        )
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -12,6 +12,7 @@ from stepdown.release.ledger import Ledger, Release
 from stepdown.release.manifest import MANIFEST
 from stepdown.release.publication import CURRENT, IN_STORE, RELEASE
 from stepdown.release.store import Store
+from stepdown.release.votes import votes_shown
 from stepdown.vocabulary import ReleaseState
 
 
@@ -38,6 +39,7 @@ def show_release(ledger: Ledger, store: Store, address: str) -> dict[str, Any]:
         parent = reader.release(release.parent) if release.parent is not None else None
         waits = release.state is ReleaseState.AWAITING_APPROVAL
         needs = waiting_for(reader, release) if waits else ()
+        votes = votes_shown(release)
         children = [child.address for child in reader.children(release) if child.version]
     return {
         "release": release.address,
@@ -53,8 +55,9 @@ def show_release(ledger: Ledger, store: Store, address: str) -> dict[str, Any]:
         "parent": parent.address if parent else None,
         "children": children,
         "sign_off": release.sign_off,
-        "approvals": release.approvals,
-        "waiting_for": list(needs),
+        "approvals": votes.shown,
+        "signatures": votes.people,
+        "waiting_for": list(votes.hide(needs)),
         "reasons": release.reasons,
         "note": release.note,
     }

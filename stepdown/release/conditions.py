@@ -14,6 +14,7 @@ from stepdown import clock
 from stepdown.config.governance import Governance, load_governance
 from stepdown.errors import ConfigInvalid
 from stepdown.release.ledger import Reader, Release
+from stepdown.release.publisher import publisher_problem
 from stepdown.release.sign_off import missing_signatures
 from stepdown.vocabulary import ReleaseState
 
@@ -41,12 +42,17 @@ def waiting_for(reader: Reader, release: Release) -> tuple[str, ...]:
 
 
 def _signatures(asked: Question) -> Iterable[str]:
-    return missing_signatures(asked.release.sign_off, asked.release.approvals)
+    return missing_signatures(asked.release, asked.governance.people, asked.day)
 
 
 def _unedited(asked: Question) -> Iterable[str]:
     if not asked.reader.is_as_written(asked.release):
         yield "a ledger that was not edited: `stepdown verify` says what differs"
+
+
+def _publisher(asked: Question) -> Iterable[str]:
+    if problem := publisher_problem(asked.reader):
+        yield f"a publisher's signature: {problem}"
 
 
 def _parent(asked: Question) -> Iterable[str]:
@@ -57,4 +63,9 @@ def _parent(asked: Question) -> Iterable[str]:
         yield f"its parent {parent.address}, which is {parent.state}"
 
 
-_CONDITIONS: tuple[Callable[[Question], Iterable[str]], ...] = (_signatures, _unedited, _parent)
+_CONDITIONS: tuple[Callable[[Question], Iterable[str]], ...] = (
+    _signatures,
+    _unedited,
+    _publisher,
+    _parent,
+)

@@ -175,10 +175,23 @@ class Reader:
         answer = self.connection.execute(sa.select(EVENTS).order_by(EVENTS.c.seq))
         return [dict(line._mapping) for line in answer]
 
+    def facts(self, *kinds: EventKind) -> list[dict[str, Any]]:
+        """What lines of these kinds say, oldest first."""
+        query = (
+            sa.select(EVENTS.c.facts)
+            .where(EVENTS.c.kind.in_([kind.value for kind in kinds]))
+            .order_by(EVENTS.c.seq)
+        )
+        return [dict(facts) for (facts,) in self.connection.execute(query)]
+
     def keys(self) -> set[str]:
         """Names of the keys that pseudonyms were made with."""
-        query = sa.select(EVENTS.c.facts).where(EVENTS.c.kind == EventKind.KEY.value)
-        return {str(facts["name"]) for (facts,) in self.connection.execute(query)}
+        return {str(facts["name"]) for facts in self.facts(EventKind.KEY)}
+
+    def signatures(self) -> set[str]:
+        """Every signature under a decision that was ever recorded."""
+        lines = self.facts(EventKind.APPROVAL, EventKind.REJECTION)
+        return {str(facts.get("signature")) for facts in lines}
 
     def is_as_written(self, release: Release) -> bool:
         """Whether the lines say of a release what its row says about hashes and signatures.
@@ -196,13 +209,15 @@ class Reader:
             )
             .order_by(EVENTS.c.seq)
         ).all()
-        written = [facts for kind, facts in lines if kind == EventKind.CANDIDATE.value]
+        made = (EventKind.CANDIDATE.value, EventKind.JOINED.value)
+        written = [facts for kind, facts in lines if kind in made]
         signed = [facts for kind, facts in lines if kind == EventKind.APPROVAL.value]
         return (
-            len(written) == 1
+            len(written) > 0
             and written[0]["sign_off"] == release.sign_off
-            and written[0]["manifest_sha256"] == release.manifest_sha256
-            and written[0]["data_sha256"] == release.data_sha256
+            and written[-1]["judged"] == release.terms.get("judged")
+            and written[-1]["manifest_sha256"] == release.manifest_sha256
+            and written[-1]["data_sha256"] == release.data_sha256
             and len(signed) == len(release.approvals)
             and all(
                 facts["manifest_sha256"] == release.manifest_sha256
@@ -254,7 +269,11 @@ class Writer(Reader):
         }
         answer = self.connection.execute(sa.insert(RELEASES).returning(RELEASES.c.id), row)
         release = self.release(answer.scalar_one())
-        facts = {"state": "candidate", "sign_off": new.sign_off}
+        facts = {
+            "state": "candidate",
+            "sign_off": new.sign_off,
+            "judged": new.terms.get("judged"),
+        }
         self.note(EventKind.CANDIDATE, release, actor, facts)
         return release
 

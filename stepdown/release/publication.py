@@ -8,21 +8,25 @@ it recovery can only go forward. All functions here expect the workspace's lock 
 from __future__ import annotations
 
 import calendar
+import contextlib
 import datetime as dt
 import json
 from pathlib import Path
 from typing import Any
 
 from stepdown import clock
-from stepdown.artifacts import canonical_json
+from stepdown.artifacts import canonical_json, sha256_of
 from stepdown.config.models import Agreement
-from stepdown.errors import AlreadyThere, StoreCorrupt
+from stepdown.errors import AlreadyThere, KeyMissing, StoreCorrupt
 from stepdown.release.addresses import Series, version_number
 from stepdown.release.agreements import in_force
 from stepdown.release.conditions import waiting_for
+from stepdown.release.documents import FULL_REPORT
 from stepdown.release.ledger import EventKind, Ledger, Release
 from stepdown.release.manifest import MANIFEST, Manifest, check_candidate
+from stepdown.release.publisher import publisher_key, sign_document
 from stepdown.release.store import Store
+from stepdown.signing import SigningKey
 from stepdown.vocabulary import ReleaseState
 
 RELEASE = "release.json"
@@ -68,13 +72,31 @@ def publish(ledger: Ledger, store: Store, release: Release, actor: str) -> Relea
         StoreCorrupt: the candidate's bytes are not those of its manifest; nothing was changed.
         WorldFailed: the store or the ledger failed; recovery will complete or undo it.
     """
-    manifest = check_candidate(Path(release.folder), release.manifest_sha256 or "")
+    key = publisher_key(ledger)
+    manifest = check_judged(release)
     copy_objects(store, release, manifest)
     open_intent(ledger, release, actor)
-    commit(store, release)
+    commit(store, release, key)
     published = record_published(ledger, store, release, actor)
     settle(ledger, store, published)
     return published
+
+
+def check_judged(release: Release) -> Manifest:
+    """The manifest of a candidate whose every byte, its risk report's too, is as it was judged.
+
+    Raises:
+        StoreCorrupt: a file is gone or changed since.
+    """
+    manifest = check_candidate(Path(release.folder), release.manifest_sha256 or "")
+    report = Path(release.folder) / FULL_REPORT
+    if not report.is_file() or sha256_of(report) != release.terms["judged"]["report_sha256"]:
+        raise StoreCorrupt(
+            "the risk report is gone or is no longer the one that was judged",
+            where=str(report),
+            next="Run the release again; find out who or what changed the file.",
+        )
+    return manifest
 
 
 def copy_objects(store: Store, release: Release, manifest: Manifest) -> None:
@@ -96,9 +118,9 @@ def open_intent(ledger: Ledger, release: Release, actor: str) -> None:
         writer.change(release, EventKind.INTENT, actor, unsettled=OPEN_INTENT)
 
 
-def commit(store: Store, release: Release) -> None:
+def commit(store: Store, release: Release, key: SigningKey) -> None:
     """Step 3, the commit point."""
-    content = canonical_json(_release_document(release))
+    content = canonical_json(sign_document(key, _release_document(release)))
     store.create(f"{release.address}/{RELEASE}", content)
 
 
@@ -126,7 +148,7 @@ def record_published(ledger: Ledger, store: Store, release: Release, actor: str)
 def settle(ledger: Ledger, store: Store, release: Release) -> None:
     """Last step of every decision: make the store say what the ledger says. May be repeated."""
     if release.state is ReleaseState.WITHDRAWN:
-        put_tombstone(store, release)
+        put_tombstone(ledger, store, release)
     point(ledger, store, release.series)
     if release.state is ReleaseState.WITHDRAWN:
         delete_content(store, release)
@@ -150,7 +172,7 @@ def point(ledger: Ledger, store: Store, series: Series) -> None:
     store.replace(f"{series.path}/{CURRENT}", canonical_json(pointer))
 
 
-def put_tombstone(store: Store, release: Release) -> None:
+def put_tombstone(ledger: Ledger, store: Store, release: Release) -> None:
     """Replace ``release.json`` by what remains of a withdrawn release: citation, hash, reason."""
     document = committed(store, release) or _release_document(release)
     tombstone = {
@@ -158,6 +180,9 @@ def put_tombstone(store: Store, release: Release) -> None:
         "state": ReleaseState.WITHDRAWN.value,
         "withdrawn": release.terms["withdrawn"],
     }
+    # Nothing may stand in the way of a withdrawal, a lost key least of all.
+    with contextlib.suppress(KeyMissing):
+        tombstone = sign_document(publisher_key(ledger), tombstone)
     store.replace(f"{release.address}/{RELEASE}", canonical_json(tombstone))
 
 
@@ -250,7 +275,7 @@ def _release_document(release: Release) -> dict[str, Any]:
         "published_at": published_at,
         "manifest_sha256": release.manifest_sha256,
         "approvals": [
-            {name: approval[name] for name in ("name", "role", "at")}
+            {name: approval["statement"][name] for name in ("name", "role", "at")}
             for approval in release.approvals
         ],
         "licence": terms["licence"],

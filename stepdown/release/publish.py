@@ -8,12 +8,15 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from stepdown import clock
+from stepdown.artifacts import sha256_of
 from stepdown.candidate import Candidate
 from stepdown.config import LoadedConfig, tier_policy
 from stepdown.release.addresses import Series, parse_address
 from stepdown.release.agreements import agreement_verdict
 from stepdown.release.conditions import waiting_for
 from stepdown.release.data_package import licence
+from stepdown.release.documents import FULL_REPORT
 from stepdown.release.gate import Decision, Outcome
 from stepdown.release.ledger import (
     EventKind,
@@ -98,7 +101,7 @@ def submit(
         manifest = write_manifest(loaded, candidate, report, decision, as_of, previous=previous)
         if reasons := _taken_back(ledger, series, manifest):
             return _refuse(workspace, ledger, series, run, reasons, actor, candidate, above)
-        new = _describe(loaded, candidate, manifest, run, as_of, above)
+        new = _describe(loaded, candidate, manifest, run, as_of, above, actor)
         return _settle_among_others(ledger, store, new, actor)
 
 
@@ -180,6 +183,7 @@ def _describe(
     run: str,
     as_of: dt.date,
     parent: Release | None,
+    actor: str,
 ) -> NewRelease:
     config, policy = loaded.config, tier_policy(loaded.config, candidate.tier)
     recipient = config.recipients[candidate.recipient] if candidate.recipient else None
@@ -204,6 +208,11 @@ def _describe(
             "served": not is_base,
             "as_of": as_of.isoformat(),
             "configs": str(loaded.folder),
+            "judged": {
+                "report_sha256": sha256_of(candidate.path / FULL_REPORT),
+                "at": clock.now(),
+                "by": [actor],
+            },
         },
     )
 
@@ -257,10 +266,15 @@ def _write_down(
 ) -> Release:
     with ledger.writing() as writer:
         if same:
+            judged = new.terms["judged"]
+            starters = dict.fromkeys([*same[0].terms["judged"]["by"], *judged["by"]])
+            judged = {**judged, "by": list(starters)}
             release = writer.change(
                 same[0],
                 EventKind.JOINED,
                 actor,
+                {"judged": judged},
+                terms={**new.terms, "judged": judged},
                 run=new.run,
                 folder=new.folder,
                 parent=new.parent,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Collection
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,21 +13,24 @@ import pyarrow.parquet as pq
 from stepdown.errors import StoreCorrupt
 from stepdown.release.manifest import MANIFEST, Manifest, read_manifest
 from stepdown.release.publication import RELEASE
+from stepdown.release.publisher import signed_by
 from stepdown.release.store import Store
 
 _BLOCK = 1 << 20
 
 
-def verify_bytes(store: Store, address: str) -> tuple[str, ...]:
+def verify_bytes(store: Store, address: str, publishers: Collection[str] = ()) -> tuple[str, ...]:
     """What is wrong with a release's files; empty where every byte is as it was approved.
 
     Args:
         address: a full address, not ``latest``.
+        publishers: public keys that may have signed it; none asks only that the signature holds.
     """
     try:
         document = json.loads(store.read(f"{address}/{RELEASE}"))
+        signed = _signature(document, publishers)
         if document.get("state") == "withdrawn":
-            return _leftovers(store, address)
+            return (*signed, *_leftovers(store, address))
         raw = store.read(f"{address}/{MANIFEST}")
         manifest = read_manifest(raw, f"{address}/{MANIFEST}", document["manifest_sha256"])
     except StoreCorrupt as error:
@@ -34,8 +39,17 @@ def verify_bytes(store: Store, address: str) -> tuple[str, ...]:
         return (f"{MANIFEST} or {RELEASE} is missing",)
     except (ValueError, KeyError, AttributeError):
         return (f"{RELEASE} is not a release document",)
-    problems = [*_names(store, address, manifest, document), *_files(store, address, manifest)]
-    return tuple(problems)
+    problems = [*signed, *_names(store, address, manifest, document)]
+    return (*problems, *_files(store, address, manifest))
+
+
+def _signature(document: dict[str, Any], publishers: Collection[str]) -> list[str]:
+    signer = signed_by(document)
+    if signer is None:
+        return [f"{RELEASE} carries no signature that holds"]
+    if publishers and signer not in publishers:
+        return [f"{RELEASE} is signed, but not by the publisher"]
+    return []
 
 
 def _leftovers(store: Store, address: str) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from governance_case import govern, key_file
 from visits import Visits
 
 RELEASE = {
@@ -82,6 +83,7 @@ def test_plan_check_and_run_keep_their_shapes_and_a_person_decides(visits: Visit
         config["tiers"]["public"]["sign_off"] = {"roles": ["steward"], "people": 1}
 
     visits.change(signed)
+    govern(visits.root, "visits")
     checked = visits.command("check", str(visits.config), "--json")
     assert checked.code == 0
     assert checked.json["rows"] == 600
@@ -99,14 +101,15 @@ def test_plan_check_and_run_keep_their_shapes_and_a_person_decides(visits: Visit
     assert states == ["published", "awaiting_approval", "awaiting_approval"]
     partner, public = (ran.json["tiers"][tier]["release"] for tier in ("partner", "public"))
 
-    wrong = visits("approve", partner, "--name", "Ada", "--role", "cook", "--json")
+    owner = ("--key", str(key_file(visits.root, "owner")))
+    wrong = visits("approve", partner, *owner, "--role", "cook", "--json")
     assert wrong.code == 2
     assert set(wrong.json["error"]) == {"kind", "message", "where", "next"}
-    approved = visits("approve", partner, "--name", "Ada", "--role", "owner", "--json")
+    approved = visits("approve", partner, *owner, "--role", "owner", "--json")
     assert approved.code == 0
     assert approved.json["state"] == "published"
     assert approved.json["waiting_for"] == []
-    rejected = visits("reject", public, "--name", "Bo", "--reason", "Too early", "--json")
+    rejected = visits("reject", public, *owner, "--reason", "Too early", "--json")
     assert rejected.code == 0
     assert rejected.json["state"] == "rejected"
 

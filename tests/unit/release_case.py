@@ -14,10 +14,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 from attack_case import green_attacks
+from governance_case import govern, key_of, words
 
 from stepdown.artifacts import ArtifactRef, sha256_of
 from stepdown.candidate import Candidate
 from stepdown.config import LoadedConfig, load_config, tier_policy
+from stepdown.release.approvals import approve, reject
 from stepdown.release.documents import tier_report
 from stepdown.release.gate import Decision, judge
 from stepdown.release.ledger import Ledger, open_ledger
@@ -114,6 +116,7 @@ class Case:
         path = self.root / "wells.yaml"
         if not path.exists():
             path.write_text(CONFIG)
+            govern(self.root, "wells")
         self.loaded: LoadedConfig = load_config(path)
         self.workspace: Workspace = open_workspace(self.root / "work", str(self.root / "store"))
         self.store: Store = open_store(str(self.root / "store"))
@@ -176,6 +179,15 @@ class Case:
             parent=parent,
             actor="tester",
         )
+
+    def approve(self, address: str, role: str = "owner", reason: str = "looked at it") -> Standing:
+        """Sign as the person in a role."""
+        key = key_of(role)
+        return approve(self.workspace, self.store, address, key, words(role, reason))
+
+    def reject(self, address: str, reason: str, role: str = "owner") -> Standing:
+        """Turn it down as the person in a role."""
+        return reject(self.workspace, self.store, address, key_of(role), words(role, reason))
 
     def state(self, address: str) -> ReleaseState:
         with self.ledger.reading() as reader:

@@ -37,7 +37,7 @@ def test_every_state_change_is_a_line_and_the_chain_holds(case: Case) -> None:
     case.submit(Tier.INTERNAL)
     with case.ledger.reading() as reader:
         kinds = [line["kind"] for line in reader.events()]
-    assert kinds == ["candidate", "intent", "published"]
+    assert kinds == ["candidate", "key", "intent", "published"]
     assert verify_chain(case.ledger) == ()
 
 
@@ -124,7 +124,6 @@ import os, sys, time
 from pathlib import Path
 from release_case import Case
 from stepdown.errors import MoveForbidden
-from stepdown.release.approvals import approve, reject
 from stepdown.vocabulary import Tier
 
 root = Path(sys.argv[1])
@@ -153,9 +152,9 @@ DECIDER = (
     + """
 try:
     if sys.argv[3] == "approve":
-        print(approve(case.workspace, case.store, "wells/partner/v1", "Ann", "owner").outcome)
+        print(case.approve("wells/partner/v1").outcome)
     else:
-        print(reject(case.workspace, case.store, "wells/partner/v1", "Bob", "no").outcome)
+        print(case.reject("wells/partner/v1", "no").outcome)
 except MoveForbidden:
     print("too late")
 """

@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from attack_case import green_attacks
+from governance_case import govern, key_of, words
 
 from stepdown.anonymise import derive_tier
 from stepdown.anonymise.keys import keys_needed
@@ -21,10 +22,12 @@ from stepdown.release.documents import tier_report
 from stepdown.release.gate import judge
 from stepdown.release.ledger import open_ledger
 from stepdown.release.publish import submit
+from stepdown.release.publisher import sign_document
 from stepdown.release.store import Store, open_store
 from stepdown.release.withdraw import withdraw
 from stepdown.reports import Verdict
 from stepdown.risk import assess_risk
+from stepdown.signing import load_key, make_key
 from stepdown.verify import verify
 from stepdown.vocabulary import Tier
 from stepdown.workspace import Workspace, open_workspace
@@ -51,12 +54,13 @@ def places(tmp_path: Path) -> tuple[Workspace, Store]:
     rows = [f"P{n:06d},{20 + n % 20},{'ab'[n % 2]}" for n in range(400)]
     (tmp_path / "raw.csv").write_text("\n".join(["zeal,age,illness", *rows]) + "\n")
     (tmp_path / "wells.yaml").write_text(CONFIG)
+    govern(tmp_path, "wells")
     loaded = load_config(tmp_path / "wells.yaml")
     workspace = open_workspace(tmp_path / "work", str(tmp_path / "store"))
     store = open_store(str(tmp_path / "store"))
     internal = release_tier(loaded, workspace, store, Tier.INTERNAL, None)
     release_tier(loaded, workspace, store, Tier.PARTNER, internal)
-    approve(workspace, store, "wells/partner/v1", "Ann", "owner")
+    approve(workspace, store, "wells/partner/v1", key_of("owner"), words("owner"))
     return workspace, store
 
 
@@ -162,9 +166,17 @@ def test_a_manifest_and_data_that_were_both_replaced_still_differ_from_the_ledge
     document = json.loads((folder / "release.json").read_text())
     document["manifest_sha256"] = hashlib.sha256(raw).hexdigest()
     (folder / "release.json").write_text(json.dumps(document))
+    told = _verified(None, places[1], "wells/partner/v1")["problems"]
+    assert told == ["release.json carries no signature that holds"]
+    forger = make_key()
+    (folder / "release.json").write_text(json.dumps(sign_document(forger, document)))
     assert _verified(None, places[1], "wells/partner/v1")["ok"]
+    publisher = load_key(places[0].root / "publisher.key").public
+    told = list(verify(places[1], "wells/partner/v1", publisher=publisher).problems)
+    assert told == ["release.json is signed, but not by the publisher"]
     assert _verified(*places, "wells/partner/v1")["problems"] == [
-        "release.json names another manifest than the ledger recorded"
+        "release.json is signed, but not by the publisher",
+        "release.json names another manifest than the ledger recorded",
     ]
 
 

@@ -1,0 +1,212 @@
+"""`stepdown keygen`, `approve`, `reject` and `sign`: keys, and decisions made with them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from flows import say
+from flows.arguments import Address, AsJson, Store, Work
+from stepdown.errors import InputWrong
+
+if TYPE_CHECKING:
+    from stepdown.release.approvals import Words
+
+Key = Annotated[
+    Path | None,
+    typer.Option("--key", envvar="STEPDOWN_KEY", help="Your private key, from `stepdown keygen`."),
+]
+Capacity = Annotated[
+    str, typer.Option("--role", help="The role you sign in, such as risk_officer.")
+]
+Reason = Annotated[str, typer.Option("--reason", "--note", help="Why; kept with the signature.")]
+EvidenceFile = Annotated[
+    Path | None,
+    typer.Option("--evidence", help="YAML: who was consulted, how, when, and a document."),
+]
+Elsewhere = Annotated[
+    Path | None,
+    typer.Option("--signed", help="A decision that `stepdown sign` made; needs no key here."),
+]
+SignedName = Annotated[
+    str, typer.Option("--name", help="Your name; refused where the key is somebody else's.")
+]
+
+
+def keygen(
+    name: Annotated[str, typer.Argument(help="Whose key it is, as it stands in people.yaml.")] = "",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Where the private key goes.")
+    ] = None,
+    publisher: Annotated[
+        bool, typer.Option("--publisher", help="Make the key that signs releases instead.")
+    ] = False,
+    work: Work = Path("work"),
+    store: Store = "store",
+    json: AsJson = False,
+) -> int:
+    """Make a key to sign with; print its public half for people.yaml."""
+    if publisher == bool(name) or publisher == bool(output):
+        raise InputWrong(
+            "a person's key needs NAME and -o FILE, the publisher's only --publisher",
+            where="keygen",
+            next='For instance: stepdown keygen "Ada Stolz" -o ada.key',
+        )
+    if publisher:
+        return _keygen_publisher(work, store, json)
+    from stepdown.signing import make_key, write_key
+
+    assert output is not None
+    key = make_key()
+    write_key(output, key)
+    facts = {"name": name, "key": str(output), "public_key": key.public}
+    if json:
+        say.document(facts)
+        return 0
+    say.line(f"{output}: the private key. Keep it where only you can read it; back it up.")
+    say.line("For people.yaml, beside the configs:\n")
+    say.line(f'  - name: "{name}"\n    roles: []  # steward, owner, risk_officer, …')
+    say.line(f"    public_key: {key.public}")
+    return 0
+
+
+def _keygen_publisher(work: Path, store: str, json: bool) -> int:
+    from stepdown.release.ledger import open_ledger
+    from stepdown.release.locks import exclusively
+    from stepdown.release.publisher import key_path, make_publisher_key
+    from stepdown.workspace import open_workspace
+
+    workspace = open_workspace(work, store)
+    ledger = open_ledger(workspace)
+    with exclusively(workspace):
+        key = make_publisher_key(ledger)
+    facts = {"name": "publisher", "key": str(key_path(ledger)), "public_key": key.public}
+    if json:
+        say.document(facts)
+        return 0
+    say.line(f"{key_path(ledger)}: the publisher's private key. Back it up.")
+    say.line(f"Readers check releases with\n  {key.public}")
+    return 0
+
+
+def approve(
+    release: Address,
+    key: Key = None,
+    role: Annotated[
+        str, typer.Option("--role", help="The role you sign in, such as risk_officer.")
+    ] = "",
+    reason: Reason = "",
+    evidence: EvidenceFile = None,
+    signed: Elsewhere = None,
+    name: SignedName = "",
+    work: Work = Path("work"),
+    store: Store = "store",
+    json: AsJson = False,
+) -> int:
+    """Sign a waiting release: its address, the hash of its manifest and of its risk report."""
+    from stepdown.release import approvals
+
+    places = _places(work, store)
+    if signed is not None:
+        return _record(places, release, signed, "approve", json)
+    if not role:
+        raise InputWrong(
+            "an approval needs --role", where=release, next="See: stepdown approve --help"
+        )
+    words = _words(role, reason, evidence)
+    say.standing(approvals.approve(*places, release, _load(key), words, name=name), json)
+    return 0
+
+
+def reject(
+    release: Address,
+    key: Key = None,
+    reason: Reason = "",
+    signed: Elsewhere = None,
+    name: SignedName = "",
+    work: Work = Path("work"),
+    store: Store = "store",
+    json: AsJson = False,
+) -> int:
+    """Turn a waiting release down, signed; what waits on it is refused."""
+    from stepdown.release import approvals
+
+    places = _places(work, store)
+    if signed is not None:
+        return _record(places, release, signed, "reject", json)
+    words = _words("", reason, None)
+    say.standing(approvals.reject(*places, release, _load(key), words, name=name), json)
+    return 0
+
+
+def _record(places: tuple[Any, Any], release: str, file: Path, decision: str, json: bool) -> int:
+    from stepdown.release.approvals import record_decision
+    from stepdown.release.statements import parse_signed
+
+    signed = parse_signed(_read(file), str(file))
+    if signed.statement.get("decision") != decision:
+        raise InputWrong(f"it does not {decision}", where=str(file), next="Look at the file.")
+    say.standing(record_decision(*places, release, signed), json)
+    return 0
+
+
+def sign(
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="What `stepdown pack` made for you.")
+    ],
+    name: Annotated[str, typer.Option("--name", help="Your name, as in people.yaml.")],
+    role: Capacity,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where the signed decision goes.")],
+    key: Key = None,
+    reason: Reason = "",
+    evidence: EvidenceFile = None,
+    rejected: Annotated[bool, typer.Option("--reject", help="Turn it down instead.")] = False,
+    json: AsJson = False,
+) -> int:
+    """Sign away from the workspace what you were given; hand the file back to the steward."""
+    from stepdown.artifacts import write_durably
+    from stepdown.release.approvals import sign_pack
+
+    decision = "reject" if rejected else "approve"
+    signed = sign_pack(folder, _load(key), name, _words(role, reason, evidence), decision)
+    write_durably(output, signed.as_bytes())
+    release = str(signed.statement["release"])
+    say.facts({"release": release, "decision": decision, "signed": str(output)}, json)
+    return 0
+
+
+def _places(work: Path, store: str) -> tuple[Any, Any]:
+    from stepdown.release.store import open_store
+    from stepdown.workspace import open_workspace
+
+    return open_workspace(work, store), open_store(store)
+
+
+def _load(key: Path | None) -> Any:
+    from stepdown.signing import load_key
+
+    if key is None:
+        raise InputWrong(
+            "a decision needs your private key",
+            where="--key",
+            next="Give --key, or set STEPDOWN_KEY; `stepdown keygen` makes one.",
+        )
+    return load_key(key)
+
+
+def _words(role: str, reason: str, evidence: Path | None) -> Words:
+    from stepdown.release.approvals import Words
+    from stepdown.release.evidence import load_evidence
+
+    return Words(role, reason, load_evidence(evidence) if evidence else None)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputWrong(
+            f"cannot be read ({error.strerror})", where=str(path), next="Look at the path."
+        ) from None
