@@ -345,6 +345,7 @@ def test_a_version_taken_by_another_workspace_expires_the_waiting_release_only(
         """sign_off = '{"roles": [], "people": 0}'""",
         'approvals = \'[{"name": "x", "role": "owner"}]\'',
         f"manifest_sha256 = '{'0' * 64}'",
+        "terms = replace(terms, 'tester', 'nobody')",
     ],
 )
 def test_a_row_that_was_edited_publishes_nothing_and_is_told(case: Case, edit: str) -> None:
