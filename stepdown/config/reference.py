@@ -54,6 +54,7 @@ _SECTIONS = {
     "Recipient": "`recipients:` one entry per organisation",
     "Agreement": "`agreement:`",
     "Auxiliary": "`auxiliary:` one entry per table",
+    "Creator": "`creators:` one entry",
     "Schedule": "`schedule:`",
     "LevelRange": "`generalise:`",
     "NumberCoding": "`code:`",
