@@ -48,8 +48,11 @@ def test_a_tier_without_sign_off_is_published_at_once(case: Case) -> None:
     assert case.store.files("wells/internal/v1") == [
         f"wells/internal/v1/{name}"
         for name in (
+            "croissant.json",
             "data/part-00000.parquet",
+            "datacite.json",
             "datapackage.json",
+            "dcat.jsonld",
             "manifest.json",
             "release.json",
             "report.html",
