@@ -32,7 +32,11 @@ keywords: [wells, Brunnen]
 source: {path: raw.csv}
 columns:
   person: {role: subject}
-  age: {role: quasi_identifier, type: integer, description: In years, hierarchy: {intervals: [{width: 5}]}}
+  age:
+    role: quasi_identifier
+    type: integer
+    description: In years
+    hierarchy: {intervals: [{width: 5}]}
   illness: {role: sensitive, description: "Told by \\"the nurse\\""}
   water drawn, in l: {role: insensitive, type: number, because: no harm}
   Größe: {role: insensitive, type: integer, because: no harm}

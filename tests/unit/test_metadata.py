@@ -137,15 +137,44 @@ def test_a_copy_is_not_cited_under_the_doi_of_its_tier(tmp_path: Path) -> None:
 
 AGE = {"age": COLUMNS["age"]}
 VOCABULARY = frozenset(
-    "./ data/part-00000.parquet report.html records Local Dataset Abstract Issued SPDX ORCID "
-    "Personal Organizational ContactPerson sc:Dataset sc:Person sc:Organization sc:Text "
-    "cr:FileObject cr:RecordSet cr:Field dcat:Dataset dcat:Distribution foaf:Person "
-    "foaf:Organization vcard:Kind spdx:Checksum spdx:checksumAlgorithm_sha256 "
-    "application/x-parquet application/vnd.apache.parquet https://orcid.org "
-    "https://spdx.org/licenses/ http://mlcommons.org/croissant/1.0 "
-    "http://datacite.org/schema/kernel-4 https://parquet.apache.org/docs/file-format/ "
-    "https://www.iana.org/assignments/media-types/application/vnd.apache.parquet "
-    "http://publications.europa.eu/resource/authority/access-right/PUBLIC".split()
+    [
+        "./",
+        "data/part-00000.parquet",
+        "report.html",
+        "records",
+        "Local",
+        "Dataset",
+        "Abstract",
+        "Issued",
+        "SPDX",
+        "ORCID",
+        "Personal",
+        "Organizational",
+        "ContactPerson",
+        "sc:Dataset",
+        "sc:Person",
+        "sc:Organization",
+        "sc:Text",
+        "cr:FileObject",
+        "cr:RecordSet",
+        "cr:Field",
+        "dcat:Dataset",
+        "dcat:Distribution",
+        "foaf:Person",
+        "foaf:Organization",
+        "vcard:Kind",
+        "spdx:Checksum",
+        "spdx:checksumAlgorithm_sha256",
+        "application/x-parquet",
+        "application/vnd.apache.parquet",
+        "https://orcid.org",
+        "https://spdx.org/licenses/",
+        "http://mlcommons.org/croissant/1.0",
+        "http://datacite.org/schema/kernel-4",
+        "https://parquet.apache.org/docs/file-format/",
+        "https://www.iana.org/assignments/media-types/application/vnd.apache.parquet",
+        "http://publications.europa.eu/resource/authority/access-right/PUBLIC",
+    ]
 )
 
 

@@ -70,7 +70,9 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "water drawn, in l": pa.array([1.5, None, 2.5], pa.float64()),
         "Größe": pa.array([1, 2, None], pa.int64()),
         "dug": pa.array([dt.date(1999, 1, 1), None, dt.date(2001, 1, 1)]),
-        "seen": pa.array([dt.datetime(2026, 1, 1, 8, tzinfo=dt.UTC), None, None], pa.timestamp("us", "UTC")),
+        "seen": pa.array(
+            [dt.datetime(2026, 1, 1, 8, tzinfo=dt.UTC), None, None], pa.timestamp("us", "UTC")
+        ),
         "dry": pa.array([True, False, None]),
     }
     return write_release(tmp_path_factory.mktemp("wells") / "r", columns)[0]
