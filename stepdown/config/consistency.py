@@ -238,9 +238,11 @@ def _rounds(treatment: Treatment) -> bool:
 
 def _recipients(config: ReleaseConfig) -> Iterator[str]:
     if config.recipients and config.tiers.partner is None:
-        yield "recipients: they get copies of partner, which is not declared"
+        names = ", ".join(config.recipients)
+        yield f"partners/: {names} get copies of partner, which is not declared"
         return
     for recipient, terms in config.recipients.items():
+        key = f"partners/{recipient}.yaml: datasets.{config.dataset}.columns"
         offered = released_columns(config, Tier.PARTNER) + [
             name
             for name in config.columns
@@ -249,8 +251,7 @@ def _recipients(config: ReleaseConfig) -> Iterator[str]:
         unknown = [name for name in terms.columns if name not in offered]
         if unknown:
             yield (
-                f"recipients.{recipient}.columns: partner does not hold {', '.join(unknown)}; "
-                f"it holds {', '.join(offered)}"
+                f"{key}: partner does not hold {', '.join(unknown)}; it holds {', '.join(offered)}"
             )
         if len(set(terms.columns)) != len(terms.columns):
-            yield f"recipients.{recipient}.columns: a column is named twice"
+            yield f"{key}: a column is named twice"

@@ -5,9 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import re
 import zoneinfo
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
 from stepdown.config.hierarchies import Hierarchy
 from stepdown.config.licences import spdx_expression
@@ -245,24 +246,50 @@ class Tiers(Model):
 class Agreement(Model):
     """The contract under which a recipient holds a copy."""
 
-    reference: str = Field(description="Its name or number.")
+    kind: Literal["NDA", "MoU", "DSA", "DUA", "contract", "other"] = Field(
+        description="Non-disclosure agreement, memorandum of understanding, data sharing or data "
+        "use agreement, contract."
+    )
+    reference: Reason = Field(description="Its name or number.")
+    document: str | None = Field(
+        None, description="The signed document, relative to this file; its bytes are checked."
+    )
+    document_sha256: str = Field(
+        pattern="^[0-9a-f]{64}$", description="SHA-256 of the signed document."
+    )
+    signed: dt.date = Field(description="When the last party signed; not in force before.")
     valid_from: dt.date = Field(description="First day in force.")
     valid_until: dt.date = Field(description="Last day in force.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _ends(cls, facts: Any) -> Any:
+        if isinstance(facts, dict) and facts.get("valid_until") is None:
+            raise ValueError("an agreement without an end: give valid_until, its last day in force")
+        return facts
 
     @model_validator(mode="after")
     def _ordered(self) -> Agreement:
         if self.valid_until < self.valid_from:
             raise ValueError("valid_until lies before valid_from")
+        if self.valid_until < self.signed:
+            raise ValueError("it was signed after its last day in force")
         return self
 
 
 class Recipient(Model):
-    """An organisation that gets its own copy of the partner base."""
+    """An organisation that gets its own copy of the partner base, and what it agreed to.
 
-    organisation: str = Field(description="Who they are.")
-    contact: str = Field(description="Whom to reach there.")
-    agreement: Agreement = Field(description="What binds them.")
-    columns: list[str] = Field(min_length=1, description="The columns they agreed to.")
+    The loader takes it from the organisation's file in ``partners/``; no config states it.
+    """
+
+    organisation: str
+    contact: str
+    agreement: Agreement
+    columns: list[str] = Field(min_length=1)
+    purposes: list[str] = []
+    onward_sharing: str = "none"
+    retention_days: int = 0
 
 
 class Auxiliary(Model):
@@ -337,7 +364,9 @@ class ReleaseConfig(Model):
     source: Source
     columns: dict[str, Column] = Field(min_length=1)
     tiers: Tiers = Tiers()
-    recipients: dict[Name, Recipient] = {}
+    recipients: SkipJsonSchema[dict[Name, Recipient]] = Field(
+        {}, description="Filled from `partners/`; a config does not state it."
+    )
     auxiliary: dict[Name, Auxiliary] = Field(
         {}, description="Tables that an intruder may hold beside a release."
     )

@@ -13,6 +13,7 @@ from pathlib import Path
 from stepdown import clock
 from stepdown.config.governance import Governance, load_governance
 from stepdown.errors import ConfigInvalid
+from stepdown.release.agreements import copy_problem
 from stepdown.release.ledger import Reader, Release
 from stepdown.release.publisher import publisher_problem
 from stepdown.release.sign_off import missing_signatures
@@ -55,6 +56,14 @@ def _publisher(asked: Question) -> Iterable[str]:
         yield f"a publisher's signature: {problem}"
 
 
+def _agreement(asked: Question) -> Iterable[str]:
+    release = asked.release
+    if release.recipient:
+        problem = copy_problem(release, asked.governance.partners, asked.day)
+        if problem:
+            yield f"an agreement with {release.recipient} that is in force and covers it: {problem}"
+
+
 def _parent(asked: Question) -> Iterable[str]:
     if asked.release.parent is None:
         return
@@ -67,5 +76,6 @@ _CONDITIONS: tuple[Callable[[Question], Iterable[str]], ...] = (
     _signatures,
     _unedited,
     _publisher,
+    _agreement,
     _parent,
 )

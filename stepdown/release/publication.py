@@ -8,25 +8,24 @@ to be held.
 
 from __future__ import annotations
 
-import calendar
 import contextlib
-import datetime as dt
 import json
 from pathlib import Path
 from typing import Any
 
 from stepdown import clock
 from stepdown.artifacts import canonical_json, sha256_of
-from stepdown.config.models import Agreement
+from stepdown.config.partners import load_partners
 from stepdown.errors import AlreadyThere, KeyMissing, StoreCorrupt
 from stepdown.release.addresses import Series, version_number
-from stepdown.release.agreements import in_force
+from stepdown.release.agreements import follow_agreement
 from stepdown.release.conditions import waiting_for
 from stepdown.release.documents import FULL_REPORT
 from stepdown.release.ledger import EventKind, Ledger, Release
 from stepdown.release.manifest import MANIFEST, Manifest, check_candidate
 from stepdown.release.metadata import put_metadata
 from stepdown.release.publisher import publisher_key, sign_document
+from stepdown.release.review import review_by
 from stepdown.release.store import Store
 from stepdown.signing import SigningKey
 from stepdown.vocabulary import ReleaseState
@@ -231,11 +230,10 @@ def _advance_one(ledger: Ledger, store: Store, id: int, actor: str) -> bool:
         return True
     if needs:
         return False
-    agreement = release.terms.get("agreement")
-    if agreement and not in_force(Agreement.model_validate(agreement), clock.today()):
-        reason = f"its agreement {agreement['reference']} is not in force today"
-        lose(ledger, release, ReleaseState.EXPIRED, reason, actor)
-        return True
+    if release.recipient:
+        partners = load_partners(Path(release.terms["configs"]))
+        with ledger.writing() as writer:
+            release = follow_agreement(writer, release, partners, actor)
     try:
         publish(ledger, store, release, actor)
     except StoreCorrupt:
@@ -286,18 +284,8 @@ def _release_document(release: Release) -> dict[str, Any]:
         "licence": terms["licence"],
         "agreement": terms["agreement"],
         "contact": terms["contact"],
-        "review_by": _review_by(dt.date.fromisoformat(published_at[:10]), terms),
+        "review_by": review_by(published_at, terms),
         # The partner base carries the copies; nobody is given the base itself.
         "served": terms["served"],
         **{name: terms.get(name) for name in _CITED_AS},
     }
-
-
-def _review_by(published: dt.date, terms: dict[str, Any]) -> str:
-    months = published.month - 1 + int(terms["review_months"])
-    year, month = published.year + months // 12, months % 12 + 1
-    day = min(published.day, calendar.monthrange(year, month)[1])
-    ends = [dt.date(year, month, day).isoformat()]
-    if terms["agreement"]:
-        ends.append(terms["agreement"]["valid_until"])
-    return min(ends)
