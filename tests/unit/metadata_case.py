@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from partner_case import write_partner
 from release_case import green_derive
 
 from stepdown.artifacts import ArtifactRef, canonical_json, sha256_of
@@ -44,12 +45,6 @@ columns:
   seen: {role: insensitive, type: timestamp, because: no harm, override: a test}
   dry: {role: insensitive, type: boolean, because: no harm}
 tiers: {partner: {}, public: {licence: CC-BY-4.0, doi: 10.5281/zenodo.1}}
-recipients:
-  clinic:
-    organisation: Clinic
-    contact: clinic@example.org
-    agreement: {reference: NDA-7, valid_from: 2020-01-01, valid_until: 2090-12-31}
-    columns: [age, illness]
 """
 BARE = """
 dataset: wells
@@ -72,6 +67,8 @@ def write_release(
     """A folder with data, ``datapackage.json`` and the metadata files; and what they say."""
     folder.mkdir(parents=True)
     (folder / "wells.yaml").write_text(config, encoding="utf-8")
+    if recipient:
+        write_partner(folder, "wells", list(columns), recipient)
     loaded = load_config(folder / "wells.yaml").config
     release = folder / "release"
     data = release / "data/part-00000.parquet"
