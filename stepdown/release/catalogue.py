@@ -48,6 +48,7 @@ def show_release(ledger: Ledger, store: Store, address: str) -> dict[str, Any]:
         "contact": release.terms["contact"],
         "licence": release.terms["licence"],
         "agreement": release.terms["agreement"],
+        "citation": release.terms.get("citation"),
         "published_at": release.published_at,
         "data_sha256": release.data_sha256,
         "run": release.run,

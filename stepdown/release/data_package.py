@@ -29,6 +29,8 @@ _FRICTIONLESS = {
     "timestamp[us]": "datetime",
     "timestamp[us, tz=UTC]": "datetime",
 }
+_MISSING = {"integer": ["", "nan"], "datetime": ["", "NaT"]}
+"""What frictionless, which reads Parquet through pandas, sees where these have no value."""
 
 
 def data_package(
@@ -93,11 +95,13 @@ def _licence(terms: str) -> dict[str, Any]:
 
 
 def _field(column: dict[str, Any]) -> dict[str, Any]:
+    kind = _FRICTIONLESS[column["type"]]
     return _said(
         {
             "name": column["name"],
-            "type": _FRICTIONLESS[column["type"]],
+            "type": kind,
             "description": column["description"] or None,
+            "missingValues": _MISSING.get(kind),
         }
     )
 

@@ -94,8 +94,8 @@ class Description:
         parts = [f"{names} ({self.day[:4]})", self.title, f"Version {self.version}"]
         if names != self.publisher.name:
             parts.append(self.publisher.name)
-        whole = ". ".join(part.rstrip(".") for part in (*parts, self.doi or self.address))
-        return " ".join(whole.split())
+        parts.append(self.doi or self.address)
+        return ". ".join(" ".join(part.split()).rstrip(".") for part in parts)
 
 
 def describe(

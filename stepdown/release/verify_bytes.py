@@ -51,7 +51,9 @@ def verify_bytes(store: Store, address: str, publishers: Collection[str] = ()) -
 
 def _metadata(document: dict[str, Any]) -> dict[str, str]:
     """Metadata files and their hashes; any other name in the list is a stray."""
-    listed = document.get("metadata", {})
+    listed = document.get("metadata")
+    if not isinstance(listed, dict):
+        return {}
     return {name: listed[name] for name in METADATA if name in listed}
 
 

@@ -165,6 +165,14 @@ _NAMES = (
 )
 """Names of the facts in report.json."""
 
+_PACKAGE = (
+    "$schema profiles datapackage json contributors path organization roles creator publisher "
+    "contact id keywords licenses other resources data table format parquet mediatype application "
+    "vnd apache hash sha256 schema fields missingValues nan NaT string integer number boolean date "
+    "datetime https datapackage.org doi.org orcid.org spdx.org"
+)
+"""Names and fixed values of datapackage.json."""
+
 
 def words_of(check: str) -> str:
     """A check's name as people read it.
@@ -197,6 +205,6 @@ def fixed_text() -> str:
     tables = (AUDIENCE, AT_LEAST, AT_MOST, ATTACKS, LOSSES, DONE, OUTCOMES, CHARTS)
     words = [text for table in tables for pair in table.items() for text in pair]
     roles = [role for tier in Tier for role in defaults()[tier.value]["sign_off"]["roles"]]
-    named = [*words, *roles, *ATTACK_GROUPS, *Role, *Tier, OTHERS, _DRAWING, _NAMES]
+    named = [*words, *roles, *ATTACK_GROUPS, *Role, *Tier, OTHERS, _DRAWING, _NAMES, _PACKAGE]
     spelled = " ".join(map(str, named))
     return " ".join((*map(template, TEMPLATES), spelled, spelled.replace("_", " ")))
