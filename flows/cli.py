@@ -21,6 +21,7 @@ from flows.arguments import (
     Tiers,
     Work,
 )
+from flows.assessment_commands import assessment
 from flows.signing_commands import approve, keygen, reject, sign
 from flows.tables import anonymise, assess
 from stepdown import __version__
@@ -223,6 +224,7 @@ def reinstate(
 
 for command in (keygen, approve, reject, sign, anonymise, assess):
     app.command()(command)
+app.add_typer(assessment, name="assessment")
 
 
 def main() -> None:

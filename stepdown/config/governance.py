@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from stepdown.config.assessment import AssessmentFile, load_assessment
 from stepdown.config.people import People, load_people
 
 
@@ -14,6 +15,7 @@ class Governance:
 
     folder: Path
     people: People
+    assessment: AssessmentFile | None
 
 
 def load_governance(folder: Path, dataset: str) -> Governance:
@@ -22,4 +24,4 @@ def load_governance(folder: Path, dataset: str) -> Governance:
     Raises:
         ConfigInvalid: a file has keys or values that are not allowed.
     """
-    return Governance(folder, load_people(folder))
+    return Governance(folder, load_people(folder), load_assessment(folder, dataset))

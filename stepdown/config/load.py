@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from stepdown.config.assessment import higher, load_assessment
 from stepdown.config.consistency import check_consistency
 from stepdown.config.models import ReleaseConfig
 from stepdown.config.yaml_file import read_document, validate
@@ -38,6 +39,9 @@ class LoadedConfig:
 def load_config(path: str | Path) -> LoadedConfig:
     """Read and check a config.
 
+    Its sensitivity is the graver of its own and the risk assessment's, signed or not: a draft
+    that fears more already tightens.
+
     Raises:
         ConfigInvalid: the file is not there, is not YAML, or has keys or values that are not
             allowed; the message lists every one with its line.
@@ -45,6 +49,9 @@ def load_config(path: str | Path) -> LoadedConfig:
     """
     path = Path(path).absolute()
     config = validate(read_document(path, "config"), ReleaseConfig, path, _NEXT)
+    if assessed := load_assessment(path.parent, config.dataset):
+        graver = higher(config.sensitivity, assessed.assessment.sensitivity)
+        config = config.model_copy(update={"sensitivity": graver})
     check_consistency(config, path)
     return LoadedConfig(config, path)
 

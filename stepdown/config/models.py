@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from stepdown.config.assessment_questions import Sensitivity
 from stepdown.config.hierarchies import Hierarchy
 from stepdown.config.treatments import Model, Treatment
 from stepdown.vocabulary import ColumnType, PeriodKind, RecodingKind, Role, Tier
@@ -277,8 +278,10 @@ class ReleaseConfig(Model):
     title: str = Field(description="One line that says what the data are.")
     description: str = Field("", description="A paragraph for the data dictionary.")
     contact: str = Field(description="Whom to reach about a release.")
-    sensitivity: Literal["low", "moderate", "high", "severe"] = Field(
-        "moderate", description="How much harm re-identification could do; high tightens defaults."
+    sensitivity: Sensitivity = Field(
+        "moderate",
+        description="How much harm re-identification could do; high and severe tighten defaults. "
+        "The risk assessment may raise it.",
     )
     source: Source
     columns: dict[str, Column] = Field(min_length=1)

@@ -110,8 +110,7 @@ def _replaces(key: str, changed: Mapping[str, Any]) -> bool:
 
 def _policy(config: ReleaseConfig, tier: Tier, rules: TierRules, where: str) -> TierPolicy:
     base = dict(defaults()[tier.value])
-    if config.sensitivity in ("high", "severe"):
-        base |= defaults()["high_sensitivity"].get(tier.value, {})
+    base |= defaults()["sensitivity"][config.sensitivity].get(tier.value, {})
     base["sign_off"] = SignOff.model_validate(base["sign_off"])
     base_limits = base.pop("attacks")
     stated = {key: getattr(rules, key) for key in base if getattr(rules, key) is not None}
@@ -129,7 +128,7 @@ def _policy(config: ReleaseConfig, tier: Tier, rules: TierRules, where: str) -> 
     shown += [f"{key} {_show(limit)}, default {_show(usual)}" for key, limit, usual in loosened]
     if shown and not rules.because:
         raise PolicyInvalid(
-            "; ".join(shown) + " is looser than the default",
+            "; ".join(shown) + f" is looser than the default at sensitivity {config.sensitivity}",
             where=where,
             next="Say why in `because:`, or go back to the default.",
         )

@@ -11,8 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stepdown import clock
+from stepdown.config.assessment import higher
+from stepdown.config.assessment_questions import Sensitivity
 from stepdown.config.governance import Governance, load_governance
 from stepdown.errors import ConfigInvalid
+from stepdown.release.assessments import assessment_problem
+from stepdown.release.incidents import needs_assessment
 from stepdown.release.ledger import Reader, Release
 from stepdown.release.publisher import publisher_problem
 from stepdown.release.sign_off import missing_signatures
@@ -63,9 +67,29 @@ def _parent(asked: Question) -> Iterable[str]:
         yield f"its parent {parent.address}, which is {parent.state}"
 
 
+def _risk_assessment(asked: Question) -> Iterable[str]:
+    release, governance = asked.release, asked.governance
+    if needs_assessment(asked.reader, release):
+        problem = assessment_problem(governance, asked.reader, release.dataset, asked.day)
+        if problem:
+            yield f"a risk assessment in force: {problem}"
+
+
+def _sensitivity(asked: Question) -> Iterable[str]:
+    assessed = asked.governance.assessment
+    judged: Sensitivity = asked.release.terms["judged"]["sensitivity"]
+    if assessed and higher(judged, assessed.assessment.sensitivity) != judged:
+        yield (
+            f"a run under the sensitivity {assessed.assessment.sensitivity}, which the risk "
+            f"assessment gives: it was judged under {judged}"
+        )
+
+
 _CONDITIONS: tuple[Callable[[Question], Iterable[str]], ...] = (
     _signatures,
     _unedited,
     _publisher,
     _parent,
+    _risk_assessment,
+    _sensitivity,
 )

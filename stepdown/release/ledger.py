@@ -184,6 +184,21 @@ class Reader:
         )
         return [dict(facts) for (facts,) in self.connection.execute(query)]
 
+    def lines_of(self, release: Release, *kinds: EventKind) -> list[dict[str, Any]]:
+        """Lines of these kinds about one release, oldest first."""
+        query = (
+            sa.select(EVENTS)
+            .where(
+                EVENTS.c.kind.in_([kind.value for kind in kinds]),
+                EVENTS.c.dataset == release.dataset,
+                EVENTS.c.tier == release.tier.value,
+                EVENTS.c.recipient == (release.recipient or ""),
+                EVENTS.c.version == (release.version or ""),
+            )
+            .order_by(EVENTS.c.seq)
+        )
+        return [dict(line._mapping) for line in self.connection.execute(query)]
+
     def keys(self) -> set[str]:
         """Names of the keys that pseudonyms were made with."""
         return {str(facts["name"]) for facts in self.facts(EventKind.KEY)}
