@@ -145,7 +145,7 @@ def _record(places: tuple[Any, Any], release: str, file: Path, decision: str, js
     from stepdown.release.approvals import record_decision
     from stepdown.release.statements import parse_signed
 
-    signed = parse_signed(_read(file), str(file))
+    signed = parse_signed(read_bytes(file), str(file))
     if signed.statement.get("decision") != decision:
         raise InputWrong(f"it does not {decision}", where=str(file), next="Look at the file.")
     say.standing(record_decision(*places, release, signed), json)
@@ -206,7 +206,8 @@ def _words(role: str, reason: str, evidence: Path | None) -> Words:
     return Words(role, reason, load_evidence(evidence) if evidence else None)
 
 
-def _read(path: Path) -> bytes:
+def read_bytes(path: Path) -> bytes:
+    """A file that a command was given."""
     try:
         return path.read_bytes()
     except OSError as error:

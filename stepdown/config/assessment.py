@@ -5,6 +5,7 @@ from __future__ import annotations
 import calendar
 import datetime as dt
 import hashlib
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -144,7 +145,8 @@ def _question_lines() -> str:
         if question.group != group:
             group = question.group
             lines.append(f"\n  # == {group} ==\n")
-        lines.append(f"  # {question.text} [{question.source}]\n  {name}:\n")
+        asked = textwrap.wrap(f"{question.text} [{question.source}]", 94)
+        lines += [*(f"  # {line}\n" for line in asked), f"  {name}:\n"]
     return "".join(lines)
 
 

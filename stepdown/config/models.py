@@ -100,6 +100,17 @@ class SignOff(Model):
     )
 
 
+class SanityCheck(Model):
+    """A review by people from outside, which a release waits for."""
+
+    reviewers: list[Reason] = Field(
+        min_length=1, description="Names in people.yaml, of people who belong elsewhere."
+    )
+    gets: Literal["report", "copy"] = Field(
+        "report", description="What they review: the report, or their organisation's partner copy."
+    )
+
+
 class AttackLimits(Model):
     """The largest result of each attack that a tier allows; docs/attacks.md says what they are."""
 
@@ -188,6 +199,9 @@ class PolicyRules(Model):
         None, ge=1, description="Keep at most this many rows of each data subject."
     )
     sign_off: SignOff | None = Field(None, description="Who must approve.")
+    sanity_check: SanityCheck | None = Field(
+        None, description="Outsiders whose answer the release waits for; an objection blocks."
+    )
     review_months: int | None = Field(None, ge=1, le=12, description="Months until the re-review.")
     licence: str | None = Field(None, description="SPDX id, or the name of the terms of use.")
     suite: str | None = Field(

@@ -16,6 +16,7 @@ from stepdown.config.models import (
     Column,
     PolicyRules,
     ReleaseConfig,
+    SanityCheck,
     SignOff,
     TierRules,
 )
@@ -54,6 +55,7 @@ class TierPolicy:
     period: PeriodKind
     rows_per_subject: int | None
     sign_off: SignOff
+    sanity_check: SanityCheck | None
     review_months: int
     licence: str | None
     because: str | None
@@ -136,6 +138,7 @@ def _policy(config: ReleaseConfig, tier: Tier, rules: TierRules, where: str) -> 
         tier=tier,
         attacks=limits,
         rows_per_subject=rules.rows_per_subject,
+        sanity_check=rules.sanity_check,
         licence=rules.licence,
         because=rules.because,
         looser_than_default=(*looser, *(key for key, _, _ in loosened)),

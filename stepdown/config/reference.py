@@ -51,6 +51,7 @@ _SECTIONS = {
     "AttackLimits": "`attacks:`",
     "PolicyRules": "`alternatives:` one other policy of a tier",
     "SignOff": "`sign_off:`",
+    "SanityCheck": "`sanity_check:`",
     "Recipient": "`recipients:` one entry per organisation",
     "Agreement": "`agreement:`",
     "Auxiliary": "`auxiliary:` one entry per table",

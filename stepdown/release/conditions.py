@@ -19,6 +19,7 @@ from stepdown.release.assessments import assessment_problem
 from stepdown.release.incidents import needs_assessment
 from stepdown.release.ledger import Reader, Release
 from stepdown.release.publisher import publisher_problem
+from stepdown.release.reviews import missing_reviews
 from stepdown.release.sign_off import missing_signatures
 from stepdown.vocabulary import ReleaseState
 
@@ -85,6 +86,10 @@ def _sensitivity(asked: Question) -> Iterable[str]:
         )
 
 
+def _sanity_check(asked: Question) -> Iterable[str]:
+    return missing_reviews(asked.reader, asked.release, asked.governance.people, asked.day)
+
+
 _CONDITIONS: tuple[Callable[[Question], Iterable[str]], ...] = (
     _signatures,
     _unedited,
@@ -92,4 +97,5 @@ _CONDITIONS: tuple[Callable[[Question], Iterable[str]], ...] = (
     _parent,
     _risk_assessment,
     _sensitivity,
+    _sanity_check,
 )

@@ -236,6 +236,9 @@ def _describe(
                 "at": clock.now(),
                 "by": [actor],
                 "sensitivity": config.sensitivity,
+                "sanity_check": (
+                    policy.sanity_check.model_dump(mode="json") if policy.sanity_check else None
+                ),
             },
         },
     )
