@@ -43,7 +43,7 @@ def review(
     json: AsJson = False,
 ) -> int:
     """Record an outsider's signed answer about a waiting release; an objection blocks it."""
-    from stepdown.release import review as reviews
+    from stepdown.release import sanity_check
     from stepdown.release.statements import parse_signed
     from stepdown.release.store import open_store
     from stepdown.workspace import open_workspace
@@ -51,10 +51,10 @@ def review(
     places = open_workspace(work, store), open_store(store)
     if signed is not None:
         answered = parse_signed(read_bytes(signed), str(signed))
-        say.standing(reviews.record_review(*places, release, answered), json)
+        say.standing(sanity_check.record_review(*places, release, answered), json)
         return 0
     private = load_private_key(key)
-    say.standing(reviews.review(*places, release, private, answer, reason), json)
+    say.standing(sanity_check.review(*places, release, private, answer, reason), json)
     return 0
 
 

@@ -33,6 +33,8 @@ COPIED = (
     "hierarchies/clinic_name.csv",
     "go-ahead/patient-council.yaml",
     "go-ahead/minutes.txt",
+    "partners/county-health.yaml",
+    "partners/DSA-2026-07.txt",
 )
 SIGNERS = {
     "owner": "Demo Owner (signed by the demo)",

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from stepdown.config.licences import COMMON, closest, spdx_expression
 from stepdown.config.models import Column, ReleaseConfig, TierRules
 from stepdown.config.policy import (
     alternative_policies,
@@ -51,6 +52,7 @@ def check_consistency(config: ReleaseConfig, path: Path) -> None:
         *_recipients(config),
         *_auxiliary(config),
         *_sanity_checks(config),
+        *_licence(config),
     ]
     if problems:
         raise ConfigInvalid(
@@ -59,6 +61,23 @@ def check_consistency(config: ReleaseConfig, path: Path) -> None:
     for tier in config.tier_names():
         tier_policy(config, tier)
         alternative_policies(config, tier)
+
+
+def _licence(config: ReleaseConfig) -> Iterator[str]:
+    # Nobody can ask back: without a licence no reader knows what they may do with a public file.
+    if config.tiers.public is None:
+        return
+    licence = config.tiers.public.licence
+    if licence is None:
+        yield (
+            "tiers.public.licence: a public release needs a licence; "
+            f"{', '.join(COMMON)} are common for data"
+        )
+    elif spdx_expression(licence) is None:
+        yield (
+            f"tiers.public.licence: {licence} is no SPDX licence id; known are "
+            f"{', '.join(closest(licence))}, and LicenseRef-NAME for terms of your own"
+        )
 
 
 def _auxiliary(config: ReleaseConfig) -> Iterator[str]:
@@ -230,9 +249,11 @@ def _rounds(treatment: Treatment) -> bool:
 
 def _recipients(config: ReleaseConfig) -> Iterator[str]:
     if config.recipients and config.tiers.partner is None:
-        yield "recipients: they get copies of partner, which is not declared"
+        names = ", ".join(config.recipients)
+        yield f"partners/: {names} get copies of partner, which is not declared"
         return
     for recipient, terms in config.recipients.items():
+        key = f"partners/{recipient}.yaml: datasets.{config.dataset}.columns"
         offered = released_columns(config, Tier.PARTNER) + [
             name
             for name in config.columns
@@ -241,8 +262,7 @@ def _recipients(config: ReleaseConfig) -> Iterator[str]:
         unknown = [name for name in terms.columns if name not in offered]
         if unknown:
             yield (
-                f"recipients.{recipient}.columns: partner does not hold {', '.join(unknown)}; "
-                f"it holds {', '.join(offered)}"
+                f"{key}: partner does not hold {', '.join(unknown)}; it holds {', '.join(offered)}"
             )
         if len(set(terms.columns)) != len(terms.columns):
-            yield f"recipients.{recipient}.columns: a column is named twice"
+            yield f"{key}: a column is named twice"

@@ -11,7 +11,9 @@ from typing import Any
 from stepdown.config.assessment import higher, load_assessment
 from stepdown.config.consistency import check_consistency
 from stepdown.config.models import ReleaseConfig
+from stepdown.config.partners import PARTNERS, load_partners, recipients_of
 from stepdown.config.yaml_file import read_document, validate
+from stepdown.errors import ConfigInvalid
 from stepdown.vocabulary import Tier
 
 _NEXT = "docs/config.md lists every key; the JSON Schema lets an editor complete them."
@@ -43,12 +45,22 @@ def load_config(path: str | Path) -> LoadedConfig:
     that fears more already tightens.
 
     Raises:
-        ConfigInvalid: the file is not there, is not YAML, or has keys or values that are not
-            allowed; the message lists every one with its line.
+        ConfigInvalid: the file or a partner's is not there, is not YAML, or has keys or values
+            that are not allowed; the message lists every one with its line.
         PolicyInvalid: a tier is looser than its parent, or than its default without a reason.
     """
     path = Path(path).absolute()
-    config = validate(read_document(path, "config"), ReleaseConfig, path, _NEXT)
+    document = read_document(path, "config")
+    if "recipients" in document:
+        raise ConfigInvalid(
+            "recipients: a partner is a file now",
+            where=str(path),
+            next=f"Write {PARTNERS}/NAME.yaml beside the config for each; "
+            "docs/governance.md shows one.",
+        )
+    config = validate(document, ReleaseConfig, path, _NEXT)
+    recipients = recipients_of(load_partners(path.parent), config.dataset)
+    config = config.model_copy(update={"recipients": recipients})
     if assessed := load_assessment(path.parent, config.dataset):
         graver = higher(config.sensitivity, assessed.assessment.sensitivity)
         config = config.model_copy(update={"sensitivity": graver})
@@ -60,7 +72,7 @@ def tier_hash(config: ReleaseConfig, tier: Tier, recipient: str | None = None) -
     """SHA-256 of what the config says about a tier and those above it, however it is spelled.
 
     What a config says about lower tiers, other recipients and the schedule cannot change a byte of
-    this tier, so a change there asks nobody to sign it again.
+    this tier, so a change there asks nobody to sign it again; nor does an agreement's renewal.
     """
     below = [other.value for other in list(Tier)[list(Tier).index(tier) + 1 :]]
     facts = config.model_dump(mode="json", exclude_defaults=True, exclude={"schedule", "auxiliary"})
@@ -73,10 +85,19 @@ def tier_hash(config: ReleaseConfig, tier: Tier, recipient: str | None = None) -
     for rules in facts.get("tiers", {}).values():
         rules.pop("alternatives", None)  # what was only considered changes no byte
     copies = facts.pop("recipients", {})
-    own = copies.get(recipient) if recipient else None
+    own = _in_bytes(copies[recipient]) if recipient else None
     # Columns keep their order: it is the order of the released table.
     text = json.dumps([facts, own, list(config.columns)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _in_bytes(agreed: dict[str, Any]) -> dict[str, Any]:
+    """What of a recipient's terms is in their copy: its columns, and words of its report."""
+    return {
+        "columns": sorted(agreed["columns"]),
+        "organisation": agreed["organisation"],
+        "reference": agreed["agreement"]["reference"],
+    }
 
 
 def json_schema() -> dict[str, Any]:

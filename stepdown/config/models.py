@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import zoneinfo
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
 from stepdown.config.assessment_questions import Sensitivity
 from stepdown.config.hierarchies import Hierarchy
+from stepdown.config.licences import spdx_expression
 from stepdown.config.treatments import Model, Treatment
 from stepdown.vocabulary import ColumnType, PeriodKind, RecodingKind, Role, Tier
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
-Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+Reason = Text
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -203,7 +207,11 @@ class PolicyRules(Model):
         None, description="Outsiders whose answer the release waits for; an objection blocks."
     )
     review_months: int | None = Field(None, ge=1, le=12, description="Months until the re-review.")
-    licence: str | None = Field(None, description="SPDX id, or the name of the terms of use.")
+    licence: Text | None = Field(
+        None,
+        description="SPDX id, such as `CC-BY-4.0`, or the name of the terms of use; public needs "
+        "an SPDX id, or `LicenseRef-…` for terms of your own.",
+    )
     suite: str | None = Field(
         None, description="A further expectation suite (YAML), relative to the config."
     )
@@ -215,10 +223,20 @@ class PolicyRules(Model):
             raise ValueError("give smallest_class or highest_risk, not both")
         return self
 
+    @field_validator("licence")
+    @classmethod
+    def _as_spdx_spells_it(cls, licence: str | None) -> str | None:
+        return licence and (spdx_expression(licence) or licence)
+
 
 class TierRules(PolicyRules):
     """One tier's rules, and what else its steward considers."""
 
+    doi: str | None = Field(
+        None,
+        pattern=r"^10\.[0-9]{4,9}/[^\s]+$",
+        description="DOI under which this tier's versions are cited, such as `10.5281/zenodo.1`.",
+    )
     alternatives: dict[Name, PolicyRules] = Field(
         {}, description="Other policies that `plan` and the report compare with this one."
     )
@@ -243,24 +261,50 @@ class Tiers(Model):
 class Agreement(Model):
     """The contract under which a recipient holds a copy."""
 
-    reference: str = Field(description="Its name or number.")
+    kind: Literal["NDA", "MoU", "DSA", "DUA", "contract", "other"] = Field(
+        description="Non-disclosure agreement, memorandum of understanding, data sharing or data "
+        "use agreement, contract."
+    )
+    reference: Reason = Field(description="Its name or number.")
+    document: str | None = Field(
+        None, description="The signed document, relative to this file; its bytes are checked."
+    )
+    document_sha256: str = Field(
+        pattern="^[0-9a-f]{64}$", description="SHA-256 of the signed document."
+    )
+    signed: dt.date = Field(description="When the last party signed; not in force before.")
     valid_from: dt.date = Field(description="First day in force.")
     valid_until: dt.date = Field(description="Last day in force.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _ends(cls, facts: Any) -> Any:
+        if isinstance(facts, dict) and facts.get("valid_until") is None:
+            raise ValueError("an agreement without an end: give valid_until, its last day in force")
+        return facts
 
     @model_validator(mode="after")
     def _ordered(self) -> Agreement:
         if self.valid_until < self.valid_from:
             raise ValueError("valid_until lies before valid_from")
+        if self.valid_until < self.signed:
+            raise ValueError("it was signed after its last day in force")
         return self
 
 
 class Recipient(Model):
-    """An organisation that gets its own copy of the partner base."""
+    """An organisation that gets its own copy of the partner base, and what it agreed to.
 
-    organisation: str = Field(description="Who they are.")
-    contact: str = Field(description="Whom to reach there.")
-    agreement: Agreement = Field(description="What binds them.")
-    columns: list[str] = Field(min_length=1, description="The columns they agreed to.")
+    The loader takes it from the organisation's file in ``partners/``; no config states it.
+    """
+
+    organisation: str
+    contact: str
+    agreement: Agreement
+    columns: list[str] = Field(min_length=1)
+    purposes: list[str] = []
+    onward_sharing: str = "none"
+    retention_days: int = 0
 
 
 class Auxiliary(Model):
@@ -270,6 +314,36 @@ class Auxiliary(Model):
     columns: dict[str, str] = Field(
         min_length=1, description="Its columns → the quasi-identifiers of the dataset they hold."
     )
+
+
+class Creator(Model):
+    """Somebody whom a citation names as having made the data."""
+
+    name: Text = Field(description="As it stands in a citation, such as `Muster, Ann`.")
+    kind: Literal["person", "organisation"] = Field("person", description="Which of the two.")
+    orcid: str | None = Field(None, description="A person's ORCID iD, `0000-0002-1825-0097`.")
+
+    @model_validator(mode="after")
+    def _rightly_identified(self) -> Self:
+        if self.orcid is not None and self.kind == "organisation":
+            raise ValueError("an ORCID iD is a person's")
+        if self.orcid is not None and not _is_orcid(self.orcid):
+            raise ValueError("orcid is no ORCID iD: its form or its last character is wrong")
+        return self
+
+
+def _is_orcid(text: str) -> bool:
+    """Form and check character, ISO 7064 mod 11-2.
+
+    Source: https://support.orcid.org/hc/en-us/articles/360006897674
+    """
+    if not re.fullmatch(r"([0-9]{4}-){3}[0-9]{3}[0-9X]", text):
+        return False
+    digits, check = text.replace("-", "")[:-1], text[-1]
+    total = 0
+    for digit in digits:
+        total = (total + int(digit)) * 2
+    return (12 - total % 11) % 11 == (10 if check == "X" else int(check))
 
 
 class Schedule(Model):
@@ -292,6 +366,13 @@ class ReleaseConfig(Model):
     title: str = Field(description="One line that says what the data are.")
     description: str = Field("", description="A paragraph for the data dictionary.")
     contact: str = Field(description="Whom to reach about a release.")
+    creators: list[Creator] = Field(
+        [], description="Whom a citation names as creators; default the publisher."
+    )
+    publisher: Text | None = Field(
+        None, description="The organisation that publishes; default the contact."
+    )
+    keywords: list[Text] = Field([], description="Words by which catalogues find the dataset.")
     sensitivity: Sensitivity = Field(
         "moderate",
         description="How much harm re-identification could do; high and severe tighten defaults. "
@@ -300,7 +381,9 @@ class ReleaseConfig(Model):
     source: Source
     columns: dict[str, Column] = Field(min_length=1)
     tiers: Tiers = Tiers()
-    recipients: dict[Name, Recipient] = {}
+    recipients: SkipJsonSchema[dict[Name, Recipient]] = Field(
+        {}, description="Filled from `partners/`; a config does not state it."
+    )
     auxiliary: dict[Name, Auxiliary] = Field(
         {}, description="Tables that an intruder may hold beside a release."
     )

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from stepdown.config.load import json_schema
+from stepdown.config.partners import Partner
 
 _INTRO = """# Config reference
 
@@ -52,21 +53,24 @@ _SECTIONS = {
     "PolicyRules": "`alternatives:` one other policy of a tier",
     "SignOff": "`sign_off:`",
     "SanityCheck": "`sanity_check:`",
-    "Recipient": "`recipients:` one entry per organisation",
-    "Agreement": "`agreement:`",
     "Auxiliary": "`auxiliary:` one entry per table",
+    "Creator": "`creators:` one entry",
     "Schedule": "`schedule:`",
     "LevelRange": "`generalise:`",
     "NumberCoding": "`code:`",
     "RareCells": "`suppress_cells:`",
     "Intervals": "`intervals:` one level",
+    "Partner": "`partners/NAME.yaml` one file per recipient",
+    "Agreement": "`agreement:`",
+    "Agreed": "`datasets:` one entry per dataset",
 }
 
 
 def config_reference() -> str:
     """The whole page as Markdown."""
     schema = json_schema()
-    models = {"ReleaseConfig": schema, **schema["$defs"]}
+    partner = Partner.model_json_schema()
+    models = {"ReleaseConfig": schema, **schema["$defs"], "Partner": partner, **partner["$defs"]}
     return _INTRO + "".join(
         f"\n## {title}\n\n" + "\n".join(_rows(models[name])) + "\n"
         for name, title in _SECTIONS.items()

@@ -13,7 +13,7 @@ from stepdown.release.conditions import waiting_for
 from stepdown.release.ledger import Ledger, Reader, Release
 from stepdown.release.manifest import MANIFEST
 from stepdown.release.publication import CURRENT, IN_STORE, RELEASE
-from stepdown.release.reviews import Review, reviews_of
+from stepdown.release.sanity_answers import Review, reviews_of
 from stepdown.release.store import Store
 from stepdown.release.votes import votes_shown
 from stepdown.vocabulary import ReleaseState

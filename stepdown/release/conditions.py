@@ -15,11 +15,12 @@ from stepdown.config.assessment import higher
 from stepdown.config.assessment_questions import Sensitivity
 from stepdown.config.governance import Governance, load_governance
 from stepdown.errors import ConfigInvalid
+from stepdown.release.agreements import copy_problem
 from stepdown.release.assessments import assessment_problem
 from stepdown.release.incidents import needs_assessment
 from stepdown.release.ledger import Reader, Release
 from stepdown.release.publisher import publisher_problem
-from stepdown.release.reviews import missing_reviews
+from stepdown.release.sanity_answers import missing_reviews
 from stepdown.release.sign_off import missing_signatures
 from stepdown.vocabulary import ReleaseState
 
@@ -60,6 +61,14 @@ def _publisher(asked: Question) -> Iterable[str]:
         yield f"a publisher's signature: {problem}"
 
 
+def _agreement(asked: Question) -> Iterable[str]:
+    release = asked.release
+    if release.recipient:
+        problem = copy_problem(release, asked.governance.partners, asked.day)
+        if problem:
+            yield f"an agreement with {release.recipient} that is in force and covers it: {problem}"
+
+
 def _parent(asked: Question) -> Iterable[str]:
     if asked.release.parent is None:
         return
@@ -87,13 +96,14 @@ def _sensitivity(asked: Question) -> Iterable[str]:
 
 
 def _sanity_check(asked: Question) -> Iterable[str]:
-    return missing_reviews(asked.reader, asked.release, asked.governance.people, asked.day)
+    return missing_reviews(asked.reader, asked.release, asked.governance, asked.day)
 
 
 _CONDITIONS: tuple[Callable[[Question], Iterable[str]], ...] = (
     _signatures,
     _unedited,
     _publisher,
+    _agreement,
     _parent,
     _risk_assessment,
     _sensitivity,

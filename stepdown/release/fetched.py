@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
+from stepdown.config.partners import Partner, load_partners
+from stepdown.errors import ConfigInvalid
 from stepdown.release.ledger import EventKind, Reader, Release, Writer
 from stepdown.release.notices import tell
 
@@ -35,8 +38,19 @@ def tell_holders(writer: Writer, release: Release, text: str, actor: str) -> lis
         their names.
     """
     contacts = {fetched.who: "" for fetched in who_fetched(writer, release)}
-    if release.recipient:
+    contacts |= {release.recipient: ""} if release.recipient else {}
+    partners = _partners(release)
+    contacts = {who: partners[who].contact if who in partners else "" for who in contacts}
+    if release.recipient and not contacts[release.recipient]:
         contacts[release.recipient] = str((release.terms.get("recipient") or {}).get("contact", ""))
     for whom, contact in contacts.items():
         tell(writer, release, whom, contact, text, actor)
     return list(contacts)
+
+
+def _partners(release: Release) -> dict[str, Partner]:
+    # A mistake in a partner's file must not stand in the way of a withdrawal.
+    try:
+        return load_partners(Path(release.terms["configs"]))
+    except ConfigInvalid:
+        return {}

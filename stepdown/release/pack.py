@@ -12,8 +12,8 @@ from stepdown.release.catalogue import find_release
 from stepdown.release.ledger import EventKind, Release, open_ledger
 from stepdown.release.locks import exclusively
 from stepdown.release.manifest import MANIFEST, check_candidate
-from stepdown.release.review import signed_answer
-from stepdown.release.reviews import asked_of, review_statement
+from stepdown.release.sanity_answers import asked_of, review_statement
+from stepdown.release.sanity_check import signed_answer
 from stepdown.release.statements import Signed
 from stepdown.signing import SigningKey
 from stepdown.vocabulary import ReleaseState

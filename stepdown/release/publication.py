@@ -1,30 +1,31 @@
 """The steps of a publication, in the order that makes it all or nothing.
 
-Objects → ledger ``intent`` → ``release.json`` → ledger ``published`` → ``current.json``. The
-conditional create of ``release.json`` is the commit point: before it nothing is published, after
-it recovery can only go forward. All functions here expect the workspace's lock to be held.
+Objects and metadata → ledger ``intent`` → ``release.json`` → ledger ``published`` →
+``current.json``. The conditional create of ``release.json`` is the commit point: before it nothing
+is published, after it recovery can only go forward. All functions here expect the workspace's lock
+to be held.
 """
 
 from __future__ import annotations
 
-import calendar
 import contextlib
-import datetime as dt
 import json
 from pathlib import Path
 from typing import Any
 
 from stepdown import clock
 from stepdown.artifacts import canonical_json, sha256_of
-from stepdown.config.models import Agreement
+from stepdown.config.partners import load_partners
 from stepdown.errors import AlreadyThere, KeyMissing, StoreCorrupt
 from stepdown.release.addresses import Series, version_number
-from stepdown.release.agreements import in_force
+from stepdown.release.agreements import follow_agreement
 from stepdown.release.conditions import waiting_for
 from stepdown.release.documents import FULL_REPORT
 from stepdown.release.ledger import EventKind, Ledger, Release
 from stepdown.release.manifest import MANIFEST, Manifest, check_candidate
+from stepdown.release.metadata import put_metadata
 from stepdown.release.publisher import publisher_key, sign_document
+from stepdown.release.review import review_by
 from stepdown.release.store import Store
 from stepdown.signing import SigningKey
 from stepdown.vocabulary import ReleaseState
@@ -75,8 +76,9 @@ def publish(ledger: Ledger, store: Store, release: Release, actor: str) -> Relea
     key = publisher_key(ledger)
     manifest = check_judged(release)
     copy_objects(store, release, manifest)
+    document = put_metadata(store, manifest, _release_document(release))
     open_intent(ledger, release, actor)
-    commit(store, release, key)
+    commit(store, document, key)
     published = record_published(ledger, store, release, actor)
     settle(ledger, store, published)
     return published
@@ -118,10 +120,10 @@ def open_intent(ledger: Ledger, release: Release, actor: str) -> None:
         writer.change(release, EventKind.INTENT, actor, unsettled=OPEN_INTENT)
 
 
-def commit(store: Store, release: Release, key: SigningKey) -> None:
+def commit(store: Store, document: dict[str, Any], key: SigningKey) -> None:
     """Step 3, the commit point."""
-    content = canonical_json(sign_document(key, _release_document(release)))
-    store.create(f"{release.address}/{RELEASE}", content)
+    content = canonical_json(sign_document(key, document))
+    store.create(f"{document['release']}/{RELEASE}", content)
 
 
 def record_published(ledger: Ledger, store: Store, release: Release, actor: str) -> Release:
@@ -141,6 +143,7 @@ def record_published(ledger: Ledger, store: Store, release: Release, actor: str)
             actor,
             {"approvals": release.approvals},
             published_at=document["published_at"],
+            terms={**release.terms, **{name: document.get(name) for name in _CITED_AS}},
             unsettled=STORE_BEHIND,
         )
 
@@ -176,7 +179,7 @@ def put_tombstone(ledger: Ledger, store: Store, release: Release) -> None:
     """Replace ``release.json`` by what remains of a withdrawn release: citation, hash, reason."""
     document = committed(store, release) or _release_document(release)
     tombstone = {
-        **{name: document[name] for name in _CITATION},
+        **{name: document.get(name) for name in (*_CITATION, *_CITED_AS)},
         "state": ReleaseState.WITHDRAWN.value,
         "withdrawn": release.terms["withdrawn"],
     }
@@ -227,11 +230,10 @@ def _advance_one(ledger: Ledger, store: Store, id: int, actor: str) -> bool:
         return True
     if needs:
         return False
-    agreement = release.terms.get("agreement")
-    if agreement and not in_force(Agreement.model_validate(agreement), clock.today()):
-        reason = f"its agreement {agreement['reference']} is not in force today"
-        lose(ledger, release, ReleaseState.EXPIRED, reason, actor)
-        return True
+    if release.recipient:
+        partners = load_partners(Path(release.terms["configs"]))
+        with ledger.writing() as writer:
+            release = follow_agreement(writer, release, partners, actor)
     try:
         publish(ledger, store, release, actor)
     except StoreCorrupt:
@@ -248,6 +250,7 @@ def _states(ledger: Ledger, *states: ReleaseState) -> list[Release]:
         return reader.in_state(*states)
 
 
+_CITED_AS = ("citation", "doi")
 _CITATION = (
     "release",
     "dataset",
@@ -281,17 +284,8 @@ def _release_document(release: Release) -> dict[str, Any]:
         "licence": terms["licence"],
         "agreement": terms["agreement"],
         "contact": terms["contact"],
-        "review_by": _review_by(dt.date.fromisoformat(published_at[:10]), terms),
+        "review_by": review_by(published_at, terms),
         # The partner base carries the copies; nobody is given the base itself.
         "served": terms["served"],
+        **{name: terms.get(name) for name in _CITED_AS},
     }
-
-
-def _review_by(published: dt.date, terms: dict[str, Any]) -> str:
-    months = published.month - 1 + int(terms["review_months"])
-    year, month = published.year + months // 12, months % 12 + 1
-    day = min(published.day, calendar.monthrange(year, month)[1])
-    ends = [dt.date(year, month, day).isoformat()]
-    if terms["agreement"]:
-        ends.append(terms["agreement"]["valid_until"])
-    return min(ends)

@@ -14,7 +14,12 @@ from stepdown.candidate import Candidate
 from stepdown.config import LoadedConfig, tier_policy
 from stepdown.config.governance import load_governance
 from stepdown.release.addresses import Series, parse_address
-from stepdown.release.agreements import agreement_verdict
+from stepdown.release.agreements import (
+    agreement_terms,
+    agreement_verdict,
+    purpose_verdict,
+    tier_purpose,
+)
 from stepdown.release.assessments import assessment_verdict
 from stepdown.release.conditions import waiting_for
 from stepdown.release.data_package import licence
@@ -97,7 +102,7 @@ def submit(
         ledger = open_ledger(workspace)
         recover_held(ledger, store)
         above = _parent(ledger, series, parent)
-        reasons = [*decision.reasons, *_objections(loaded, candidate, decision, above, as_of)]
+        reasons = [*decision.reasons, *_objections(loaded, candidate, decision, above)]
         reasons += _unassessed(ledger, loaded, candidate.tier)
         if decision.outcome is Outcome.REFUSE or reasons or report is None:
             return _refuse(workspace, ledger, series, run, reasons, actor, candidate, above)
@@ -134,7 +139,6 @@ def _objections(
     candidate: Candidate,
     decision: Decision,
     parent: Release | None,
-    as_of: dt.date,
 ) -> list[Verdict]:
     """Reasons against a release that are not in its bytes."""
     objections = []
@@ -142,9 +146,14 @@ def _objections(
         text = "The decision is about another file: its SHA-256 is not this candidate's."
         objections.append(Verdict("decision", False, text, "Ask the gate about this file."))
     if candidate.recipient:
-        agreement = loaded.config.recipients[candidate.recipient].agreement
-        verdict = agreement_verdict(agreement, as_of)
-        objections += [verdict] if not verdict.passed else []
+        recipient = loaded.config.recipients[candidate.recipient]
+        purpose = tier_purpose(loaded.config, Tier.PARTNER)
+        asked = (
+            # Of the day, not of the date the data stand at: that one may be years back.
+            agreement_verdict(recipient.agreement, clock.today()),
+            purpose_verdict(recipient, purpose),
+        )
+        objections += [verdict for verdict in asked if not verdict.passed]
     if candidate.tier is not Tier.INTERNAL:
         above = Tier.PARTNER if candidate.recipient else candidate.tier.parent
         dataset = loaded.config.dataset
@@ -226,7 +235,8 @@ def _describe(
                 else None
             ),
             "licence": licence(config, candidate),
-            "agreement": recipient.agreement.model_dump(mode="json") if recipient else None,
+            "agreement": agreement_terms(recipient) if recipient else None,
+            "purpose": tier_purpose(config, candidate.tier),
             "review_months": policy.review_months,
             "served": not is_base,
             "as_of": as_of.isoformat(),

@@ -1,139 +1,50 @@
-"""An outsider's signed answer about a waiting release, made here or brought from elsewhere."""
+"""Until when a release stands before it must be looked at again."""
 
 from __future__ import annotations
 
+import calendar
 import datetime as dt
-from pathlib import Path
+from collections.abc import Mapping
+from typing import Any
 
-from stepdown import clock
-from stepdown.config.people import People, load_people, same_person
-from stepdown.errors import InputWrong, MoveForbidden, SignatureInvalid
-from stepdown.release.catalogue import find_release
-from stepdown.release.ledger import EventKind, Ledger, Release, open_ledger
-from stepdown.release.locks import exclusively
-from stepdown.release.publication import advance
-from stepdown.release.publish import Standing, standing
-from stepdown.release.recovery import recover_held
-from stepdown.release.reviews import ANSWERS, asked_of, review_problem, review_statement, reviews_of
-from stepdown.release.statements import CLOCKS_DIFFER, Signed, check_signer, sign
-from stepdown.release.store import Store
-from stepdown.signing import SigningKey
-from stepdown.vocabulary import ReleaseState
-from stepdown.workspace import Workspace
+from stepdown.config.policy import defaults
+from stepdown.release.ledger import Release
+from stepdown.vocabulary import ReleaseState, Tier
+
+OVERDUE = "review overdue"
+NOT_SERVED = "no longer served: review overdue"
 
 
-def review(
-    workspace: Workspace, store: Store, address: str, key: SigningKey, answer: str, reason: str
-) -> Standing:
-    """Sign and record a reviewer's answer; a newer one replaces the one before.
+def review_date(published_at: str, terms: Mapping[str, Any]) -> dt.date:
+    """The tier's ``review_months`` after the publication or the last signed renewal."""
+    since = dt.date.fromisoformat(str(terms.get("renewed_at") or published_at)[:10])
+    months = since.month - 1 + int(terms["review_months"])
+    year, month = since.year + months // 12, months % 12 + 1
+    return dt.date(year, month, min(since.day, calendar.monthrange(year, month)[1]))
 
-    Raises:
-        ReleaseUnknown: no such release.
-        MoveForbidden: it does not wait.
-        InputWrong: no such answer, no reason, or the policy does not ask this person.
-        SignatureInvalid: the key is nobody's in people.yaml.
+
+def review_by(published_at: str, terms: Mapping[str, Any]) -> str:
+    """What ``release.json`` says: the review's date, or the agreement's end if sooner."""
+    days = [review_date(published_at, terms).isoformat()]
+    if terms["agreement"]:
+        days.append(terms["agreement"]["valid_until"])
+    return min(days)
+
+
+def grace_days() -> int:
+    """How many days after its review's date a release is still served."""
+    return int(defaults()["upkeep"]["review_grace_days"])
+
+
+def review_flags(release: Release, day: dt.date) -> list[str]:
+    """What a reader of a live release must know about its review; nothing while it is not due.
+
+    Public can only be flagged: copies of it are everywhere, and it stays citable.
     """
-    with exclusively(workspace):
-        ledger = open_ledger(workspace)
-        recover_held(ledger, store)
-        release = find_release(ledger, address)
-        people = load_people(Path(release.terms["configs"]))
-        person = people.holder(key.public)
-        name = person.name if person else ""
-        bound = review_statement(release.address, release.manifest_sha256)
-        return _record(ledger, store, release, signed_answer(bound, key, name, answer, reason))
-
-
-def record_review(workspace: Workspace, store: Store, address: str, signed: Signed) -> Standing:
-    """Record an answer that was signed elsewhere.
-
-    Raises:
-        SignatureInvalid: it is not by whom it says, not over this release as it is, was recorded
-            before, or lies in the future.
-        As ``review``.
-    """
-    with exclusively(workspace):
-        ledger = open_ledger(workspace)
-        recover_held(ledger, store)
-        return _record(ledger, store, find_release(ledger, address), signed)
-
-
-def signed_answer(
-    bound: dict[str, object], key: SigningKey, name: str, answer: str, reason: str
-) -> Signed:
-    """An answer about what ``review_statement`` says, signed in this name.
-
-    Raises:
-        InputWrong: no such answer, or no reason.
-    """
-    if answer not in ANSWERS:
-        raise InputWrong(
-            f"{answer[:40]!r} is no answer", where="--answer", next=f"Known: {', '.join(ANSWERS)}."
-        )
-    if not reason.strip():
-        raise InputWrong("an answer needs a reason", where="--reason", next="Say what you saw.")
-    said = {"name": " ".join(name.split()), "answer": answer, "reason": reason.strip()}
-    return sign({**bound, **said, "at": clock.now()}, key)
-
-
-def _record(ledger: Ledger, store: Store, release: Release, signed: Signed) -> Standing:
-    if release.state is not ReleaseState.AWAITING_APPROVAL:
-        raise MoveForbidden(
-            f"it is {release.state} and waits for no review",
-            where=release.address,
-            next="`stepdown releases` shows which ones wait.",
-        )
-    people = load_people(Path(release.terms["configs"]))
-    _check(ledger, release, signed, people)
-    name = str(signed.statement["name"])
-    with ledger.writing() as writer:
-        writer.note(EventKind.REVIEW, release, name, signed.as_json())
-    advance(ledger, store, name)
-    return standing(ledger, release.id)
-
-
-def _check(ledger: Ledger, release: Release, signed: Signed, people: People) -> None:
-    person = check_signer(signed, people, release.address)
-    if problem := review_problem(signed, release):
-        raise SignatureInvalid(problem, where=release.address, next="Sign the release as it is.")
-    asked = asked_of(release)
-    names = asked.reviewers if asked else []
-    if same_person(person.name) not in {same_person(name) for name in names}:
-        raise InputWrong(
-            f"the policy does not ask {person.name} for a review",
-            where=release.address,
-            next=f"Asked: {', '.join(names) or 'nobody; see sanity_check in docs/config.md'}.",
-        )
-    _check_time(signed, release)
-    with ledger.reading() as reader:
-        replayed = signed.signature in reader.signatures()
-        before = [r for r in reviews_of(reader, release, people) if r.name == person.name]
-    if before and _at(before[0].at) > _at(signed.statement["at"]):
-        raise SignatureInvalid(
-            "a later answer of the same person is recorded already",
-            where=release.address,
-            next="Ask them for a new answer.",
-        )
-    if replayed:
-        raise SignatureInvalid(
-            "this very signature was recorded before", where=release.address, next="Sign anew."
-        )
-
-
-def _check_time(signed: Signed, release: Release) -> None:
-    try:
-        ahead = _at(signed.statement["at"]) - _at(clock.now())
-    except (ValueError, TypeError):
-        raise SignatureInvalid(
-            "the statement has no time in UTC", where=release.address, next="Sign again."
-        ) from None
-    if ahead > CLOCKS_DIFFER:
-        raise SignatureInvalid(
-            "it was signed in the future",
-            where=release.address,
-            next="Set the clock of the machine where it was signed, then sign again.",
-        )
-
-
-def _at(text: object) -> dt.datetime:
-    return dt.datetime.fromisoformat(str(text))
+    if release.state is not ReleaseState.PUBLISHED or not release.published_at:
+        return []
+    late = (day - review_date(release.published_at, release.terms)).days
+    if late <= 0:
+        return []
+    is_out = late > grace_days() and release.tier is not Tier.PUBLIC
+    return [NOT_SERVED if is_out else OVERDUE]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from partner_case import write_partner
 from visits import NOBODY, Visits, raw_rows
 
 Change = Callable[[dict[str, Any]], Any]
@@ -107,18 +108,11 @@ def a_copy_with_a_pseudonym(config: dict[str, Any]) -> None:
     config["columns"]["town"]["partner"] = "keep"
     config["columns"]["age"]["partner"] = {"generalise": {"at_least": 1, "at_most": 1}}
     config["tiers"]["partner"]["expected_reidentifications"] = 0.2
-    config["recipients"] = {
-        "clinic": {
-            "organisation": "Clinic",
-            "contact": "clinic@clinics.example",
-            "agreement": {
-                "reference": "A-1",
-                "valid_from": "2026-01-01",
-                "valid_until": "2090-12-31",
-            },
-            "columns": ["person", "sex", "age", "town", "illness"],
-        }
-    }
+
+
+def agree(visits: Visits) -> None:
+    columns = ["person", "sex", "age", "town", "illness"]
+    write_partner(visits.root, "visits", columns)
 
 
 def test_a_pseudonym_that_persists_refuses_the_copy_for_its_trajectories(
@@ -126,6 +120,7 @@ def test_a_pseudonym_that_persists_refuses_the_copy_for_its_trajectories(
 ) -> None:
     before = released.published()
     released.change(a_copy_with_a_pseudonym)
+    agree(released)
     done = released.run()
     assert done.code == 1
     copy = done.json["recipients"]["clinic"]
@@ -142,6 +137,7 @@ def test_one_row_per_subject_mends_a_trajectory(released: Visits) -> None:
         config["tiers"]["partner"].update(rows_per_subject=1, suppressed_records=0.6)
 
     released.change(one_row)
+    agree(released)
     done = released.run()
     assert done.code == 0, done.out
     copy = done.json["recipients"]["clinic"]

@@ -12,6 +12,7 @@ from typing import Any
 
 from governance_case import govern
 from loopback import own_environment
+from partner_case import write_partner
 
 PROJECT = Path(__file__).parents[2]
 CANARY = "Zanzibarella"
@@ -35,14 +36,8 @@ tiers:
   internal: {}
   partner: {sign_off: {roles: [], people: 0}, t_closeness: 1.0, hold_back: false,
     attacks: {differencing: 1.0, intersection: 1.0}, because: A test of something else}
-  public: {sign_off: {roles: [], people: 0}, t_closeness: 1.0, hold_back: false,
+  public: {licence: CC0-1.0, sign_off: {roles: [], people: 0}, t_closeness: 1.0, hold_back: false,
     attacks: {differencing: 1.0, intersection: 1.0}, because: A test of something else}
-recipients:
-  clinic:
-    organisation: Clinic
-    contact: clinic@example.org
-    agreement: {reference: NDA-7, valid_from: 2020-01-01, valid_until: 2090-12-31}
-    columns: [age, illness]
 """
 TIERS = ("internal", "partner", "partner/clinic", "public")
 
@@ -104,5 +99,6 @@ def tiny_release(root: Path, dataset: str = "wells", rows: int = 240) -> Tiny:
     tiny = Tiny(root, dataset)
     tiny.config.write_text(CONFIG.replace("DATASET", dataset))
     govern(root, dataset)
+    write_partner(root, dataset, ["age", "illness"])
     tiny.write_source(rows)
     return tiny

@@ -10,11 +10,13 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from partner_case import partner_facts
 
 from stepdown.anonymise import derive_copy, derive_tier
 from stepdown.artifacts import ArtifactRef, sha256_of
 from stepdown.candidate import Candidate, Earlier
 from stepdown.config import LoadedConfig, ReleaseConfig
+from stepdown.config.partners import Partner
 from stepdown.keyring import Keyring
 from stepdown.vocabulary import Tier
 
@@ -69,7 +71,7 @@ def make_case(
     columns: dict[str, dict[str, Any]],
     tiers: dict[str, Any] | None = None,
     keys: dict[str, bytes] | None = None,
-    recipients: dict[str, Any] | None = None,
+    recipients: dict[str, list[str]] | None = None,
 ) -> Case:
     """Columns default to the role insensitive."""
     table = rows if isinstance(rows, pa.Table) else pa.table(rows)
@@ -82,7 +84,12 @@ def make_case(
             "source": {"path": "raw.csv"},
             "columns": stated,
             "tiers": tiers or {"internal": {}},
-            "recipients": {name: recipient(terms) for name, terms in (recipients or {}).items()},
+            "recipients": {
+                name: Partner.model_validate(partner_facts("clinic", agreed, name)).as_recipient(
+                    "clinic"
+                )
+                for name, agreed in (recipients or {}).items()
+            },
         }
     )
     folder.mkdir(parents=True, exist_ok=True)
@@ -91,16 +98,6 @@ def make_case(
     snapshot = ArtifactRef(str(path), sha256_of(path), table.num_rows)
     loaded = LoadedConfig(config, folder / "clinic.yaml")
     return Case(loaded, snapshot, folder, Keyring(KEYS if keys is None else keys))
-
-
-def recipient(columns: list[str]) -> dict[str, Any]:
-    agreement = {"reference": "A-1", "valid_from": "2026-01-01", "valid_until": "2026-12-31"}
-    return {
-        "organisation": "An organisation",
-        "contact": "reader@example.org",
-        "agreement": agreement,
-        "columns": columns,
-    }
 
 
 def released(candidate: Candidate) -> dict[str, list[Any]]:

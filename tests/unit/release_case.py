@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from attack_case import green_attacks
 from governance_case import govern, key_of, words
+from partner_case import write_partner
 
 from stepdown.artifacts import ArtifactRef, sha256_of
 from stepdown.candidate import Candidate
@@ -42,12 +43,6 @@ tiers:
   internal: {}
   partner: {sign_off: {roles: [owner], people: 1}}
   public: {licence: CC-BY-4.0}
-recipients:
-  clinic:
-    organisation: Clinic
-    contact: clinic@example.org
-    agreement: {reference: NDA-7, valid_from: 2020-01-01, valid_until: 2090-12-31}
-    columns: [age, illness]
 """
 
 AS_OF = dt.date(2026, 11, 1)
@@ -117,6 +112,7 @@ class Case:
         if not path.exists():
             path.write_text(CONFIG)
             govern(self.root, "wells")
+            write_partner(self.root, "wells", ["age", "illness"])
         self.loaded: LoadedConfig = load_config(path)
         self.workspace: Workspace = open_workspace(self.root / "work", str(self.root / "store"))
         self.store: Store = open_store(str(self.root / "store"))
@@ -157,6 +153,7 @@ class Case:
         age: str = "[20, 25)",
         parent: str | None = None,
         as_of: dt.date = AS_OF,
+        actor: str = "tester",
         **facts: Any,
     ) -> Standing:
         """Write a candidate, judge it, submit it; ``facts`` change the risk report."""
@@ -177,7 +174,7 @@ class Case:
             run=Path(candidate.folder).parts[-2 if recipient is None else -3],
             as_of=as_of,
             parent=parent,
-            actor="tester",
+            actor=actor,
         )
 
     def approve(self, address: str, role: str = "owner", reason: str = "looked at it") -> Standing:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from partner_case import write_partner
 
 from stepdown.artifacts import ArtifactRef, sha256_of
 from stepdown.candidate import Candidate
@@ -18,7 +19,8 @@ from stepdown.risk import assess_risk
 from stepdown.vocabulary import Tier
 
 LOOSE = (
-    "{smallest_class: 2, distinct_l: 1, t_closeness: 1, expected_reidentifications: 1, "
+    "{licence: CC0-1.0, smallest_class: 2, distinct_l: 1, t_closeness: 1, "
+    "expected_reidentifications: 1, "
     "suppressed_records: 1, information_loss: 1, because: a test}"
 )
 CONFIG = f"""
@@ -44,12 +46,6 @@ columns:
     partner: {{suppress_cells: {{fewer_than: 2}}}}
   weight: {{role: weight, type: number}}
 tiers: {{internal: {{}}, partner: {LOOSE}, public: {LOOSE}}}
-recipients:
-  institute:
-    organisation: Institute
-    contact: x@example.org
-    agreement: {{reference: A1, valid_from: 2026-01-01, valid_until: 2026-12-31}}
-    columns: [person, age, sex, result]
 """
 REPORT = DeriveReport("", "", 0, 0, {}, {}, {}, 0, 0, 0, {}, 0.0, 0, 0, True, 0.0)
 
@@ -109,6 +105,8 @@ class RiskCase:
     def loaded(self) -> LoadedConfig:
         path = self.folder / "config.yaml"
         path.write_text(self.config)
+        columns = ["person", "age", "sex", "result"]
+        write_partner(self.folder, "people", columns, "institute", reference="A1")
         return load_config(path)
 
     def snapshot_ref(self) -> ArtifactRef:

@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 from attack_case import green_attacks
+from partner_case import write_partner
 
 from stepdown.artifacts import ArtifactRef, sha256_of
 from stepdown.candidate import Candidate
@@ -39,12 +40,6 @@ tiers:
   internal: {}
   partner: {PARTNER}
   public: {PUBLIC}
-recipients:
-  institute:
-    organisation: Institute
-    contact: x@example.org
-    agreement: {reference: A1, valid_from: 2026-01-01, valid_until: 2026-12-31}
-    columns: [person, sex, result]
 """
 
 DAY = dt.date(2026, 1, 5)
@@ -70,7 +65,10 @@ class Sample:
 def write_config(folder: Path, partner: str = "{}", public: str = "{}") -> LoadedConfig:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "tests.yaml"
-    path.write_text(CONFIG.replace("{PARTNER}", partner).replace("{PUBLIC}", public))
+    path.write_text(
+        CONFIG.replace("{PARTNER}", partner).replace("{PUBLIC}", "{licence: CC0-1.0, " + public[1:])
+    )
+    write_partner(folder, "tests", ["person", "sex", "result"], "institute", reference="A1")
     return load_config(path)
 
 

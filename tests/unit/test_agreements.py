@@ -3,12 +3,13 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
+from partner_case import AGREEMENT as AS_WRITTEN
 
 from stepdown.config.models import Agreement
 from stepdown.release.agreements import agreement_verdict, in_force
 
-AGREEMENT = Agreement(
-    reference="NDA-7", valid_from=dt.date(2026, 1, 1), valid_until=dt.date(2026, 12, 31)
+AGREEMENT = Agreement.model_validate(
+    AS_WRITTEN | {"valid_from": "2026-01-01", "valid_until": "2026-12-31"}
 )
 
 

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 from governance_case import key_of
+from partner_case import write_partner
 from release_case import AS_OF, Case
 
+from stepdown import clock
+from stepdown.config import load_config
 from stepdown.errors import InputWrong, MoveForbidden, ReleaseUnknown, StoreCorrupt
 from stepdown.release.approvals import Words, approve
 from stepdown.release.catalogue import find_release, list_releases, resolve_address, show_release
@@ -45,8 +48,11 @@ def test_a_tier_without_sign_off_is_published_at_once(case: Case) -> None:
     assert case.store.files("wells/internal/v1") == [
         f"wells/internal/v1/{name}"
         for name in (
+            "croissant.json",
             "data/part-00000.parquet",
+            "datacite.json",
             "datapackage.json",
+            "dcat.jsonld",
             "manifest.json",
             "release.json",
             "report.html",
@@ -222,12 +228,28 @@ def test_a_child_of_another_file_than_its_parent_is_refused(case: Case) -> None:
     assert [reason.check for reason in standing.reasons] == ["parent"]
 
 
+def agree(case: Case, **changes: str) -> None:
+    """Write the clinic's file anew."""
+    write_partner(case.root, "wells", ["age", "illness"], **changes)
+    case.loaded = load_config(case.root / "wells.yaml")
+
+
 def test_no_copy_without_an_agreement_in_force_while_the_base_stands(case: Case) -> None:
     publish_three(case)
-    late = case.submit(Tier.PARTNER, "clinic", parent="wells/partner/v1", as_of=dt.date(2091, 1, 1))
+    agree(case, valid_until="2026-11-01")
+    late = case.submit(Tier.PARTNER, "clinic", parent="wells/partner/v1", as_of=AS_OF)
     assert late.outcome == "refused"
     assert late.reasons[0].check == "agreement_in_force"
     assert case.live("wells/partner") == "wells/partner/v1"
+
+
+def test_an_agreement_counts_on_the_day_of_the_run_not_on_the_date_of_the_data(
+    case: Case,
+) -> None:
+    publish_three(case)
+    long_ago = dt.date(2001, 1, 1)
+    copy = case.submit(Tier.PARTNER, "clinic", parent="wells/partner/v1", as_of=long_ago)
+    assert copy.outcome == "waiting"
 
 
 def test_a_copy_lies_below_the_base_and_its_review_ends_with_the_agreement(case: Case) -> None:
@@ -243,17 +265,25 @@ def test_a_copy_lies_below_the_base_and_its_review_ends_with_the_agreement(case:
     )
 
 
-def test_a_copy_whose_agreement_ended_while_it_waited_expires(case: Case) -> None:
-    text = (case.root / "wells.yaml").read_text()
-    (case.root / "wells.yaml").write_text(text.replace("2090-12-31", "2020-12-31"))
-    case = Case(case.root)
+def test_a_copy_whose_agreement_ended_while_it_waited_goes_on_when_it_is_renewed(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clock, "now", lambda: "2026-11-27T09:00:00+00:00")
     publish_three(case)
-    long_ago = dt.date(2020, 6, 1)
-    case.submit(Tier.PARTNER, "clinic", parent="wells/partner/v1", as_of=long_ago)
+    case.submit(Tier.PARTNER, "clinic", parent="wells/partner/v1")
+    agree(case, valid_until="2026-11-01")
     address = "wells/partner/clinic/v1"
     standing = case.approve(address)
-    assert standing.state is ReleaseState.EXPIRED
+    assert standing.waiting_for == (
+        "an agreement with clinic that is in force and covers it: "
+        "agreement NDA-7 ended on 2026-11-01",
+    )
     assert case.store.files(address) == []
+    agree(case, valid_until="2027-01-31")
+    recover(case.workspace, case.store)
+    assert case.live("wells/partner/clinic") == address
+    document = json.loads(case.store.read(f"{address}/release.json"))
+    assert document["review_by"] == document["agreement"]["valid_until"] == "2027-01-31"
 
 
 def test_a_withdrawn_release_leaves_its_citation_and_suspends_its_children(case: Case) -> None:
@@ -345,6 +375,7 @@ def test_a_version_taken_by_another_workspace_expires_the_waiting_release_only(
         """sign_off = '{"roles": [], "people": 0}'""",
         'approvals = \'[{"name": "x", "role": "owner"}]\'',
         f"manifest_sha256 = '{'0' * 64}'",
+        "terms = replace(terms, 'tester', 'nobody')",
     ],
 )
 def test_a_row_that_was_edited_publishes_nothing_and_is_told(case: Case, edit: str) -> None:

@@ -7,10 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from stepdown.config.models import Agreement, SanityCheck
+from stepdown.config.governance import Governance
+from stepdown.config.models import SanityCheck
 from stepdown.config.people import People, Person, same_person
 from stepdown.errors import SignatureInvalid
-from stepdown.release.agreements import in_force
+from stepdown.release.agreements import copy_problem
 from stepdown.release.ledger import EventKind, Reader, Release
 from stepdown.release.statements import Signed, check_signer, parse_signed
 from stepdown.vocabulary import ReleaseState
@@ -65,16 +66,20 @@ def reviews_of(reader: Reader, release: Release, people: People) -> list[Review]
 
 
 def missing_reviews(
-    reader: Reader, release: Release, people: People, day: dt.date
+    reader: Reader, release: Release, governance: Governance, day: dt.date
 ) -> Iterable[str]:
     """What the sanity check still asks for, in words; who objects is named, why is not."""
     asked = asked_of(release)
     if asked is None:
         return
-    answers = {same_person(r.name): r.answer for r in reviews_of(reader, release, people)}
+    given = reviews_of(reader, release, governance.people)
+    answers = {same_person(review.name): review.answer for review in given}
     for name in asked.reviewers:
-        person = people.named(name)
-        if problem := _unfit(person, asked, reader, release, day):
+        person = governance.people.named(name)
+        problem = _unfit(person, release)
+        if not problem and person and asked.gets == "copy":
+            problem = _copyless(person, reader, release, governance, day)
+        if problem:
             yield f"the reviewer {name}, {problem}"
         elif (answer := answers.get(same_person(name))) is None:
             yield f"the review of {name}"
@@ -82,31 +87,35 @@ def missing_reviews(
             yield f"{name} to take the objection back; `stepdown show` says what it is"
 
 
-def _unfit(
-    person: Person | None, asked: SanityCheck, reader: Reader, release: Release, day: dt.date
-) -> str:
+def _unfit(person: Person | None, release: Release) -> str:
     if person is None:
         return "whom people.yaml does not name"
     if not person.organisation:
         return "whose organisation people.yaml must say: a sanity check is an outsider's"
     if signs := sorted(set(person.roles) & set(release.sign_off.get("roles", []))):
         return f"who signs it as {', '.join(signs)} and so is no outsider"
-    if asked.gets == "copy" and not _holds_copy(person, reader, release, day):
-        return f"to whose organisation, {person.organisation}, no copy is published under an " + (
-            "agreement in force"
-        )
     return ""
 
 
-def _holds_copy(person: Person, reader: Reader, release: Release, day: dt.date) -> bool:
+def _copyless(
+    person: Person, reader: Reader, release: Release, governance: Governance, day: dt.date
+) -> str:
+    """Why a reviewer has nothing to look at; empty where their organisation holds a copy."""
     ours = same_person(person.organisation or "")
-    return any(
-        other.recipient is not None
-        and other.state is ReleaseState.PUBLISHED
-        and same_person(str((other.terms.get("recipient") or {}).get("organisation", ""))) == ours
-        and in_force(Agreement.model_validate(other.terms["agreement"]), day)
-        for other in reader.releases(release.dataset)
+    theirs = {
+        name
+        for name, partner in governance.partners.items()
+        if same_person(partner.organisation) == ours
+    }
+    held = any(
+        copy.recipient in theirs
+        and copy.state is ReleaseState.PUBLISHED
+        and not copy_problem(copy, governance.partners, day)
+        for copy in reader.releases(release.dataset)
     )
+    if held:
+        return ""
+    return f"to whose organisation, {person.organisation}, no copy is out under an agreement"
 
 
 def review_problem(signed: Signed, release: Release) -> str:
