@@ -129,10 +129,10 @@ def draft_text(dataset: str, day: dt.date, by: str = "", incident: str = "") -> 
     return (
         f"# Risk assessment of {dataset}: answer every question, choose the sensitivity, sign.\n"
         f"dataset: {dataset}\n"
-        f"by: {_quoted(by)} # your name, as in people.yaml, where you are a risk_officer\n"
+        f"by:{_quoted(by)} # your name, as in people.yaml, where you are a risk_officer\n"
         f"date: {day.isoformat()}\n"
         f"valid_until: {latest_end(day).isoformat()} # at most {_valid_months()} months later\n"
-        f"incident: {_quoted(incident)} # the last incident that it takes into account\n"
+        f"incident:{_quoted(incident)} # the last incident that it takes into account\n"
         f"sensitivity: # what being recognised would do to the worst-placed person in the data:\n"
         f"{grades}\n"
         f"answers:\n{_question_lines()}"
@@ -151,7 +151,7 @@ def _question_lines() -> str:
 
 
 def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'" if text else ""
+    return " '" + text.replace("'", "''") + "'" if text else ""
 
 
 def _valid_months() -> int:
