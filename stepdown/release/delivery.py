@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -87,6 +88,9 @@ def _silent() -> Iterator[None]:
     before = logger.disabled
     logger.disabled = True
     try:
-        yield
+        # Its drivers import modules that Python is about to drop; nobody here can mend that.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            yield
     finally:
         logger.disabled = before
