@@ -99,6 +99,7 @@ def test_no_message_says_the_services_secret(
         f"mailto://user:{SECRET}@127.0.0.1:1/?to={{contact}}&from=a@example.org",
         f"nosuchservice://{SECRET}",
         f"json://user:{SECRET}@127.0.0.1:1",
+        f"mailto://user:{SECRET}@",  # apprise logs what it cannot read, whole
     ):
         assert len(send_notices(case.workspace, url, "Stu").failed) == 2
     captured = capfd.readouterr()
