@@ -21,6 +21,9 @@ from flows.arguments import (
     Tiers,
     Work,
 )
+from flows.assessment_commands import assessment
+from flows.incident_commands import incident, notices
+from flows.review_commands import answer, pack, review
 from flows.signing_commands import approve, keygen, reject, sign
 from flows.tables import anonymise, assess
 from stepdown import __version__
@@ -221,8 +224,10 @@ def reinstate(
     return 0
 
 
-for command in (keygen, approve, reject, sign, anonymise, assess):
+SIGNING = (keygen, approve, reject, sign, pack, review, answer)
+for command in (*SIGNING, incident, notices, anonymise, assess):
     app.command()(command)
+app.add_typer(assessment, name="assessment")
 
 
 def main() -> None:

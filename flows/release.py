@@ -25,7 +25,7 @@ from stepdown.config import LoadedConfig, load_config
 from stepdown.config.people import account
 from stepdown.errors import DemandImpossible, Refused
 from stepdown.ingest import Snapshot
-from stepdown.release.gate import Decision
+from stepdown.release.gate import Decision, Outcome
 from stepdown.release.locks import exclusively
 from stepdown.release.publish import Standing
 from stepdown.release.store import open_store
@@ -45,7 +45,7 @@ from tasks.derive import derive_copy, derive_tier, next_steps, tier_frontier
 from tasks.ingest import check_hierarchies, check_suites, ingest, validate_raw
 from tasks.judge import judge
 from tasks.prepare import ever_published, load_keys, recover, reports_before
-from tasks.publish import record_refusal, record_run, submit, summarise
+from tasks.publish import foreseen, record_refusal, record_run, submit, summarise
 from tasks.run import Run
 
 SHOWN_REJECTS = 10
@@ -165,7 +165,7 @@ def _release(run: Run, tiers: list[Tier], publish: bool) -> RunOutcome:
     ends = (
         _submit(run, made, before)
         if publish
-        else {one.name: tier_outcome(one, None) for one in made}
+        else {one.name: tier_outcome(_as_submitted(run, one), None) for one in made}
     )
     outcome = RunOutcome(
         run.config.dataset,
@@ -183,6 +183,16 @@ def _release(run: Run, tiers: list[Tier], publish: bool) -> RunOutcome:
     summarise(run, outcome.table, [*outcome.stops, *outcome.waits], reports)
     _tidy(made, ends)
     return outcome
+
+
+def _as_submitted(run: Run, one: Made) -> Made:
+    """A planned tier, with what a submission would object to."""
+    objections = foreseen(run, one.tier) if one.decision and not one.refused else []
+    if one.decision is None or not objections:
+        return one
+    verdicts = (*one.decision.verdicts, *objections)
+    decision = replace(one.decision, outcome=Outcome.REFUSE, verdicts=verdicts)
+    return replace(one, decision=decision)
 
 
 def _tidy(made: list[Made], ends: dict[str, TierOutcome]) -> None:

@@ -51,6 +51,12 @@ def submit(
 
 
 @library_task
+def foreseen(run: Run, tier: Tier) -> list[Verdict]:
+    """What a submission would object to that no candidate's bytes can mend."""
+    return publish.foreseen(run.workspace, run.loaded, tier)
+
+
+@library_task
 def record_refusal(
     run: Run, tier: Tier, recipient: str | None, reasons: Sequence[Verdict]
 ) -> Standing:

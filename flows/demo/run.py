@@ -11,17 +11,23 @@ from flows import say
 from flows.demo.data import write_raw_table
 from flows.desk import outcome_now, run_release
 from flows.outcome import RunOutcome, TierOutcome
+from stepdown import clock
 from stepdown.anonymise.keys import keys_needed
 from stepdown.config import json_schema, load_config
+from stepdown.config.assessment import assessment_path, latest_end
+from stepdown.config.governance import load_governance
 from stepdown.config.people import account
 from stepdown.keyring import write_keyring
 from stepdown.release.approvals import Words, approve
+from stepdown.release.assessments import sign_assessment
 from stepdown.release.evidence import load_evidence
 from stepdown.release.store import open_store
 from stepdown.signing import load_key, make_key, write_key
 from stepdown.workspace import open_workspace
 
 CONFIG = "covid_tests.yaml"
+DATASET = "covid-tests"
+ASSESSMENT = "assessment.yaml"
 COPIED = (
     CONFIG,
     "hierarchies/clinic_name.csv",
@@ -73,6 +79,7 @@ def _lay_out(folder: Path) -> Path:
     schema = config.parent / "release-config.schema.json"
     schema.write_text(json.dumps(json_schema(), indent=1) + "\n", encoding="utf-8")
     _lay_out_people(folder, config)
+    _lay_out_assessment(folder, config)
     _lay_out_keyring(folder, config)
     return config
 
@@ -92,6 +99,20 @@ def _lay_out_people(folder: Path, config: Path) -> None:
     people = config.parent / "people.yaml"
     if not people.exists():
         people.write_text("".join(lines), encoding="utf-8")
+
+
+def _lay_out_assessment(folder: Path, config: Path) -> None:
+    path = assessment_path(config.parent, DATASET)
+    if path.exists():
+        return
+    say.progress(f"writing {path}")
+    path.parent.mkdir(exist_ok=True)
+    today = clock.today()
+    text = (files("flows.demo") / ASSESSMENT).read_text(encoding="utf-8")
+    text = text.replace("DATE", today.isoformat()).replace("UNTIL", latest_end(today).isoformat())
+    path.write_text(text, encoding="utf-8")
+    key = load_key(folder / "keys" / "risk_officer.key")
+    sign_assessment(load_governance(config.parent, DATASET), DATASET, key)
 
 
 def _seed(name: str) -> bytes:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from stepdown.config.licences import COMMON, closest, spdx_expression
-from stepdown.config.models import Column, ReleaseConfig
+from stepdown.config.models import Column, ReleaseConfig, TierRules
 from stepdown.config.policy import (
     alternative_policies,
     is_date_too_fine,
@@ -51,6 +51,7 @@ def check_consistency(config: ReleaseConfig, path: Path) -> None:
         *_columns(config),
         *_recipients(config),
         *_auxiliary(config),
+        *_sanity_checks(config),
         *_licence(config),
     ]
     if problems:
@@ -85,6 +86,16 @@ def _auxiliary(config: ReleaseConfig) -> Iterator[str]:
         for column, ours in table.columns.items():
             if ours not in known:
                 yield f"auxiliary.{name}.columns.{column}: {ours} is no quasi-identifier"
+
+
+def _sanity_checks(config: ReleaseConfig) -> Iterator[str]:
+    for tier in (Tier.INTERNAL, Tier.PARTNER):
+        rules: TierRules | None = getattr(config.tiers, tier.value)
+        if rules and rules.sanity_check and rules.sanity_check.gets == "copy":
+            yield (
+                f"tiers.{tier}.sanity_check: copies are made after {tier} is published, so only "
+                "public can wait for those who hold one"
+            )
 
 
 def _roles(config: ReleaseConfig) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from stepdown.config.assessment import AssessmentFile, load_assessment
 from stepdown.config.partners import Partner, load_partners
 from stepdown.config.people import People, load_people
 
@@ -16,6 +17,7 @@ class Governance:
     folder: Path
     people: People
     partners: dict[str, Partner]
+    assessment: AssessmentFile | None
 
 
 def load_governance(folder: Path, dataset: str) -> Governance:
@@ -24,4 +26,6 @@ def load_governance(folder: Path, dataset: str) -> Governance:
     Raises:
         ConfigInvalid: a file has keys or values that are not allowed.
     """
-    return Governance(folder, load_people(folder), load_partners(folder))
+    return Governance(
+        folder, load_people(folder), load_partners(folder), load_assessment(folder, dataset)
+    )

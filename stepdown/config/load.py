@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from stepdown.config.assessment import higher, load_assessment
 from stepdown.config.consistency import check_consistency
 from stepdown.config.models import ReleaseConfig
 from stepdown.config.partners import PARTNERS, load_partners, recipients_of
@@ -40,6 +41,9 @@ class LoadedConfig:
 def load_config(path: str | Path) -> LoadedConfig:
     """Read and check a config.
 
+    Its sensitivity is the graver of its own and the risk assessment's, signed or not: a draft
+    that fears more already tightens.
+
     Raises:
         ConfigInvalid: the file or a partner's is not there, is not YAML, or has keys or values
             that are not allowed; the message lists every one with its line.
@@ -57,6 +61,9 @@ def load_config(path: str | Path) -> LoadedConfig:
     config = validate(document, ReleaseConfig, path, _NEXT)
     recipients = recipients_of(load_partners(path.parent), config.dataset)
     config = config.model_copy(update={"recipients": recipients})
+    if assessed := load_assessment(path.parent, config.dataset):
+        graver = higher(config.sensitivity, assessed.assessment.sensitivity)
+        config = config.model_copy(update={"sensitivity": graver})
     check_consistency(config, path)
     return LoadedConfig(config, path)
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, StringConstraints, field_validator, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
+from stepdown.config.assessment_questions import Sensitivity
 from stepdown.config.hierarchies import Hierarchy
 from stepdown.config.licences import spdx_expression
 from stepdown.config.treatments import Model, Treatment
@@ -103,6 +104,17 @@ class SignOff(Model):
     )
 
 
+class SanityCheck(Model):
+    """A review by people from outside, which a release waits for."""
+
+    reviewers: list[Reason] = Field(
+        min_length=1, description="Names in people.yaml, of people who belong elsewhere."
+    )
+    gets: Literal["report", "copy"] = Field(
+        "report", description="What they review: the report, or their organisation's partner copy."
+    )
+
+
 class AttackLimits(Model):
     """The largest result of each attack that a tier allows; docs/attacks.md says what they are."""
 
@@ -191,6 +203,9 @@ class PolicyRules(Model):
         None, ge=1, description="Keep at most this many rows of each data subject."
     )
     sign_off: SignOff | None = Field(None, description="Who must approve.")
+    sanity_check: SanityCheck | None = Field(
+        None, description="Outsiders whose answer the release waits for; an objection blocks."
+    )
     review_months: int | None = Field(None, ge=1, le=12, description="Months until the re-review.")
     licence: Text | None = Field(
         None,
@@ -358,8 +373,10 @@ class ReleaseConfig(Model):
         None, description="The organisation that publishes; default the contact."
     )
     keywords: list[Text] = Field([], description="Words by which catalogues find the dataset.")
-    sensitivity: Literal["low", "moderate", "high", "severe"] = Field(
-        "moderate", description="How much harm re-identification could do; high tightens defaults."
+    sensitivity: Sensitivity = Field(
+        "moderate",
+        description="How much harm re-identification could do; high and severe tighten defaults. "
+        "The risk assessment may raise it.",
     )
     source: Source
     columns: dict[str, Column] = Field(min_length=1)

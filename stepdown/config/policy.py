@@ -16,6 +16,7 @@ from stepdown.config.models import (
     Column,
     PolicyRules,
     ReleaseConfig,
+    SanityCheck,
     SignOff,
     TierRules,
 )
@@ -54,6 +55,7 @@ class TierPolicy:
     period: PeriodKind
     rows_per_subject: int | None
     sign_off: SignOff
+    sanity_check: SanityCheck | None
     review_months: int
     licence: str | None
     because: str | None
@@ -110,8 +112,7 @@ def _replaces(key: str, changed: Mapping[str, Any]) -> bool:
 
 def _policy(config: ReleaseConfig, tier: Tier, rules: TierRules, where: str) -> TierPolicy:
     base = dict(defaults()[tier.value])
-    if config.sensitivity in ("high", "severe"):
-        base |= defaults()["high_sensitivity"].get(tier.value, {})
+    base |= defaults()["sensitivity"][config.sensitivity].get(tier.value, {})
     base["sign_off"] = SignOff.model_validate(base["sign_off"])
     base_limits = base.pop("attacks")
     stated = {key: getattr(rules, key) for key in base if getattr(rules, key) is not None}
@@ -129,7 +130,7 @@ def _policy(config: ReleaseConfig, tier: Tier, rules: TierRules, where: str) -> 
     shown += [f"{key} {_show(limit)}, default {_show(usual)}" for key, limit, usual in loosened]
     if shown and not rules.because:
         raise PolicyInvalid(
-            "; ".join(shown) + " is looser than the default",
+            "; ".join(shown) + f" is looser than the default at sensitivity {config.sensitivity}",
             where=where,
             next="Say why in `because:`, or go back to the default.",
         )
@@ -137,6 +138,7 @@ def _policy(config: ReleaseConfig, tier: Tier, rules: TierRules, where: str) -> 
         tier=tier,
         attacks=limits,
         rows_per_subject=rules.rows_per_subject,
+        sanity_check=rules.sanity_check,
         licence=rules.licence,
         because=rules.because,
         looser_than_default=(*looser, *(key for key, _, _ in loosened)),

@@ -52,6 +52,7 @@ _SECTIONS = {
     "AttackLimits": "`attacks:`",
     "PolicyRules": "`alternatives:` one other policy of a tier",
     "SignOff": "`sign_off:`",
+    "SanityCheck": "`sanity_check:`",
     "Auxiliary": "`auxiliary:` one entry per table",
     "Creator": "`creators:` one entry",
     "Schedule": "`schedule:`",

@@ -23,15 +23,13 @@ from stepdown.release.publication import advance, check_judged
 from stepdown.release.publish import Standing, standing
 from stepdown.release.recovery import recover_held
 from stepdown.release.sign_off import approvals_of, statement_of
-from stepdown.release.statements import Signed, check_signer, sign
+from stepdown.release.statements import CLOCKS_DIFFER, Signed, check_signer, sign
 from stepdown.release.store import Store
 from stepdown.signing import SigningKey
 from stepdown.vocabulary import ReleaseState
 from stepdown.workspace import Workspace
 
 TO_SIGN = "to-sign.json"
-CLOCKS_DIFFER = dt.timedelta(minutes=5)
-"""How far ahead the clock of another machine, on which somebody signed, may be."""
 
 
 @dataclass(frozen=True)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
-from stepdown.errors import ReleaseUnknown, StoreCorrupt
+from stepdown.config.people import load_people
+from stepdown.errors import ConfigInvalid, ReleaseUnknown, StoreCorrupt
 from stepdown.release.addresses import LATEST, Address, parse_address, version_number
 from stepdown.release.conditions import waiting_for
-from stepdown.release.ledger import Ledger, Release
+from stepdown.release.ledger import Ledger, Reader, Release
 from stepdown.release.manifest import MANIFEST
 from stepdown.release.publication import CURRENT, IN_STORE, RELEASE
+from stepdown.release.sanity_answers import Review, reviews_of
 from stepdown.release.store import Store
 from stepdown.release.votes import votes_shown
 from stepdown.vocabulary import ReleaseState
@@ -40,6 +43,7 @@ def show_release(ledger: Ledger, store: Store, address: str) -> dict[str, Any]:
         waits = release.state is ReleaseState.AWAITING_APPROVAL
         needs = waiting_for(reader, release) if waits else ()
         votes = votes_shown(release)
+        reviews = _reviews(reader, release)
         children = [child.address for child in reader.children(release) if child.version]
     return {
         "release": release.address,
@@ -58,10 +62,19 @@ def show_release(ledger: Ledger, store: Store, address: str) -> dict[str, Any]:
         "sign_off": release.sign_off,
         "approvals": votes.shown,
         "signatures": votes.people,
+        "reviews": [review.as_json() for review in reviews],
         "waiting_for": list(votes.hide(needs)),
         "reasons": release.reasons,
         "note": release.note,
     }
+
+
+def _reviews(reader: Reader, release: Release) -> list[Review]:
+    try:
+        people = load_people(Path(release.terms["configs"]))
+    except ConfigInvalid:  # what it waits for says so
+        return []
+    return reviews_of(reader, release, people)
 
 
 def find_release(ledger: Ledger, address: str) -> Release:

@@ -11,11 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stepdown import clock
+from stepdown.config.assessment import higher
+from stepdown.config.assessment_questions import Sensitivity
 from stepdown.config.governance import Governance, load_governance
 from stepdown.errors import ConfigInvalid
 from stepdown.release.agreements import copy_problem
+from stepdown.release.assessments import assessment_problem
+from stepdown.release.incidents import needs_assessment
 from stepdown.release.ledger import Reader, Release
 from stepdown.release.publisher import publisher_problem
+from stepdown.release.sanity_answers import missing_reviews
 from stepdown.release.sign_off import missing_signatures
 from stepdown.vocabulary import ReleaseState
 
@@ -72,10 +77,35 @@ def _parent(asked: Question) -> Iterable[str]:
         yield f"its parent {parent.address}, which is {parent.state}"
 
 
+def _risk_assessment(asked: Question) -> Iterable[str]:
+    release, governance = asked.release, asked.governance
+    if needs_assessment(asked.reader, release):
+        problem = assessment_problem(governance, asked.reader, release.dataset, asked.day)
+        if problem:
+            yield f"a risk assessment in force: {problem}"
+
+
+def _sensitivity(asked: Question) -> Iterable[str]:
+    assessed = asked.governance.assessment
+    judged: Sensitivity = asked.release.terms["judged"]["sensitivity"]
+    if assessed and higher(judged, assessed.assessment.sensitivity) != judged:
+        yield (
+            f"a run under the sensitivity {assessed.assessment.sensitivity}, which the risk "
+            f"assessment gives: it was judged under {judged}"
+        )
+
+
+def _sanity_check(asked: Question) -> Iterable[str]:
+    return missing_reviews(asked.reader, asked.release, asked.governance, asked.day)
+
+
 _CONDITIONS: tuple[Callable[[Question], Iterable[str]], ...] = (
     _signatures,
     _unedited,
     _publisher,
     _agreement,
     _parent,
+    _risk_assessment,
+    _sensitivity,
+    _sanity_check,
 )

@@ -100,7 +100,7 @@ def judge(
     everything = (*ruled, *(_finite(verdict) for verdict in verdicts))
     if not all(verdict.passed for verdict in everything):
         outcome = Outcome.REFUSE
-    elif policy.sign_off.people or policy.sign_off.roles:
+    elif policy.sign_off.people or policy.sign_off.roles or policy.sanity_check:
         outcome = Outcome.AWAIT_APPROVAL
     else:
         outcome = Outcome.PUBLISH

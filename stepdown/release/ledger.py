@@ -50,6 +50,7 @@ class EventKind(StrEnum):
     SUSPENDED = "suspended"
     REINSTATED = "reinstated"
     REVIEW = "review"
+    PACKED = "packed"
     RENEWED = "renewed"
     INCIDENT = "incident"
     ASSESSMENT = "assessment"
@@ -184,13 +185,37 @@ class Reader:
         )
         return [dict(facts) for (facts,) in self.connection.execute(query)]
 
+    def lines(self, *kinds: EventKind) -> list[dict[str, Any]]:
+        """Lines of these kinds, oldest first."""
+        query = (
+            sa.select(EVENTS)
+            .where(EVENTS.c.kind.in_([kind.value for kind in kinds]))
+            .order_by(EVENTS.c.seq)
+        )
+        return [dict(line._mapping) for line in self.connection.execute(query)]
+
+    def lines_of(self, release: Release, *kinds: EventKind) -> list[dict[str, Any]]:
+        """Lines of these kinds about one release, oldest first."""
+        query = (
+            sa.select(EVENTS)
+            .where(
+                EVENTS.c.kind.in_([kind.value for kind in kinds]),
+                EVENTS.c.dataset == release.dataset,
+                EVENTS.c.tier == release.tier.value,
+                EVENTS.c.recipient == (release.recipient or ""),
+                EVENTS.c.version == (release.version or ""),
+            )
+            .order_by(EVENTS.c.seq)
+        )
+        return [dict(line._mapping) for line in self.connection.execute(query)]
+
     def keys(self) -> set[str]:
         """Names of the keys that pseudonyms were made with."""
         return {str(facts["name"]) for facts in self.facts(EventKind.KEY)}
 
     def signatures(self) -> set[str]:
-        """Every signature under a decision that was ever recorded."""
-        lines = self.facts(EventKind.APPROVAL, EventKind.REJECTION)
+        """Every signature under a decision or answer that was ever recorded."""
+        lines = self.facts(EventKind.APPROVAL, EventKind.REJECTION, EventKind.REVIEW)
         return {str(facts.get("signature")) for facts in lines}
 
     def is_as_written(self, release: Release) -> bool:

@@ -12,6 +12,7 @@ from stepdown import clock
 from stepdown.artifacts import sha256_of
 from stepdown.candidate import Candidate
 from stepdown.config import LoadedConfig, tier_policy
+from stepdown.config.governance import load_governance
 from stepdown.release.addresses import Series, parse_address
 from stepdown.release.agreements import (
     agreement_terms,
@@ -19,6 +20,7 @@ from stepdown.release.agreements import (
     purpose_verdict,
     tier_purpose,
 )
+from stepdown.release.assessments import assessment_verdict
 from stepdown.release.conditions import waiting_for
 from stepdown.release.data_package import licence
 from stepdown.release.documents import FULL_REPORT
@@ -101,6 +103,7 @@ def submit(
         recover_held(ledger, store)
         above = _parent(ledger, series, parent)
         reasons = [*decision.reasons, *_objections(loaded, candidate, decision, above)]
+        reasons += _unassessed(ledger, loaded, candidate.tier)
         if decision.outcome is Outcome.REFUSE or reasons or report is None:
             return _refuse(workspace, ledger, series, run, reasons, actor, candidate, above)
         manifest = write_manifest(loaded, candidate, report, decision, as_of, previous=previous)
@@ -166,6 +169,21 @@ def _objections(
     return objections
 
 
+def foreseen(workspace: Workspace, loaded: LoadedConfig, tier: Tier) -> list[Verdict]:
+    """What a submission today would object to that is known before there is a candidate."""
+    return _unassessed(open_ledger(workspace), loaded, tier)
+
+
+def _unassessed(ledger: Ledger, loaded: LoadedConfig, tier: Tier) -> list[Verdict]:
+    if tier is not Tier.PUBLIC:
+        return []
+    dataset = loaded.config.dataset
+    governance = load_governance(loaded.folder, dataset)
+    with ledger.reading() as reader:
+        verdict = assessment_verdict(governance, reader, dataset, clock.today())
+    return [] if verdict.passed else [verdict]
+
+
 def _taken_back(ledger: Ledger, series: Series, manifest: Manifest) -> list[Verdict]:
     # Without this a scheduled run would quietly publish again what a steward took down.
     with ledger.reading() as reader:
@@ -211,6 +229,11 @@ def _describe(
         terms={
             "title": config.title,
             "contact": config.contact,
+            "recipient": (
+                {"organisation": recipient.organisation, "contact": recipient.contact}
+                if recipient
+                else None
+            ),
             "licence": licence(config, candidate),
             "agreement": agreement_terms(recipient) if recipient else None,
             "purpose": tier_purpose(config, candidate.tier),
@@ -222,6 +245,10 @@ def _describe(
                 "report_sha256": sha256_of(candidate.path / FULL_REPORT),
                 "at": clock.now(),
                 "by": [actor],
+                "sensitivity": config.sensitivity,
+                "sanity_check": (
+                    policy.sanity_check.model_dump(mode="json") if policy.sanity_check else None
+                ),
             },
         },
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +12,9 @@ from stepdown.artifacts import canonical_json
 from stepdown.config.people import People, Person, same_person
 from stepdown.errors import SignatureInvalid
 from stepdown.signing import SigningKey, is_signed
+
+CLOCKS_DIFFER = dt.timedelta(minutes=5)
+"""How far ahead the clock of another machine, on which somebody signed, may be."""
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from stepdown import clock
-from stepdown.errors import InputWrong
+from stepdown.config.governance import load_governance
+from stepdown.errors import InputWrong, MoveForbidden
+from stepdown.release.assessments import assessment_problem
 from stepdown.release.catalogue import find_release
+from stepdown.release.fetched import tell_holders
+from stepdown.release.incidents import needs_assessment
 from stepdown.release.ledger import EventKind, Reader, Release, Writer, open_ledger
 from stepdown.release.locks import exclusively
 from stepdown.release.publication import STORE_BEHIND, advance, settle
@@ -36,6 +42,7 @@ def withdraw(
         with ledger.writing() as writer:
             affected = [_take_down(writer, release, reason, actor)]
             affected += _suspend_below(writer, release, actor)
+            _tell(writer, affected, reason, actor)
         for each in affected:
             settle(ledger, store, each)
         advance(ledger, store, actor)
@@ -47,7 +54,9 @@ def reinstate(workspace: Workspace, store: Store, address: str, *, reason: str, 
 
     Raises:
         InputWrong: no reason is given.
-        MoveForbidden: it is not suspended.
+        ConfigInvalid: the records beside its config have mistakes.
+        MoveForbidden: it is not suspended, or needs a risk assessment in force, as everything
+            public does and what an incident has touched.
     """
     if not reason.strip():
         raise InputWrong("a reinstatement needs a reason", where=address, next="Say why.")
@@ -56,6 +65,7 @@ def reinstate(workspace: Workspace, store: Store, address: str, *, reason: str, 
         recover_held(ledger, store)
         release = find_release(ledger, address)
         with ledger.writing() as writer:
+            _check_assessed(writer, release)
             published = writer.move(
                 release,
                 ReleaseState.PUBLISHED,
@@ -94,6 +104,34 @@ def _suspend_below(writer: Writer, release: Release, actor: str) -> list[Release
         for child in descendants(writer, release)
         if child.state is ReleaseState.PUBLISHED
     ]
+
+
+def _tell(writer: Writer, affected: list[Release], reason: str, actor: str) -> None:
+    withdrawn = affected[0]
+    text = (
+        f"{withdrawn.address} is withdrawn: {reason}. Stop using your copy and delete it, copies "
+        "of copies too."
+    )
+    tell_holders(writer, withdrawn, text, actor)
+    for each in affected[1:]:
+        text = (
+            f"{each.address} is suspended, because {withdrawn.address}, from which it was made, is "
+            "withdrawn. Stop using your copy until you hear more."
+        )
+        tell_holders(writer, each, text, actor)
+
+
+def _check_assessed(reader: Reader, release: Release) -> None:
+    if not needs_assessment(reader, release):
+        return
+    governance = load_governance(Path(release.terms["configs"]), release.dataset)
+    problem = assessment_problem(governance, reader, release.dataset, clock.today())
+    if problem:
+        raise MoveForbidden(
+            f"no risk assessment is in force: {problem}",
+            where=release.address,
+            next="Assess anew: `stepdown assessment draft`, then `stepdown assessment sign`.",
+        )
 
 
 def descendants(reader: Reader, release: Release) -> list[Release]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from governance_case import govern
 from loopback import own_environment
 from partner_case import write_partner
 
@@ -97,6 +98,7 @@ def tiny_release(root: Path, dataset: str = "wells", rows: int = 240) -> Tiny:
     root.mkdir(parents=True, exist_ok=True)
     tiny = Tiny(root, dataset)
     tiny.config.write_text(CONFIG.replace("DATASET", dataset))
+    govern(root, dataset)
     write_partner(root, dataset, ["age", "illness"])
     tiny.write_source(rows)
     return tiny

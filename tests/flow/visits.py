@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from governance_case import govern
+
 REGIONS = {"north": ("Alder", "Birch"), "south": ("Cedar", "Dogwood")}
 TOWNS = [town for towns in REGIONS.values() for town in towns]
 NAMES = ("Ottokarine", "Philibertus", "Quirinella", "Rigobertha", "Sigismundo", "Theophania")
@@ -149,4 +151,5 @@ def make_visits(root: Path, command: Callable[..., Done]) -> Visits:
     visits = Visits(root, command)
     visits.write(raw_rows())
     visits.change()
+    govern(root, "visits")
     return visits

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
+from typing import Any
 
+from stepdown import clock
+from stepdown.config.assessment import assessment_path, latest_end
+from stepdown.config.assessment_questions import QUESTIONS
+from stepdown.config.governance import load_governance
 from stepdown.config.people import account
 from stepdown.release.approvals import Words
+from stepdown.release.assessments import sign_assessment
 from stepdown.signing import SigningKey, make_key, write_key
 
 ROLES = ("owner", "steward", "risk_officer", "subject_representative")
@@ -54,6 +61,33 @@ def govern(folder: Path, dataset: str, *, account_of: str | None = None) -> None
     if account_of is None:
         lines.append(f"services: [{account()}, tester]\n")
     (folder / "people.yaml").write_text("".join(lines))
+    assess(folder, dataset)
+
+
+def assess(
+    folder: Path, dataset: str, *, sensitivity: str = "moderate", incident: str | None = None
+) -> None:
+    """Write a risk assessment of today that the risk officer has signed."""
+    write_assessment(folder, dataset, sensitivity=sensitivity, incident=incident)
+    sign_assessment(load_governance(folder, dataset), dataset, key_of("risk_officer"))
+
+
+def write_assessment(folder: Path, dataset: str, **changes: Any) -> Path:
+    """Write an unsigned risk assessment of today; ``changes`` replace what it says."""
+    path = assessment_path(folder, dataset)
+    today = clock.today()
+    said = {
+        "dataset": dataset,
+        "by": NAMES["risk_officer"],
+        "date": today,
+        "valid_until": latest_end(today),
+        "sensitivity": "moderate",
+        "answers": dict.fromkeys(QUESTIONS, "A test has nobody to harm."),
+    }
+    path.parent.mkdir(exist_ok=True)
+    # JSON is YAML.
+    path.write_text(json.dumps(said | changes, default=str))
+    return path
 
 
 def key_file(folder: Path, role: str) -> Path:

@@ -6,7 +6,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from governance_case import key_of
+from governance_case import govern, key_of
 from partner_case import write_partner
 from release_case import AS_OF, Case
 
@@ -269,6 +269,7 @@ def test_a_copy_whose_agreement_ended_while_it_waited_goes_on_when_it_is_renewed
     case: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(clock, "now", lambda: "2026-11-27T09:00:00+00:00")
+    govern(case.root, "wells")  # its assessment is of the same day
     publish_three(case)
     case.submit(Tier.PARTNER, "clinic", parent="wells/partner/v1")
     agree(case, valid_until="2026-11-01")

@@ -1,0 +1,96 @@
+"""`stepdown incident` and `notices`: when something happened, and who must be told."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows import say
+from flows.arguments import Address, AsJson, Store, Work
+from stepdown.errors import WorldFailed
+
+
+def incident(
+    release: Address,
+    reason: Annotated[str, typer.Option(help="What happened; kept in the ledger only.")],
+    name: Annotated[str, typer.Option(help="Who reports it; default your account.")] = "",
+    work: Work = Path("work"),
+    store: Store = "store",
+    json: AsJson = False,
+) -> int:
+    """Suspend a release and all made from it at once; say who fetched it; open a new assessment."""
+    from stepdown.config.people import account
+    from stepdown.release.incident import report_incident
+    from stepdown.release.store import open_store
+    from stepdown.workspace import open_workspace
+
+    done = report_incident(
+        open_workspace(work, store),
+        open_store(store),
+        release,
+        reason=reason,
+        actor=name or account(),
+    )
+    facts = done.as_json()
+    if json:
+        say.document(facts)
+        return 0
+    say.facts({key: facts[key] for key in ("reference", "suspended", "fetched", "told")}, False)
+    for note in done.notes:
+        say.line(f"Note: {note}.")
+    say.line("\nNext:")
+    say.line("  stepdown notices                tell them")
+    say.line(f"  {done.draft}\n    the next risk assessment: answer it, put it beside the config")
+    say.line("    under assessments/, and sign it; until then nothing of these series goes out")
+    return 0
+
+
+def notices(
+    send: Annotated[
+        bool, typer.Option("--send", help="Send them by the URL in STEPDOWN_NOTIFY.")
+    ] = False,
+    told: Annotated[
+        int | None, typer.Option("--told", help="Note that you told this one yourself.")
+    ] = None,
+    work: Work = Path("work"),
+    store: Store = "store",
+    json: AsJson = False,
+) -> int:
+    """What somebody must be told and was not yet, ready to paste; or send it."""
+    from stepdown.config.people import account
+    from stepdown.release import delivery
+    from stepdown.release.ledger import open_ledger
+    from stepdown.release.notices import mark_told_by_hand, open_notices
+    from stepdown.workspace import open_workspace
+
+    workspace = open_workspace(work, store)
+    if told is not None:
+        mark_told_by_hand(workspace, told, account())
+    sent: list[int] = []
+    if send:
+        done = delivery.send_notices(workspace, os.environ.get(delivery.TEMPLATE, ""), account())
+        sent = [notice.number for notice in done.sent]
+        if done.failed:
+            raise WorldFailed(
+                f"{len(done.failed)} of {len(done.failed) + len(done.sent)} notices did not reach "
+                f"{', '.join(dict.fromkeys(notice.whom for notice in done.failed))}",
+                where=delivery.TEMPLATE,
+                next="They stay open. Check the URL and the addresses, or tell them yourself: "
+                "`stepdown notices` shows each text, `--told N` notes that it was told.",
+            )
+    with open_ledger(workspace).reading() as reader:
+        waiting = open_notices(reader)
+    if json:
+        say.document({"open": [notice.as_json() for notice in waiting], "sent": sent})
+        return 0
+    if sent:
+        say.line(f"{len(sent)} sent.")
+    if not waiting:
+        say.line("Nobody is left to be told.")
+    for notice in waiting:
+        say.line(f"--- notice {notice.number}, to {notice.contact or 'an address not known here'}")
+        say.line(delivery.message(notice))
+    return 0

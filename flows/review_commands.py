@@ -1,0 +1,80 @@
+"""`stepdown pack`, `review` and `answer`: what outsiders get to see, and what they say of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows import say
+from flows.arguments import Address, AsJson, Store, Work
+from flows.signing_commands import Elsewhere, Key, load_private_key, read_bytes
+
+Answer = Annotated[str, typer.Option("--answer", help="`fine` or `objection`.")]
+Why = Annotated[str, typer.Option("--reason", help="What you looked at, or what is wrong.")]
+
+
+def pack(
+    release: Address,
+    output: Annotated[Path, typer.Option("--output", "-o", help="A new folder.")],
+    work: Work = Path("work"),
+    store: Store = "store",
+    json: AsJson = False,
+) -> int:
+    """Write what a reviewer or signer gets of a waiting release: its documents, never its data."""
+    from stepdown.config.people import account
+    from stepdown.release.pack import make_pack
+    from stepdown.workspace import open_workspace
+
+    files = make_pack(open_workspace(work, store), release, output, actor=account())
+    say.facts({"release": release, "folder": str(output), "files": files}, json)
+    return 0
+
+
+def review(
+    release: Address,
+    key: Key = None,
+    answer: Answer = "",
+    reason: Why = "",
+    signed: Elsewhere = None,
+    work: Work = Path("work"),
+    store: Store = "store",
+    json: AsJson = False,
+) -> int:
+    """Record an outsider's signed answer about a waiting release; an objection blocks it."""
+    from stepdown.release import sanity_check
+    from stepdown.release.statements import parse_signed
+    from stepdown.release.store import open_store
+    from stepdown.workspace import open_workspace
+
+    places = open_workspace(work, store), open_store(store)
+    if signed is not None:
+        answered = parse_signed(read_bytes(signed), str(signed))
+        say.standing(sanity_check.record_review(*places, release, answered), json)
+        return 0
+    private = load_private_key(key)
+    say.standing(sanity_check.review(*places, release, private, answer, reason), json)
+    return 0
+
+
+def answer(
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="What `stepdown pack` made for you.")
+    ],
+    name: Annotated[str, typer.Option("--name", help="Your name, as in people.yaml.")],
+    answer: Answer,
+    reason: Why,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where the signed answer goes.")],
+    key: Key = None,
+    json: AsJson = False,
+) -> int:
+    """Answer away from the workspace about what you were given; hand the file back."""
+    from stepdown.artifacts import write_durably
+    from stepdown.release.pack import answer_pack
+
+    signed = answer_pack(folder, load_private_key(key), name, answer, reason)
+    write_durably(output, signed.as_bytes())
+    release = str(signed.statement["release"])
+    say.facts({"release": release, "answer": answer, "signed": str(output)}, json)
+    return 0

@@ -1,0 +1,56 @@
+"""Who fetched a release, by the lines that the ledger keeps of every access."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from stepdown.config.partners import Partner, load_partners
+from stepdown.errors import ConfigInvalid
+from stepdown.release.ledger import EventKind, Reader, Release, Writer
+from stepdown.release.notices import tell
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """Somebody who fetched files of a release."""
+
+    release: str
+    who: str
+    times: int
+    last: str
+
+
+def who_fetched(reader: Reader, release: Release) -> list[Fetched]:
+    """Everybody who fetched a release, in the order of their first access."""
+    found: dict[str, Fetched] = {}
+    for line in reader.lines_of(release, EventKind.ACCESS):
+        who = str(line["facts"]["who"])
+        times = found[who].times + 1 if who in found else 1
+        found[who] = Fetched(release.address, who, times, line["at"])
+    return list(found.values())
+
+
+def tell_holders(writer: Writer, release: Release, text: str, actor: str) -> list[str]:
+    """Note that everybody who may hold a copy must be told: whoever fetched it, its recipient.
+
+    Returns:
+        their names.
+    """
+    contacts = {fetched.who: "" for fetched in who_fetched(writer, release)}
+    contacts |= {release.recipient: ""} if release.recipient else {}
+    partners = _partners(release)
+    contacts = {who: partners[who].contact if who in partners else "" for who in contacts}
+    if release.recipient and not contacts[release.recipient]:
+        contacts[release.recipient] = str((release.terms.get("recipient") or {}).get("contact", ""))
+    for whom, contact in contacts.items():
+        tell(writer, release, whom, contact, text, actor)
+    return list(contacts)
+
+
+def _partners(release: Release) -> dict[str, Partner]:
+    # A mistake in a partner's file must not stand in the way of a withdrawal.
+    try:
+        return load_partners(Path(release.terms["configs"]))
+    except ConfigInvalid:
+        return {}
