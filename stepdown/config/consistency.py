@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from stepdown.config.licences import COMMON, closest, spdx_expression
 from stepdown.config.models import Column, ReleaseConfig
 from stepdown.config.policy import (
     alternative_policies,
@@ -50,6 +51,7 @@ def check_consistency(config: ReleaseConfig, path: Path) -> None:
         *_columns(config),
         *_recipients(config),
         *_auxiliary(config),
+        *_licence(config),
     ]
     if problems:
         raise ConfigInvalid(
@@ -58,6 +60,23 @@ def check_consistency(config: ReleaseConfig, path: Path) -> None:
     for tier in config.tier_names():
         tier_policy(config, tier)
         alternative_policies(config, tier)
+
+
+def _licence(config: ReleaseConfig) -> Iterator[str]:
+    # Nobody can ask back: without a licence no reader knows what they may do with a public file.
+    if config.tiers.public is None:
+        return
+    licence = config.tiers.public.licence
+    if licence is None:
+        yield (
+            "tiers.public.licence: a public release needs a licence; "
+            f"{', '.join(COMMON)} are common for data"
+        )
+    elif spdx_expression(licence) is None:
+        yield (
+            f"tiers.public.licence: {licence} is no SPDX licence id; known are "
+            f"{', '.join(closest(licence))}, and LicenseRef-NAME for terms of your own"
+        )
 
 
 def _auxiliary(config: ReleaseConfig) -> Iterator[str]:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import zoneinfo
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from stepdown.config.hierarchies import Hierarchy
+from stepdown.config.licences import spdx_expression
 from stepdown.config.treatments import Model, Treatment
 from stepdown.vocabulary import ColumnType, PeriodKind, RecodingKind, Role, Tier
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
-Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+Reason = Text
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -189,7 +192,11 @@ class PolicyRules(Model):
     )
     sign_off: SignOff | None = Field(None, description="Who must approve.")
     review_months: int | None = Field(None, ge=1, le=12, description="Months until the re-review.")
-    licence: str | None = Field(None, description="SPDX id, or the name of the terms of use.")
+    licence: Text | None = Field(
+        None,
+        description="SPDX id, such as `CC-BY-4.0`, or the name of the terms of use; public needs "
+        "an SPDX id, or `LicenseRef-…` for terms of your own.",
+    )
     suite: str | None = Field(
         None, description="A further expectation suite (YAML), relative to the config."
     )
@@ -201,10 +208,20 @@ class PolicyRules(Model):
             raise ValueError("give smallest_class or highest_risk, not both")
         return self
 
+    @field_validator("licence")
+    @classmethod
+    def _as_spdx_spells_it(cls, licence: str | None) -> str | None:
+        return licence and (spdx_expression(licence) or licence)
+
 
 class TierRules(PolicyRules):
     """One tier's rules, and what else its steward considers."""
 
+    doi: str | None = Field(
+        None,
+        pattern=r"^10\.[0-9]{4,9}/[^\s]+$",
+        description="DOI under which this tier's versions are cited, such as `10.5281/zenodo.1`.",
+    )
     alternatives: dict[Name, PolicyRules] = Field(
         {}, description="Other policies that `plan` and the report compare with this one."
     )
@@ -284,6 +301,36 @@ class Auxiliary(Model):
     )
 
 
+class Creator(Model):
+    """Somebody whom a citation names as having made the data."""
+
+    name: Text = Field(description="As it stands in a citation, such as `Muster, Ann`.")
+    kind: Literal["person", "organisation"] = Field("person", description="Which of the two.")
+    orcid: str | None = Field(None, description="A person's ORCID iD, `0000-0002-1825-0097`.")
+
+    @model_validator(mode="after")
+    def _rightly_identified(self) -> Self:
+        if self.orcid is not None and self.kind == "organisation":
+            raise ValueError("an ORCID iD is a person's")
+        if self.orcid is not None and not _is_orcid(self.orcid):
+            raise ValueError("orcid is no ORCID iD: its form or its last character is wrong")
+        return self
+
+
+def _is_orcid(text: str) -> bool:
+    """Form and check character, ISO 7064 mod 11-2.
+
+    Source: https://support.orcid.org/hc/en-us/articles/360006897674
+    """
+    if not re.fullmatch(r"([0-9]{4}-){3}[0-9]{3}[0-9X]", text):
+        return False
+    digits, check = text.replace("-", "")[:-1], text[-1]
+    total = 0
+    for digit in digits:
+        total = (total + int(digit)) * 2
+    return (12 - total % 11) % 11 == (10 if check == "X" else int(check))
+
+
 class Schedule(Model):
     """When the release flow runs by itself."""
 
@@ -304,6 +351,13 @@ class ReleaseConfig(Model):
     title: str = Field(description="One line that says what the data are.")
     description: str = Field("", description="A paragraph for the data dictionary.")
     contact: str = Field(description="Whom to reach about a release.")
+    creators: list[Creator] = Field(
+        [], description="Whom a citation names as creators; default the publisher."
+    )
+    publisher: Text | None = Field(
+        None, description="The organisation that publishes; default the contact."
+    )
+    keywords: list[Text] = Field([], description="Words by which catalogues find the dataset.")
     sensitivity: Literal["low", "moderate", "high", "severe"] = Field(
         "moderate", description="How much harm re-identification could do; high tightens defaults."
     )

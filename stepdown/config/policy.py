@@ -91,7 +91,7 @@ def alternative_policies(config: ReleaseConfig, tier: Tier) -> dict[str, TierPol
         PolicyInvalid: one is looser than the parent tier's, or than the default without a reason.
     """
     rules: TierRules = getattr(config.tiers, tier.value)
-    stated = rules.model_dump(exclude_none=True, exclude={"alternatives"})
+    stated = rules.model_dump(exclude_none=True, exclude={"alternatives", "doi"})
     policies = {}
     for name, other in rules.alternatives.items():
         changed = other.model_dump(exclude_none=True)

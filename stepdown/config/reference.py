@@ -53,6 +53,7 @@ _SECTIONS = {
     "PolicyRules": "`alternatives:` one other policy of a tier",
     "SignOff": "`sign_off:`",
     "Auxiliary": "`auxiliary:` one entry per table",
+    "Creator": "`creators:` one entry",
     "Schedule": "`schedule:`",
     "LevelRange": "`generalise:`",
     "NumberCoding": "`code:`",

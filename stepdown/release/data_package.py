@@ -10,8 +10,12 @@ import pyarrow.parquet as pq
 
 from stepdown.candidate import Candidate
 from stepdown.config import ReleaseConfig, tier_policy
+from stepdown.config.licences import spdx_expression, spdx_url
 from stepdown.errors import StoreCorrupt
 
+PARQUET = "application/vnd.apache.parquet"
+DOI = "https://doi.org/"
+ORCID = "https://orcid.org/"
 _LICENCE_NAME = re.compile(r"[-a-zA-Z0-9._]+")
 _FRICTIONLESS = {
     "string": "string",
@@ -36,40 +40,76 @@ def data_package(
     """
     names = [config.dataset, candidate.tier.value, *filter(None, [candidate.recipient])]
     path = Path(candidate.data.path)
-    terms = licence(config, candidate)
+    terms, doi = licence(config, candidate), _doi(config, candidate)
     package: dict[str, Any] = {
         "$schema": "https://datapackage.org/profiles/2.0/datapackage.json",
         "name": "-".join(names),
+        "id": f"{DOI}{doi}" if doi else None,
         "title": config.title,
-        "contributors": [{"title": config.contact, "roles": ["contact"]}],
+        "description": config.description or None,
+        "keywords": config.keywords or None,
+        "licenses": [_licence(terms)] if terms else None,
+        "contributors": _contributors(config),
         "resources": [
             {
                 "name": "data",
                 "type": "table",
                 "path": path.relative_to(candidate.path).as_posix(),
                 "format": "parquet",
-                "mediatype": "application/vnd.apache.parquet",
-                "bytes": path.stat().st_size,
+                "mediatype": PARQUET,
+                # Without `bytes`: frictionless counts none in Parquet, and calls that a mistake.
                 "hash": f"sha256:{candidate.data.sha256}",
-                "schema": {
-                    "fields": [
-                        {
-                            "name": column["name"],
-                            "type": _FRICTIONLESS[column["type"]],
-                            "description": column["description"],
-                        }
-                        for column in columns
-                    ]
-                },
+                "schema": {"fields": [_field(column) for column in columns]},
             }
         ],
     }
-    if config.description:
-        package["description"] = config.description
-    if terms:
-        fits = _LICENCE_NAME.fullmatch(terms)
-        package["licenses"] = [{"name": terms if fits else "other", "title": terms}]
-    return package
+    return _said(package)
+
+
+def _contributors(config: ReleaseConfig) -> list[dict[str, Any]]:
+    """Who made, publishes and answers for the data; an organisation is named twice.
+
+    An ``organization`` equal to the title is how the other metadata know that it is no person.
+    """
+    people = [
+        _said(
+            {
+                "title": creator.name,
+                "path": f"{ORCID}{creator.orcid}" if creator.orcid else None,
+                "organization": creator.name if creator.kind == "organisation" else None,
+                "roles": ["creator"],
+            }
+        )
+        for creator in config.creators
+    ]
+    if config.publisher:
+        people.append({"title": config.publisher, "roles": ["publisher"]})
+    return [*people, {"title": config.contact, "roles": ["contact"]}]
+
+
+def _licence(terms: str) -> dict[str, Any]:
+    known = spdx_expression(terms) == terms and _LICENCE_NAME.fullmatch(terms)
+    return _said({"name": terms if known else "other", "title": terms, "path": spdx_url(terms)})
+
+
+def _field(column: dict[str, Any]) -> dict[str, Any]:
+    return _said(
+        {
+            "name": column["name"],
+            "type": _FRICTIONLESS[column["type"]],
+            "description": column["description"] or None,
+        }
+    )
+
+
+def _doi(config: ReleaseConfig, candidate: Candidate) -> str | None:
+    """The tier's; a recipient's copy is other data than what the DOI names."""
+    rules = getattr(config.tiers, candidate.tier.value)
+    return None if candidate.recipient else rules.doi
+
+
+def _said(facts: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in facts.items() if value is not None}
 
 
 def licence(config: ReleaseConfig, candidate: Candidate) -> str | None:

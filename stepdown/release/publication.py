@@ -1,8 +1,9 @@
 """The steps of a publication, in the order that makes it all or nothing.
 
-Objects → ledger ``intent`` → ``release.json`` → ledger ``published`` → ``current.json``. The
-conditional create of ``release.json`` is the commit point: before it nothing is published, after
-it recovery can only go forward. All functions here expect the workspace's lock to be held.
+Objects and metadata → ledger ``intent`` → ``release.json`` → ledger ``published`` →
+``current.json``. The conditional create of ``release.json`` is the commit point: before it nothing
+is published, after it recovery can only go forward. All functions here expect the workspace's lock
+to be held.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from stepdown.release.conditions import waiting_for
 from stepdown.release.documents import FULL_REPORT
 from stepdown.release.ledger import EventKind, Ledger, Release
 from stepdown.release.manifest import MANIFEST, Manifest, check_candidate
+from stepdown.release.metadata import put_metadata
 from stepdown.release.publisher import publisher_key, sign_document
 from stepdown.release.review import review_by
 from stepdown.release.store import Store
@@ -74,8 +76,9 @@ def publish(ledger: Ledger, store: Store, release: Release, actor: str) -> Relea
     key = publisher_key(ledger)
     manifest = check_judged(release)
     copy_objects(store, release, manifest)
+    document = put_metadata(store, manifest, _release_document(release))
     open_intent(ledger, release, actor)
-    commit(store, release, key)
+    commit(store, document, key)
     published = record_published(ledger, store, release, actor)
     settle(ledger, store, published)
     return published
@@ -117,10 +120,10 @@ def open_intent(ledger: Ledger, release: Release, actor: str) -> None:
         writer.change(release, EventKind.INTENT, actor, unsettled=OPEN_INTENT)
 
 
-def commit(store: Store, release: Release, key: SigningKey) -> None:
+def commit(store: Store, document: dict[str, Any], key: SigningKey) -> None:
     """Step 3, the commit point."""
-    content = canonical_json(sign_document(key, _release_document(release)))
-    store.create(f"{release.address}/{RELEASE}", content)
+    content = canonical_json(sign_document(key, document))
+    store.create(f"{document['release']}/{RELEASE}", content)
 
 
 def record_published(ledger: Ledger, store: Store, release: Release, actor: str) -> Release:
@@ -140,6 +143,7 @@ def record_published(ledger: Ledger, store: Store, release: Release, actor: str)
             actor,
             {"approvals": release.approvals},
             published_at=document["published_at"],
+            terms={**release.terms, **{name: document.get(name) for name in _CITED_AS}},
             unsettled=STORE_BEHIND,
         )
 
@@ -175,7 +179,7 @@ def put_tombstone(ledger: Ledger, store: Store, release: Release) -> None:
     """Replace ``release.json`` by what remains of a withdrawn release: citation, hash, reason."""
     document = committed(store, release) or _release_document(release)
     tombstone = {
-        **{name: document[name] for name in _CITATION},
+        **{name: document.get(name) for name in (*_CITATION, *_CITED_AS)},
         "state": ReleaseState.WITHDRAWN.value,
         "withdrawn": release.terms["withdrawn"],
     }
@@ -246,6 +250,7 @@ def _states(ledger: Ledger, *states: ReleaseState) -> list[Release]:
         return reader.in_state(*states)
 
 
+_CITED_AS = ("citation", "doi")
 _CITATION = (
     "release",
     "dataset",
@@ -282,4 +287,5 @@ def _release_document(release: Release) -> dict[str, Any]:
         "review_by": review_by(published_at, terms),
         # The partner base carries the copies; nobody is given the base itself.
         "served": terms["served"],
+        **{name: terms.get(name) for name in _CITED_AS},
     }

@@ -1,4 +1,4 @@
-"""A published release against its own manifest, with nothing but the store."""
+"""A published release against its own manifest and metadata, with nothing but the store."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from stepdown.errors import StoreCorrupt
 from stepdown.release.manifest import MANIFEST, Manifest, read_manifest
+from stepdown.release.metadata import METADATA
 from stepdown.release.publication import RELEASE
 from stepdown.release.publisher import signed_by
 from stepdown.release.store import Store
@@ -39,8 +40,19 @@ def verify_bytes(store: Store, address: str, publishers: Collection[str] = ()) -
         return (f"{MANIFEST} or {RELEASE} is missing",)
     except (ValueError, KeyError, AttributeError):
         return (f"{RELEASE} is not a release document",)
-    problems = [*signed, *_names(store, address, manifest, document)]
+    metadata = _metadata(document)
+    problems = [*signed, *_names(store, address, manifest, document, metadata)]
+    for name, sha256 in metadata.items():
+        path = f"{address}/{name}"
+        if store.exists(path) and _sha256(store, path) != sha256:
+            problems.append(f"{name} has other bytes than {RELEASE} says")
     return (*problems, *_files(store, address, manifest))
+
+
+def _metadata(document: dict[str, Any]) -> dict[str, str]:
+    """Metadata files and their hashes; any other name in the list is a stray."""
+    listed = document.get("metadata", {})
+    return {name: listed[name] for name in METADATA if name in listed}
 
 
 def _signature(document: dict[str, Any], publishers: Collection[str]) -> list[str]:
@@ -62,7 +74,11 @@ def _leftovers(store: Store, address: str) -> tuple[str, ...]:
 
 
 def _names(
-    store: Store, address: str, manifest: Manifest, document: dict[str, object]
+    store: Store,
+    address: str,
+    manifest: Manifest,
+    document: dict[str, Any],
+    metadata: Collection[str],
 ) -> list[str]:
     problems = []
     if document.get("release") != address:
@@ -71,7 +87,7 @@ def _names(
         if manifest.content.get(fact) != document.get(fact):
             problems.append(f"{RELEASE} and {MANIFEST} name another {fact}")
     present = {name.removeprefix(address + "/") for name in store.files(address)}
-    expected = {*manifest.files, MANIFEST, RELEASE}
+    expected = {*manifest.files, *metadata, MANIFEST, RELEASE}
     problems += [f"{name} is missing" for name in sorted(expected - present)]
     problems += [f"{name} is not in the manifest" for name in sorted(present - expected)]
     return problems

@@ -35,7 +35,7 @@ tiers:
   internal: {}
   partner: {sign_off: {roles: [], people: 0}, t_closeness: 1.0, hold_back: false,
     attacks: {differencing: 1.0, intersection: 1.0}, because: A test of something else}
-  public: {sign_off: {roles: [], people: 0}, t_closeness: 1.0, hold_back: false,
+  public: {licence: CC0-1.0, sign_off: {roles: [], people: 0}, t_closeness: 1.0, hold_back: false,
     attacks: {differencing: 1.0, intersection: 1.0}, because: A test of something else}
 """
 TIERS = ("internal", "partner", "partner/clinic", "public")

@@ -14,6 +14,7 @@ REGIONS = {"north": ("Alder", "Birch"), "south": ("Cedar", "Dogwood")}
 TOWNS = [town for towns in REGIONS.values() for town in towns]
 NAMES = ("Ottokarine", "Philibertus", "Quirinella", "Rigobertha", "Sigismundo", "Theophania")
 NOBODY: dict[str, Any] = {
+    "licence": "CC0-1.0",
     "sign_off": {"roles": [], "people": 0},
     "t_closeness": 1.0,
     "because": "A test of something else",

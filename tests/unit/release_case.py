@@ -153,6 +153,7 @@ class Case:
         age: str = "[20, 25)",
         parent: str | None = None,
         as_of: dt.date = AS_OF,
+        actor: str = "tester",
         **facts: Any,
     ) -> Standing:
         """Write a candidate, judge it, submit it; ``facts`` change the risk report."""
@@ -173,7 +174,7 @@ class Case:
             run=Path(candidate.folder).parts[-2 if recipient is None else -3],
             as_of=as_of,
             parent=parent,
-            actor="tester",
+            actor=actor,
         )
 
     def approve(self, address: str, role: str = "owner", reason: str = "looked at it") -> Standing:

@@ -19,7 +19,8 @@ from stepdown.risk import assess_risk
 from stepdown.vocabulary import Tier
 
 LOOSE = (
-    "{smallest_class: 2, distinct_l: 1, t_closeness: 1, expected_reidentifications: 1, "
+    "{licence: CC0-1.0, smallest_class: 2, distinct_l: 1, t_closeness: 1, "
+    "expected_reidentifications: 1, "
     "suppressed_records: 1, information_loss: 1, because: a test}"
 )
 CONFIG = f"""

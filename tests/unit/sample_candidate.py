@@ -65,7 +65,9 @@ class Sample:
 def write_config(folder: Path, partner: str = "{}", public: str = "{}") -> LoadedConfig:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "tests.yaml"
-    path.write_text(CONFIG.replace("{PARTNER}", partner).replace("{PUBLIC}", public))
+    path.write_text(
+        CONFIG.replace("{PARTNER}", partner).replace("{PUBLIC}", "{licence: CC0-1.0, " + public[1:])
+    )
     write_partner(folder, "tests", ["person", "sex", "result"], "institute", reference="A1")
     return load_config(path)
 

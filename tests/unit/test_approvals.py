@@ -232,6 +232,16 @@ def test_who_started_the_run_is_not_the_only_one_to_approve_it(case: Case) -> No
     assert case.state(PARTNER) is ReleaseState.PUBLISHED
 
 
+def test_starting_the_same_run_again_under_another_account_frees_nobody(case: Case) -> None:
+    govern(case.root, "wells", account_of="owner")
+    path = case.root / "people.yaml"
+    path.write_text("services: [night]\n" + path.read_text())
+    joined = case.submit(Tier.PARTNER, parent="wells/internal/v1", actor="night")
+    assert joined.outcome == "joined"
+    standing = case.approve(PARTNER)
+    assert standing.waiting_for == ("approval by somebody who did not start the run",)
+
+
 def test_a_run_under_an_account_of_nobodys_waits_until_people_yaml_says_whose(case: Case) -> None:
     path = case.root / "people.yaml"
     text = path.read_text()

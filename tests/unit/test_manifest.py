@@ -126,7 +126,13 @@ def test_the_package_describes_the_file_for_other_tools(case: Case) -> None:
     package = json.loads((candidate.path / "datapackage.json").read_text())
     (resource,) = package["resources"]
     assert package["name"] == "wells-public"
-    assert package["licenses"] == [{"name": "CC-BY-4.0", "title": "CC-BY-4.0"}]
+    assert package["licenses"] == [
+        {
+            "name": "CC-BY-4.0",
+            "title": "CC-BY-4.0",
+            "path": "https://spdx.org/licenses/CC-BY-4.0",
+        }
+    ]
     assert resource["path"] == "data/part-00000.parquet"
     assert resource["hash"] == f"sha256:{candidate.data.sha256}"
     assert [f["type"] for f in resource["schema"]["fields"]] == ["string", "string"]

@@ -48,8 +48,11 @@ def test_a_tier_without_sign_off_is_published_at_once(case: Case) -> None:
     assert case.store.files("wells/internal/v1") == [
         f"wells/internal/v1/{name}"
         for name in (
+            "croissant.json",
             "data/part-00000.parquet",
+            "datacite.json",
             "datapackage.json",
+            "dcat.jsonld",
             "manifest.json",
             "release.json",
             "report.html",
@@ -372,6 +375,7 @@ def test_a_version_taken_by_another_workspace_expires_the_waiting_release_only(
         """sign_off = '{"roles": [], "people": 0}'""",
         'approvals = \'[{"name": "x", "role": "owner"}]\'',
         f"manifest_sha256 = '{'0' * 64}'",
+        "terms = replace(terms, 'tester', 'nobody')",
     ],
 )
 def test_a_row_that_was_edited_publishes_nothing_and_is_told(case: Case, edit: str) -> None:

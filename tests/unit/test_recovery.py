@@ -42,6 +42,8 @@ withdraw(case.workspace, case.store, "wells/internal/v1", reason="wrong", actor=
 STEPS = [
     ("publication", "copy_objects"),
     ("store", "put_file"),
+    ("publication", "put_metadata"),
+    ("store", "replace"),
     ("publication", "open_intent"),
     ("publication", "commit"),
     ("store", "create"),
