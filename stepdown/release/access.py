@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from stepdown.release.addresses import LATEST, Address, Series, parse_address
 from stepdown.release.agreements import copy_problem
 from stepdown.release.ledger import EventKind, Ledger, Reader, Release
 from stepdown.release.publication import IN_STORE
-from stepdown.release.review import NOT_SERVED, review_flags
+from stepdown.release.review_date import NOT_SERVED, review_flags
 from stepdown.vocabulary import ReleaseState, Tier
 
 OUTSIDE = "there is no such release, or it is not for you"
@@ -44,11 +44,15 @@ class Reading:
     """One line of the ledger that says somebody got a release."""
 
     release: str
-    whom: str
+    who: str
     at: str
     how: str
     note: str
     by: str
+
+    def as_json(self) -> dict[str, Any]:
+        """A line of ``stepdown access report --json``."""
+        return asdict(self)
 
 
 def may_read(
@@ -94,6 +98,24 @@ def check_access(reader: Reader, address: str, who: str, day: dt.date) -> Access
     return may_read(reader, governance, address, who, day)
 
 
+def flags_of(release: Release, day: dt.date) -> list[str]:
+    """What a steward must know about a live release: its review, and internal that nobody may read.
+
+    A record with a mistake is such a thing too, and no error.
+    """
+    flags = review_flags(release, day)
+    if release.tier is not Tier.INTERNAL or release.state is not ReleaseState.PUBLISHED:
+        return flags
+    try:
+        governance = load_governance(Path(release.terms["configs"]), release.dataset)
+    except ConfigInvalid as error:
+        return [*flags, f"nobody may read it: {error.where} has a mistake"]
+    if governance.security_policy is None:
+        return [*flags, "nobody may read it: no security-policy.yaml says who may"]
+    problem = _terms_problem(release, governance, day)
+    return [*flags, f"nobody may read it: {problem}"] if problem else flags
+
+
 def record_access(
     ledger: Ledger, address: str, who: str, day: dt.date, *, how: str, actor: str, note: str = ""
 ) -> Release:
@@ -121,7 +143,7 @@ def record_access(
                 where=address,
                 next="Hand nothing over; `stepdown access check` asks without writing it down.",
             )
-        facts = {"whom": whom, "how": how, "note": note.strip()}
+        facts = {"who": whom, "how": how, "note": note.strip()}
         writer.note(EventKind.ACCESS, release, actor, facts)
         return release
 
@@ -133,32 +155,13 @@ def readings(reader: Reader, *, address: str = "", who: str = "") -> list[Readin
         each
         for each in found
         if (not address or each.release == address)
-        and (not who or same_person(each.whom) == same_person(who))
+        and (not who or same_person(each.who) == same_person(who))
     ]
 
 
 def who_fetched(reader: Reader, release: Release) -> list[str]:
     """Everybody who was given a release, each once, in the order of their first time."""
-    return list(dict.fromkeys(r.whom for r in readings(reader, address=release.address)))
-
-
-def whom_to_tell(reader: Reader, governance: Governance, release: Release) -> list[tuple[str, str]]:
-    """Who must hear about a release, with their contact: all who were given it, and its recipient.
-
-    A recipient's copy lies where they can fetch it, so they hear of it even where no line says that
-    they did. A contact is empty where no record gives one.
-    """
-    names = who_fetched(reader, release)
-    own = [release.recipient] if release.recipient and release.published_at else []
-    return [(name, contact_of(governance, name)) for name in dict.fromkeys([*own, *names])]
-
-
-def contact_of(governance: Governance, who: str) -> str:
-    """Where a partner or a person is reached; empty where no record says so."""
-    if who in governance.partners:
-        return governance.partners[who].contact
-    person = governance.people.named(who)
-    return (person.contact or "") if person else ""
+    return list(dict.fromkeys(r.who for r in readings(reader, address=release.address)))
 
 
 def _find(reader: Reader, address: str) -> Release | None:
@@ -177,7 +180,7 @@ def _reading(line: Mapping[str, Any]) -> Reading:
     series = Series(line["dataset"], Tier(line["tier"]), line["recipient"] or None)
     facts = line["facts"]
     address = str(Address(series, line["version"]))
-    return Reading(address, facts["whom"], line["at"], facts["how"], facts["note"], line["actor"])
+    return Reading(address, facts["who"], line["at"], facts["how"], facts["note"], line["actor"])
 
 
 def _public(release: Release, day: dt.date) -> Access:

@@ -12,6 +12,7 @@ from stepdown import clock
 from stepdown.artifacts import sha256_of
 from stepdown.candidate import Candidate
 from stepdown.config import LoadedConfig, tier_policy
+from stepdown.config.governance import load_governance
 from stepdown.release.addresses import Series, parse_address
 from stepdown.release.agreements import (
     agreement_terms,
@@ -37,6 +38,7 @@ from stepdown.release.publication import DEAD, RELEASE, advance, lose, publish
 from stepdown.release.recovery import recover_held
 from stepdown.release.refusals import write_note
 from stepdown.release.store import Store
+from stepdown.release.suspension import let_back
 from stepdown.reports import TierReport, Verdict
 from stepdown.vocabulary import ReleaseState, Tier
 from stepdown.workspace import Workspace
@@ -104,6 +106,9 @@ def submit(
         if decision.outcome is Outcome.REFUSE or reasons or report is None:
             return _refuse(workspace, ledger, series, run, reasons, actor, candidate, above)
         manifest = write_manifest(loaded, candidate, report, decision, as_of, previous=previous)
+        if candidate.recipient:
+            governance = load_governance(loaded.folder, series.dataset)
+            let_back(ledger, store, series.dataset, governance, clock.today(), actor)
         if reasons := _taken_back(ledger, series, manifest):
             return _refuse(workspace, ledger, series, run, reasons, actor, candidate, above)
         new = _describe(loaded, candidate, manifest, run, as_of, above, actor)
@@ -179,7 +184,8 @@ def _taken_back(ledger: Ledger, series: Series, manifest: Manifest) -> list[Verd
             "taken_back",
             False,
             f"{release.address} has the very same content and is {release.state}.",
-            "Mend what it was taken back for; a suspended release may be reinstated instead.",
+            "Mend what it was taken back for; a suspended release may be reinstated instead, or "
+            "renewed where its review was overdue.",
         )
         for release in same
     ]
@@ -211,6 +217,11 @@ def _describe(
         terms={
             "title": config.title,
             "contact": config.contact,
+            "recipient": (
+                {"organisation": recipient.organisation, "contact": recipient.contact}
+                if recipient
+                else None
+            ),
             "licence": licence(config, candidate),
             "agreement": agreement_terms(recipient) if recipient else None,
             "purpose": tier_purpose(config, candidate.tier),

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from stepdown import clock
-from stepdown.errors import InputWrong
+from stepdown.config.governance import load_governance
+from stepdown.errors import InputWrong, MoveForbidden
 from stepdown.release.catalogue import find_release
 from stepdown.release.ledger import EventKind, Reader, Release, Writer, open_ledger
 from stepdown.release.locks import exclusively
 from stepdown.release.publication import STORE_BEHIND, advance, settle
 from stepdown.release.recovery import recover_held
 from stepdown.release.store import Store
+from stepdown.release.suspension import bring_back, standing_problem
 from stepdown.vocabulary import ReleaseState
 from stepdown.workspace import Workspace
 
@@ -47,7 +51,9 @@ def reinstate(workspace: Workspace, store: Store, address: str, *, reason: str, 
 
     Raises:
         InputWrong: no reason is given.
-        MoveForbidden: it is not suspended.
+        ConfigInvalid: the records beside its config have mistakes.
+        MoveForbidden: it is not suspended, its recipient's agreement is not in force, or its review
+            is overdue.
     """
     if not reason.strip():
         raise InputWrong("a reinstatement needs a reason", where=address, next="Say why.")
@@ -55,15 +61,15 @@ def reinstate(workspace: Workspace, store: Store, address: str, *, reason: str, 
         ledger = open_ledger(workspace)
         recover_held(ledger, store)
         release = find_release(ledger, address)
-        with ledger.writing() as writer:
-            published = writer.move(
-                release,
-                ReleaseState.PUBLISHED,
-                EventKind.REINSTATED,
-                actor,
-                {"reason": reason},
-                unsettled=STORE_BEHIND,
+        governance = load_governance(Path(release.terms["configs"]), release.dataset)
+        if problem := standing_problem(release, governance, clock.today()):
+            raise MoveForbidden(
+                problem,
+                where=release.address,
+                next="Renew the agreement in the partner's file, or the review: `stepdown renew`.",
             )
+        with ledger.writing() as writer:
+            published = bring_back(writer, release, reason, actor)
         settle(ledger, store, published)
         advance(ledger, store, actor)
 

@@ -20,7 +20,6 @@ from stepdown.release.access import (
     readings,
     record_access,
     who_fetched,
-    whom_to_tell,
 )
 from stepdown.release.catalogue import find_release
 from stepdown.release.withdraw import withdraw
@@ -208,17 +207,6 @@ def test_an_access_that_is_not_allowed_is_refused_and_leaves_no_line(case: Case)
         record_access(case.ledger, COPY, " ", TODAY, how="by hand", actor="Stu")
     with case.ledger.reading() as reader:
         assert readings(reader) == []
-
-
-def test_the_recipient_of_a_copy_is_told_even_where_no_line_says_that_they_fetched_it(
-    case: Case,
-) -> None:
-    record_access(case.ledger, INTERNAL, "Eva Epi", TODAY, how="by hand", actor="Stu")
-    governance = load_governance(case.root, "wells")
-    with case.ledger.reading() as reader:
-        copy, internal = (find_release(case.ledger, a) for a in (COPY, INTERNAL))
-        assert whom_to_tell(reader, governance, copy) == [("clinic", "clinic@example.org")]
-        assert whom_to_tell(reader, governance, internal) == [("Eva Epi", "")]
 
 
 def test_no_records_at_all_open_public_only(case: Case) -> None:
