@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from flows import say
+from flows.access_commands import access
 from flows.arguments import (
     Address,
     AsJson,
@@ -23,6 +24,7 @@ from flows.arguments import (
 )
 from flows.signing_commands import approve, keygen, reject, sign
 from flows.tables import anonymise, assess
+from flows.upkeep_commands import renew, upkeep
 from stepdown import __version__
 from stepdown.errors import InputWrong, Refused, StepdownError, WorldFailed, defect
 from stepdown.vocabulary import Tier
@@ -221,7 +223,8 @@ def reinstate(
     return 0
 
 
-for command in (keygen, approve, reject, sign, anonymise, assess):
+app.add_typer(access)
+for command in (upkeep, renew, keygen, approve, reject, sign, anonymise, assess):
     app.command()(command)
 
 

@@ -116,7 +116,7 @@ def approve(
             "an approval needs --role", where=release, next="See: stepdown approve --help"
         )
     words = _words(role, reason, evidence)
-    say.standing(approvals.approve(*places, release, _load(key), words, name=name), json)
+    say.standing(approvals.approve(*places, release, load_private_key(key), words, name=name), json)
     return 0
 
 
@@ -137,7 +137,7 @@ def reject(
     if signed is not None:
         return _record(places, release, signed, "reject", json)
     words = _words("", reason, None)
-    say.standing(approvals.reject(*places, release, _load(key), words, name=name), json)
+    say.standing(approvals.reject(*places, release, load_private_key(key), words, name=name), json)
     return 0
 
 
@@ -145,7 +145,7 @@ def _record(places: tuple[Any, Any], release: str, file: Path, decision: str, js
     from stepdown.release.approvals import record_decision
     from stepdown.release.statements import parse_signed
 
-    signed = parse_signed(_read(file), str(file))
+    signed = parse_signed(read_bytes(file), str(file))
     if signed.statement.get("decision") != decision:
         raise InputWrong(f"it does not {decision}", where=str(file), next="Look at the file.")
     say.standing(record_decision(*places, release, signed), json)
@@ -170,7 +170,9 @@ def sign(
     from stepdown.release.approvals import sign_pack
 
     decision = "reject" if rejected else "approve"
-    signed = sign_pack(folder, _load(key), name, _words(role, reason, evidence), decision)
+    signed = sign_pack(
+        folder, load_private_key(key), name, _words(role, reason, evidence), decision
+    )
     write_durably(output, signed.as_bytes())
     release = str(signed.statement["release"])
     say.facts({"release": release, "decision": decision, "signed": str(output)}, json)
@@ -184,7 +186,8 @@ def _places(work: Path, store: str) -> tuple[Any, Any]:
     return open_workspace(work, store), open_store(store)
 
 
-def _load(key: Path | None) -> Any:
+def load_private_key(key: Path | None) -> Any:
+    """The private key that a command was given."""
     from stepdown.signing import load_key
 
     if key is None:
@@ -203,7 +206,8 @@ def _words(role: str, reason: str, evidence: Path | None) -> Words:
     return Words(role, reason, load_evidence(evidence) if evidence else None)
 
 
-def _read(path: Path) -> bytes:
+def read_bytes(path: Path) -> bytes:
+    """A file that a command was given."""
     try:
         return path.read_bytes()
     except OSError as error:
