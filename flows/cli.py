@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from flows import say
+from flows.access_commands import access
 from flows.arguments import (
     Address,
     AsJson,
@@ -26,6 +27,7 @@ from flows.incident_commands import incident, notices
 from flows.review_commands import answer, pack, review
 from flows.signing_commands import approve, keygen, reject, sign
 from flows.tables import anonymise, assess
+from flows.upkeep_commands import renew, upkeep
 from stepdown import __version__
 from stepdown.errors import InputWrong, Refused, StepdownError, WorldFailed, defect
 from stepdown.vocabulary import Tier
@@ -224,10 +226,11 @@ def reinstate(
     return 0
 
 
-SIGNING = (keygen, approve, reject, sign, pack, review, answer)
-for command in (*SIGNING, incident, notices, anonymise, assess):
+SIGNING = (keygen, approve, reject, sign, pack, review, answer, renew)
+for command in (*SIGNING, incident, notices, upkeep, anonymise, assess):
     app.command()(command)
 app.add_typer(assessment, name="assessment")
+app.add_typer(access)
 
 
 def main() -> None:

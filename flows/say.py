@@ -132,7 +132,7 @@ def releases(listed: list[dict[str, Any]], as_json: bool) -> None:
                 "/".join(
                     part for part in (r["dataset"], r["tier"], r["recipient"], r["version"]) if part
                 ),
-                str(r["state"]).replace("_", " "),
+                ", ".join([str(r["state"]).replace("_", " "), *r["flags"]]),
                 number(r["rows"]),
                 str(len(r["columns"] or [])),
             ]

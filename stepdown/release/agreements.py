@@ -76,8 +76,9 @@ def follow_agreement(
     partner = partners.get(release.recipient or "")
     if partner is None or release.dataset not in partner.datasets:
         return release
-    now = agreement_terms(partner.as_recipient(release.dataset))
-    if now == release.terms["agreement"]:
+    now, before = agreement_terms(partner.as_recipient(release.dataset)), release.terms["agreement"]
+    # Under another agreement the next run makes another copy: this one's documents name its own.
+    if now == before or now["reference"] != before["reference"]:
         return release
     terms = release.terms | {"agreement": now}
     facts = {"agreement": now}

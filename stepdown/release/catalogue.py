@@ -6,13 +6,16 @@ import json
 from pathlib import Path
 from typing import Any
 
+from stepdown import clock
 from stepdown.config.people import load_people
 from stepdown.errors import ConfigInvalid, ReleaseUnknown, StoreCorrupt
+from stepdown.release.access import flags_of
 from stepdown.release.addresses import LATEST, Address, parse_address, version_number
 from stepdown.release.conditions import waiting_for
 from stepdown.release.ledger import Ledger, Reader, Release
 from stepdown.release.manifest import MANIFEST
 from stepdown.release.publication import CURRENT, IN_STORE, RELEASE
+from stepdown.release.review_date import OVERDUE, review_flags
 from stepdown.release.sanity_answers import Review, reviews_of
 from stepdown.release.store import Store
 from stepdown.release.votes import votes_shown
@@ -48,6 +51,7 @@ def show_release(ledger: Ledger, store: Store, address: str) -> dict[str, Any]:
     return {
         "release": release.address,
         **_line(release, store),
+        "flags": flags_of(release, clock.today()),
         "title": release.terms["title"],
         "contact": release.terms["contact"],
         "licence": release.terms["licence"],
@@ -124,6 +128,7 @@ def _line(release: Release, store: Store) -> dict[str, Any]:
         "columns": release.columns,
         "path": store.location(release.address) if release.state in IN_STORE else None,
         "manifest_sha256": release.manifest_sha256,
+        "flags": review_flags(release, clock.today()),
     }
 
 
@@ -150,6 +155,7 @@ def _line_from_store(store: Store, address: Address) -> dict[str, Any]:
         "columns": [column["name"] for column in content.get("columns", [])],
         "path": store.location(str(address)),
         "manifest_sha256": document["manifest_sha256"],
+        "flags": [OVERDUE] if is_live and document["review_by"] < clock.today().isoformat() else [],
     }
 
 

@@ -25,7 +25,7 @@ from stepdown.release.ledger import EventKind, Ledger, Release
 from stepdown.release.manifest import MANIFEST, Manifest, check_candidate
 from stepdown.release.metadata import put_metadata
 from stepdown.release.publisher import publisher_key, sign_document
-from stepdown.release.review import review_by
+from stepdown.release.review_date import review_by
 from stepdown.release.store import Store
 from stepdown.signing import SigningKey
 from stepdown.vocabulary import ReleaseState
@@ -152,6 +152,8 @@ def settle(ledger: Ledger, store: Store, release: Release) -> None:
     """Last step of every decision: make the store say what the ledger says. May be repeated."""
     if release.state is ReleaseState.WITHDRAWN:
         put_tombstone(ledger, store, release)
+    if release.state is ReleaseState.PUBLISHED:
+        restate(ledger, store, release)
     point(ledger, store, release.series)
     if release.state is ReleaseState.WITHDRAWN:
         delete_content(store, release)
@@ -173,6 +175,23 @@ def point(ledger: Ledger, store: Store, series: Series) -> None:
         "state": live[0].state.value if live else newest.state.value,
     }
     store.replace(f"{series.path}/{CURRENT}", canonical_json(pointer))
+
+
+def restate(ledger: Ledger, store: Store, release: Release) -> None:
+    """Let ``release.json`` say until when the release stands, where that has moved since."""
+    before = committed(store, release)
+    if before is None:
+        return
+    moved = {
+        "agreement": release.terms["agreement"],
+        "review_by": review_by(before["published_at"], release.terms),
+    }
+    if all(before[name] == value for name, value in moved.items()):
+        return
+    # An unsigned document would be refused by every reader; the old one is only out of date.
+    with contextlib.suppress(KeyMissing):
+        document = sign_document(publisher_key(ledger), before | moved)
+        store.replace(f"{release.address}/{RELEASE}", canonical_json(document))
 
 
 def put_tombstone(ledger: Ledger, store: Store, release: Release) -> None:

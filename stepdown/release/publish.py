@@ -39,6 +39,7 @@ from stepdown.release.publication import DEAD, RELEASE, advance, lose, publish
 from stepdown.release.recovery import recover_held
 from stepdown.release.refusals import write_note
 from stepdown.release.store import Store
+from stepdown.release.suspension import let_back
 from stepdown.reports import TierReport, Verdict
 from stepdown.vocabulary import ReleaseState, Tier
 from stepdown.workspace import Workspace
@@ -107,6 +108,9 @@ def submit(
         if decision.outcome is Outcome.REFUSE or reasons or report is None:
             return _refuse(workspace, ledger, series, run, reasons, actor, candidate, above)
         manifest = write_manifest(loaded, candidate, report, decision, as_of, previous=previous)
+        if candidate.recipient:
+            governance = load_governance(loaded.folder, series.dataset)
+            let_back(ledger, store, series.dataset, governance, clock.today(), actor)
         if reasons := _taken_back(ledger, series, manifest):
             return _refuse(workspace, ledger, series, run, reasons, actor, candidate, above)
         new = _describe(loaded, candidate, manifest, run, as_of, above, actor)
@@ -197,7 +201,8 @@ def _taken_back(ledger: Ledger, series: Series, manifest: Manifest) -> list[Verd
             "taken_back",
             False,
             f"{release.address} has the very same content and is {release.state}.",
-            "Mend what it was taken back for; a suspended release may be reinstated instead.",
+            "Mend what it was taken back for; a suspended release may be reinstated instead, or "
+            "renewed where its review was overdue.",
         )
         for release in same
     ]

@@ -7,17 +7,21 @@ from pathlib import Path
 from stepdown import clock
 from stepdown.config.governance import load_governance
 from stepdown.errors import InputWrong, MoveForbidden
-from stepdown.release.assessments import assessment_problem
 from stepdown.release.catalogue import find_release
 from stepdown.release.fetched import tell_holders
-from stepdown.release.incidents import needs_assessment
 from stepdown.release.ledger import EventKind, Reader, Release, Writer, open_ledger
 from stepdown.release.locks import exclusively
 from stepdown.release.publication import STORE_BEHIND, advance, settle
 from stepdown.release.recovery import recover_held
 from stepdown.release.store import Store
+from stepdown.release.suspension import bring_back, standing_problem
 from stepdown.vocabulary import ReleaseState
 from stepdown.workspace import Workspace
+
+MEND = (
+    "Renew the agreement in the partner's file, the review (`stepdown renew`) or the risk "
+    "assessment (`stepdown assessment draft`), then reinstate it."
+)
 
 
 def withdraw(
@@ -55,8 +59,9 @@ def reinstate(workspace: Workspace, store: Store, address: str, *, reason: str, 
     Raises:
         InputWrong: no reason is given.
         ConfigInvalid: the records beside its config have mistakes.
-        MoveForbidden: it is not suspended, or needs a risk assessment in force, as everything
-            public does and what an incident has touched.
+        MoveForbidden: it is not suspended, its recipient's agreement is not in force, its review
+            is overdue, or it has no risk assessment in force, as everything public needs and what
+            an incident has touched.
     """
     if not reason.strip():
         raise InputWrong("a reinstatement needs a reason", where=address, next="Say why.")
@@ -64,16 +69,11 @@ def reinstate(workspace: Workspace, store: Store, address: str, *, reason: str, 
         ledger = open_ledger(workspace)
         recover_held(ledger, store)
         release = find_release(ledger, address)
+        governance = load_governance(Path(release.terms["configs"]), release.dataset)
         with ledger.writing() as writer:
-            _check_assessed(writer, release)
-            published = writer.move(
-                release,
-                ReleaseState.PUBLISHED,
-                EventKind.REINSTATED,
-                actor,
-                {"reason": reason},
-                unsettled=STORE_BEHIND,
-            )
+            if problem := standing_problem(writer, release, governance, clock.today()):
+                raise MoveForbidden(problem, where=release.address, next=MEND)
+            published = bring_back(writer, release, reason, actor)
         settle(ledger, store, published)
         advance(ledger, store, actor)
 
@@ -119,19 +119,6 @@ def _tell(writer: Writer, affected: list[Release], reason: str, actor: str) -> N
             "withdrawn. Stop using your copy until you hear more."
         )
         tell_holders(writer, each, text, actor)
-
-
-def _check_assessed(reader: Reader, release: Release) -> None:
-    if not needs_assessment(reader, release):
-        return
-    governance = load_governance(Path(release.terms["configs"]), release.dataset)
-    problem = assessment_problem(governance, reader, release.dataset, clock.today())
-    if problem:
-        raise MoveForbidden(
-            f"no risk assessment is in force: {problem}",
-            where=release.address,
-            next="Assess anew: `stepdown assessment draft`, then `stepdown assessment sign`.",
-        )
 
 
 def descendants(reader: Reader, release: Release) -> list[Release]:

@@ -117,6 +117,8 @@ def deployed(server: PrefectServer, tmp_path_factory: pytest.TempPathFactory) ->
         if "config" in deployment["parameters"]:
             deployment["parameters"]["config"] = str(tiny.config)
             deployment["schedules"] = [{"cron": "* * * * *", "timezone": "UTC"}]
+        if "configs" in deployment["parameters"]:
+            deployment["parameters"]["configs"] = [str(tiny.config)]
     YAML().dump(changed, root / "prefect.yaml")
     at = Deployed(server, tiny, root / "worker.log")
     pool = changed["deployments"][0]["work_pool"]["name"]

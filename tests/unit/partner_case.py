@@ -39,3 +39,18 @@ def write_partner(
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(partner_facts(dataset, columns, name, **changes)), encoding="utf-8")
     return path
+
+
+def write_security_policy(folder: Path, **changes: Any) -> Path:
+    """Write ``security-policy.yaml`` into a folder of configs."""
+    facts = {
+        "reference": "ISP-3",
+        "readers": ["Stu Steward", "epidemiology"],
+        "groups": {"epidemiology": ["Eva Epi"], "finance": ["Fin Ance"]},
+        "valid_from": "2020-01-01",
+        "valid_until": "2090-12-31",
+        "retention_days": 365,
+    } | changes
+    path = folder / "security-policy.yaml"
+    path.write_text(json.dumps(facts), encoding="utf-8")
+    return path

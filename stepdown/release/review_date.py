@@ -36,15 +36,20 @@ def grace_days() -> int:
     return int(defaults()["upkeep"]["review_grace_days"])
 
 
-def review_flags(release: Release, day: dt.date) -> list[str]:
-    """What a reader of a live release must know about its review; nothing while it is not due.
+def is_out(release: Release, day: dt.date) -> bool:
+    """Whether a release is past its review and the grace, so that nobody is served it.
 
-    Public can only be flagged: copies of it are everywhere, and it stays citable.
+    Public never is: copies of it are everywhere, and it stays citable.
     """
+    if release.tier is Tier.PUBLIC or not release.published_at:
+        return False
+    return (day - review_date(release.published_at, release.terms)).days > grace_days()
+
+
+def review_flags(release: Release, day: dt.date) -> list[str]:
+    """What a reader of a live release must know about its review; nothing while it is not due."""
     if release.state is not ReleaseState.PUBLISHED or not release.published_at:
         return []
-    late = (day - review_date(release.published_at, release.terms)).days
-    if late <= 0:
+    if day <= review_date(release.published_at, release.terms):
         return []
-    is_out = late > grace_days() and release.tier is not Tier.PUBLIC
-    return [NOT_SERVED if is_out else OVERDUE]
+    return [NOT_SERVED if is_out(release, day) else OVERDUE]

@@ -1,0 +1,104 @@
+"""`stepdown access`: who may read a release, handing one over, and who was given what."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from flows import say
+from flows.arguments import Address, AsJson, Store, Work
+
+access = typer.Typer(
+    name="access", help="Who may read a release, and who was given it.", no_args_is_help=True
+)
+Who = Annotated[
+    str, typer.Option("--as", help="A recipient or person; left out, it asks for anybody.")
+]
+
+
+@access.command()
+def check(
+    release: Address,
+    name: Who = "",
+    work: Work = Path("work"),
+    store: Store = "store",
+    json: AsJson = False,
+) -> int:
+    """Say whether somebody may read a release today, and why; exit 1 where they may not."""
+    from stepdown import clock
+    from stepdown.release.access import check_access
+
+    with _ledger(work, store).reading() as reader:
+        found = check_access(reader, release, name, clock.today())
+    facts = {
+        "release": release,
+        "as": name or "anybody",
+        "allowed": found.allowed,
+        "reason": found.reason,
+        "told": found.answer or None,
+        "flags": list(found.flags),
+    }
+    say.facts(facts, json)
+    return 0 if found.allowed else 1
+
+
+@access.command()
+def record(
+    release: Address,
+    to: Annotated[str, typer.Option("--to", help="The recipient or person it is given to.")],
+    note: Annotated[str, typer.Option(help="How or on what it was handed over.")] = "",
+    work: Work = Path("work"),
+    store: Store = "store",
+    json: AsJson = False,
+) -> int:
+    """Write down a hand-over by hand; refused where they may not read it."""
+    from stepdown import clock
+    from stepdown.config.people import account
+    from stepdown.release.access import record_access
+
+    given = record_access(
+        _ledger(work, store),
+        release,
+        to,
+        clock.today(),
+        how="by hand",
+        actor=account(),
+        note=note,
+    )
+    say.facts({"release": given.address, "given_to": " ".join(to.split())}, json)
+    return 0
+
+
+@access.command()
+def report(
+    release: Annotated[str, typer.Argument(metavar="[RELEASE]", help="Of this release only.")] = "",
+    who: Annotated[str, typer.Option("--who", help="By this recipient or person only.")] = "",
+    work: Work = Path("work"),
+    store: Store = "store",
+    json: AsJson = False,
+) -> int:
+    """List who was given which release, when, how and by whom."""
+    from stepdown.release.access import readings
+    from stepdown.release.catalogue import find_release
+
+    ledger = _ledger(work, store)
+    address = find_release(ledger, release).address if release else ""
+    with ledger.reading() as reader:
+        found = [each.as_json() for each in readings(reader, address=address, who=who)]
+    if json:
+        say.document(found)
+    elif not found:
+        say.line("Nobody was given anything, as far as the ledger knows.")
+    else:
+        columns = ["at", "release", "who", "how", "by", "note"]
+        say.table("given to", columns, [[line[name] for name in columns] for line in found])
+    return 0
+
+
+def _ledger(work: Path, store: str) -> Any:
+    from stepdown.release.ledger import open_ledger
+    from stepdown.workspace import open_workspace
+
+    return open_ledger(open_workspace(work, store))

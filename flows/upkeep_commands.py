@@ -1,0 +1,70 @@
+"""`stepdown upkeep` and `stepdown renew`: the daily round, and signing that a release stands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from flows import say
+from flows.arguments import Address, AsJson, Store, Work
+from flows.signing_commands import Key, Reason, load_private_key
+
+
+def upkeep(
+    configs: Annotated[
+        list[Path], typer.Argument(metavar="CONFIG…", help="Release configs (YAML).")
+    ],
+    work: Work = Path("work"),
+    store: Store = "store",
+    json: AsJson = False,
+) -> int:
+    """Do the daily round: end what ended, remind of what will, let go on what may."""
+    from stepdown import clock
+    from stepdown.config import load_config
+    from stepdown.upkeep import upkeep as do_upkeep
+
+    loaded = [load_config(path) for path in configs]  # every mistake before any change
+    workspace, place = _places(work, store)
+    day = clock.today()
+    done = {one.config.dataset: list(do_upkeep(workspace, place, one, day)) for one in loaded}
+    if json:
+        say.document({"day": day.isoformat(), "changes": done})
+        return 0
+    for dataset, sentences in done.items():
+        for sentence in sentences:
+            say.line(sentence)
+        if not sentences:
+            say.line(f"{dataset}: nothing to do on {day.isoformat()}")
+    return 0
+
+
+def renew(
+    release: Address,
+    key: Key = None,
+    reason: Reason = "",
+    work: Work = Path("work"),
+    store: Store = "store",
+    json: AsJson = False,
+) -> int:
+    """Sign, as owner or steward, that a release was looked at again and stands on."""
+    from stepdown import clock
+    from stepdown.release.catalogue import find_release
+    from stepdown.release.ledger import open_ledger
+    from stepdown.release.renew import renew as renew_release
+
+    workspace, place = _places(work, store)
+    address = find_release(open_ledger(workspace), release).address
+    until = renew_release(
+        workspace, place, address, load_private_key(key), reason=reason, day=clock.today()
+    )
+    say.facts({"release": address, "review_by": until}, json)
+    return 0
+
+
+def _places(work: Path, store: str) -> tuple[Any, Any]:
+    from stepdown.release.store import open_store
+    from stepdown.workspace import open_workspace
+
+    return open_workspace(work, store), open_store(store)

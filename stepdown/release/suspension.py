@@ -1,0 +1,114 @@
+"""Taking a live release out of reach for a while, and what must hold before it comes back."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Literal
+
+from stepdown.config.governance import Governance
+from stepdown.release.agreements import copy_problem
+from stepdown.release.assessments import assessment_problem
+from stepdown.release.conditions import WAS_PUBLISHED
+from stepdown.release.incidents import needs_assessment
+from stepdown.release.ledger import EventKind, Ledger, Reader, Release, Writer
+from stepdown.release.notices import tell
+from stepdown.release.publication import STORE_BEHIND, settle
+from stepdown.release.review_date import is_out, review_date
+from stepdown.release.store import Store
+from stepdown.vocabulary import ReleaseState
+
+Cause = Literal["agreement", "review"]
+ENDED = "this copy is suspended: stop using it, and delete it as the agreement says"
+
+
+def suspend(writer: Writer, release: Release, cause: Cause, reason: str, actor: str) -> Release:
+    """Suspend a live release and tell its recipient and its contact, in one transaction."""
+    suspended = writer.move(
+        release,
+        ReleaseState.SUSPENDED,
+        EventKind.SUSPENDED,
+        actor,
+        {"because_of": reason, "cause": cause},
+        unsettled=STORE_BEHIND,
+    )
+    recipient = release.terms.get("recipient")
+    if release.recipient and recipient:
+        text = f"{release.address}: {reason}; {ENDED}."
+        tell(writer, suspended, release.recipient, recipient["contact"], text, actor)
+    text = f"{release.address} is suspended: {reason}."
+    tell(writer, suspended, "contact", release.terms["contact"], text, actor)
+    return suspended
+
+
+def cause_of(reader: Reader, release: Release) -> str:
+    """Why a release was last suspended: ``agreement``, ``review``, or empty for anything else.
+
+    An incident after it counts as something else, so that upkeep never undoes a person's decision.
+    """
+    lines = reader.lines_of(release, EventKind.SUSPENDED, EventKind.INCIDENT)
+    return str(lines[-1]["facts"].get("cause", "")) if lines else ""
+
+
+def standing_problem(reader: Reader, release: Release, governance: Governance, day: dt.date) -> str:
+    """Why a release may not be live on a day, its bytes aside; empty where it may."""
+    if release.recipient and (problem := copy_problem(release, governance.partners, day)):
+        return problem
+    if is_out(release, day):
+        due = review_date(release.published_at or "", release.terms)
+        return f"its review was due on {due.isoformat()}, and the grace is over"
+    if not needs_assessment(reader, release):
+        return ""
+    problem = assessment_problem(governance, reader, release.dataset, day)
+    return f"no risk assessment is in force: {problem}" if problem else ""
+
+
+def fallen_above(reader: Reader, release: Release) -> str:
+    """The nearest release above this one that does not stand, with its state; empty for none.
+
+    What was suspended already is passed over when one above it is taken down, so it is asked here.
+    """
+    above = release
+    while above.parent is not None:
+        above = reader.release(above.parent)
+        if above.state not in WAS_PUBLISHED:
+            return f"{above.address} is {above.state}"
+    return ""
+
+
+def bring_back(writer: Writer, release: Release, reason: str, actor: str) -> Release:
+    """Publish a suspended release again."""
+    return writer.move(
+        release,
+        ReleaseState.PUBLISHED,
+        EventKind.REINSTATED,
+        actor,
+        {"reason": reason},
+        unsettled=STORE_BEHIND,
+    )
+
+
+def let_back(
+    ledger: Ledger, store: Store, dataset: str, governance: Governance, day: dt.date, actor: str
+) -> list[Release]:
+    """Publish again every copy that fell with its agreement and whose agreement is in force.
+
+    Call it while holding the workspace's lock.
+    """
+    with ledger.writing() as writer:
+        back = [
+            bring_back(writer, release, "its agreement is in force again", actor)
+            for release in writer.releases(dataset)
+            if _comes_back(writer, release, governance, day)
+        ]
+    for release in back:
+        settle(ledger, store, release)
+    return back
+
+
+def _comes_back(reader: Reader, release: Release, governance: Governance, day: dt.date) -> bool:
+    # Only what was suspended for nothing else, and only while what it was made from stands.
+    if release.state is not ReleaseState.SUSPENDED or cause_of(reader, release) != "agreement":
+        return False
+    if fallen_above(reader, release):
+        return False
+    return not standing_problem(reader, release, governance, day)

@@ -1,0 +1,63 @@
+"""The daily round: every rule that time alone can break, looked at once more.
+
+Beside ``verify`` the one module that may look at all sides, so that steps of any part can stand in
+its list.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+
+from stepdown.config import LoadedConfig
+from stepdown.config.governance import load_governance
+from stepdown.release.store import Store
+from stepdown.release.upkeep import (
+    Round,
+    bring_copies_back,
+    end_copies,
+    finish_what_was_begun,
+    follow_agreements,
+    go_on,
+    remind,
+    states,
+    suspend_overdue,
+)
+from stepdown.workspace import Workspace
+
+STEPS: tuple[Callable[[Round], list[str]], ...] = (
+    finish_what_was_begun,
+    follow_agreements,
+    end_copies,
+    bring_copies_back,
+    suspend_overdue,
+    remind,
+    go_on,
+)
+"""In this order: what ended falls before what waits may go on."""
+
+
+def upkeep(
+    workspace: Workspace, store: Store, loaded: LoadedConfig, day: dt.date
+) -> tuple[str, ...]:
+    """Do a dataset's daily round.
+
+    Returns:
+        a sentence per change; none where there was nothing to do.
+
+    Raises:
+        ConfigInvalid: a record beside the config has a mistake; nothing was changed.
+        WorldFailed: the store or the ledger failed; the next call goes on.
+    """
+    dataset = loaded.config.dataset
+    governance = load_governance(loaded.folder, dataset)
+    today = Round(workspace, store, dataset, governance, day)
+    before = states(today)
+    done = [sentence for step in STEPS for sentence in step(today)]
+    # Every step lets waiting releases go on, so what moved is told from the outside.
+    moved = [
+        f"{address} is {state.replace('_', ' ')}"
+        for address, state in states(today).items()
+        if before.get(address) != state and not any(s.startswith(f"{address} ") for s in done)
+    ]
+    return (*done, *moved)
