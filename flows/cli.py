@@ -21,6 +21,7 @@ from flows.arguments import (
     Tiers,
     Work,
 )
+from flows.ledger_commands import ledger
 from flows.signing_commands import approve, keygen, reject, sign
 from flows.tables import anonymise, assess
 from stepdown import __version__
@@ -221,6 +222,7 @@ def reinstate(
     return 0
 
 
+app.add_typer(ledger)
 for command in (keygen, approve, reject, sign, anonymise, assess):
     app.command()(command)
 
