@@ -24,6 +24,7 @@ from flows.arguments import (
 )
 from flows.assessment_commands import assessment
 from flows.incident_commands import incident, notices
+from flows.ledger_commands import ledger
 from flows.review_commands import answer, pack, review
 from flows.signing_commands import approve, keygen, reject, sign
 from flows.tables import anonymise, assess
@@ -231,6 +232,7 @@ for command in (*SIGNING, incident, notices, upkeep, anonymise, assess):
     app.command()(command)
 app.add_typer(assessment, name="assessment")
 app.add_typer(access)
+app.add_typer(ledger)
 
 
 def main() -> None:

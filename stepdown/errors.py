@@ -13,6 +13,7 @@
     │   └── SignatureInvalid      a signature that is not by whom, or not over what, it says
     ├── Refused               exit 1: a gate said no
     └── WorldFailed           exit 3: disk, network, database
+        ├── ClockBackwards        the clock stands before what was written last
         ├── StoreCorrupt          published bytes differ from their manifest
         ├── AlreadyThere          somebody else created this file of the store first
         └── TransientError        the same call may succeed later; a task may retry
@@ -129,6 +130,10 @@ class WorldFailed(StepdownError):
     """Disk, network or database failed."""
 
     exit_code = 3
+
+
+class ClockBackwards(WorldFailed):
+    """The clock stands before the last line of the ledger; nothing was changed."""
 
 
 class StoreCorrupt(WorldFailed):

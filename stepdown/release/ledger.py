@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-import sqlite3
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
@@ -13,20 +13,25 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
-from sqlalchemy.pool import NullPool
 
 from stepdown import clock
 from stepdown.artifacts import canonical_json
-from stepdown.errors import MoveForbidden, TransientError, WorldFailed
+from stepdown.errors import ClockBackwards, MoveForbidden
 from stepdown.release.addresses import Address, Series, version_number
+from stepdown.release.database import (
+    database_failures,
+    for_reading,
+    open_engine,
+    take_writing_lock,
+)
 from stepdown.release.ledger_tables import EVENTS, METADATA, RELEASES
 from stepdown.release.states import check_move
 from stepdown.vocabulary import ReleaseState, Tier
 from stepdown.workspace import Workspace
 
-BUSY_SECONDS = 60
+PATIENCE_SECONDS = 2.0
 FIRST_HASH = "0" * 64
+EVENT_FIELDS = tuple(column.name for column in EVENTS.columns)
 _HASHED = [column.name for column in EVENTS.columns if column.name != "hash"]
 
 
@@ -127,14 +132,15 @@ class Ledger:
     @contextmanager
     def writing(self) -> Iterator[Writer]:
         """One transaction: all of it or nothing, and no other writer in between."""
-        with _database_failures(), self.engine.begin() as connection:
+        with database_failures(), self.engine.begin() as connection:
+            take_writing_lock(connection)
             yield Writer(connection, self.root)
 
     @contextmanager
     def reading(self) -> Iterator[Reader]:
         """One consistent view."""
-        with _database_failures(), self.engine.connect() as connection:
-            yield Reader(connection.execution_options(stepdown_reads=True), self.root)
+        with database_failures(), self.engine.connect() as connection:
+            yield Reader(for_reading(connection), self.root)
 
 
 @dataclass(frozen=True)
@@ -171,10 +177,23 @@ class Reader:
     def unsettled(self) -> list[Release]:
         return self._releases(RELEASES.c.unsettled.is_not(None))
 
+    def last(self) -> sa.Row[tuple[int, str, str]] | None:
+        """Number, hash and time of the last line; None where there is none."""
+        newest = sa.select(EVENTS.c.seq, EVENTS.c.hash, EVENTS.c.at)
+        return self.connection.execute(newest.order_by(EVENTS.c.seq.desc()).limit(1)).first()
+
+    def lines(self, *kinds: EventKind) -> Iterator[dict[str, Any]]:
+        """Every line, or those of these kinds, oldest first, a thousand at a time."""
+        query = sa.select(EVENTS).order_by(EVENTS.c.seq)
+        if kinds:
+            query = query.where(EVENTS.c.kind.in_([kind.value for kind in kinds]))
+        answer = self.connection.execution_options(yield_per=1000).execute(query)
+        for line in answer:
+            yield dict(line._mapping)
+
     def events(self) -> list[dict[str, Any]]:
         """Every line, oldest first."""
-        answer = self.connection.execute(sa.select(EVENTS).order_by(EVENTS.c.seq))
-        return [dict(line._mapping) for line in answer]
+        return list(self.lines())
 
     def facts(self, *kinds: EventKind) -> list[dict[str, Any]]:
         """What lines of these kinds say, oldest first."""
@@ -184,15 +203,6 @@ class Reader:
             .order_by(EVENTS.c.seq)
         )
         return [dict(facts) for (facts,) in self.connection.execute(query)]
-
-    def lines(self, *kinds: EventKind) -> list[dict[str, Any]]:
-        """Lines of these kinds, oldest first."""
-        query = (
-            sa.select(EVENTS)
-            .where(EVENTS.c.kind.in_([kind.value for kind in kinds]))
-            .order_by(EVENTS.c.seq)
-        )
-        return [dict(line._mapping) for line in self.connection.execute(query)]
 
     def lines_of(self, release: Release, *kinds: EventKind) -> list[dict[str, Any]]:
         """Lines of these kinds about one release, oldest first."""
@@ -263,12 +273,15 @@ class Writer(Reader):
     def append(
         self, kind: EventKind, series: Series, version: str | None, actor: str, facts: Any
     ) -> None:
-        """Add a line to the chain."""
-        newest = sa.select(EVENTS.c.seq, EVENTS.c.hash).order_by(EVENTS.c.seq.desc()).limit(1)
-        last = self.connection.execute(newest).first()
+        """Add a line to the chain.
+
+        Raises:
+            ClockBackwards: the clock stands before the last line.
+        """
+        last = self.last()
         line: dict[str, Any] = {
             "seq": last.seq + 1 if last else 1,
-            "at": clock.now(),
+            "at": _not_before(last.at if last else ""),
             "kind": kind.value,
             "dataset": series.dataset,
             "tier": series.tier.value,
@@ -364,21 +377,25 @@ def open_ledger(workspace: Workspace) -> Ledger:
     """The workspace's ledger, made where there is none.
 
     Raises:
+        InputWrong: STEPDOWN_LEDGER names no database that the ledger can use.
         WorldFailed: the database cannot be used.
     """
-    url = workspace.ledger_url
-    is_sqlite = url.startswith("sqlite")
-    options: dict[str, Any] = {"poolclass": NullPool}
-    if is_sqlite:
-        options["connect_args"] = {"timeout": BUSY_SECONDS}
-    with _database_failures():
-        engine = sa.create_engine(url, **options)
-        if is_sqlite:
-            sa.event.listen(engine, "connect", _hand_over_transactions)
-            sa.event.listen(engine, "begin", _begin)
-        with engine.begin() as connection:
-            METADATA.create_all(connection)
+    engine = open_engine(workspace.ledger_url, METADATA)
     return Ledger(engine, workspace.root)
+
+
+def _not_before(last: str) -> str:
+    """The time now, once it is not before the last line's; a clock may be set back a second."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while (at := clock.now()) < last:
+        if time.monotonic() > deadline:
+            raise ClockBackwards(
+                f"the clock stands at {at}, and the last line was written at {last}",
+                where="ledger",
+                next="Set the clock of this machine, then run again; nothing was changed.",
+            )
+        time.sleep(0.2)
+    return at
 
 
 def record_run(ledger: Ledger, series: Series, run: str, actor: str, facts: Any) -> None:
@@ -405,35 +422,3 @@ def _as_release(row: Any, root: Path) -> Release:
 def line_hash(line: Mapping[str, Any]) -> str:
     """SHA-256 of a line, the hash of the line before it included."""
     return hashlib.sha256(canonical_json({name: line[name] for name in _HASHED})).hexdigest()
-
-
-def _hand_over_transactions(connection: sqlite3.Connection, _: Any) -> None:
-    # The driver would begin late and deferred; two writers could then both read, then collide.
-    connection.isolation_level = None
-    connection.execute("PRAGMA synchronous = FULL")
-
-
-def _begin(connection: sa.Connection) -> None:
-    reads = connection.get_execution_options().get("stepdown_reads")
-    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
-
-
-@contextmanager
-def _database_failures() -> Iterator[None]:
-    # A driver's message quotes the statement and its parameters, so none of its text travels on.
-    try:
-        yield
-    except OperationalError as error:
-        locked = "locked" in str(error.orig) or "busy" in str(error.orig)
-        kind = TransientError if locked else WorldFailed
-        raise kind(
-            "the ledger is locked by another process" if locked else "the ledger cannot be opened",
-            where="ledger",
-            next="Run again." if locked else "Check STEPDOWN_LEDGER, the disk and the workspace.",
-        ) from None
-    except (DBAPIError, SQLAlchemyError, sqlite3.Error) as error:
-        raise WorldFailed(
-            f"the ledger cannot be used ({type(getattr(error, 'orig', error)).__name__})",
-            where="ledger",
-            next="Restore it from its backup; a damaged ledger publishes nothing.",
-        ) from None

@@ -5,10 +5,12 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from stepdown.errors import TransientError, WorldFailed
+from stepdown.release.database import database_failures, open_engine, try_deciding_lock
+from stepdown.release.ledger_tables import METADATA
 from stepdown.workspace import Workspace
 
 PATIENCE_SECONDS = 600.0
@@ -35,23 +37,50 @@ def exclusively(workspace: Workspace) -> Iterator[None]:
             next="Check that the workspace exists and is yours.",
         ) from None
     try:
-        _wait(handle, str(path))
-        yield
+        _wait(lambda: _try_file(handle), str(path))
+        with _in_database(workspace):
+            yield
     finally:
         os.close(handle)
 
 
-def _wait(handle: int, where: str) -> None:
+@contextmanager
+def _in_database(workspace: Workspace) -> Iterator[None]:
+    """The same lock in a PostgreSQL ledger, which workspaces on other machines may share.
+
+    It belongs to a connection of its own, and the server frees it when that is lost.
+    """
+    url = workspace.ledger_url
+    if not url.startswith("postgresql"):
+        yield
+        return
+    with database_failures():
+        engine = open_engine(url, METADATA)
+        connection = engine.connect()
+    try:
+        with database_failures():
+            _wait(lambda: try_deciding_lock(connection), "ledger")
+        yield
+    finally:
+        connection.invalidate()
+        connection.close()
+
+
+def _try_file(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _wait(attempt: Callable[[], bool], where: str) -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while True:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                raise TransientError(
-                    f"another process has been deciding about releases for {PATIENCE_SECONDS:g} s",
-                    where=where,
-                    next="Wait for it to end, then run again.",
-                ) from None
-            time.sleep(_PAUSE_SECONDS)
+    while not attempt():
+        if time.monotonic() > deadline:
+            raise TransientError(
+                f"another process has been deciding about releases for {PATIENCE_SECONDS:g} s",
+                where=where,
+                next="Wait for it to end, then run again.",
+            )
+        time.sleep(_PAUSE_SECONDS)

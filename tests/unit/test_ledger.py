@@ -9,7 +9,7 @@ import pytest
 from release_case import Case, run_script
 
 from stepdown.errors import MoveForbidden, TransientError, WorldFailed
-from stepdown.release import ledger as ledger_module
+from stepdown.release import database
 from stepdown.release.addresses import Series
 from stepdown.release.chain import verify_chain
 from stepdown.release.ledger import EventKind, open_ledger, record_run
@@ -102,7 +102,7 @@ def test_lines_of_many_writers_at_once_form_one_chain(case: Case) -> None:
 
 
 def test_a_locked_ledger_may_be_tried_again(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ledger_module, "BUSY_SECONDS", 0.1)
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0.1)
     ledger = case.ledger
     holder = sqlite3.connect(case.workspace.root / "ledger.db", isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")

@@ -141,7 +141,7 @@ def test_a_pack_holds_documents_and_what_to_sign_and_no_data(case: Case) -> None
     )
     assert "stepdown answer FOLDER" in (folder / "README.txt").read_text()
     with case.ledger.reading() as reader:
-        assert reader.lines(EventKind.PACKED)[0]["actor"] == "Stu"
+        assert next(reader.lines(EventKind.PACKED))["actor"] == "Stu"
     with pytest.raises(InputWrong, match="not empty"):
         make_pack(case.workspace, PARTNER, folder, actor="Stu")
 
