@@ -12,7 +12,7 @@ from stepdown.errors import ConfigInvalid, InputWrong, SignatureInvalid
 from stepdown.release.statements import Signed, check_signer, parse_signed, sign
 from stepdown.signing import SigningKey, is_public_key, is_signed, load_key, make_key, write_key
 
-ADA, BEN = make_key(), make_key()
+ADA, BEN = make_key(b"a" * 32), make_key(b"b" * 32)
 
 
 def people(**keys: SigningKey) -> People:
