@@ -23,6 +23,7 @@ from flows.arguments import (
     Work,
 )
 from flows.assessment_commands import assessment
+from flows.consent_commands import recheck
 from flows.incident_commands import incident, notices
 from flows.ledger_commands import ledger
 from flows.review_commands import answer, pack, review
@@ -228,7 +229,7 @@ def reinstate(
 
 
 SIGNING = (keygen, approve, reject, sign, pack, review, answer, renew)
-for command in (*SIGNING, incident, notices, upkeep, anonymise, assess):
+for command in (*SIGNING, recheck, incident, notices, upkeep, anonymise, assess):
     app.command()(command)
 app.add_typer(assessment, name="assessment")
 app.add_typer(access)

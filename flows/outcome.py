@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from stepdown.artifacts import canonical_json, write_durably
 from stepdown.candidate import STEWARD_PAGE
+from stepdown.release.consent import Rechecked
 
 if TYPE_CHECKING:
     from flows.release import Made
@@ -30,6 +31,7 @@ class TierOutcome:
         levels: quasi-identifier → lowest level that a cell of it is on.
         recoding: how the tier was recoded; None where nothing was made of it.
         level_shares: quasi-identifier → share of its cells on level 0, 1, ….
+        without_consent: what the consent register says → records left out for it.
         held_back: records kept out because too few came, or left, since an earlier version.
         attacks: attack → the worst of its results, a share.
         frontier: what other policies would come to, the safest first.
@@ -46,6 +48,7 @@ class TierOutcome:
     highest_risk: float | None = None
     loss: float | None = None
     suppressed: int = 0
+    without_consent: dict[str, int] = field(default_factory=dict)
     held_back: int = 0
     attacks: dict[str, float] = field(default_factory=dict)
     frontier: list[dict[str, Any]] = field(default_factory=list)
@@ -65,12 +68,17 @@ class TierOutcome:
 
 @dataclass(frozen=True)
 class RunOutcome:
-    """Every tier of one run, and the recipients' copies."""
+    """Every tier of one run, and the recipients' copies.
+
+    Args:
+        rechecked: what the consent register said of releases that were out or waited before.
+    """
 
     dataset: str
     run: str
     tiers: dict[str, TierOutcome]
     recipients: dict[str, TierOutcome] = field(default_factory=dict)
+    rechecked: Rechecked | None = None
 
     @property
     def exit_code(self) -> int:
@@ -153,6 +161,7 @@ def tier_outcome(made: Made, standing: Standing | None) -> TierOutcome:
         highest_risk=risk.highest_risk,
         loss=report.information_loss,
         suppressed=report.suppressed_records,
+        without_consent=report.without_consent,
         held_back=report.held_back,
         attacks=_worst(risk),
         frontier=[asdict(point) for point in made.report.frontier] if made.report else [],
@@ -226,6 +235,7 @@ def load_outcome(path: Path) -> RunOutcome:
         run=facts["run"],
         tiers={name: _tier(end) for name, end in facts["tiers"].items()},
         recipients={name: _tier(end) for name, end in facts["recipients"].items()},
+        rechecked=Rechecked(**facts["rechecked"]) if facts["rechecked"] else None,
     )
 
 

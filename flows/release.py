@@ -41,6 +41,7 @@ from tasks.assess import (
     validate_tier,
 )
 from tasks.boundary import scrubbed
+from tasks.consent import follow_register, read_consent, validate_consent
 from tasks.derive import derive_copy, derive_tier, next_steps, tier_frontier
 from tasks.ingest import check_hierarchies, check_suites, ingest, validate_raw
 from tasks.judge import judge
@@ -160,6 +161,11 @@ def _release(run: Run, tiers: list[Tier], publish: bool) -> RunOutcome:
         progress(f"  {reject}")
     check_hierarchies(run, snapshot)
     load_keys(run)
+    consents = read_consent(run)
+    run = replace(run, loaded=replace(run.loaded, consents=consents))
+    gone = follow_register(run) if consents and publish else None
+    for sentence in gone.sentences if gone else ():
+        progress(sentence)
     before = Before(ever_published(run), reports_before(run))
     made = _make(run, snapshot, tiers, before)
     ends = (
@@ -172,6 +178,7 @@ def _release(run: Run, tiers: list[Tier], publish: bool) -> RunOutcome:
         run.id,
         tiers={name: end for name, end in ends.items() if "/" not in name},
         recipients={name.split("/")[1]: end for name, end in ends.items() if "/" in name},
+        rechecked=gone,
     )
     if publish:
         record_run(run, {name: end.state for name, end in ends.items()})
@@ -214,7 +221,8 @@ def _tidy(made: list[Made], ends: dict[str, TierOutcome]) -> None:
 
 def _make(run: Run, snapshot: Snapshot, tiers: list[Tier], before: Before) -> list[Made]:
     """Every tier and copy, judged; below a refused one, refused for its parent's sake."""
-    failed = tuple(verdict for verdict in validate_raw(run, snapshot) if not verdict.passed)
+    verdicts = (*validate_raw(run, snapshot), *validate_consent(run, snapshot))
+    failed = tuple(verdict for verdict in verdicts if not verdict.passed)
     if failed:
         return [Made(tier, None, refusal=failed) for tier in tiers]
     made: dict[Tier, Made] = {}

@@ -43,7 +43,12 @@ def outcome(run: RunOutcome, work: Any, store: str, as_json: bool) -> None:
         _line("Recoded locally (level 0 is the value untouched):")
         for shares in run.shares:
             _line(f"  {shares}")
+    for sentence in run.rechecked.sentences if run.rechecked else ():
+        _line(sentence)
     for name, end in run.ends.items():
+        if end.without_consent:
+            causes = ", ".join(f"{rows:,} {why}" for why, rows in end.without_consent.items())
+            _line(f"{name}: records left out by the consent register: {causes}")
         if end.held_back:
             _line(
                 f"{name}: {end.held_back:,} records held back, so that subtracting the version "

@@ -9,6 +9,7 @@ import typer
 
 from flows import say
 from flows.arguments import Address, AsJson, Store, Work
+from flows.consent_commands import look_again
 from stepdown.errors import InputWrong
 
 if TYPE_CHECKING:
@@ -109,6 +110,7 @@ def approve(
     from stepdown.release import approvals
 
     places = _places(work, store)
+    look_again(*places, release)
     if signed is not None:
         return _record(places, release, signed, "approve", json)
     if not role:

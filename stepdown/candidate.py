@@ -12,6 +12,7 @@ from stepdown.vocabulary import Tier
 DATA_FILE = "data/part-00000.parquet"
 LINEAGE_FILE = "lineage.parquet"
 HIERARCHIES_FILE = "hierarchies.parquet"
+SUBJECTS_FILE = "subjects.parquet"
 STEWARD_PAGE = "steward-report.html"
 
 

@@ -21,6 +21,7 @@ class DeriveReport:
         dropped_columns: column → the rule that dropped it.
         suppressed_records: rows dropped by the privacy models.
         lost_to_consent, lost_to_rows_per_subject: rows dropped by those rules.
+        without_consent: what the consent register says → rows lost to it.
         suppressed_cells: column → cells made missing.
         surrogate_pools: surrogate kind → SHA-256 of the pool its values were drawn from.
         information_loss: 0 is perfect, 1 is nothing left; of released quasi-identifiers, against
@@ -55,6 +56,7 @@ class DeriveReport:
     surrogate_pools: dict[str, str] = field(default_factory=dict)
     recoding: RecodingKind = "full-domain"
     level_shares: dict[str, list[float]] = field(default_factory=dict)
+    without_consent: dict[str, int] = field(default_factory=dict)
     held_back: int = 0
     lost_to_period: int = 0
     earlier: list[str] = field(default_factory=list)

@@ -11,8 +11,10 @@ from collections.abc import Callable
 
 from stepdown.config import LoadedConfig
 from stepdown.config.governance import load_governance
+from stepdown.recheck import recheck
 from stepdown.release.store import Store
 from stepdown.release.upkeep import (
+    ACTOR,
     Round,
     bring_copies_back,
     end_copies,
@@ -47,6 +49,7 @@ def upkeep(
 
     Raises:
         ConfigInvalid: a record beside the config has a mistake; nothing was changed.
+        SourceInvalid: the consent register cannot be read; everything else was done.
         WorldFailed: the store or the ledger failed; the next call goes on.
     """
     dataset = loaded.config.dataset
@@ -54,6 +57,8 @@ def upkeep(
     today = Round(workspace, store, dataset, governance, day)
     before = states(today)
     done = [sentence for step in STEPS for sentence in step(today)]
+    # Last, so that a register which cannot be read keeps nothing else from being done.
+    done += recheck(workspace, store, loaded, day, ACTOR).sentences
     # Every step lets waiting releases go on, so what moved is told from the outside.
     moved = [
         f"{address} is {state.replace('_', ' ')}"

@@ -55,6 +55,18 @@ class ColumnType(StrEnum):
     TIMESTAMP = "timestamp"
 
 
+class ConsentAnswer(StrEnum):
+    """What a consent register says of a subject and a tier on a day."""
+
+    AGREED = "agreed"
+    OTHER_PURPOSES = "other purposes"
+    OTHER_TIERS = "other tiers"
+    EXPIRED = "expired"
+    NOT_YET = "not yet"
+    WITHDRAWN = "withdrawn"
+    UNKNOWN = "unknown"
+
+
 class ReleaseState(StrEnum):
     """Where a release is in its life."""
 

@@ -9,11 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from stepdown.config import ReleaseConfig, TierPolicy
+from stepdown.artifacts import check_bytes
+from stepdown.config import LoadedConfig, ReleaseConfig, TierPolicy
 from stepdown.engine import Session, literals, quote
 from stepdown.errors import DemandImpossible, SourceInvalid
 from stepdown.keyring import Keyring, key_name
-from stepdown.vocabulary import Role, Tier
+from stepdown.vocabulary import ConsentAnswer, Role, Tier
 
 SNAPSHOT, PARENT, PARENT_LINEAGE, ENTERED = "snapshot", "parent", "parent_lineage", "entered"
 ANSWERS = ("no", *Tier)
@@ -22,14 +23,19 @@ ANSWERS = ("no", *Tier)
 
 @dataclass(frozen=True)
 class Entry:
-    """How many of the parent's rows may go on, and what the others were lost to."""
+    """How many of the parent's rows may go on, and what the others were lost to.
+
+    Args:
+        without_consent: what the consent register says → rows lost to it.
+    """
 
     rows: int
     lost_to_consent: int
     lost_to_rows_per_subject: int
+    without_consent: dict[str, int]
 
 
-def enter(session: Session, config: ReleaseConfig, policy: TierPolicy, keyring: Keyring) -> Entry:
+def enter(session: Session, loaded: LoadedConfig, policy: TierPolicy, keyring: Keyring) -> Entry:
     """Make the table ``entered`` of the parent's rows that a tier may hold.
 
     ``entered`` has ``parent_row``, ``source_row`` and ``subject``, one line per row. The session
@@ -37,16 +43,18 @@ def enter(session: Session, config: ReleaseConfig, policy: TierPolicy, keyring: 
     their id among the snapshot's; rows without an id count as one subject, because nothing says
     that they are several.
 
-    A subject who answered in several rows counts with the narrowest answer, and their rows enter a
-    tier only where that answer reaches it. Of what is left, ``rows_per_subject`` keeps the rows
-    with the smallest keyed draws: the same rows in every run under the same key, and no rule that
-    a reader could know.
+    Where the config has a consent register, only rows of subjects who agree to the tier today go
+    on. A subject who answered in several rows of a consent column counts with the narrowest
+    answer, and their rows enter a tier only where that answer reaches it. Of what is left,
+    ``rows_per_subject`` keeps the rows with the smallest keyed draws: the same rows in every run
+    under the same key, and no rule that a reader could know.
 
     Raises:
-        SourceInvalid: the consent column holds an answer that is none of ``ANSWERS``.
+        SourceInvalid: the consent column holds an answer that is none of ``ANSWERS``, or the
+            consent register was not read.
         DemandImpossible: no row may enter.
     """
-    tier = policy.tier
+    config, tier = loaded.config, policy.tier
     consent = config.name(Role.CONSENT)
     if consent:
         _check_answers(session, config, consent)
@@ -60,6 +68,7 @@ def enter(session: Session, config: ReleaseConfig, policy: TierPolicy, keyring: 
     before = _count(session, f"({parents})")
     consenting = _consenting(tier) if consent else ""
     session.run(f"CREATE TEMP TABLE {ENTERED} AS SELECT * FROM ({parents}) {consenting}")
+    without = _leave_out(session, loaded, tier)
     agreed = _count(session, ENTERED)
     if policy.rows_per_subject:
         key = keyring.key(key_name(config.dataset, tier))
@@ -69,9 +78,38 @@ def enter(session: Session, config: ReleaseConfig, policy: TierPolicy, keyring: 
         raise DemandImpossible(
             f"none of the {before} rows may enter this tier, {before - agreed} for want of consent",
             where=f"{config.dataset}/{tier}",
-            next="Leave the tier out of the config, or look at the consent column.",
+            next="Leave the tier out of the config, or look at who agreed to it.",
         )
-    return Entry(rows, before - agreed, agreed - rows)
+    return Entry(rows, before - agreed, agreed - rows, without)
+
+
+def _leave_out(session: Session, loaded: LoadedConfig, tier: Tier) -> dict[str, int]:
+    """Take out of ``entered`` whom the register does not let in; what it says of them, counted."""
+    register = loaded.config.consent
+    if register is None:
+        return {}
+    if loaded.consents is None:
+        raise SourceInvalid(
+            "the consent register was not read",
+            where=loaded.config.dataset,
+            next="Run the whole release: `stepdown run`.",
+        )
+    session.attach_parquet("consent", check_bytes(loaded.consents.ref))
+    subject = quote(loaded.config.name(Role.SUBJECT) or "")
+    unknown = ConsentAnswer.UNKNOWN.value
+    session.run(
+        "CREATE OR REPLACE TEMP TABLE answered AS SELECT s.file_row_number AS source_row, "
+        f"coalesce(c.{tier.value}, '{unknown}') AS answer "
+        f"FROM {SNAPSHOT} s LEFT JOIN consent c ON s.{subject} = c.subject"
+    )
+    let_in = [ConsentAnswer.AGREED.value, *([unknown] if register.unknown == "keep" else [])]
+    out = f"SELECT source_row, answer FROM answered WHERE answer NOT IN ({literals(let_in)})"
+    lost = session.fetch(
+        f"SELECT answer, count(*) AS rows FROM {ENTERED} JOIN ({out}) USING (source_row) "
+        "GROUP BY answer ORDER BY answer"
+    )
+    session.run(f"DELETE FROM {ENTERED} WHERE source_row IN (SELECT source_row FROM ({out}))")
+    return {line["answer"]: line["rows"] for line in lost.to_pylist()}
 
 
 def row_draws(key: bytes, rows: int) -> npt.NDArray[np.uint64]:

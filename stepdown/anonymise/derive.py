@@ -18,6 +18,7 @@ from stepdown.anonymise.pseudonymise import pseudonyms
 from stepdown.anonymise.quasi_identifiers import column_as_it_is, sensitive_columns
 from stepdown.anonymise.recode import anonymise_relation
 from stepdown.anonymise.recode_tier import recode_tier
+from stepdown.anonymise.subjects import write_subjects
 from stepdown.anonymise.treat import (
     LINEAGE,
     PARENT_ROW,
@@ -93,6 +94,8 @@ def derive_tier(
                 recoding = again or recoding
         sql = recoding.released_sql(session) if recoding else f"SELECT * FROM {TREATED}"
         data, lineage = write_release(session, sql, made.columns, LINEAGE, folder)
+        if config.consent:
+            write_subjects(session, config, keyring, SNAPSHOT, lineage, folder)
     hierarchies = _write_hierarchies(made.demand.columns, folder)
     report = tier_report(config, tier, data, above, made, treated, recoding, past)
     return Candidate(tier, None, str(folder.resolve()), data, lineage, hierarchies, report)
@@ -143,6 +146,8 @@ def derive_copy(
         loss = _loss(session, as_base)
         sql = _copy_sql(session, config, recipient, columns, keyring)
         data, lineage = write_release(session, sql, columns, LINEAGE, folder)
+        if config.consent:
+            write_subjects(session, config, keyring, SNAPSHOT, lineage, folder)
     hierarchies = _write_hierarchies(as_base, folder)
     report = copy_report(config, recipient, base, data, loss)
     return Candidate(

@@ -36,6 +36,7 @@ def tier_report(
         dropped_columns=dropped_columns(config, tier) | demand.undersized,
         suppressed_records=entry.rows - past.lost_to_period - past.held_back - data.rows,
         lost_to_consent=entry.lost_to_consent,
+        without_consent=entry.without_consent,
         lost_to_rows_per_subject=entry.lost_to_rows_per_subject,
         suppressed_cells=treated.suppressed_cells,
         surrogate_pools=treated.pools,

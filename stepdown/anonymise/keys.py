@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from stepdown.anonymise.subjects import SUBJECTS
 from stepdown.config import ReleaseConfig, tier_policy, treatment_of
 from stepdown.config.treatments import Surrogate
 from stepdown.keyring import key_name
@@ -9,13 +10,18 @@ from stepdown.vocabulary import Tier
 
 
 def keys_needed(config: ReleaseConfig) -> list[str]:
-    """Names of the keys that a run of all declared tiers uses, tiers first, then recipients."""
+    """Names of the keys that a run of all declared tiers uses: subjects, tiers, recipients."""
+    subjects = [key_name(config.dataset, SUBJECTS)] if config.consent else []
     tiers = [key_name(config.dataset, tier) for tier in config.tier_names() if _uses(config, tier)]
-    return tiers + [
-        key_name(config.dataset, Tier.PARTNER, recipient)
-        for recipient in config.recipients
-        if own_pseudonyms(config, recipient)
-    ]
+    return (
+        subjects
+        + tiers
+        + [
+            key_name(config.dataset, Tier.PARTNER, recipient)
+            for recipient in config.recipients
+            if own_pseudonyms(config, recipient)
+        ]
+    )
 
 
 def own_pseudonyms(config: ReleaseConfig, recipient: str) -> list[str]:

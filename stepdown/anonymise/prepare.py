@@ -63,7 +63,7 @@ def prepare(
     """
     config, tier = loaded.config, policy.tier
     attach(session, snapshot, parent)
-    entry = enter(session, config, policy, keyring)
+    entry = enter(session, loaded, policy, keyring)
     demand = search_columns(session, loaded, tier, inherited(parent))
     columns = [x for x in released_columns(config, tier) if x not in demand.undersized]
     if not columns:

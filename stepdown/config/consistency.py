@@ -53,6 +53,7 @@ def check_consistency(config: ReleaseConfig, path: Path) -> None:
         *_auxiliary(config),
         *_sanity_checks(config),
         *_licence(config),
+        *_consent(config),
     ]
     if problems:
         raise ConfigInvalid(
@@ -96,6 +97,15 @@ def _sanity_checks(config: ReleaseConfig) -> Iterator[str]:
                 f"tiers.{tier}.sanity_check: copies are made after {tier} is published, so only "
                 "public can wait for those who hold one"
             )
+
+
+def _consent(config: ReleaseConfig) -> Iterator[str]:
+    if config.consent is None:
+        return
+    if config.name(Role.SUBJECT) is None:
+        yield "consent: no column has the role subject, so nobody could be found in the register"
+    if config.consent.columns.purposes and not config.purposes:
+        yield "consent.columns.purposes: the dataset states no purposes of its own"
 
 
 def _roles(config: ReleaseConfig) -> Iterator[str]:

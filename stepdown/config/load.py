@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from stepdown.config.assessment import higher, load_assessment
+from stepdown.config.consent import Consents
 from stepdown.config.consistency import check_consistency
 from stepdown.config.models import ReleaseConfig
 from stepdown.config.partners import PARTNERS, load_partners, recipients_of
@@ -24,10 +25,15 @@ class LoadedConfig:
     """A config and the file it came from.
 
     Relative paths in the config are relative to ``folder``.
+
+    Args:
+        consents: what the consent register says today, as a run pinned it; None before it is read,
+            and where the config has no register.
     """
 
     config: ReleaseConfig
     path: Path
+    consents: Consents | None = None
 
     @property
     def folder(self) -> Path:

@@ -11,46 +11,16 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from stepdown.config.assessment_questions import Sensitivity
+from stepdown.config.consent import ConsentRegister
 from stepdown.config.hierarchies import Hierarchy
 from stepdown.config.licences import spdx_expression
+from stepdown.config.source import Share, Source
 from stepdown.config.treatments import Model, Treatment
 from stepdown.vocabulary import ColumnType, PeriodKind, RecodingKind, Role, Tier
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Reason = Text
-Share = Annotated[float, Field(ge=0, le=1)]
-
-
-class Source(Model):
-    """Where the raw table is: a file, or a query on a database."""
-
-    path: str | None = Field(None, description="CSV or Parquet file, relative to the config.")
-    format: Literal["csv", "parquet"] | None = Field(
-        None, description="Default: by the file's ending."
-    )
-    delimiter: str | None = Field(None, min_length=1, max_length=1, description="Default: sniffed.")
-    encoding: str | None = Field(None, description="Default: UTF-8, with or without BOM.")
-    url: str | None = Field(None, description="SQLAlchemy URL without a password.")
-    url_env: str | None = Field(None, description="Environment variable that holds the URL.")
-    query: str | None = Field(None, description="The SELECT that gives the table.")
-    missing: list[str] = Field(
-        [""], description="Texts that mean 'no value' in every column; a column may add its own."
-    )
-    tolerated_rejects: Share = Field(
-        0.0, description="Share of rows that may fail their types and be left out."
-    )
-    as_of: dt.date | None = Field(
-        None, description="The date the data stand at; default the day of the run."
-    )
-
-    @model_validator(mode="after")
-    def _one_source(self) -> Source:
-        if (self.path is None) == (self.query is None):
-            raise ValueError("give either path, or query with url or url_env")
-        if self.query is not None and (self.url is None) == (self.url_env is None):
-            raise ValueError("a query needs exactly one of url and url_env")
-        return self
 
 
 class Column(Model):
@@ -237,6 +207,9 @@ class TierRules(PolicyRules):
         pattern=r"^10\.[0-9]{4,9}/[^\s]+$",
         description="DOI under which this tier's versions are cited, such as `10.5281/zenodo.1`.",
     )
+    purpose: Name | None = Field(
+        None, description="What this tier is released for: one of the dataset's `purposes`."
+    )
     alternatives: dict[Name, PolicyRules] = Field(
         {}, description="Other policies that `plan` and the report compare with this one."
     )
@@ -378,7 +351,13 @@ class ReleaseConfig(Model):
         description="How much harm re-identification could do; high and severe tighten defaults. "
         "The risk assessment may raise it.",
     )
+    purposes: list[Name] = Field(
+        [], description="What the data were collected for; a tier must be for one of them."
+    )
     source: Source
+    consent: ConsentRegister | None = Field(
+        None, description="Who agreed to what; each tier keeps only their rows."
+    )
     columns: dict[str, Column] = Field(min_length=1)
     tiers: Tiers = Tiers()
     recipients: SkipJsonSchema[dict[Name, Recipient]] = Field(

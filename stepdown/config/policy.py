@@ -185,6 +185,12 @@ def _attack_limits(
     return limits, loosened
 
 
+def tier_purpose(config: ReleaseConfig, tier: Tier) -> str | None:
+    """What a tier is released for, where the config says so."""
+    rules: TierRules | None = getattr(config.tiers, tier.value)
+    return rules.purpose if rules else None
+
+
 def treatment_of(config: ReleaseConfig, name: str, tier: Tier) -> Treatment:
     """What a tier does to a column: its own word, else its role's default, else dropped as above.
 

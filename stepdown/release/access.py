@@ -13,6 +13,7 @@ from stepdown.config.people import same_person
 from stepdown.errors import ConfigInvalid, InputWrong, Refused
 from stepdown.release.addresses import LATEST, Address, Series, parse_address
 from stepdown.release.agreements import copy_problem
+from stepdown.release.consent_problem import consent_problem
 from stepdown.release.ledger import EventKind, Ledger, Reader, Release
 from stepdown.release.publication import IN_STORE
 from stepdown.release.review_date import NOT_SERVED, review_flags
@@ -104,6 +105,8 @@ def flags_of(release: Release, day: dt.date) -> list[str]:
     A record with a mistake is such a thing too, and no error.
     """
     flags = review_flags(release, day)
+    if release.state is ReleaseState.PUBLISHED and (problem := consent_problem(release)):
+        flags = [*flags, problem]
     if release.tier is not Tier.INTERNAL or release.state is not ReleaseState.PUBLISHED:
         return flags
     try:

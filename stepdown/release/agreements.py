@@ -6,12 +6,10 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 
-from stepdown.config import ReleaseConfig
 from stepdown.config.models import Agreement, Recipient
 from stepdown.config.partners import Partner
 from stepdown.release.ledger import EventKind, Release, Writer
 from stepdown.reports import Verdict
-from stepdown.vocabulary import Tier
 
 
 def in_force(agreement: Agreement, day: dt.date) -> bool:
@@ -41,7 +39,7 @@ def agreement_verdict(agreement: Agreement, day: dt.date) -> Verdict:
 
 def purpose_verdict(recipient: Recipient, purpose: str | None) -> Verdict:
     """Whether the tier's purpose is one that the partner agreed to."""
-    holds = purpose is None or not recipient.purposes or purpose in recipient.purposes
+    holds = not recipient.purposes or purpose in recipient.purposes
     agreed = ", ".join(recipient.purposes) or "none in particular"
     return Verdict(
         check="agreed_purpose",
@@ -49,11 +47,6 @@ def purpose_verdict(recipient: Recipient, purpose: str | None) -> Verdict:
         message=f"The tier's purpose is {purpose or 'not stated'}; the partner agreed to {agreed}.",
         next="" if holds else "Agree on the purpose, then add it in the partner's file.",
     )
-
-
-def tier_purpose(config: ReleaseConfig, tier: Tier) -> str | None:
-    """What the config says a tier is for, where it says so."""
-    return getattr(getattr(config.tiers, tier.value), "purpose", None)
 
 
 def agreement_terms(recipient: Recipient) -> dict[str, Any]:

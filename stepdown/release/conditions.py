@@ -17,6 +17,7 @@ from stepdown.config.governance import Governance, load_governance
 from stepdown.errors import ConfigInvalid
 from stepdown.release.agreements import copy_problem
 from stepdown.release.assessments import assessment_problem
+from stepdown.release.consent_problem import consent_problem
 from stepdown.release.incidents import needs_assessment
 from stepdown.release.ledger import Reader, Release
 from stepdown.release.publisher import publisher_problem
@@ -95,6 +96,14 @@ def _sensitivity(asked: Question) -> Iterable[str]:
         )
 
 
+def _consent(asked: Question) -> Iterable[str]:
+    consent = asked.release.terms.get("consent")
+    if consent and (problem := consent_problem(asked.release)):
+        yield f"a run without them: {problem}"
+    elif consent and consent["day"] != asked.day.isoformat():
+        yield "a look at the consent register today: `stepdown recheck`"
+
+
 def _sanity_check(asked: Question) -> Iterable[str]:
     return missing_reviews(asked.reader, asked.release, asked.governance, asked.day)
 
@@ -108,4 +117,5 @@ _CONDITIONS: tuple[Callable[[Question], Iterable[str]], ...] = (
     _risk_assessment,
     _sensitivity,
     _sanity_check,
+    _consent,
 )

@@ -247,12 +247,14 @@ class Reader:
         made = (EventKind.CANDIDATE.value, EventKind.JOINED.value)
         written = [facts for kind, facts in lines if kind in made]
         signed = [facts for kind, facts in lines if kind == EventKind.APPROVAL.value]
+        asked = [facts for kind, facts in lines if kind in (*made, EventKind.CONSENT.value)]
         return (
             len(written) > 0
             and written[0]["sign_off"] == release.sign_off
             and written[-1]["judged"] == release.terms.get("judged")
             and written[-1]["manifest_sha256"] == release.manifest_sha256
             and written[-1]["data_sha256"] == release.data_sha256
+            and asked[-1].get("consent") == release.terms.get("consent")
             and len(signed) == len(release.approvals)
             and all(
                 facts["manifest_sha256"] == release.manifest_sha256
@@ -311,6 +313,7 @@ class Writer(Reader):
             "state": "candidate",
             "sign_off": new.sign_off,
             "judged": new.terms.get("judged"),
+            "consent": new.terms.get("consent"),
         }
         self.note(EventKind.CANDIDATE, release, actor, facts)
         return release

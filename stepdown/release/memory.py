@@ -43,7 +43,7 @@ def live_reports(ledger: Ledger, workspace: Workspace, dataset: str) -> dict[str
     reports = {}
     for release in live:
         name = f"{release.tier}/{release.recipient}" if release.recipient else release.tier.value
-        report = read_full_report(_in_place(release, workspace).folder)
+        report = read_full_report(in_place(release, workspace).folder)
         if report is not None:
             reports[name] = report
     return reports
@@ -90,17 +90,17 @@ def snapshot_of(internal: Release, workspace: Workspace) -> ArtifactRef | None:
     return ArtifactRef(str(path), sha256, pq.read_metadata(path).num_rows)
 
 
-def _in_place(release: Release, workspace: Workspace) -> Release:
+def in_place(release: Release, workspace: Workspace) -> Release:
     """The release with its folder as it is now: a workspace may have been moved since."""
     folder = workspace.candidate(release.dataset, release.run, release.tier, release.recipient)
     return replace(release, folder=str(folder)) if folder.is_dir() else release
 
 
 def _earlier(reader: Reader, release: Release, workspace: Workspace) -> Earlier:
-    release = _in_place(release, workspace)
+    release = in_place(release, workspace)
     folder = Path(release.folder)
     lacking = [n for n in (DATA_FILE, LINEAGE_FILE, HIERARCHIES_FILE) if not (folder / n).is_file()]
-    root = _in_place(ancestors(reader, release)[-1], workspace)
+    root = in_place(ancestors(reader, release)[-1], workspace)
     snapshot = None
     if not lacking and (Path(root.folder) / FULL_REPORT).is_file():
         snapshot = snapshot_of(root, workspace)

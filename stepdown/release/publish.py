@@ -10,15 +10,15 @@ from typing import Any
 
 from stepdown import clock
 from stepdown.artifacts import sha256_of
-from stepdown.candidate import Candidate
+from stepdown.candidate import SUBJECTS_FILE, Candidate
 from stepdown.config import LoadedConfig, tier_policy
 from stepdown.config.governance import load_governance
+from stepdown.config.policy import tier_purpose
 from stepdown.release.addresses import Series, parse_address
 from stepdown.release.agreements import (
     agreement_terms,
     agreement_verdict,
     purpose_verdict,
-    tier_purpose,
 )
 from stepdown.release.assessments import assessment_verdict
 from stepdown.release.conditions import waiting_for
@@ -36,6 +36,7 @@ from stepdown.release.ledger import (
 from stepdown.release.locks import exclusively
 from stepdown.release.manifest import Manifest, write_manifest
 from stepdown.release.publication import DEAD, RELEASE, advance, lose, publish
+from stepdown.release.purposes import collected_for
 from stepdown.release.recovery import recover_held
 from stepdown.release.refusals import write_note
 from stepdown.release.store import Store
@@ -158,6 +159,7 @@ def _objections(
             purpose_verdict(recipient, purpose),
         )
         objections += [verdict for verdict in asked if not verdict.passed]
+    objections += _other_purpose(loaded, candidate.tier)
     if candidate.tier is not Tier.INTERNAL:
         above = Tier.PARTNER if candidate.recipient else candidate.tier.parent
         dataset = loaded.config.dataset
@@ -175,7 +177,13 @@ def _objections(
 
 def foreseen(workspace: Workspace, loaded: LoadedConfig, tier: Tier) -> list[Verdict]:
     """What a submission today would object to that is known before there is a candidate."""
-    return _unassessed(open_ledger(workspace), loaded, tier)
+    unassessed = _unassessed(open_ledger(workspace), loaded, tier)
+    return [*_other_purpose(loaded, tier), *unassessed]
+
+
+def _other_purpose(loaded: LoadedConfig, tier: Tier) -> list[Verdict]:
+    verdict = collected_for(loaded.config, tier)
+    return [] if verdict.passed else [verdict]
 
 
 def _unassessed(ledger: Ledger, loaded: LoadedConfig, tier: Tier) -> list[Verdict]:
@@ -246,6 +254,8 @@ def _describe(
             "served": not is_base,
             "as_of": as_of.isoformat(),
             "configs": str(loaded.folder),
+            "config": str(loaded.path),
+            "consent": _consent(loaded, candidate),
             "judged": {
                 "report_sha256": sha256_of(candidate.path / FULL_REPORT),
                 "at": clock.now(),
@@ -257,6 +267,16 @@ def _describe(
             },
         },
     )
+
+
+def _consent(loaded: LoadedConfig, candidate: Candidate) -> dict[str, Any] | None:
+    if loaded.consents is None:
+        return None
+    return {
+        "day": loaded.consents.day.isoformat(),
+        "without": 0,
+        "subjects_sha256": sha256_of(candidate.path / SUBJECTS_FILE),
+    }
 
 
 def _settle_among_others(ledger: Ledger, store: Store, new: NewRelease, actor: str) -> Standing:
@@ -315,7 +335,7 @@ def _write_down(
                 same[0],
                 EventKind.JOINED,
                 actor,
-                {"judged": judged},
+                {"judged": judged, "consent": new.terms["consent"]},
                 terms={**new.terms, "judged": judged},
                 run=new.run,
                 folder=new.folder,

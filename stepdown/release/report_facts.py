@@ -111,6 +111,8 @@ def released_to(config: ReleaseConfig, candidate: Candidate, policy: TierPolicy)
         "organisation": copy.organisation if copy else None,
         "terms": licence(config, candidate),
         "sign_off": {"roles": list(policy.sign_off.roles), "people": policy.sign_off.people},
+        # A number, or a word about anybody, would tell of people who are not in the file.
+        "consent": config.consent is not None,
     }
 
 

@@ -184,6 +184,7 @@ def _derived(derive: DeriveReport) -> Facts:
         "parent_rows": derive.parent_rows,
         "suppressed_records": derive.suppressed_records,
         "lost_to_consent": derive.lost_to_consent,
+        "without_consent": derive.without_consent,
         "lost_to_rows_per_subject": derive.lost_to_rows_per_subject,
         "held_back": derive.held_back,
         "lost_to_period": derive.lost_to_period,

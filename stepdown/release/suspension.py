@@ -9,6 +9,8 @@ from stepdown.config.governance import Governance
 from stepdown.release.agreements import copy_problem
 from stepdown.release.assessments import assessment_problem
 from stepdown.release.conditions import WAS_PUBLISHED
+from stepdown.release.consent_problem import consent_problem
+from stepdown.release.fetched import tell_holders
 from stepdown.release.incidents import needs_assessment
 from stepdown.release.ledger import EventKind, Ledger, Reader, Release, Writer
 from stepdown.release.notices import tell
@@ -17,12 +19,16 @@ from stepdown.release.review_date import is_out, review_date
 from stepdown.release.store import Store
 from stepdown.vocabulary import ReleaseState
 
-Cause = Literal["agreement", "review"]
-ENDED = "this copy is suspended: stop using it, and delete it as the agreement says"
+Cause = Literal["agreement", "review", "consent"]
+_HOLDERS = {
+    "agreement": "stop using your copy, and delete it as the agreement says",
+    "review": "stop using your copy until you hear more",
+    "consent": "stop using your copy and delete it, copies of copies too; a new version will come",
+}
 
 
 def suspend(writer: Writer, release: Release, cause: Cause, reason: str, actor: str) -> Release:
-    """Suspend a live release and tell its recipient and its contact, in one transaction."""
+    """Suspend a live release, and tell its contact and whoever may hold a copy."""
     suspended = writer.move(
         release,
         ReleaseState.SUSPENDED,
@@ -31,17 +37,15 @@ def suspend(writer: Writer, release: Release, cause: Cause, reason: str, actor: 
         {"because_of": reason, "cause": cause},
         unsettled=STORE_BEHIND,
     )
-    recipient = release.terms.get("recipient")
-    if release.recipient and recipient:
-        text = f"{release.address}: {reason}; {ENDED}."
-        tell(writer, suspended, release.recipient, recipient["contact"], text, actor)
+    text = f"{release.address} is suspended: {reason}; {_HOLDERS[cause]}."
+    tell_holders(writer, suspended, text, actor)
     text = f"{release.address} is suspended: {reason}."
     tell(writer, suspended, "contact", release.terms["contact"], text, actor)
     return suspended
 
 
 def cause_of(reader: Reader, release: Release) -> str:
-    """Why a release was last suspended: ``agreement``, ``review``, or empty for anything else.
+    """Why a release was last suspended: a ``Cause``, or empty for anything else.
 
     An incident after it counts as something else, so that upkeep never undoes a person's decision.
     """
@@ -56,6 +60,8 @@ def standing_problem(reader: Reader, release: Release, governance: Governance, d
     if is_out(release, day):
         due = review_date(release.published_at or "", release.terms)
         return f"its review was due on {due.isoformat()}, and the grace is over"
+    if problem := consent_problem(release):
+        return problem
     if not needs_assessment(reader, release):
         return ""
     problem = assessment_problem(governance, reader, release.dataset, day)

@@ -1,0 +1,65 @@
+"""`stepdown recheck`: whether everybody in what is out still agrees."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from flows import say
+from flows.arguments import AsJson, Store, Work
+
+if TYPE_CHECKING:
+    from stepdown.release.store import Store as OpenStore
+    from stepdown.workspace import Workspace
+
+
+def recheck(
+    configs: Annotated[
+        list[Path], typer.Argument(metavar="CONFIG…", help="Release configs (YAML).")
+    ],
+    work: Work = Path("work"),
+    store: Store = "store",
+    json: AsJson = False,
+) -> int:
+    """Ask the consent register again; suspend what holds somebody who no longer agrees."""
+    from stepdown import clock
+    from stepdown.config import load_config
+    from stepdown.config.people import account
+    from stepdown.recheck import recheck as ask_again
+    from stepdown.release.store import open_store
+    from stepdown.workspace import open_workspace
+
+    loaded = [load_config(path) for path in configs]  # every mistake before any change
+    workspace, place = open_workspace(work, store), open_store(store)
+    found: dict[str, Any] = {}
+    for one in loaded:
+        result = ask_again(workspace, place, one, clock.today(), account())
+        found[one.config.dataset] = result.as_json()
+        if json:
+            continue
+        for sentence in result.sentences:
+            say.line(sentence)
+        if not result.sentences:
+            has = one.config.consent is not None
+            why = "everybody in its releases agrees" if has else "it has no consent register"
+            say.line(f"{one.config.dataset}: {why}")
+    if json:
+        say.document(found)
+    return 0
+
+
+def look_again(workspace: Workspace, store: OpenStore, address: str) -> None:
+    """Before a signature: ask the register about a release's dataset, where it has one."""
+    from stepdown import clock
+    from stepdown.config import load_config
+    from stepdown.config.people import account
+    from stepdown.recheck import recheck as ask_again
+    from stepdown.release.catalogue import find_release
+    from stepdown.release.ledger import open_ledger
+
+    release = find_release(open_ledger(workspace), address)
+    if release.terms.get("consent"):
+        loaded = load_config(release.terms["config"])
+        ask_again(workspace, store, loaded, clock.today(), account())

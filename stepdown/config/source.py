@@ -1,0 +1,43 @@
+"""Where a table is read from."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from stepdown.config.treatments import Model
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Source(Model):
+    """Where the raw table is: a file, or a query on a database."""
+
+    path: str | None = Field(None, description="CSV or Parquet file, relative to the config.")
+    format: Literal["csv", "parquet"] | None = Field(
+        None, description="Default: by the file's ending."
+    )
+    delimiter: str | None = Field(None, min_length=1, max_length=1, description="Default: sniffed.")
+    encoding: str | None = Field(None, description="Default: UTF-8, with or without BOM.")
+    url: str | None = Field(None, description="SQLAlchemy URL without a password.")
+    url_env: str | None = Field(None, description="Environment variable that holds the URL.")
+    query: str | None = Field(None, description="The SELECT that gives the table.")
+    missing: list[str] = Field(
+        [""], description="Texts that mean 'no value' in every column; a column may add its own."
+    )
+    tolerated_rejects: Share = Field(
+        0.0, description="Share of rows that may fail their types and be left out."
+    )
+    as_of: dt.date | None = Field(
+        None, description="The date the data stand at; default the day of the run."
+    )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Source:
+        if (self.path is None) == (self.query is None):
+            raise ValueError("give either path, or query with url or url_env")
+        if self.query is not None and (self.url is None) == (self.url_env is None):
+            raise ValueError("a query needs exactly one of url and url_env")
+        return self

@@ -1,0 +1,141 @@
+"""Ask the consent register again about everything that is out or may go out."""
+
+from __future__ import annotations
+
+import datetime as dt
+import secrets
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from stepdown.anonymise.subjects import SUBJECTS, held_subjects, tokens
+from stepdown.artifacts import check_bytes, sha256_of
+from stepdown.candidate import LINEAGE_FILE, SUBJECTS_FILE
+from stepdown.config import LoadedConfig
+from stepdown.engine import open_session
+from stepdown.ingest import read_consent
+from stepdown.keyring import Keyring, key_name, load_keyring
+from stepdown.release.consent import LOOKED_AT, Rechecked, follow_consent
+from stepdown.release.consent_problem import UNTOLD
+from stepdown.release.ledger import Ledger, Release, open_ledger
+from stepdown.release.locks import exclusively
+from stepdown.release.memory import ancestors, in_place, snapshot_of
+from stepdown.release.recovery import recover_held
+from stepdown.release.store import Store
+from stepdown.vocabulary import ConsentAnswer, Tier
+from stepdown.workspace import Workspace
+
+
+def recheck(
+    workspace: Workspace, store: Store, loaded: LoadedConfig, day: dt.date, actor: str
+) -> Rechecked:
+    """Read the register, and do what ``follow_consent`` says; nothing where there is none.
+
+    Raises:
+        SourceInvalid, TransientError, WorldFailed: the register cannot be read; nothing changed.
+        KeyMissing: the key that subjects are known again by is gone.
+    """
+    if loaded.config.consent is None:
+        return Rechecked(day.isoformat())
+    asked = replace(loaded, consents=read_consent(loaded, workspace, day))
+    return follow_register(workspace, store, asked, actor)
+
+
+def follow_register(
+    workspace: Workspace, store: Store, loaded: LoadedConfig, actor: str
+) -> Rechecked:
+    """The same with a register that was read already."""
+    assert loaded.consents is not None
+    dataset, consents = loaded.config.dataset, loaded.consents
+    with exclusively(workspace):
+        ledger = open_ledger(workspace)
+        recover_held(ledger, store)
+        with ledger.reading() as reader:
+            found = [r for r in reader.releases(dataset) if r.version and r.state in LOOKED_AT]
+            known = reader.keys()
+        keyring = _keyring(workspace, dataset, known)
+        answers = _answers(workspace, loaded, keyring)
+        without = {
+            release.id: _without(_held(ledger, workspace, loaded, keyring, release), answers, tier)
+            for release in found
+            for tier in [release.tier]
+        }
+        return follow_consent(
+            ledger, store, dataset, without, consents.day, consents.ref.sha256, actor
+        )
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """Tokens of the register's subjects, and per tier which of them agree.
+
+    Args:
+        keeps_unknown: whether who is not in the register may stay.
+    """
+
+    tokens: pa.Array
+    agrees: dict[Tier, pa.Array]
+    keeps_unknown: bool
+
+
+def _keyring(workspace: Workspace, dataset: str, known: set[str]) -> Keyring:
+    name = key_name(dataset, SUBJECTS)
+    if name in known:
+        return load_keyring(workspace.keyring, [name])
+    # No file was made with it yet, so that every token is made now and forgotten.
+    return Keyring({name: secrets.token_bytes(32)})
+
+
+def _answers(workspace: Workspace, loaded: LoadedConfig, keyring: Keyring) -> _Answers:
+    config, consents = loaded.config, loaded.consents
+    assert consents is not None
+    assert config.consent is not None
+    with open_session(workspace.scratch) as session:
+        session.attach_parquet("consent", check_bytes(consents.ref))
+        tiers = ", ".join(f"{tier} = '{ConsentAnswer.AGREED}' AS {tier}" for tier in Tier)
+        said = session.fetch(f"SELECT CAST(subject AS VARCHAR) AS subject, {tiers} FROM consent")
+    listed = tokens(keyring, config.dataset, said["subject"].to_pylist())
+    agrees = {tier: said[tier.value].combine_chunks() for tier in Tier}
+    keeps_unknown = config.consent.unknown == "keep"
+    return _Answers(pa.array(listed, pa.string()), agrees, keeps_unknown)
+
+
+def _without(held: pa.Array | None, answers: _Answers, tier: Tier) -> int:
+    """How many of those whom a release holds do not agree to its tier."""
+    if held is None:
+        return UNTOLD
+    agrees = answers.agrees[tier]
+    if answers.keeps_unknown:
+        out = pc.is_in(held, value_set=answers.tokens.filter(pc.invert(agrees)))
+    else:
+        out = pc.invert(pc.is_in(held, value_set=answers.tokens.filter(agrees)))
+    return int(out.true_count)
+
+
+def _held(
+    ledger: Ledger, workspace: Workspace, loaded: LoadedConfig, keyring: Keyring, release: Release
+) -> pa.Array | None:
+    """Tokens of everybody in a release; made anew for one from before there was a register."""
+    folder = Path(in_place(release, workspace).folder)
+    sha256 = (release.terms.get("consent") or {}).get("subjects_sha256")
+    if sha256:
+        path = folder / SUBJECTS_FILE
+        if not path.is_file() or sha256_of(path) != sha256:
+            return None
+        return pq.read_table(path)["token"].combine_chunks()
+    with ledger.reading() as reader:
+        root = in_place(ancestors(reader, release)[-1], workspace)
+    lineage = folder / LINEAGE_FILE
+    if not lineage.is_file() or sha256_of(lineage) != release.lineage_sha256:
+        return None
+    snapshot = snapshot_of(root, workspace)
+    if snapshot is None:
+        return None
+    with open_session(workspace.scratch) as session:
+        session.attach_parquet("snapshot", check_bytes(snapshot))
+        session.attach_parquet("lineage", lineage)
+        subjects = held_subjects(session, loaded.config, "snapshot", "lineage")
+    return pa.array(tokens(keyring, loaded.config.dataset, subjects), pa.string())

@@ -1,0 +1,122 @@
+"""What a release must suffer when somebody in it no longer agrees."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from stepdown.release.addresses import Series
+from stepdown.release.consent_problem import because
+from stepdown.release.ledger import EventKind, Ledger, Release, Writer
+from stepdown.release.publication import advance, settle
+from stepdown.release.store import Store
+from stepdown.release.suspension import suspend
+from stepdown.vocabulary import ReleaseState, Tier
+
+LOOKED_AT = (
+    ReleaseState.PUBLISHED,
+    ReleaseState.SUSPENDED,
+    ReleaseState.CANDIDATE,
+    ReleaseState.AWAITING_APPROVAL,
+)
+"""Releases that are out, may come back, or may still go out."""
+
+CANNOT_RECALL = "copies of a public release cannot be recalled; `stepdown withdraw` takes it down"
+
+
+@dataclass(frozen=True)
+class Rechecked:
+    """What a look at the consent register came to.
+
+    Args:
+        day: the day it was asked about.
+        without: address of a release that is out or may go out → subjects in it who do not agree;
+            -1 where that cannot be told.
+        suspended, expired: addresses of what was live, or waited, and is so no more.
+        public: addresses of public releases that are out and hold such subjects.
+    """
+
+    day: str
+    without: dict[str, int] = field(default_factory=dict)
+    suspended: tuple[str, ...] = ()
+    expired: tuple[str, ...] = ()
+    public: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """What happened, a sentence per release."""
+        return (
+            *(f"{a} is suspended: {because(self.without[a])}" for a in self.suspended),
+            *(f"{a} has expired: {because(self.without[a])}" for a in self.expired),
+            *(f"{a}: {because(self.without[a])}; {CANNOT_RECALL}" for a in self.public),
+        )
+
+
+def follow_consent(
+    ledger: Ledger,
+    store: Store,
+    dataset: str,
+    without: Mapping[int, int],
+    day: dt.date,
+    register_sha256: str,
+    actor: str,
+) -> Rechecked:
+    """Take out of reach what holds somebody who does not agree, and tell its holders.
+
+    Internal and partner releases are suspended until the next run replaces them, waiting ones
+    expire, public ones are flagged. Call it while holding the workspace's lock.
+
+    Args:
+        without: id of a release → subjects in it who do not agree, or -1.
+        register_sha256: of what the register said.
+    """
+    suspended, expired, public = [], [], []
+    with ledger.writing() as writer:
+        releases = {id: writer.release(id) for id in without}
+        for id, count in without.items():
+            release = _note(writer, releases[id], count, day, actor)
+            if not count:
+                continue
+            if release.state is ReleaseState.AWAITING_APPROVAL:
+                expired.append(_expire(writer, release, count, actor))
+            elif release.state is ReleaseState.PUBLISHED and release.tier is Tier.PUBLIC:
+                public.append(release)
+            elif release.state is ReleaseState.PUBLISHED:
+                suspended.append(suspend(writer, release, "consent", because(count), actor))
+        counts = {releases[id].address: count for id, count in without.items()}
+        facts = {"day": day.isoformat(), "register_sha256": register_sha256, "without": counts}
+        writer.append(EventKind.CONSENT, Series(dataset, Tier.INTERNAL), None, actor, facts)
+    for release in suspended:
+        settle(ledger, store, release)
+    advance(ledger, store, actor)
+    return Rechecked(
+        day.isoformat(), counts, _addresses(suspended), _addresses(expired), _addresses(public)
+    )
+
+
+def _note(writer: Writer, release: Release, count: int, day: dt.date, actor: str) -> Release:
+    """Write down what the register said of a waiting release, and of others where that changed."""
+    before = release.terms.get("consent")
+    now = {**(before or {"subjects_sha256": None}), "without": count}
+    if release.state not in (ReleaseState.PUBLISHED, ReleaseState.SUSPENDED) or before is None:
+        now["day"] = day.isoformat()
+    if now == before:
+        return release
+    terms = release.terms | {"consent": now}
+    return writer.change(release, EventKind.CONSENT, actor, {"consent": now}, terms=terms)
+
+
+def _expire(writer: Writer, release: Release, count: int, actor: str) -> Release:
+    reason = because(count)
+    reasons = [*release.reasons, {"check": "consent", "message": reason}]
+    to, kind = ReleaseState.EXPIRED, EventKind.EXPIRED
+    return writer.move(release, to, kind, actor, {"reason": reason}, reasons=reasons, note=reason)
+
+
+def _addresses(releases: list[Release]) -> tuple[str, ...]:
+    return tuple(release.address for release in releases)

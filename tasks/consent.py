@@ -1,0 +1,32 @@
+"""Consent register → who may be in a tier today, and what must go because somebody does not."""
+
+from __future__ import annotations
+
+from stepdown import clock, ingest, recheck
+from stepdown.config.consent import Consents
+from stepdown.ingest import Snapshot
+from stepdown.release.consent import Rechecked
+from stepdown.release.store import open_store
+from stepdown.reports import Verdict
+from tasks.boundary import library_task
+from tasks.run import Run
+
+
+@library_task
+def read_consent(run: Run) -> Consents | None:
+    """What the register says today; None where the config has none."""
+    if run.config.consent is None:
+        return None
+    return ingest.read_consent(run.loaded, run.workspace, clock.today())
+
+
+@library_task
+def validate_consent(run: Run, snapshot: Snapshot) -> tuple[Verdict, ...]:
+    """Judge whether everybody of the snapshot is in the register."""
+    return ingest.consent_verdicts(run.loaded, snapshot.ref, run.workspace.scratch)
+
+
+@library_task
+def follow_register(run: Run) -> Rechecked:
+    """Take out of reach what holds somebody who does not agree."""
+    return recheck.follow_register(run.workspace, open_store(run.store), run.loaded, run.actor)
