@@ -26,6 +26,7 @@ from flows.assessment_commands import assessment
 from flows.consent_commands import recheck
 from flows.incident_commands import incident, notices
 from flows.ledger_commands import ledger
+from flows.retention_commands import retain, shred
 from flows.review_commands import answer, pack, review
 from flows.signing_commands import approve, keygen, reject, sign
 from flows.tables import anonymise, assess
@@ -229,7 +230,8 @@ def reinstate(
 
 
 SIGNING = (keygen, approve, reject, sign, pack, review, answer, renew)
-for command in (*SIGNING, recheck, incident, notices, upkeep, anonymise, assess):
+KEEPING = (recheck, incident, notices, upkeep, retain, shred)
+for command in (*SIGNING, *KEEPING, anonymise, assess):
     app.command()(command)
 app.add_typer(assessment, name="assessment")
 app.add_typer(access)

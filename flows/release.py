@@ -45,7 +45,7 @@ from tasks.consent import follow_register, read_consent, validate_consent
 from tasks.derive import derive_copy, derive_tier, next_steps, tier_frontier
 from tasks.ingest import check_hierarchies, check_suites, ingest, validate_raw
 from tasks.judge import judge
-from tasks.prepare import ever_published, load_keys, recover, reports_before
+from tasks.prepare import ever_published, load_keys, recover, remember, reports_before
 from tasks.publish import foreseen, record_refusal, record_run, submit, summarise
 from tasks.run import Run
 
@@ -80,9 +80,14 @@ class Made:
 
 @dataclass(frozen=True)
 class Before:
-    """What earlier runs have left: every version ever published, and the live ones' reports."""
+    """What earlier runs have left: every version ever published, and the live ones' reports.
+
+    Args:
+        remembered: today's source as tokens, where there is something to compare it with.
+    """
 
     published: list[Earlier]
+    remembered: ArtifactRef | None
     reports: dict[str, dict[str, Any]]
 
 
@@ -166,7 +171,9 @@ def _release(run: Run, tiers: list[Tier], publish: bool) -> RunOutcome:
     gone = follow_register(run) if consents and publish else None
     for sentence in gone.sentences if gone else ():
         progress(sentence)
-    before = Before(ever_published(run), reports_before(run))
+    published = ever_published(run)
+    remembered = remember(run, snapshot) if published else None
+    before = Before(published, remembered, reports_before(run))
     made = _make(run, snapshot, tiers, before)
     ends = (
         _submit(run, made, before)
@@ -246,7 +253,7 @@ def _make_tier(
 ) -> Made:
     progress(f"{tier}: deriving")
     try:
-        candidate = derive_tier(run, snapshot, tier, parent, before.published)
+        candidate = derive_tier(run, snapshot, tier, parent, before.published, before.remembered)
     except (Refused, DemandImpossible) as error:
         steps = _steps(run, snapshot, tier, parent)
         return Made(tier, None, refusal=(_no_table(error, steps),), next_steps=steps)
@@ -300,7 +307,9 @@ def _measured(
     progress(f"{name}: measuring {candidate.data.rows:,} rows")
     risk = assess_risk(run, snapshot, candidate, above, scale)
     progress(f"{name}: attacking")
-    attacks = attack_candidate(run, snapshot, candidate, above, before.published, base, scale)
+    attacks = attack_candidate(
+        run, snapshot, candidate, above, before.published, base, scale, before.remembered
+    )
     lineage = parent.lineage if parent else None
     return TierReport(
         run.config.dataset,

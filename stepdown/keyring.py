@@ -38,6 +38,26 @@ class Keyring:
             )
         return self._keys[name]
 
+    def newest_name(self, dataset: str, tier: str, recipient: str | None = None) -> str:
+        """The name of the newest key of a tier or recipient.
+
+        Raises:
+            KeyMissing: there is none.
+        """
+        base = key_name(dataset, tier, recipient).rsplit("/", 1)[0]
+        numbers = [int(n.rsplit("/", 1)[1]) for n in self._keys if n.rsplit("/", 1)[0] == base]
+        name = f"{base}/{max(numbers, default=1)}"
+        self.key(name)
+        return name
+
+    def newest(self, dataset: str, tier: str, recipient: str | None = None) -> bytes:
+        """The newest key of a tier or recipient, 32 bytes.
+
+        Raises:
+            KeyMissing: there is none.
+        """
+        return self.key(self.newest_name(dataset, tier, recipient))
+
 
 def key_name(dataset: str, tier: str, recipient: str | None = None, number: int = 1) -> str:
     """The name of a key as the keyring and the ledger spell it."""
@@ -78,6 +98,19 @@ def write_keyring(path: Path, keys: dict[str, bytes]) -> None:
     """Write the file whole, readable by its owner only."""
     text = canonical_json({name: key.hex() for name, key in keys.items()})
     write_durably(path, text, mode=0o600)
+
+
+def names_of(path: Path) -> list[str]:
+    """Names of the keys in a keyring's file, sorted; none where there is no file."""
+    return sorted(_parse(path.read_text(encoding="utf-8"), str(path))) if path.exists() else []
+
+
+def forget_keys(path: Path, names: Collection[str]) -> None:
+    """Write the file without these keys; one that has none of them stays as it is."""
+    if not set(names) & set(names_of(path)):
+        return
+    keys = _parse(path.read_text(encoding="utf-8"), str(path))
+    write_keyring(path, {name: key for name, key in keys.items() if name not in names})
 
 
 def _complete(keys: dict[str, bytes], wanted: list[str]) -> Keyring:

@@ -11,13 +11,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from stepdown.anonymise.keys import next_name
 from stepdown.anonymise.subjects import SUBJECTS, held_subjects, tokens
 from stepdown.artifacts import check_bytes, sha256_of
 from stepdown.candidate import LINEAGE_FILE, SUBJECTS_FILE
 from stepdown.config import LoadedConfig
 from stepdown.engine import open_session
 from stepdown.ingest import read_consent
-from stepdown.keyring import Keyring, key_name, load_keyring
+from stepdown.keyring import Keyring, load_keyring
 from stepdown.release.consent import LOOKED_AT, Rechecked, follow_consent
 from stepdown.release.consent_problem import UNTOLD
 from stepdown.release.ledger import Ledger, Release, open_ledger
@@ -55,8 +56,8 @@ def follow_register(
         recover_held(ledger, store)
         with ledger.reading() as reader:
             found = [r for r in reader.releases(dataset) if r.version and r.state in LOOKED_AT]
-            known = reader.keys()
-        keyring = _keyring(workspace, dataset, known)
+            known, shredded = reader.keys(), reader.shredded()
+        keyring = _keyring(workspace, next_name(dataset, SUBJECTS, None, shredded), known)
         answers = _answers(workspace, loaded, keyring)
         without = {
             release.id: _without(_held(ledger, workspace, loaded, keyring, release), answers, tier)
@@ -81,8 +82,7 @@ class _Answers:
     keeps_unknown: bool
 
 
-def _keyring(workspace: Workspace, dataset: str, known: set[str]) -> Keyring:
-    name = key_name(dataset, SUBJECTS)
+def _keyring(workspace: Workspace, name: str, known: set[str]) -> Keyring:
     if name in known:
         return load_keyring(workspace.keyring, [name])
     # No file was made with it yet, so that every token is made now and forgotten.
@@ -125,7 +125,9 @@ def _held(
         path = folder / SUBJECTS_FILE
         if not path.is_file() or sha256_of(path) != sha256:
             return None
-        return pq.read_table(path)["token"].combine_chunks()
+        table = pq.read_table(path)
+        key = keyring.newest_name(loaded.config.dataset, SUBJECTS)
+        return table[key].combine_chunks() if key in table.column_names else None
     with ledger.reading() as reader:
         root = in_place(ancestors(reader, release)[-1], workspace)
     lineage = folder / LINEAGE_FILE

@@ -25,6 +25,7 @@ from stepdown.release.upkeep import (
     states,
     suspend_overdue,
 )
+from stepdown.retention import retain
 from stepdown.workspace import Workspace
 
 STEPS: tuple[Callable[[Round], list[str]], ...] = (
@@ -49,6 +50,7 @@ def upkeep(
 
     Raises:
         ConfigInvalid: a record beside the config has a mistake; nothing was changed.
+        TransientError: a run of the dataset is under way; only old files were not deleted.
         SourceInvalid: the consent register cannot be read; everything else was done.
         WorldFailed: the store or the ledger failed; the next call goes on.
     """
@@ -57,6 +59,7 @@ def upkeep(
     today = Round(workspace, store, dataset, governance, day)
     before = states(today)
     done = [sentence for step in STEPS for sentence in step(today)]
+    done += [f"{gone.what} deleted: {gone.file}" for gone in retain(workspace, loaded, day, ACTOR)]
     # Last, so that a register which cannot be read keeps nothing else from being done.
     done += recheck(workspace, store, loaded, day, ACTOR).sentences
     # Every step lets waiting releases go on, so what moved is told from the outside.

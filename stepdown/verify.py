@@ -118,16 +118,20 @@ def _against_workspace(
         )
     with ledger.reading() as reader:
         chain = ancestors(reader, row)
+    snapshot = snapshot_of(chain[-1], workspace)
     try:
         check_candidate(Path(row.folder), row.manifest_sha256 or "")
+        if snapshot is None:
+            return [], tuple(
+                f"{what}: the snapshot is no longer kept" for what in _NEEDS_WORKSPACE[2:]
+            )
         candidate, loaded = candidate_of(row), _config(row)
         check_bytes(candidate.lineage)
     except StoreCorrupt as error:
         return [f"{error.where}: {error.message}"], _NEEDS_WORKSPACE[2:]
-    snapshot = snapshot_of(chain[-1], workspace)
     parent = _data(chain[1]) if len(chain) > 1 else snapshot
-    if snapshot is None or parent is None or not Path(parent.path).is_file():
-        gone = "the snapshot or the parent's candidate is no longer kept"
+    if parent is None or not Path(parent.path).is_file():
+        gone = "the parent's candidate is no longer kept"
         return [], tuple(f"{what}: {gone}" for what in _NEEDS_WORKSPACE[2:])
     try:
         scale = _data(chain[2]) if row.recipient else None

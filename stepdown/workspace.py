@@ -39,6 +39,14 @@ class Workspace:
         return self.root / "keyring.json"
 
     @property
+    def memory(self) -> Path:
+        return self.root / "memory"
+
+    @property
+    def consent(self) -> Path:
+        return self.root / "consent"
+
+    @property
     def scratch(self) -> Path:
         return self.root / "scratch"
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from expectations import validate_tier as judge_tier
 from stepdown import risk as measures
 from stepdown import utility
+from stepdown.anonymise.remember import remember_hierarchies
 from stepdown.artifacts import ArtifactRef
 from stepdown.attacks import attack
 from stepdown.candidate import Candidate, Earlier
@@ -15,6 +17,7 @@ from stepdown.ingest import Snapshot
 from stepdown.reports import AttackReport, Exposure, RiskReport, UtilityReport, Verdict
 from stepdown.risk import exposure
 from tasks.boundary import library_task
+from tasks.keys import open_keyring
 from tasks.run import Run
 
 
@@ -41,8 +44,20 @@ def attack_candidate(
     published: Sequence[Earlier],
     base: Candidate | None = None,
     scale: ArtifactRef | None = None,
+    remembered: ArtifactRef | None = None,
 ) -> AttackReport:
     """Attack the written bytes, alone and beside what was published before."""
+    workspace, as_tokens = run.workspace, None
+    if remembered is not None:
+        hierarchies = remember_hierarchies(
+            run.config,
+            candidate,
+            snapshot.ref,
+            open_keyring(run),
+            workspace.memory,
+            workspace.scratch,
+        )
+        as_tokens = (replace(candidate, hierarchies=hierarchies), remembered)
     return attack.attack_candidate(
         candidate,
         parent,
@@ -52,6 +67,7 @@ def attack_candidate(
         run.workspace.scratch,
         base=base,
         scale=scale,
+        as_tokens=as_tokens,
     )
 
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stepdown.anonymise import derive, frontier, keys
+from stepdown.anonymise import derive, frontier
 from stepdown.anonymise import next_steps as steps
+from stepdown.artifacts import ArtifactRef
 from stepdown.candidate import Candidate, Earlier
 from stepdown.config import alternative_policies
 from stepdown.ingest import Snapshot
-from stepdown.keyring import Keyring, load_keyring
 from stepdown.reports import FrontierPoint, NextStep
 from stepdown.vocabulary import Tier
 from tasks.boundary import library_task
+from tasks.keys import open_keyring
 from tasks.run import Run
 
 
@@ -23,6 +24,7 @@ def derive_tier(
     tier: Tier,
     parent: Candidate | None,
     published: Sequence[Earlier] = (),
+    remembered: ArtifactRef | None = None,
 ) -> Candidate:
     """Make a tier's candidate from the tier above it, beside its own versions before."""
     return derive.derive_tier(
@@ -30,11 +32,12 @@ def derive_tier(
         tier,
         snapshot.ref,
         parent,
-        _keyring(run),
+        open_keyring(run),
         run.workspace.candidate(run.config.dataset, run.id, tier),
         run.workspace.scratch,
         run.as_of,
         [version for version in published if tier.parent and version.is_of(tier)],
+        remembered,
     )
 
 
@@ -49,7 +52,7 @@ def derive_copy(
         snapshot.ref,
         base,
         internal,
-        _keyring(run),
+        open_keyring(run),
         run.workspace.candidate(run.config.dataset, run.id, Tier.PARTNER, recipient),
         run.workspace.scratch,
         run.as_of,
@@ -66,7 +69,7 @@ def tier_frontier(
         tier,
         snapshot.ref,
         parent,
-        _keyring(run),
+        open_keyring(run),
         run.workspace.scratch,
         alternative_policies(run.config, tier),
     )
@@ -78,10 +81,5 @@ def next_steps(
 ) -> tuple[NextStep, ...]:
     """The cheapest changes with which a refused tier would pass."""
     return steps.next_steps(
-        run.loaded, tier, snapshot.ref, parent, _keyring(run), run.workspace.scratch
+        run.loaded, tier, snapshot.ref, parent, open_keyring(run), run.workspace.scratch
     )
-
-
-def _keyring(run: Run) -> Keyring:
-    # Opened inside the task: what a task is given, Prefect may show.
-    return load_keyring(run.workspace.keyring, keys.keys_needed(run.config))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from stepdown.anonymise.keys import keys_needed
+from stepdown.anonymise.remember import recall, remember_snapshot
+from stepdown.artifacts import ArtifactRef
 from stepdown.candidate import Earlier
-from stepdown.keyring import load_keyring
+from stepdown.ingest import Snapshot
+from stepdown.keyring import forget_keys, load_keyring
 from stepdown.release import memory, recovery
 from stepdown.release.addresses import Series
 from stepdown.release.ledger import EventKind, open_ledger
@@ -15,6 +17,7 @@ from stepdown.release.locks import exclusively
 from stepdown.release.store import open_store
 from stepdown.vocabulary import Tier
 from tasks.boundary import library_task
+from tasks.keys import open_keyring, wanted_keys
 from tasks.run import Run
 
 
@@ -27,8 +30,22 @@ def recover(run: Run) -> tuple[str, ...]:
 
 @library_task
 def ever_published(run: Run) -> list[Earlier]:
-    """Every version of the dataset that somebody may hold."""
-    return memory.ever_published(open_ledger(run.workspace), run.workspace, run.config.dataset)
+    """Every version of the dataset that somebody may hold, with tokens in place of raw values."""
+    workspace, keyring = run.workspace, open_keyring(run)
+    known = memory.ever_published(open_ledger(workspace), workspace, run.config.dataset)
+    return [
+        recall(run.config, version, keyring, workspace.memory, workspace.scratch)
+        for version in known
+    ]
+
+
+@library_task
+def remember(run: Run, snapshot: Snapshot) -> ArtifactRef:
+    """The pinned source as tokens, to be compared with those of earlier versions."""
+    workspace = run.workspace
+    return remember_snapshot(
+        run.config, snapshot.ref, open_keyring(run), workspace.memory, workspace.scratch
+    )
 
 
 @library_task
@@ -41,12 +58,13 @@ def reports_before(run: Run) -> dict[str, dict[str, Any]]:
 @library_task
 def load_keys(run: Run) -> None:
     """See that every key is there; make one only where the ledger knows of no use of it."""
-    wanted = keys_needed(run.config)
+    wanted = wanted_keys(run)
     ledger = open_ledger(run.workspace)
     # Held, or the first runs of two datasets would each write a keyring without the other's keys.
     with exclusively(run.workspace):
         with ledger.reading() as reader:
-            used = reader.keys()
+            used, shredded = reader.keys(), reader.shredded()
+        forget_keys(run.workspace.keyring, shredded)  # one whose destruction was cut short
         fresh = [key for key in wanted if key not in used]
         load_keyring(run.workspace.keyring, wanted, may_create=fresh)
         with ledger.writing() as writer:

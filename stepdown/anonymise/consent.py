@@ -13,7 +13,7 @@ from stepdown.artifacts import check_bytes
 from stepdown.config import LoadedConfig, ReleaseConfig, TierPolicy
 from stepdown.engine import Session, literals, quote
 from stepdown.errors import DemandImpossible, SourceInvalid
-from stepdown.keyring import Keyring, key_name
+from stepdown.keyring import Keyring
 from stepdown.vocabulary import ConsentAnswer, Role, Tier
 
 SNAPSHOT, PARENT, PARENT_LINEAGE, ENTERED = "snapshot", "parent", "parent_lineage", "entered"
@@ -71,7 +71,7 @@ def enter(session: Session, loaded: LoadedConfig, policy: TierPolicy, keyring: K
     without = _leave_out(session, loaded, tier)
     agreed = _count(session, ENTERED)
     if policy.rows_per_subject:
-        key = keyring.key(key_name(config.dataset, tier))
+        key = keyring.newest(config.dataset, tier)
         _limit_rows(session, policy.rows_per_subject, key)
     rows = _count(session, ENTERED)
     if rows == 0:

@@ -37,7 +37,7 @@ from stepdown.config import (
     tier_policy,
 )
 from stepdown.engine import Session, open_session, quote
-from stepdown.keyring import Keyring, key_name
+from stepdown.keyring import Keyring
 from stepdown.vocabulary import Tier
 
 BASE, INTERNAL = "base", "internal"
@@ -53,6 +53,7 @@ def derive_tier(
     scratch: Path,
     as_of: date,
     earlier: Sequence[Earlier] = (),
+    remembered: ArtifactRef | None = None,
 ) -> Candidate:
     """Write a tier's candidate, made from the tier above it and from nothing else.
 
@@ -66,6 +67,7 @@ def derive_tier(
         scratch: where the engine may spill.
         as_of: the date the run stands at; no treatment reads the clock.
         earlier: the versions of this tier that were published before, oldest first.
+        remembered: the snapshot as tokens, where the earlier versions' are.
 
     Raises:
         DemandImpossible, Refused: no table made of the parent meets the tier's policy.
@@ -80,7 +82,7 @@ def derive_tier(
     config, policy = loaded.config, tier_policy(loaded.config, tier)
     above = parent.data if parent else snapshot
     with open_session(scratch) as session:
-        made = prepare(session, loaded, policy, snapshot, parent, keyring, earlier)
+        made = prepare(session, loaded, policy, snapshot, parent, keyring, earlier, remembered)
         recoding = recode_tier(session, loaded, policy, made.demand, made.weight)
         treated, past = made.treated, Past([e.address for e in earlier], made.lost_to_period)
         if earlier and recoding and policy.hold_back and policy.period == "whole":
@@ -163,7 +165,7 @@ def _copy_sql(
     for position, name in enumerate(columns):
         lookup = f"lookup_{position}"
         if name in own:
-            key = keyring.key(key_name(config.dataset, Tier.PARTNER, recipient))
+            key = keyring.newest(config.dataset, Tier.PARTNER, recipient)
             above = f"i.{quote(name)}"
             joins.append(look_up(session, lookup, INTERNAL, name, pseudonyms(key, name), above))
         column = f"{lookup}.replacement" if name in own else f"b.{quote(name)}"

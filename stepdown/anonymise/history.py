@@ -30,6 +30,9 @@ from stepdown.engine import Session, literals, quote
 from stepdown.errors import Refused
 from stepdown.vocabulary import Role
 
+NOW = "now_snapshot"
+"""The relation of today's source in the form in which the earlier versions' are."""
+
 
 @dataclass(frozen=True)
 class Past:
@@ -52,7 +55,7 @@ def remember(
     values that reveal something) and ``key_<i>`` of today's (``source_row``, ``key``).
 
     Args:
-        session: holds ``snapshot``.
+        session: holds ``now_snapshot``.
         columns: those that this version releases.
     """
     return tuple(
@@ -122,7 +125,7 @@ def keep_the_new(session: Session, config: ReleaseConfig, earlier: Sequence[Earl
         for number, version in enumerate(earlier[:count]):
             name = f"period_{number}"
             session.attach_parquet(name, check_bytes(version.snapshot))
-            parts.append(_pairing(session, SNAPSHOT, name, shown))
+            parts.append(_pairing(session, NOW, name, shown))
         old = " UNION ".join(f"SELECT source_row FROM ({part})" for part in parts)
         session.run(f"CREATE OR REPLACE TEMP TABLE old_rows AS {old}")
         new = f"FROM {ENTERED} WHERE source_row NOT IN (SELECT source_row FROM old_rows)"
@@ -188,14 +191,14 @@ def _remember_one(
     session.attach_parquet("then_data", then.data.path)
     session.attach_parquet("then_lineage", check_bytes(then.lineage))
     session.attach_parquet("then_snapshot", check_bytes(version.snapshot))
-    names = [_column_names(session, relation) for relation in (SNAPSHOT, "then_snapshot")]
+    names = [_column_names(session, relation) for relation in (NOW, "then_snapshot")]
     known = [n for n in _shown(config, (*columns, *held)) if all(n in each for each in names)]
     keys = [f"CAST(s.{quote(name)} AS VARCHAR) AS k{i}" for i, name in enumerate(known)]
     listed = ", ".join(f"k{i}" for i in range(len(known))) or "1"
     same = " AND ".join(f"a.k{i} IS NOT DISTINCT FROM b.k{i}" for i in range(len(known))) or "true"
     session.run(
         f"CREATE OR REPLACE TEMP TABLE keyed AS SELECT s.file_row_number AS source_row, "
-        f"{', '.join(keys) or '1 AS k'} FROM {SNAPSHOT} AS s"
+        f"{', '.join(keys) or '1 AS k'} FROM {NOW} AS s"
     )
     session.run(
         f"CREATE OR REPLACE TEMP TABLE keys AS SELECT row_number() OVER () AS key, * "

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from itertools import count
+
+from stepdown.anonymise.remember import MEMORY
 from stepdown.anonymise.subjects import SUBJECTS
 from stepdown.config import ReleaseConfig, tier_policy, treatment_of
 from stepdown.config.treatments import Surrogate
@@ -9,19 +13,25 @@ from stepdown.keyring import key_name
 from stepdown.vocabulary import Tier
 
 
-def keys_needed(config: ReleaseConfig) -> list[str]:
-    """Names of the keys that a run of all declared tiers uses: subjects, tiers, recipients."""
-    subjects = [key_name(config.dataset, SUBJECTS)] if config.consent else []
-    tiers = [key_name(config.dataset, tier) for tier in config.tier_names() if _uses(config, tier)]
-    return (
-        subjects
-        + tiers
-        + [
-            key_name(config.dataset, Tier.PARTNER, recipient)
-            for recipient in config.recipients
-            if own_pseudonyms(config, recipient)
-        ]
-    )
+def keys_needed(config: ReleaseConfig, shredded: Collection[str] = ()) -> list[str]:
+    """Names of the keys that a run of all declared tiers uses.
+
+    Args:
+        shredded: names that can never be used again; the next number takes their place.
+    """
+    owners = [
+        (MEMORY, None),
+        *([(SUBJECTS, None)] if config.consent else []),
+        *((tier.value, None) for tier in config.tier_names() if _uses(config, tier)),
+        *((Tier.PARTNER.value, name) for name in config.recipients if own_pseudonyms(config, name)),
+    ]
+    return [next_name(config.dataset, *owner, shredded) for owner in owners]
+
+
+def next_name(dataset: str, tier: str, recipient: str | None, shredded: Collection[str]) -> str:
+    """The first name of a tier's or recipient's keys that was not shredded."""
+    names = (key_name(dataset, tier, recipient, number) for number in count(1))
+    return next(name for name in names if name not in shredded)
 
 
 def own_pseudonyms(config: ReleaseConfig, recipient: str) -> list[str]:

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from stepdown.anonymise.consent import PARENT, PARENT_LINEAGE, SNAPSHOT, Entry, enter
 from stepdown.anonymise.hierarchy import LONG_SCHEMA
-from stepdown.anonymise.history import keep_the_new
+from stepdown.anonymise.history import NOW, keep_the_new
 from stepdown.anonymise.quasi_identifiers import Demand, Inherited, search_columns
 from stepdown.anonymise.treat import Treated, treat
 from stepdown.artifacts import ArtifactRef, check_bytes
@@ -50,11 +50,13 @@ def prepare(
     parent: Candidate | None,
     keyring: Keyring,
     earlier: Sequence[Earlier] = (),
+    remembered: ArtifactRef | None = None,
 ) -> Prepared:
     """Attach the tier above, let its rows enter, and treat the columns that are not searched.
 
     Args:
         earlier: versions published before; where each covers a period of its own, theirs is over.
+        remembered: the snapshot in the form in which the earlier versions' are; None: as it is.
 
     Raises:
         DemandImpossible: no row may enter.
@@ -63,6 +65,7 @@ def prepare(
     """
     config, tier = loaded.config, policy.tier
     attach(session, snapshot, parent)
+    session.attach_parquet(NOW, check_bytes(remembered or snapshot))
     entry = enter(session, loaded, policy, keyring)
     demand = search_columns(session, loaded, tier, inherited(parent))
     columns = [x for x in released_columns(config, tier) if x not in demand.undersized]

@@ -13,7 +13,7 @@ from stepdown.artifacts import ArtifactRef
 from stepdown.candidate import SUBJECTS_FILE
 from stepdown.config import ReleaseConfig
 from stepdown.engine import Session, quote
-from stepdown.keyring import Keyring, key_name
+from stepdown.keyring import Keyring
 from stepdown.vocabulary import Role
 
 SUBJECTS = "subjects"
@@ -22,9 +22,7 @@ SUBJECTS = "subjects"
 
 def tokens(keyring: Keyring, dataset: str, subjects: Iterable[str | None]) -> list[str]:
     """The token of each subject, 32 hex digits; missing counts as one subject of its own."""
-    digest = keyed_digest(
-        keyring.key(key_name(dataset, SUBJECTS)), "subjects", "subject", TOKEN_BYTES
-    )
+    digest = keyed_digest(keyring.newest(dataset, SUBJECTS), "subjects", "subject", TOKEN_BYTES)
     # A letter in front, so that no text is the missing one.
     return [digest("" if each is None else f"s{each}").hex() for each in subjects]
 
@@ -39,14 +37,17 @@ def write_subjects(
 ) -> ArtifactRef:
     """Write the tokens of everybody a file holds, sorted, into the workspace.
 
+    The column is called as the key is.
+
     Args:
         snapshot: name of the session's relation of the pinned source.
         lineage: of the file.
     """
     session.attach_parquet("written_lineage", lineage.path)
     found = held_subjects(session, config, snapshot, "written_lineage")
+    name = keyring.newest_name(config.dataset, SUBJECTS)
     listed = sorted(tokens(keyring, config.dataset, found))
-    return write_table(pa.table({"token": pa.array(listed, pa.string())}), folder / SUBJECTS_FILE)
+    return write_table(pa.table({name: pa.array(listed, pa.string())}), folder / SUBJECTS_FILE)
 
 
 def held_subjects(

@@ -20,7 +20,7 @@ from stepdown.config.treatments import (
     TruncatePrefix,
 )
 from stepdown.engine import Session, quote
-from stepdown.keyring import Keyring, key_name
+from stepdown.keyring import Keyring
 from stepdown.vocabulary import ColumnType, Role, Tier
 
 TREATED = "treated"
@@ -65,11 +65,11 @@ def treat(
         expression = column
         match treatment:
             case "pseudonym":
-                key = keyring.key(key_name(config.dataset, tier))
+                key = keyring.newest(config.dataset, tier)
                 joins.append(look_up(session, lookup, PARENT, name, pseudonyms(key, name), column))
                 expression = f"{lookup}.replacement"
             case Surrogate(surrogate=kind):
-                key = keyring.key(key_name(config.dataset, tier))
+                key = keyring.newest(config.dataset, tier)
                 taken = entries_in_use(session, SNAPSHOT, _naming(config), kind)
                 replace = surrogates(key, name, load_pool(kind), taken)
                 joins.append(look_up(session, lookup, PARENT, name, replace, column))

@@ -28,6 +28,7 @@ def attack_candidate(
     *,
     base: Candidate | None = None,
     scale: ArtifactRef | None = None,
+    as_tokens: tuple[Candidate, ArtifactRef] | None = None,
 ) -> AttackReport:
     """Run every attack that a tier's policy limits.
 
@@ -40,6 +41,8 @@ def attack_candidate(
         scratch: folder in which the engine may spill.
         base: of a copy, the partner base that it was made from.
         scale: as in ``assess_risk``.
+        as_tokens: the candidate and its source with tokens in place of raw values, where the
+            versions published have them.
 
     Raises:
         StoreCorrupt: a file is gone or no longer the one that was written.
@@ -59,7 +62,7 @@ def attack_candidate(
         *order(candidate, loaded, scratch),
         *monotone(candidate, loaded, scratch),
         *trajectories(candidate, snapshot, loaded, scratch),
-        *attacks_across(candidate, snapshot, loaded, published, scratch),
+        *attacks_across(*(as_tokens or (candidate, snapshot)), loaded, published, scratch),
     ]
     if base is not None and candidate.recipient:
         results += collusions(base, candidate.recipient, loaded, scratch)

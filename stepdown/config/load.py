@@ -81,7 +81,9 @@ def tier_hash(config: ReleaseConfig, tier: Tier, recipient: str | None = None) -
     this tier, so a change there asks nobody to sign it again; nor does an agreement's renewal.
     """
     below = [other.value for other in list(Tier)[list(Tier).index(tier) + 1 :]]
-    facts = config.model_dump(mode="json", exclude_defaults=True, exclude={"schedule", "auxiliary"})
+    facts = config.model_dump(
+        mode="json", exclude_defaults=True, exclude={"schedule", "auxiliary", "retention"}
+    )
     for column in facts["columns"].values():
         # What an intruder may hold decides whether a file is released, not what is in it.
         for name in (*below, "id_pattern"):

@@ -332,6 +332,17 @@ class Schedule(Model):
         return self
 
 
+class Retention(Model):
+    """How long the workspace keeps what only making a release needs."""
+
+    snapshots_days: int = Field(
+        90, ge=1, description="Days after its last run for which a raw snapshot is kept."
+    )
+    candidates_days: int = Field(
+        90, ge=1, description="Days for which what was refused, or is no longer live, is kept."
+    )
+
+
 class ReleaseConfig(Model):
     """One dataset and its releases."""
 
@@ -367,6 +378,9 @@ class ReleaseConfig(Model):
         {}, description="Tables that an intruder may hold beside a release."
     )
     schedule: Schedule | None = None
+    retention: Retention = Field(
+        Retention(), description="House rule: a quarter; the newest snapshot always stays."
+    )
 
     def names(self, *roles: Role) -> list[str]:
         """Columns that have one of these roles, in the source's order."""

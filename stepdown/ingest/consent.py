@@ -211,7 +211,7 @@ def _answer(tier: Tier) -> str:
 
 
 def _pin(answers: pa.Table, workspace: Workspace, dataset: str) -> ArtifactRef:
-    folder = workspace.root / "consent"
+    folder = workspace.consent
     folder.mkdir(mode=0o700, exist_ok=True)
     buffer = pa.BufferOutputStream()
     pq.write_table(answers, buffer, compression="zstd", store_schema=False)

@@ -223,6 +223,10 @@ class Reader:
         """Names of the keys that pseudonyms were made with."""
         return {str(facts["name"]) for facts in self.facts(EventKind.KEY)}
 
+    def shredded(self) -> set[str]:
+        """Names of the keys that were destroyed."""
+        return {str(facts["name"]) for facts in self.facts(EventKind.SHREDDED)}
+
     def signatures(self) -> set[str]:
         """Every signature under a decision or answer that was ever recorded."""
         lines = self.facts(EventKind.APPROVAL, EventKind.REJECTION, EventKind.REVIEW)

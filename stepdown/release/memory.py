@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,16 +14,17 @@ from stepdown.artifacts import ArtifactRef, sha256_of
 from stepdown.candidate import DATA_FILE, HIERARCHIES_FILE, LINEAGE_FILE, Candidate, Earlier
 from stepdown.errors import StoreCorrupt
 from stepdown.release.documents import FULL_REPORT, read_full_report
-from stepdown.release.ledger import Ledger, Reader, Release
+from stepdown.release.ledger import EventKind, Ledger, Reader, Release
 from stepdown.reports import DeriveReport
-from stepdown.vocabulary import ReleaseState
+from stepdown.vocabulary import ReleaseState, Tier
 from stepdown.workspace import Workspace
 
 
 def ever_published(ledger: Ledger, workspace: Workspace, dataset: str) -> list[Earlier]:
     """Every version of every tier and copy that was published once, oldest first.
 
-    Superseded and withdrawn ones are among them: whoever fetched them still holds them.
+    Superseded and withdrawn ones are among them: whoever fetched them still holds them. Where
+    retention has deleted the source or the hierarchies, their tokens stand in for them.
 
     Raises:
         StoreCorrupt: the workspace no longer has the files of one. What it shows together with a
@@ -30,7 +32,17 @@ def ever_published(ledger: Ledger, workspace: Workspace, dataset: str) -> list[E
     """
     with ledger.reading() as reader:
         releases = [r for r in reader.releases(dataset) if r.published_at and r.version]
-        return [_earlier(reader, release, workspace) for release in releases]
+        deleted = deleted_files(reader)
+        # Internal stays inside: nobody holds it beside anything, so it may have been deleted.
+        known = [r for r in releases if r.tier is not Tier.INTERNAL or _is_kept(r, workspace)]
+        return [_earlier(reader, release, workspace, deleted) for release in known]
+
+
+def deleted_files(reader: Reader) -> dict[str, dict[str, str]]:
+    """Path of a deleted file in the workspace → ``file`` in the memory, and ``sha256``, of the
+    tokens that stand in for it."""
+    lines = reader.facts(EventKind.DELETED)
+    return {line["file"]: line["tokens"] for line in lines if line["tokens"]}
 
 
 def live_reports(ledger: Ledger, workspace: Workspace, dataset: str) -> dict[str, dict[str, Any]]:
@@ -55,20 +67,24 @@ def full_report(release: Release) -> dict[str, Any]:
     return facts
 
 
-def candidate_of(release: Release) -> Candidate:
+def candidate_of(release: Release, hierarchies: ArtifactRef | None = None) -> Candidate:
     """A release's files and what its derivation reported, as they lie in the workspace.
 
-    The hash of its hierarchies is that of today's bytes: the ledger keeps none of theirs.
+    Args:
+        hierarchies: where they are no longer in its folder. Else their hash is that of today's
+            bytes: the ledger keeps none of theirs.
     """
     folder, rows = Path(release.folder), release.rows or 0
-    hierarchies = folder / HIERARCHIES_FILE
+    if hierarchies is None:
+        path = folder / HIERARCHIES_FILE
+        hierarchies = ArtifactRef(str(path), sha256_of(path), 0)
     return Candidate(
         release.tier,
         release.recipient,
         release.folder,
         ArtifactRef(str(folder / DATA_FILE), release.data_sha256 or "", rows),
         ArtifactRef(str(folder / LINEAGE_FILE), release.lineage_sha256 or "", rows),
-        ArtifactRef(str(hierarchies), sha256_of(hierarchies), 0),
+        hierarchies,
         DeriveReport(**full_report(release)["derive"]),
     )
 
@@ -84,10 +100,15 @@ def ancestors(reader: Reader, release: Release) -> list[Release]:
 def snapshot_of(internal: Release, workspace: Workspace) -> ArtifactRef | None:
     """The pinned source that an internal release was made from; None where it is not kept."""
     sha256 = str(full_report(internal)["derive"]["parent_sha256"])
-    path = workspace.snapshots / f"{internal.dataset}-{sha256[:16]}.parquet"
+    path = snapshot_path(workspace, internal.dataset, sha256)
     if not path.is_file():
         return None
     return ArtifactRef(str(path), sha256, pq.read_metadata(path).num_rows)
+
+
+def snapshot_path(workspace: Workspace, dataset: str, sha256: str) -> Path:
+    """Where a pinned source of this hash is, if it is kept."""
+    return workspace.snapshots / f"{dataset}-{sha256[:16]}.parquet"
 
 
 def in_place(release: Release, workspace: Workspace) -> Release:
@@ -96,14 +117,39 @@ def in_place(release: Release, workspace: Workspace) -> Release:
     return replace(release, folder=str(folder)) if folder.is_dir() else release
 
 
-def _earlier(reader: Reader, release: Release, workspace: Workspace) -> Earlier:
+def _is_kept(release: Release, workspace: Workspace) -> bool:
+    return (Path(in_place(release, workspace).folder) / DATA_FILE).is_file()
+
+
+def _tokens(
+    workspace: Workspace, deleted: dict[str, dict[str, str]], gone: Path
+) -> ArtifactRef | None:
+    """The tokens that stand in for a file that retention deleted."""
+    tokens = deleted.get(os.path.relpath(gone, workspace.root))
+    path = workspace.memory / tokens["file"] if tokens else None
+    if tokens is None or path is None or not path.is_file():
+        return None
+    return ArtifactRef(str(path), tokens["sha256"], pq.read_metadata(path).num_rows)
+
+
+def _earlier(
+    reader: Reader, release: Release, workspace: Workspace, deleted: dict[str, dict[str, str]]
+) -> Earlier:
     release = in_place(release, workspace)
     folder = Path(release.folder)
-    lacking = [n for n in (DATA_FILE, LINEAGE_FILE, HIERARCHIES_FILE) if not (folder / n).is_file()]
+    lacking = [n for n in (DATA_FILE, LINEAGE_FILE, FULL_REPORT) if not (folder / n).is_file()]
     root = in_place(ancestors(reader, release)[-1], workspace)
     snapshot = None
     if not lacking and (Path(root.folder) / FULL_REPORT).is_file():
-        snapshot = snapshot_of(root, workspace)
+        sha256 = str(full_report(root)["derive"]["parent_sha256"])
+        source = snapshot_path(workspace, release.dataset, sha256)
+        snapshot = snapshot_of(root, workspace) or _tokens(workspace, deleted, source)
+    hierarchies = folder / HIERARCHIES_FILE
+    if not lacking and not hierarchies.is_file():
+        stand_in = _tokens(workspace, deleted, hierarchies)
+        if stand_in and snapshot:
+            return Earlier(release.address, candidate_of(release, stand_in), snapshot)
+        lacking.append(HIERARCHIES_FILE)
     if lacking or snapshot is None:
         what = ", ".join(lacking) or "its snapshot"
         raise StoreCorrupt(

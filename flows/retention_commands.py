@@ -1,0 +1,59 @@
+"""`stepdown retain` and `stepdown shred`: deleting what is no longer needed, and keys for ever."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows import say
+from flows.arguments import AsJson, Config, Store, Work
+
+
+def retain(
+    config: Config,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would go; delete nothing.")
+    ] = False,
+    work: Work = Path("work"),
+    store: Store = "store",
+    json: AsJson = False,
+) -> int:
+    """Delete raw snapshots and old candidates that the config's retention no longer keeps."""
+    from stepdown import clock
+    from stepdown.config import load_config
+    from stepdown.config.people import account
+    from stepdown.retention import retain as delete_old
+    from stepdown.workspace import open_workspace
+
+    loaded, workspace = load_config(config), open_workspace(work, store)
+    gone = delete_old(workspace, loaded, clock.today(), account(), dry_run=dry_run)
+    if json:
+        say.document({"dry_run": dry_run, "deleted": [each.as_json() for each in gone]})
+        return 0
+    for each in gone:
+        say.line(f"{'would delete' if dry_run else 'deleted'} {each.what}: {each.file}")
+    if not gone:
+        say.line(f"{loaded.config.dataset}: nothing is older than its retention")
+    return 0
+
+
+def shred(
+    key: Annotated[str, typer.Argument(metavar="KEY", help="Its name, dataset/tier/number say.")],
+    reason: Annotated[str, typer.Option(help="Why; kept in the ledger.")] = "",
+    work: Work = Path("work"),
+    store: Store = "store",
+    json: AsJson = False,
+) -> int:
+    """Destroy a key for ever, so that nothing made with it can be linked or matched again."""
+    from stepdown.config.people import account
+    from stepdown.shredding import shred as destroy
+    from stepdown.workspace import open_workspace
+
+    done = destroy(open_workspace(work, store), key, reason=reason, actor=account())
+    if json:
+        say.document(done.as_json())
+    else:
+        say.line(f"{done.key} is destroyed: {done.consequence}.")
+    return 0
