@@ -110,13 +110,13 @@ def approve(
     from stepdown.release import approvals
 
     places = _places(work, store)
-    look_again(*places, release)
-    if signed is not None:
-        return _record(places, release, signed, "approve", json)
-    if not role:
+    if signed is None and not role:
         raise InputWrong(
             "an approval needs --role", where=release, next="See: stepdown approve --help"
         )
+    look_again(*places, release)
+    if signed is not None:
+        return _record(places, release, signed, "approve", json)
     words = _words(role, reason, evidence)
     say.standing(approvals.approve(*places, release, load_private_key(key), words, name=name), json)
     return 0

@@ -98,8 +98,15 @@ def retain(
                 if (each.file, each.sha256) not in noted:
                     writer.append(EventKind.DELETED, series, None, actor, each.as_json())
         for each in made:
-            (workspace.root / each.file).unlink()
+            delete_file(workspace.root / each.file)
         return made
+
+
+def delete_file(path: Path) -> None:
+    """Delete a file, and the folder that held nothing else."""
+    path.unlink()
+    if not any(path.parent.iterdir()):
+        path.parent.rmdir()
 
 
 def _due(

@@ -75,7 +75,7 @@ def remember_hierarchies(
                 _rungs(session, config.dataset, name, keyring)
                 for name in columns["column"].to_pylist()
             ]
-            empty = session.fetch("SELECT * FROM hierarchies LIMIT 0")
+            empty = session.fetch("SELECT * EXCLUDE (file_row_number) FROM hierarchies LIMIT 0")
             _write(pa.concat_tables([empty, *parts], promote_options="permissive"), path)
     return _as_it_is(path)
 
