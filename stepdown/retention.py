@@ -93,11 +93,12 @@ def retain(
         made = tuple(_remembered(workspace, ledger, loaded, due))
         series = Series(loaded.config.dataset, Tier.INTERNAL)
         with ledger.writing() as writer:
-            noted = {(line["file"], line["sha256"]) for line in writer.facts(EventKind.DELETED)}
+            # A file whose deletion was cut short gets a second line; a source that came back and
+            # goes again must have one, or what stands in for it now is not found.
             for each in made:
-                if (each.file, each.sha256) not in noted:
-                    writer.append(EventKind.DELETED, series, None, actor, each.as_json())
-        for each in made:
+                writer.append(EventKind.DELETED, series, None, actor, each.as_json())
+        # A snapshot goes after its hierarchies: without it, the next call would not find them.
+        for each in reversed(made):
             (workspace.root / each.file).unlink()
         return made
 
@@ -109,6 +110,12 @@ def _due(
     with ledger.reading() as reader:
         releases = [in_place(release, workspace) for release in reader.releases(dataset)]
         sources = {r.id: _source(reader, r, workspace) for r in releases}
+        in_use = {
+            above.id
+            for release in releases
+            if release.state in (*_PENDING, *_LIVE)
+            for above in ancestors(reader, release)
+        }
     needed = {sources[r.id] for r in releases if r.state in (*_PENDING, *_LIVE)}
     for path in _old(_named(workspace.snapshots, dataset), day, keep.snapshots_days):
         if path.name not in needed:
@@ -123,7 +130,8 @@ def _due(
         for path in _old(readings, day, keep.snapshots_days):
             yield _deletion("consent register", workspace, path)
     for release in releases:
-        if _age(Path(release.folder), day) > keep.candidates_days:
+        # A live release is verified against the files above it, superseded though they may be.
+        if release.id not in in_use and _age(Path(release.folder), day) > keep.candidates_days:
             for path in _no_longer_needed(release):
                 yield _deletion("candidate", workspace, path, release)
 
