@@ -137,12 +137,26 @@ def _due(
     for readings in (registers, _named(workspace.consent, dataset)):
         for path in _old(readings, day, keep.snapshots_days):
             yield _deletion("consent register", workspace, path)
-    for release in releases:
+    # A refusal without a table has no folder, and an empty path is where the command was called.
+    for release in (r for r in releases if r.folder):
         # A live release is verified against the files above it, superseded though they may be.
         end = ended[release.id]
         if release.id not in in_use and end and (day - end).days > keep.candidates_days:
             for path in _no_longer_needed(release):
                 yield _deletion("candidate", workspace, path, release)
+    for path in _of_nobody(workspace, releases, day, keep.candidates_days):
+        yield _deletion("candidate", workspace, path)
+
+
+def _of_nobody(workspace: Workspace, releases: list[Release], day: dt.date, days: int) -> list[Path]:
+    """Old files of candidates that became no release: an unchanged one's, say."""
+    kept = {Path(release.folder) for release in releases if release.folder}
+    if not releases or not (folder := workspace.candidates / releases[0].dataset).is_dir():
+        return []
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    own = [path.parent.parent if path.parent.name == "data" else path.parent for path in files]
+    pairs = zip(files, own, strict=True)
+    return [path for path, of in pairs if of not in kept and _age(path, day) > days]
 
 
 def _no_longer_needed(release: Release) -> Iterator[Path]:
@@ -221,7 +235,8 @@ def _old(paths: list[Path], day: dt.date, days: int) -> list[Path]:
 def _ended(reader: Reader, release: Release) -> dt.date | None:
     """The day on which a release stopped waiting or being live; a file's time may move."""
     lines = reader.lines_of(release, *_ENDINGS)
-    return max((dt.date.fromisoformat(str(line["at"])[:10]) for line in lines), default=None)
+    own = [line for line in lines if line["facts"]["run"] == release.run]
+    return max((dt.date.fromisoformat(str(line["at"])[:10]) for line in own), default=None)
 
 
 def _age(path: Path, day: dt.date) -> int:

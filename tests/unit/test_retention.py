@@ -15,11 +15,14 @@ from stepdown import clock
 from stepdown.artifacts import sha256_of
 from stepdown.errors import StoreCorrupt, TransientError
 from stepdown.keyring import load_keyring
+from stepdown.release.addresses import Series
 from stepdown.release.documents import FULL_REPORT
 from stepdown.release.ledger import EventKind
 from stepdown.release.memory import ever_published
+from stepdown.release.publish import record_refusal
 from stepdown.release.withdraw import withdraw
 from stepdown.retention import Deletion, retain
+from stepdown.reports import Verdict
 from stepdown.vocabulary import Tier
 
 MEMORY_KEY = "wells/memory/1"
@@ -301,3 +304,33 @@ def test_other_datasets_files_are_not_touched(tmp_path):
     aged(path)
     delete_old(case)
     assert path.exists()
+
+
+def test_the_files_of_a_run_that_changed_nothing_go_too(tmp_path):
+    case = case_of(tmp_path)
+    live = made_of(case, snapshot(case, PERSON), "[20, 25)")
+    before = set(live.rglob("*"))
+    unchanged = case.submit(Tier.INTERNAL, age="[20, 25)")
+    assert unchanged.outcome == "unchanged"
+    assert delete_old(case, LONG_AGO + dt.timedelta(days=90)) == ()
+    gone = {case.workspace.root / each.file for each in delete_old(case)}
+    assert gone
+    assert not any(path.exists() for path in gone)
+    assert set(live.rglob("*")) == before
+
+
+def test_a_refusal_without_a_table_takes_nothing_along_from_where_the_command_is_called(
+    tmp_path, monkeypatch
+):
+    case = case_of(tmp_path / "place")
+    series, no = Series("wells", Tier.INTERNAL), Verdict("suite_check", False, "no table")
+    record_refusal(case.workspace, series, "run-0", [no], "tester")
+    here = tmp_path / "here"
+    (here / "data").mkdir(parents=True)
+    mine = here / "raw.csv", here / "data" / "raw.csv"
+    for path in mine:
+        path.write_text("somebody's")
+    aged(here, day=LONG_AGO - dt.timedelta(days=100))
+    monkeypatch.chdir(here)
+    assert delete_old(case) == ()
+    assert all(path.exists() for path in mine)
