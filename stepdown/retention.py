@@ -100,14 +100,26 @@ def retain(
         made = tuple(_remembered(workspace, ledger, loaded, due))
         series = Series(loaded.config.dataset, Tier.INTERNAL)
         with ledger.writing() as writer:
-            # A file whose deletion was cut short gets a second line; a source that came back and
-            # goes again must have one, or what stands in for it now is not found.
+            noted = {
+                (line["facts"]["file"], line["facts"]["sha256"]): str(line["at"])
+                for line in writer.lines(EventKind.DELETED)
+            }
             for each in made:
-                writer.append(EventKind.DELETED, series, None, actor, each.as_json())
+                # What was cut short is told once; a source that came back since is told again, or
+                # what stands in for it now would not be found.
+                if noted.get((each.file, each.sha256), "") < _written(workspace.root / each.file):
+                    writer.append(EventKind.DELETED, series, None, actor, each.as_json())
         # A snapshot goes after its hierarchies: without it, the next call would not find them.
         for each in reversed(made):
-            (workspace.root / each.file).unlink()
+            delete_file(workspace.root / each.file)
         return made
+
+
+def delete_file(path: Path) -> None:
+    """Delete a file, and the folder that held nothing else."""
+    path.unlink()
+    if not any(path.parent.iterdir()):
+        path.parent.rmdir()
 
 
 def _due(
@@ -148,7 +160,9 @@ def _due(
         yield _deletion("candidate", workspace, path)
 
 
-def _of_nobody(workspace: Workspace, releases: list[Release], day: dt.date, days: int) -> list[Path]:
+def _of_nobody(
+    workspace: Workspace, releases: list[Release], day: dt.date, days: int
+) -> list[Path]:
     """Old files of candidates that became no release: an unchanged one's, say."""
     kept = {Path(release.folder) for release in releases if release.folder}
     if not releases or not (folder := workspace.candidates / releases[0].dataset).is_dir():
@@ -240,5 +254,10 @@ def _ended(reader: Reader, release: Release) -> dt.date | None:
 
 
 def _age(path: Path, day: dt.date) -> int:
-    written = dt.datetime.fromtimestamp(path.stat().st_mtime, dt.UTC).date()
-    return (day - written).days
+    return (day - dt.date.fromisoformat(_written(path)[:10])).days
+
+
+def _written(path: Path) -> str:
+    """When a file was last written, as the ledger writes times."""
+    moment = dt.datetime.fromtimestamp(path.stat().st_mtime, dt.UTC)
+    return moment.isoformat(timespec="seconds")

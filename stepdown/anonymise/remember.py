@@ -108,7 +108,9 @@ def recall(
         hierarchies = remember_hierarchies(config, candidate, snapshot, *places)
     if snapshot not in stand_ins:
         snapshot = remember_snapshot(config, snapshot, *places)
-    return replace(version, candidate=replace(candidate, hierarchies=hierarchies), snapshot=snapshot)
+    return replace(
+        version, candidate=replace(candidate, hierarchies=hierarchies), snapshot=snapshot
+    )
 
 
 def memory_path(folder: Path, dataset: str, sha256: str, keyring: Keyring) -> Path:

@@ -21,8 +21,8 @@ from stepdown.release.ledger import EventKind
 from stepdown.release.memory import ever_published
 from stepdown.release.publish import record_refusal
 from stepdown.release.withdraw import withdraw
-from stepdown.retention import Deletion, retain
 from stepdown.reports import Verdict
+from stepdown.retention import Deletion, retain
 from stepdown.vocabulary import Tier
 
 MEMORY_KEY = "wells/memory/1"
@@ -127,15 +127,15 @@ def test_the_snapshot_of_a_live_release_stays_although_a_newer_one_is_there(tmp_
 
 def test_the_snapshot_of_a_waiting_candidate_stays(tmp_path):
     case = case_of(tmp_path)
-    old, new, first, second = superseded(case)
+    old, _, first, _ = superseded(case)
     with case.ledger.reading() as reader:
         above = reader.releases("wells")[0].address
     waiting = made_of(case, old, "[20, 25)", Tier.PARTNER, parent=above)
     aged(waiting)
-    before = {path for path in (*waiting.rglob("*"), *first.rglob("*"))}
+    before = {*waiting.rglob("*"), *first.rglob("*")}
     delete_old(case)
     assert old.exists()
-    assert before == {path for path in (*waiting.rglob("*"), *first.rglob("*"))}
+    assert before == {*waiting.rglob("*"), *first.rglob("*")}
 
 
 def test_what_a_live_release_was_made_from_stays_although_it_was_superseded(tmp_path):
@@ -232,7 +232,9 @@ def test_a_source_that_came_back_and_goes_again_has_a_line_of_its_own(tmp_path):
     content = source.read_bytes()
     delete_old(case)
     source.write_bytes(content)
-    aged(source)
+    (newest,) = {*case.workspace.snapshots.glob("wells-*.parquet")} - {source}
+    aged(source, day=LONG_AGO + dt.timedelta(days=1))
+    aged(newest, day=LONG_AGO + dt.timedelta(days=2))
     delete_old(case)
     assert not source.exists()
     assert [line["what"] for line in lines(case)].count("snapshot") == 2
@@ -288,9 +290,7 @@ def test_retention_that_fails_keeps_nobodys_withdrawal_of_consent_waiting(tmp_pa
     superseded(case)
     looked = []
     real = stepdown.upkeep.recheck
-    monkeypatch.setattr(
-        stepdown.upkeep, "recheck", lambda *given: looked.append(1) or real(*given)
-    )
+    monkeypatch.setattr(stepdown.upkeep, "recheck", lambda *given: looked.append(1) or real(*given))
     with case.workspace.only_run("wells"), pytest.raises(TransientError):
         stepdown.upkeep.upkeep(case.workspace, case.store, case.loaded, TODAY)
     assert looked == [1]
