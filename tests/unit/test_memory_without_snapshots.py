@@ -51,7 +51,7 @@ def derived_from_tokens(case: Case, version: Earlier, run: str) -> Candidate:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("rules", [K3, OPEN, K3 | {"period": "increment", "smallest_class": 2}])
+@pytest.mark.parametrize("rules", [K3, OPEN, K3 | {"recoding": "local"}, K3 | {"period": "increment", "smallest_class": 2}])
 def test_the_next_version_and_its_attacks_are_the_same_with_and_without_the_source(tmp_path, rules):
     first = case_of(tmp_path, OLD, rules)
     v1 = published(first, partner(first, run="1"))
