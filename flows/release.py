@@ -35,6 +35,7 @@ from stepdown.workspace import open_workspace
 from tasks.assess import (
     assess_risk,
     attack_candidate,
+    copies_do_not_join,
     joint_view,
     measure_exposure,
     measure_utility,
@@ -242,9 +243,8 @@ def _make(run: Run, snapshot: Snapshot, tiers: list[Tier], before: Before) -> li
         parent = above.candidate if above else None
         made[tier] = _make_tier(run, snapshot, tier, parent, before)
         if tier is Tier.PARTNER:
-            copies = [
-                _make_copy(run, snapshot, name, made, before) for name in run.config.recipients
-            ]
+            for name in run.config.recipients:
+                copies.append(_make_copy(run, snapshot, name, made, copies, before))
     return [*made.values(), *copies]
 
 
@@ -270,7 +270,12 @@ def _make_tier(
 
 
 def _make_copy(
-    run: Run, snapshot: Snapshot, recipient: str, made: dict[Tier, Made], before: Before
+    run: Run,
+    snapshot: Snapshot,
+    recipient: str,
+    made: dict[Tier, Made],
+    copies: list[Made],
+    before: Before,
 ) -> Made:
     base, internal = made[Tier.PARTNER], made[Tier.INTERNAL].candidate
     if base.refused or base.candidate is None or internal is None:
@@ -278,6 +283,8 @@ def _make_copy(
     progress(f"partner/{recipient}: deriving")
     copy = derive_copy(run, snapshot, recipient, base.candidate, internal)
     joint = joint_view(run, copy, base.candidate)
+    others = [internal, *(each.candidate for each in copies if each.candidate)]
+    apart = copies_do_not_join(copy, others, before.published)
     report = _measured(
         run,
         snapshot,
@@ -288,7 +295,7 @@ def _make_copy(
         base=base.candidate,
         scale=internal.data,
     )
-    return _judged(run, snapshot, copy, report, before, joint)
+    return _judged(run, snapshot, copy, report, before, joint, apart)
 
 
 def _measured(
