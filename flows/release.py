@@ -22,6 +22,7 @@ from stepdown import clock
 from stepdown.artifacts import ArtifactRef
 from stepdown.candidate import STEWARD_PAGE, Candidate, Earlier
 from stepdown.config import LoadedConfig, load_config
+from stepdown.config.governance import load_governance
 from stepdown.config.people import account
 from stepdown.errors import DemandImpossible, Refused
 from stepdown.ingest import Snapshot
@@ -126,6 +127,7 @@ def _run(
     run_id: str | None,
 ) -> State[None]:
     loaded = load_config(config)
+    load_governance(loaded.folder, loaded.config.dataset)  # a mistake stops it before it begins
     run = Run(
         loaded,
         open_workspace(work, store),
