@@ -263,13 +263,12 @@ class Reader:
         """
         lines = [(line["kind"], line["facts"]) for line in self.lines_of(release, *_CHANGING)]
         told = [(kind, facts) for kind, facts in lines if isinstance(facts, dict)]
-        rows = [facts[_ROW] for _, facts in told if _ROW in facts]
         written = [facts for kind, facts in told if kind in _MADE]
         signed = [facts for kind, facts in told if kind == EventKind.APPROVAL]
         asked = [facts for kind, facts in told if kind in (*_MADE, EventKind.CONSENT)]
         return (
             len(written) > 0
-            and rows[-1:] == [self._row_sha256(release.id)]
+            and self._is_accounted_for(release)
             and written[0].get("sign_off") == release.sign_off
             and written[-1].get("judged") == release.terms.get("judged")
             and written[-1].get("manifest_sha256") == release.manifest_sha256
@@ -282,6 +281,12 @@ class Reader:
                 for facts, approval in zip(signed, release.approvals, strict=True)
             )
         )
+
+    def _is_accounted_for(self, release: Release) -> bool:
+        """Whether a release's row is the one that the last line to change it left."""
+        lines = [line["facts"] for line in self.lines_of(release, *_CHANGING)]
+        rows = [facts[_ROW] for facts in lines if isinstance(facts, dict) and _ROW in facts]
+        return rows[-1:] == [self._row_sha256(release.id)]
 
     def _row_sha256(self, id: int) -> str:
         """Hash of a release's row as it is stored; what recovery settles is no part of it."""
@@ -372,6 +377,7 @@ class Writer(Reader):
         **changes: Any,
     ) -> Release:
         """Change a release's row and say so in a line."""
+        was_accounted_for = self._is_accounted_for(release)
         update = (
             sa.update(RELEASES)
             .where(RELEASES.c.id == release.id, RELEASES.c.state == release.state.value)
@@ -384,7 +390,9 @@ class Writer(Reader):
                 next="Look at it with `stepdown show`, then decide again.",
             )
         changed = self.release(release.id)
-        bound = {"state": changed.state.value, _ROW: self._row_sha256(release.id)}
+        bound = {"state": changed.state.value}
+        if was_accounted_for:  # else an honest change would vouch for what somebody edited before
+            bound[_ROW] = self._row_sha256(release.id)
         self.note(kind, changed, actor, {**bound, **(facts or {})})
         return changed
 
