@@ -198,8 +198,7 @@ class Reader:
         query = sa.select(EVENTS).order_by(EVENTS.c.seq)
         if kinds:
             query = query.where(EVENTS.c.kind.in_([kind.value for kind in kinds]))
-        answer = self.connection.execution_options(yield_per=1000).execute(query)
-        for line in answer:
+        for line in self.connection.execute(query.execution_options(yield_per=1000)):
             yield dict(line._mapping)
 
     def stored_lines(self) -> Iterator[dict[str, Any]]:
@@ -207,8 +206,7 @@ class Reader:
         columns = [column for column in EVENTS.columns if column.name != "facts"]
         facts = sa.cast(EVENTS.c.facts, sa.Text).label("facts")
         query = sa.select(*columns, facts).order_by(EVENTS.c.seq)
-        answer = self.connection.execution_options(yield_per=1000).execute(query)
-        for line in answer:
+        for line in self.connection.execute(query.execution_options(yield_per=1000)):
             yield dict(line._mapping)
 
     def missing_triggers(self) -> list[str]:

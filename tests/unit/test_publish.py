@@ -377,7 +377,7 @@ def test_a_version_taken_by_another_workspace_expires_the_waiting_release_only(
         'approvals = \'[{"name": "x", "role": "owner"}]\'',
         f"manifest_sha256 = '{'0' * 64}'",
         "terms = replace(terms, 'tester', 'nobody')",
-        "terms = replace(terms, 'configs', 'x')",
+        'terms = replace(terms, \'"configs": "\', \'"configs": "/elsewhere\')',
         "parent = NULL",
         "published_at = '2026-11-01'",
     ],
