@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -31,11 +34,11 @@ def verify(
     json: AsJson = False,
 ) -> int:
     """Find lines that were changed, taken out, added or moved, and rows that no line explains."""
-    from stepdown.release.chain import exported_lines, verify_chain, walk
+    from stepdown.release.chain import check_export, check_ledger
     from stepdown.release.checkpoint import load_checkpoint
-    from stepdown.release.ledger import open_ledger
+    from stepdown.release.ledger import existing_ledger
     from stepdown.release.publisher import publisher_keys
-    from stepdown.workspace import open_workspace
+    from stepdown.workspace import Workspace
 
     if file is not None and checkpoint is not None and not public_key:
         raise InputWrong(
@@ -43,20 +46,25 @@ def verify(
             where="ledger verify",
             next="Give --public-key; an export alone cannot vouch for its own.",
         )
-    known = [public_key]
-    if file is None:
-        opened = open_ledger(open_workspace(work, store))
+    if file is not None:
+        signed = load_checkpoint(checkpoint, [public_key]) if checkpoint else {}
+        found = check_export(file, signed)
+    else:
+        # Not open_workspace: to look at a ledger must change nothing, and make none.
+        opened = existing_ledger(Workspace(work.expanduser().resolve()))
         with opened.reading() as reader:
             known = [public_key] if public_key else publisher_keys(reader)
-    signed = load_checkpoint(checkpoint, known) if checkpoint else {}
-    problems = walk(exported_lines(file), signed).problems if file else verify_chain(opened, signed)
+        signed = load_checkpoint(checkpoint, known) if checkpoint else {}
+        found = check_ledger(opened, signed)
     facts = {
-        "ok": not problems,
-        "problems": list(problems),
-        "not_checked": [] if checkpoint else ["whether its last lines were cut off: --checkpoint"],
+        "ok": not found.problems,
+        "lines": found.lines,
+        "last_hash": found.last_hash,
+        "problems": list(found.problems),
+        "not_checked": list(_not_checked(file is not None, checkpoint is not None)),
     }
     say.facts(facts, json)
-    return 1 if problems else 0
+    return 1 if found.problems else 0
 
 
 @ledger.command()
@@ -70,23 +78,25 @@ def export(
 ) -> int:
     """Write every line as JSON Lines; `ledger verify --file` checks them anywhere."""
     from stepdown.release import chain
-    from stepdown.release.ledger import open_ledger
-    from stepdown.workspace import open_workspace
+    from stepdown.release.ledger import existing_ledger
+    from stepdown.workspace import Workspace
 
-    opened = open_ledger(open_workspace(work, store))
-    if output is None:
-        chain.export(opened, sys.stdout.buffer)
-        return 0
-    try:
-        with open(output, "xb") as file:
-            lines = chain.export(opened, file)
-    except OSError as error:
+    if output is None and json:
         raise InputWrong(
-            f"the export cannot be written ({error.strerror})",
-            where=str(output),
-            next="Name a new file.",
-        ) from None
-    say.facts({"file": str(output), "lines": lines}, json)
+            "--json prints one document, and an export to stdout is many",
+            where="ledger export",
+            next="Name a new file with --output.",
+        )
+    opened = existing_ledger(Workspace(work.expanduser().resolve()))
+    if output is None:
+        # First to a file: whoever reads slowly would otherwise keep every writer waiting.
+        with tempfile.TemporaryFile() as file:
+            chain.export(opened, file)
+            file.seek(0)
+            shutil.copyfileobj(file, sys.stdout.buffer)
+        return 0
+    facts = {"file": str(output), "lines": chain.export_to(opened, output)}
+    say.facts(facts, json)
     return 0
 
 
@@ -98,11 +108,21 @@ def checkpoint(
     json: AsJson = False,
 ) -> int:
     """Sign where the ledger stands, with the publisher's key."""
-    from stepdown.artifacts import write_durably
+    from stepdown.artifacts import new_file, write_durably
     from stepdown.release.checkpoint import make_checkpoint
-    from stepdown.workspace import open_workspace
+    from stepdown.release.ledger import existing_ledger
+    from stepdown.workspace import Workspace, open_workspace
 
+    existing_ledger(Workspace(work.expanduser().resolve()))
+    new_file(output, "the checkpoint")
     signed = make_checkpoint(open_workspace(work, store))
     write_durably(output, signed.as_bytes())
     say.facts({"file": str(output), "public_key": signed.public_key, **signed.statement}, json)
     return 0
+
+
+def _not_checked(is_export: bool, has_checkpoint: bool) -> Iterator[str]:
+    if not has_checkpoint:
+        yield "whether its last lines were cut off, or all written anew: --checkpoint"
+    if is_export:
+        yield "the rows of the releases: an export has none"

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from stepdown.errors import StoreCorrupt, WorldFailed
+from stepdown.errors import InputWrong, StoreCorrupt, WorldFailed
 
 _BLOCK = 1 << 20
 
@@ -80,3 +80,16 @@ def write_durably(path: Path, content: bytes, mode: int = 0o644) -> None:
         raise WorldFailed(
             f"cannot write the file ({error.strerror})", where=str(path), next="Check the disk."
         ) from None
+
+
+def new_file(path: Path, what: str) -> None:
+    """Make sure that a file can be made here, and that none is written over.
+
+    Raises:
+        InputWrong: there is one already, or no folder for it.
+    """
+    if path.exists() or not path.parent.is_dir():
+        why = "there is a file already" if path.exists() else "there is no such folder"
+        raise InputWrong(
+            f"{what} cannot be written: {why}", where=str(path), next="Name a new file."
+        )

@@ -21,6 +21,7 @@ from stepdown.vocabulary import ReleaseState, Tier
 
 OUTSIDE = "there is no such release, or it is not for you"
 """All that somebody is told who may not know whether a release exists."""
+EDITED = "its row in the ledger is not what its lines say: `stepdown ledger verify`"
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,8 @@ def may_read(
     release = _find(reader, address)
     if release is None:
         return Access(False, "there is no such release", OUTSIDE)
+    if not reader.is_as_written(release):  # "published" may be what somebody wrote over "suspended"
+        return Access(False, EDITED, OUTSIDE)
     if release.tier is Tier.PUBLIC:
         return _public(release, day)
     if outside := _not_theirs(release, governance, who):

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from stepdown.errors import InputWrong
-from stepdown.release.ledger import EVENT_FIELDS, FIRST_HASH, Ledger, Release, line_hash
+from stepdown.artifacts import new_file
+from stepdown.errors import InputWrong, WorldFailed
+from stepdown.release.ledger import (
+    EVENT_FIELDS,
+    FIRST_HASH,
+    Ledger,
+    Reader,
+    Release,
+    line_hash,
+)
 
 MOST_PROBLEMS = 100
 """A ledger that differs everywhere is told of in so many sentences."""
+_ADDRESS = ("dataset", "tier", "recipient", "version")
 
 
 @dataclass
@@ -49,31 +59,65 @@ def walk(lines: Iterable[Mapping[str, Any]], signed: Mapping[int, str] | None = 
         found.problems += problems[: MOST_PROBLEMS - len(found.problems)]
         found.lines, found.last_hash, last_at = int(line["seq"]), line["hash"], str(line["at"])
         if line["version"] and isinstance(line["facts"], dict) and "state" in line["facts"]:
-            key = (line["dataset"], line["tier"], line["recipient"], line["version"])
-            found.states[key] = line["facts"]["state"]
+            key = tuple(str(line[name]) for name in _ADDRESS)
+            found.states[key] = str(line["facts"]["state"])
     found.problems += [
         f"line {seq}, which the checkpoint signed, is missing" for seq in sorted(expected)
     ]
     return found
 
 
+@dataclass(frozen=True)
+class Checked:
+    """What a look at a whole ledger found.
+
+    Args:
+        problems: what is wrong, in words.
+        lines: how many there are; last_hash: of the last of them.
+    """
+
+    problems: tuple[str, ...]
+    lines: int
+    last_hash: str
+
+
 def verify_chain(ledger: Ledger, signed: Mapping[int, str] | None = None) -> tuple[str, ...]:
     """What is wrong with the ledger; empty where every line follows from the one before.
 
-    Finds also a release whose state, hashes or signatures no line accounts for.
+    Finds also a release whose row no line accounts for, a release whose row is gone, and triggers
+    that are.
 
     Args:
         signed: number of a line → its hash, as checkpoints say.
     """
+    return check_ledger(ledger, signed).problems
+
+
+def check_ledger(ledger: Ledger, signed: Mapping[int, str] | None = None) -> Checked:
+    """The lines, the rows beside them and the triggers, all as of one moment."""
     with ledger.reading() as reader:
-        found = walk(reader.lines(), signed)
-        releases = [release for release in reader.releases() if release.version]
+        found = walk(map(_parsed, reader.stored_lines()), signed)
         problems = [
-            problem
-            for release in releases
-            for problem in _row_problems(release, found, reader.is_as_written(release))
+            f"the trigger {name}, which keeps lines from being changed, is gone"
+            for name in reader.missing_triggers()
         ]
-    return (*found.problems, *problems)
+        problems += _row_problems(reader, found)
+    told = [*found.problems, *problems][:MOST_PROBLEMS]
+    return Checked(tuple(told), found.lines, found.last_hash)
+
+
+def check_export(path: Path, signed: Mapping[int, str] | None = None) -> Checked:
+    """The lines of an export, which somebody may check who has nothing else.
+
+    Raises:
+        InputWrong: it is none, or holds no line.
+    """
+    found = walk(exported_lines(path), signed)
+    if not found.lines:
+        raise InputWrong(
+            "the export holds no line", where=str(path), next="`stepdown ledger export` makes one."
+        )
+    return Checked(tuple(found.problems), found.lines, found.last_hash)
 
 
 def export(ledger: Ledger, file: BinaryIO) -> int:
@@ -85,6 +129,34 @@ def export(ledger: Ledger, file: BinaryIO) -> int:
             file.write(text.encode() + b"\n")
             count += 1
     return count
+
+
+def export_to(ledger: Ledger, path: Path) -> int:
+    """Write every line into a new file, which appears whole or not at all.
+
+    A cut export would be a chain that holds as far as it goes.
+
+    Raises:
+        InputWrong: there is such a file already, or no folder for it.
+        WorldFailed: the disk refused.
+    """
+    new_file(path, "the export")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            lines = export(ledger, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise WorldFailed(
+            f"the export cannot be written ({error.strerror})",
+            where=str(path),
+            next="Check the disk.",
+        ) from None
+    finally:
+        temporary.unlink(missing_ok=True)
+    return lines
 
 
 def exported_lines(path: Path) -> Iterator[dict[str, Any]]:
@@ -103,33 +175,84 @@ def exported_lines(path: Path) -> Iterator[dict[str, Any]]:
         ) from None
 
 
+def _parsed(line: dict[str, Any]) -> dict[str, Any]:
+    """A stored line with its facts read; what nothing could have written matches no hash."""
+    try:
+        return line | {"facts": _strictly(line["facts"])}
+    except (ValueError, TypeError, RecursionError):
+        return line | {"facts": None}
+
+
+def _strictly(text: str | bytes) -> Any:
+    """JSON in which no name stands twice: two readers could each believe another one."""
+    return json.loads(text, object_pairs_hook=_once)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    named = dict(pairs)
+    if len(named) != len(pairs):
+        raise ValueError("a name stands twice")
+    return named
+
+
 def _line_problems(line: Mapping[str, Any], found: Walk, last_at: str) -> Iterator[str]:
     if line["seq"] != found.lines + 1 or line["previous_hash"] != found.last_hash:
         yield f"line {line['seq']} does not follow the line before it"
-    if line_hash(line) != line["hash"]:
+    if _hash_of(line) != line["hash"]:
         yield f"line {line['seq']} was changed after it was written"
     if str(line["at"]) < last_at:
         yield f"line {line['seq']} is older than the line before it"
 
 
-def _row_problems(release: Release, found: Walk, as_written: bool) -> Iterator[str]:
-    key = (release.dataset, release.tier.value, release.recipient or "", release.version or "")
-    if found.states.get(key) != release.state.value:
-        yield f"{release.address} is {release.state}, and no line says so"
-    if not as_written:
-        yield f"{release.address} has other hashes or signatures than its lines say"
+def _hash_of(line: Mapping[str, Any]) -> str | None:
+    try:
+        return line_hash(line)
+    except (ValueError, TypeError, RecursionError):
+        return None  # bytes, NaN or half a surrogate: no line was ever written with them
+
+
+def _row_problems(reader: Reader, found: Walk) -> Iterator[str]:
+    try:
+        releases = [release for release in reader.releases() if release.version]
+    except (ValueError, TypeError, WorldFailed):
+        yield "a row of the table of releases cannot be read, and no line says so"
+        return
+    rows = {_key(release) for release in releases}
+    for key in sorted(found.states.keys() - rows):
+        name = "/".join(str(part) for part in key if part)
+        yield f"{name} has no row in the table of releases, and lines tell of it"
+    for release in releases:
+        if found.states.get(_key(release)) != release.state.value:
+            yield f"{release.address} is {release.state}, and no line says so"
+        if not _is_as_written(reader, release):
+            yield f"{release.address} has other hashes, signatures or terms than its lines say"
+
+
+def _is_as_written(reader: Reader, release: Release) -> bool:
+    try:
+        return reader.is_as_written(release)
+    except (ValueError, TypeError, AttributeError, WorldFailed):
+        return False
+
+
+def _key(release: Release) -> tuple[str, ...]:
+    return release.dataset, release.tier.value, release.recipient or "", release.version or ""
 
 
 def _exported(text: bytes, where: str) -> dict[str, Any]:
     try:
-        line = json.loads(text)
-        whole = isinstance(line, dict) and line.keys() == set(EVENT_FIELDS)
-        if whole and isinstance(line["seq"], int) and isinstance(line["hash"], str):
+        line = _strictly(text)
+        if isinstance(line, dict) and line.keys() == set(EVENT_FIELDS) and _is_typed(line):
             return dict(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         pass
     raise InputWrong(
         "is not a line of an exported ledger",
         where=where,
         next="`stepdown ledger export` makes one.",
     )
+
+
+def _is_typed(line: Mapping[str, Any]) -> bool:
+    texts = [value for name, value in line.items() if name not in ("seq", "facts")]
+    return type(line["seq"]) is int and all(isinstance(text, str) for text in texts)

@@ -53,8 +53,10 @@ def _signatures(asked: Question) -> Iterable[str]:
 
 
 def _unedited(asked: Question) -> Iterable[str]:
-    if not asked.reader.is_as_written(asked.release):
-        yield "a ledger that was not edited: `stepdown verify` says what differs"
+    reader, release = asked.reader, asked.release
+    asked_about = [release] if release.parent is None else [release, reader.release(release.parent)]
+    if not all(reader.is_as_written(each) for each in asked_about):
+        yield "a ledger that was not edited: `stepdown ledger verify` says what differs"
 
 
 def _publisher(asked: Question) -> Iterable[str]:

@@ -7,13 +7,15 @@ one moment: SQLite by its read transaction, PostgreSQL by REPEATABLE READ.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from stepdown.errors import InputWrong, TransientError, WorldFailed
@@ -22,36 +24,61 @@ BUSY_SECONDS = 60
 _WRITING, _DECIDING = 0x73746570, 0x646F776E
 """Numbers of the advisory locks; any other program in the same database should use others."""
 
+_POSTGRESQL: dict[str, Any] = {
+    "application_name": "stepdown",
+    # A firewall forgets a connection that says nothing, and with it goes the lock that it holds.
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 6,
+}
+_SQLITE_BUSY = (5, 6)  # SQLITE_BUSY and SQLITE_LOCKED, https://sqlite.org/rescode.html
+_TRY_AGAIN = {"55P03", "40001", "40P01"}  # lock not available, serialisation, deadlock
+_FORBIDDEN, _READ_ONLY = "42501", "25006"
+"""PostgreSQL's codes: https://www.postgresql.org/docs/current/errcodes-appendix.html"""
 
-def open_engine(url: str, tables: sa.MetaData) -> sa.Engine:
-    """An engine for a URL, its tables made where there are none.
+
+def open_engine(url: str, tables: sa.MetaData, *, make: bool = True) -> sa.Engine:
+    """An engine for a URL whose database has the tables.
+
+    Args:
+        make: make them where there are none; else nothing is written at all.
 
     Raises:
-        InputWrong: the URL is of no database that the ledger can use.
+        InputWrong: the URL is of no database that the ledger can use, or, without ``make``, there
+            is no ledger in it.
         WorldFailed: the database cannot be used.
     """
     is_sqlite, is_postgresql = url.startswith("sqlite:"), url.startswith("postgresql+psycopg:")
     if not is_sqlite and not is_postgresql:
-        raise InputWrong(
-            "is not the URL of a database that the ledger can use",
-            where="STEPDOWN_LEDGER",
-            next="Use sqlite:///PATH or postgresql+psycopg://USER@HOST/DATABASE.",
-        )
-    wait = {"timeout": BUSY_SECONDS} if is_sqlite else {"connect_timeout": BUSY_SECONDS}
+        raise _not_usable("is not the URL of a database that the ledger can use")
+    engine = _create(url, make)
     with database_failures():
-        engine = _create(url, wait)
         if is_sqlite:
             sa.event.listen(engine, "connect", _hand_over_transactions)
             sa.event.listen(engine, "begin", _begin)
+        # Asked first without a lock: a look at the ledger must not wait for who writes into it.
+        if _has(engine, tables):
+            return engine
+        if not make:
+            raise _nothing_there()
         with engine.begin() as connection:
             take_writing_lock(connection)
             tables.create_all(connection)
     return engine
 
 
+def sqlite_file(url: str) -> Path | None:
+    """The file of a SQLite URL; None where it has none, or is of another database."""
+    if not url.startswith("sqlite:"):
+        return None
+    name = _parsed(url).database
+    return Path(name).resolve() if name and name != ":memory:" else None
+
+
 def take_writing_lock(connection: sa.Connection) -> None:
     """Keep every other writer out until this transaction ends."""
     if connection.dialect.name == "postgresql":
+        connection.execute(sa.text(f"SET LOCAL lock_timeout = '{BUSY_SECONDS}s'"))
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_WRITING)))
 
 
@@ -79,31 +106,125 @@ def database_failures() -> Iterator[None]:
     """
     try:
         yield
-    except OperationalError as error:
-        told = str(error.orig)
-        locked = "locked" in told or "busy" in told
-        kind = TransientError if locked else WorldFailed
-        raise kind(
-            "the ledger is locked by another process" if locked else "the ledger cannot be opened",
-            where="ledger",
-            next="Run again." if locked else "Check STEPDOWN_LEDGER, the disk and the workspace.",
-        ) from None
-    except (DBAPIError, SQLAlchemyError, sqlite3.Error) as error:
-        raise WorldFailed(
-            f"the ledger cannot be used ({type(getattr(error, 'orig', error)).__name__})",
-            where="ledger",
-            next="Restore it from its backup; a damaged ledger publishes nothing.",
-        ) from None
+    except (SQLAlchemyError, sqlite3.Error) as error:
+        raise _ours(error) from None
 
 
-def _create(url: str, wait: dict[str, int]) -> sa.Engine:
+def _ours(error: Exception) -> WorldFailed:
+    """What a driver's failure means, by its code alone."""
+    cause = (error.orig if isinstance(error, DBAPIError) else None) or error
+    state = getattr(cause, "sqlstate", None)
+    busy = (getattr(cause, "sqlite_errorcode", None) or 0) & 0xFF in _SQLITE_BUSY
+    if busy or state in _TRY_AGAIN:
+        return TransientError(
+            "the ledger is locked by another process", where="ledger", next="Run again."
+        )
+    if state == _FORBIDDEN:
+        return WorldFailed(
+            "the database does not let this role do what was asked",
+            where="ledger",
+            next="Ask who runs the database; docs/governance.md says what the role needs.",
+        )
+    if state == _READ_ONLY:
+        return WorldFailed(
+            "the database takes no writes: it is a standby, or was set to read only",
+            where="ledger",
+            next="Let STEPDOWN_LEDGER name the primary server.",
+        )
+    if isinstance(error, OperationalError | sqlite3.OperationalError):
+        return WorldFailed(
+            "the ledger cannot be opened, or its database went away",
+            where="ledger",
+            next="Check STEPDOWN_LEDGER, the server, the disk and the workspace, then run again.",
+        )
+    return WorldFailed(
+        f"the ledger cannot be used ({type(cause).__name__})",
+        where="ledger",
+        next="Restore it from its backup; a damaged ledger publishes nothing.",
+    )
+
+
+def _create(url: str, make: bool) -> sa.Engine:
+    parsed = _parsed(url)
+    options: dict[str, Any] = {"connect_args": {"connect_timeout": BUSY_SECONDS, **_POSTGRESQL}}
+    if url.startswith("sqlite:"):
+        file = sqlite_file(url)
+        if file is None:
+            raise _not_usable("names no file, and a ledger in memory would be forgotten")
+        # A workspace that was mistyped must not come out as an empty ledger, which is whole.
+        if not make and not file.is_file():
+            raise _nothing_there()
+        options = {"connect_args": {"timeout": BUSY_SECONDS}}
     try:
-        return sa.create_engine(url, poolclass=NullPool, connect_args=wait)
+        engine = sa.create_engine(
+            parsed, poolclass=NullPool, hide_parameters=True, json_deserializer=_stored, **options
+        )
+        # The driver says here, before any connection, that it does not know an option of the URL.
+        if engine.dialect.name == "postgresql":
+            _check_options(engine)
+        return engine
     except ImportError:
         raise InputWrong(
             "the driver of this database is not installed",
             where="STEPDOWN_LEDGER",
             next="Install it: pip install 'stepdown[postgres]'.",
+        ) from None
+    except (ArgumentError, TypeError, ValueError):
+        raise _not_usable("is not spelled as a URL of a database") from None
+
+
+def _check_options(engine: sa.Engine) -> None:
+    from psycopg import ProgrammingError
+    from psycopg.conninfo import make_conninfo
+
+    _, options = engine.dialect.create_connect_args(engine.url)
+    try:
+        make_conninfo(**{name: value for name, value in options.items() if name != "context"})
+    except ProgrammingError:
+        raise _not_usable("has an option that PostgreSQL does not know") from None
+
+
+def _parsed(url: str) -> sa.URL:
+    try:
+        return sa.make_url(url)
+    except (ArgumentError, ValueError):
+        # Its text may hold a password, and part of a password where an @ or a / in it is bare.
+        raise _not_usable("is not spelled as a URL of a database") from None
+
+
+def _not_usable(why: str) -> InputWrong:
+    return InputWrong(
+        why,
+        where="STEPDOWN_LEDGER",
+        next="Use sqlite:///PATH or postgresql+psycopg://USER@HOST/DATABASE; "
+        "@, / and : within a password are written %40, %2F and %3A.",
+    )
+
+
+def _nothing_there() -> InputWrong:
+    return InputWrong(
+        "there is no ledger here",
+        where="ledger",
+        next="Name the workspace with --work or STEPDOWN_WORK, or the database with "
+        "STEPDOWN_LEDGER.",
+    )
+
+
+def _has(engine: sa.Engine, tables: sa.MetaData) -> bool:
+    with engine.connect() as connection:
+        looks = sa.inspect(for_reading(connection))
+        return all(looks.has_table(name) for name in tables.tables)
+
+
+def _stored(text: str | bytes) -> Any:
+    """What a column of JSON holds."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise WorldFailed(
+            "the ledger holds a cell that is not JSON",
+            where="ledger",
+            next="`stepdown ledger verify` says where; restore the ledger from its backup.",
         ) from None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -24,7 +25,7 @@ from stepdown.release.database import (
     open_engine,
     take_writing_lock,
 )
-from stepdown.release.ledger_tables import EVENTS, METADATA, RELEASES
+from stepdown.release.ledger_tables import EVENTS, METADATA, RELEASES, missing_triggers
 from stepdown.release.states import check_move
 from stepdown.vocabulary import ReleaseState, Tier
 from stepdown.workspace import Workspace
@@ -66,6 +67,16 @@ class EventKind(StrEnum):
     DELETED = "deleted"
     SHREDDED = "shredded"
     CHECKPOINT = "checkpoint"
+
+
+_MADE = (EventKind.CANDIDATE, EventKind.JOINED)
+_CHANGING = tuple(
+    kind
+    for kind in EventKind
+    # A release may have a hundred thousand of these, and none of them changes its row.
+    if kind not in (EventKind.ACCESS, EventKind.NOTICE, EventKind.TOLD)
+)
+_ROW = "row_sha256"
 
 
 @dataclass(frozen=True)
@@ -187,9 +198,20 @@ class Reader:
         query = sa.select(EVENTS).order_by(EVENTS.c.seq)
         if kinds:
             query = query.where(EVENTS.c.kind.in_([kind.value for kind in kinds]))
-        answer = self.connection.execution_options(yield_per=1000).execute(query)
-        for line in answer:
+        for line in self.connection.execute(query.execution_options(yield_per=1000)):
             yield dict(line._mapping)
+
+    def stored_lines(self) -> Iterator[dict[str, Any]]:
+        """Every line as the database holds it, oldest first: the facts as text."""
+        columns = [column for column in EVENTS.columns if column.name != "facts"]
+        facts = sa.cast(EVENTS.c.facts, sa.Text).label("facts")
+        query = sa.select(*columns, facts).order_by(EVENTS.c.seq)
+        for line in self.connection.execute(query.execution_options(yield_per=1000)):
+            yield dict(line._mapping)
+
+    def missing_triggers(self) -> list[str]:
+        """Names of the triggers that keep lines from being changed, and are gone."""
+        return missing_triggers(self.connection)
 
     def events(self) -> list[dict[str, Any]]:
         """Every line, oldest first."""
@@ -233,39 +255,42 @@ class Reader:
         return {str(facts.get("signature")) for facts in lines}
 
     def is_as_written(self, release: Release) -> bool:
-        """Whether the lines say of a release what its row says about hashes and signatures.
+        """Whether the lines account for a release's row: its hashes, its signatures, all of it.
 
         The lines are chained and the row is not, so a row that was edited shows here.
         """
-        series = release.series
-        lines = self.connection.execute(
-            sa.select(EVENTS.c.kind, EVENTS.c.facts)
-            .where(
-                EVENTS.c.dataset == series.dataset,
-                EVENTS.c.tier == series.tier.value,
-                EVENTS.c.recipient == (series.recipient or ""),
-                EVENTS.c.version == release.version,
-            )
-            .order_by(EVENTS.c.seq)
-        ).all()
-        made = (EventKind.CANDIDATE.value, EventKind.JOINED.value)
-        written = [facts for kind, facts in lines if kind in made]
-        signed = [facts for kind, facts in lines if kind == EventKind.APPROVAL.value]
-        asked = [facts for kind, facts in lines if kind in (*made, EventKind.CONSENT.value)]
+        lines = [(line["kind"], line["facts"]) for line in self.lines_of(release, *_CHANGING)]
+        told = [(kind, facts) for kind, facts in lines if isinstance(facts, dict)]
+        written = [facts for kind, facts in told if kind in _MADE]
+        signed = [facts for kind, facts in told if kind == EventKind.APPROVAL]
+        asked = [facts for kind, facts in told if kind in (*_MADE, EventKind.CONSENT)]
         return (
             len(written) > 0
-            and written[0]["sign_off"] == release.sign_off
-            and written[-1]["judged"] == release.terms.get("judged")
-            and written[-1]["manifest_sha256"] == release.manifest_sha256
-            and written[-1]["data_sha256"] == release.data_sha256
+            and self._is_accounted_for(release)
+            and written[0].get("sign_off") == release.sign_off
+            and written[-1].get("judged") == release.terms.get("judged")
+            and written[-1].get("manifest_sha256") == release.manifest_sha256
+            and written[-1].get("data_sha256") == release.data_sha256
             and asked[-1].get("consent") == release.terms.get("consent")
             and len(signed) == len(release.approvals)
             and all(
-                facts["manifest_sha256"] == release.manifest_sha256
-                and all(facts[key] == value for key, value in approval.items())
+                facts.get("manifest_sha256") == release.manifest_sha256
+                and all(facts.get(key) == value for key, value in approval.items())
                 for facts, approval in zip(signed, release.approvals, strict=True)
             )
         )
+
+    def _is_accounted_for(self, release: Release) -> bool:
+        """Whether a release's row is the one that the last line to change it left."""
+        lines = [line["facts"] for line in self.lines_of(release, *_CHANGING)]
+        rows = [facts[_ROW] for facts in lines if isinstance(facts, dict) and _ROW in facts]
+        return rows[-1:] == [self._row_sha256(release.id)]
+
+    def _row_sha256(self, id: int) -> str:
+        """Hash of a release's row as it is stored; what recovery settles is no part of it."""
+        columns = [column for column in RELEASES.columns if column.name != "unsettled"]
+        row = self.connection.execute(sa.select(*columns).where(RELEASES.c.id == id)).one()
+        return hashlib.sha256(canonical_json(dict(row._mapping))).hexdigest()
 
     def _releases(self, *clauses: sa.ColumnElement[bool]) -> list[Release]:
         query = sa.select(RELEASES).where(*clauses).order_by(RELEASES.c.id)
@@ -294,7 +319,8 @@ class Writer(Reader):
             "recipient": series.recipient or "",
             "version": version or "",
             "actor": actor,
-            "facts": facts,
+            # As it will be read again: a key that is a number comes back as text, sorted otherwise.
+            "facts": json.loads(canonical_json(facts)),
             "previous_hash": last.hash if last else FIRST_HASH,
         }
         self.connection.execute(sa.insert(EVENTS), line | {"hash": line_hash(line)})
@@ -318,6 +344,7 @@ class Writer(Reader):
             "sign_off": new.sign_off,
             "judged": new.terms.get("judged"),
             "consent": new.terms.get("consent"),
+            _ROW: self._row_sha256(release.id),
         }
         self.note(EventKind.CANDIDATE, release, actor, facts)
         return release
@@ -348,6 +375,7 @@ class Writer(Reader):
         **changes: Any,
     ) -> Release:
         """Change a release's row and say so in a line."""
+        was_accounted_for = self._is_accounted_for(release)
         update = (
             sa.update(RELEASES)
             .where(RELEASES.c.id == release.id, RELEASES.c.state == release.state.value)
@@ -360,7 +388,10 @@ class Writer(Reader):
                 next="Look at it with `stepdown show`, then decide again.",
             )
         changed = self.release(release.id)
-        self.note(kind, changed, actor, {"state": changed.state.value, **(facts or {})})
+        bound = {"state": changed.state.value}
+        if was_accounted_for:  # else an honest change would vouch for what somebody edited before
+            bound[_ROW] = self._row_sha256(release.id)
+        self.note(kind, changed, actor, {**bound, **(facts or {})})
         return changed
 
     def settle(self, release: Release) -> None:
@@ -389,6 +420,16 @@ def open_ledger(workspace: Workspace) -> Ledger:
     """
     engine = open_engine(workspace.ledger_url, METADATA)
     return Ledger(engine, workspace.root)
+
+
+def existing_ledger(workspace: Workspace) -> Ledger:
+    """The workspace's ledger for a look at it: nothing is made and nothing is written.
+
+    Raises:
+        InputWrong: there is none, or STEPDOWN_LEDGER names no database that the ledger can use.
+        WorldFailed: the database cannot be used.
+    """
+    return Ledger(open_engine(workspace.ledger_url, METADATA, make=False), workspace.root)
 
 
 def _not_before(last: str) -> str:

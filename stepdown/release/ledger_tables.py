@@ -5,7 +5,9 @@ from __future__ import annotations
 from sqlalchemy import (
     DDL,
     JSON,
+    BigInteger,
     Column,
+    Connection,
     Index,
     Integer,
     MetaData,
@@ -13,6 +15,7 @@ from sqlalchemy import (
     Table,
     UniqueConstraint,
     event,
+    text,
 )
 
 from stepdown.vocabulary import ReleaseState
@@ -51,7 +54,7 @@ RELEASES = Table(
     Column("data_sha256", String),
     Column("lineage_sha256", String),
     Column("manifest_sha256", String),
-    Column("rows", Integer),
+    Column("rows", BigInteger),
     Column("columns", JSON, nullable=False),
     Column("parent", Integer),
     Column("sign_off", JSON, nullable=False),
@@ -77,13 +80,43 @@ for _state in (ReleaseState.PUBLISHED, ReleaseState.AWAITING_APPROVAL):
         postgresql_where=RELEASES.c.state == _state.value,
     )
 
-for _verb in ("UPDATE", "DELETE"):
+Index("events_of_release", *(EVENTS.c[name] for name in (*_SERIES, "version")))
+
+_SQLITE_TRIGGERS = {
+    "events_no_update": "BEFORE UPDATE ON events BEGIN {refuse}; END",
+    "events_no_delete": "BEFORE DELETE ON events BEGIN {refuse}; END",
+    # INSERT OR REPLACE takes the old line away without asking the trigger above.
+    "events_no_replace": (
+        "BEFORE INSERT ON events WHEN EXISTS "
+        "(SELECT 1 FROM events WHERE seq = NEW.seq OR hash = NEW.hash) BEGIN {refuse}; END"
+    ),
+}
+_TRIGGERS = {
+    "sqlite": (
+        set(_SQLITE_TRIGGERS),
+        "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'events'",
+    ),
+    "postgresql": (
+        {"events_no_change"},
+        "SELECT tgname FROM pg_trigger WHERE tgrelid = 'events'::regclass "
+        "AND NOT tgisinternal AND tgenabled IN ('O', 'A')",
+    ),
+}
+
+
+def missing_triggers(connection: Connection) -> list[str]:
+    """Names of the triggers that keep lines from being changed, and are gone or switched off."""
+    wanted, query = _TRIGGERS[connection.dialect.name]
+    return sorted(wanted - set(connection.execute(text(query)).scalars()))
+
+
+for _name, _body in _SQLITE_TRIGGERS.items():
+    _refuse = "SELECT RAISE(ABORT, 'the ledger is append-only')"
     event.listen(
         EVENTS,
         "after_create",
         DDL(  # type: ignore[no-untyped-call]
-            f"CREATE TRIGGER events_no_{_verb.lower()} BEFORE {_verb} ON events "
-            "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END"
+            f"CREATE TRIGGER {_name} {_body.format(refuse=_refuse)}"
         ).execute_if(dialect="sqlite"),
     )
 

@@ -7,9 +7,15 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from stepdown.errors import TransientError, WorldFailed
-from stepdown.release.database import database_failures, open_engine, try_deciding_lock
+from stepdown.release.database import (
+    database_failures,
+    open_engine,
+    sqlite_file,
+    try_deciding_lock,
+)
 from stepdown.release.ledger_tables import METADATA
 from stepdown.workspace import Workspace
 
@@ -27,35 +33,44 @@ def exclusively(workspace: Workspace) -> Iterator[None]:
         TransientError: another process has held it for ten minutes.
         WorldFailed: the lock file cannot be opened.
     """
-    path = workspace.root / "decisions.lock"
+    with _of_file(workspace.root / "decisions.lock"), _of_ledger(workspace):
+        yield
+
+
+@contextmanager
+def _of_file(path: Path) -> Iterator[None]:
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise WorldFailed(
             f"cannot open the lock file ({error.strerror})",
             where=str(path),
-            next="Check that the workspace exists and is yours.",
+            next="Check that its folder exists and is yours.",
         ) from None
     try:
         _wait(lambda: _try_file(handle), str(path))
-        with _in_database(workspace):
-            yield
+        yield
     finally:
         os.close(handle)
 
 
 @contextmanager
-def _in_database(workspace: Workspace) -> Iterator[None]:
-    """The same lock in a PostgreSQL ledger, which workspaces on other machines may share.
+def _of_ledger(workspace: Workspace) -> Iterator[None]:
+    """The same lock where the ledger is, which other workspaces may share.
 
-    It belongs to a connection of its own, and the server frees it when that is lost.
+    In PostgreSQL it belongs to a connection of its own, and the server frees it when that is lost.
     """
     url = workspace.ledger_url
+    file = sqlite_file(url)
+    if file is not None and file.parent != workspace.root:
+        with _of_file(file.with_name(file.name + ".lock")):
+            yield
+        return
     if not url.startswith("postgresql"):
         yield
         return
+    engine = open_engine(url, METADATA)
     with database_failures():
-        engine = open_engine(url, METADATA)
         connection = engine.connect()
     try:
         with database_failures():

@@ -35,6 +35,7 @@ def postgres() -> Iterator[Callable[[], str]]:
     if os.geteuid() == 0:
         shutil.chown(folder, NOBODY, NOBODY)
         as_nobody = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
+        commands = _reachable(commands, folder, as_nobody)
     port = _free_port()
 
     def run(*words: str) -> None:
@@ -60,6 +61,17 @@ def postgres() -> Iterator[Callable[[], str]]:
     finally:
         run(*start, "-m", "immediate", "stop")
         shutil.rmtree(folder)
+
+
+def _reachable(commands: Path, folder: Path, as_nobody: dict[str, Any]) -> Path:
+    """The server's programs where they may be run: root's own folders are closed to others."""
+    try:
+        asked = [str(commands / "initdb"), "--version"]
+        subprocess.run(asked, cwd=folder, check=True, stdout=subprocess.DEVNULL, **as_nobody)
+    except PermissionError:
+        shutil.copytree(commands.parent, folder / "pginstall", symlinks=True)
+        return folder / "pginstall" / commands.name
+    return commands
 
 
 def plain_url(url: str) -> str:

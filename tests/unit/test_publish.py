@@ -377,6 +377,9 @@ def test_a_version_taken_by_another_workspace_expires_the_waiting_release_only(
         'approvals = \'[{"name": "x", "role": "owner"}]\'',
         f"manifest_sha256 = '{'0' * 64}'",
         "terms = replace(terms, 'tester', 'nobody')",
+        'terms = replace(terms, \'"configs": "\', \'"configs": "/elsewhere\')',
+        "parent = NULL",
+        "published_at = '2026-11-01'",
     ],
 )
 def test_a_row_that_was_edited_publishes_nothing_and_is_told(case: Case, edit: str) -> None:
@@ -388,5 +391,5 @@ def test_a_row_that_was_edited_publishes_nothing_and_is_told(case: Case, edit: s
     recover(case.workspace, case.store)
     assert find_release(case.ledger, waiting).state is ReleaseState.AWAITING_APPROVAL
     assert verify_chain(case.ledger) == (
-        f"{waiting} has other hashes or signatures than its lines say",
+        f"{waiting} has other hashes, signatures or terms than its lines say",
     )
