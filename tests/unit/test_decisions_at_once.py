@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +17,11 @@ import pytest
 from postgres_case import plain_url, postgres
 from release_case import Case
 
-from stepdown.errors import StepdownError
+from stepdown.errors import TransientError
 from stepdown.release import publication
 from stepdown.release.chain import verify_chain
 from stepdown.release.locks import exclusively
-from stepdown.release.recovery import recover, recover_held
+from stepdown.release.recovery import recover_held
 from stepdown.vocabulary import ReleaseState, Tier
 from stepdown.workspace import open_workspace
 
@@ -80,7 +79,7 @@ def start(case: Case, action: str, workspace: str = "") -> subprocess.Popen[str]
     """A process that has read everything it needs, and waits for the word."""
     here = Path(__file__).parent
     path = os.pathsep.join([str(here), str(here.parents[1])])
-    process = subprocess.Popen(
+    return subprocess.Popen(
         [sys.executable, "-c", SCRIPT, str(case.root), action, workspace],
         env={**os.environ, "PYTHONPATH": path},
         stdin=subprocess.PIPE,
@@ -88,7 +87,6 @@ def start(case: Case, action: str, workspace: str = "") -> subprocess.Popen[str]
         stderr=subprocess.STDOUT,
         text=True,
     )
-    return process
 
 
 def wait_for(process: subprocess.Popen[str]) -> subprocess.Popen[str]:
@@ -237,29 +235,35 @@ def test_whoever_is_killed_leaves_one_outcome(
     check_whole(case)
 
 
-def test_whoever_loses_the_servers_lock_in_the_middle_publishes_no_second_time(
-    server: Callable[[], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("step", ["copy_objects", "put_metadata", "open_intent"])
+def test_whoever_loses_the_servers_lock_in_the_middle_publishes_nothing_half(
+    server: Callable[[], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    """A network that drops the lock's connection is a decider that others take for dead."""
+    """A network that drops the lock's connection makes others take a slow decider for dead."""
     url = server()
     monkeypatch.setenv("STEPDOWN_LEDGER", url)
     case, other = Case(tmp_path), open_workspace(tmp_path / "other", str(tmp_path / "store"))
-    original = publication.commit
+    original = getattr(publication, step)
 
     def interrupted(*arguments: Any, **named: Any) -> Any:
-        monkeypatch.setattr(publication, "commit", original)
+        done = original(*arguments, **named)
         with psycopg.connect(plain_url(url)) as connection:
             connection.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_locks "
                 "WHERE locktype = 'advisory' AND pid <> pg_backend_pid()"
             )
-        recover(other, case.store)  # undoes what it finds open
-        return original(*arguments, **named)
+        with exclusively(other):  # takes what it finds for a dead process's, and undoes it
+            with case.ledger.reading() as reader:
+                waiting = reader.in_state(ReleaseState.CANDIDATE, ReleaseState.AWAITING_APPROVAL)
+            for release in waiting:
+                case.store.delete(release.address)
+        return done
 
-    monkeypatch.setattr(publication, "commit", interrupted)
-    with suppress(StepdownError):
+    monkeypatch.setattr(publication, step, interrupted)
+    with pytest.raises(TransientError, match="others may have decided meanwhile"):
         case.submit(Tier.INTERNAL)
-    recover(case.workspace, case.store)
-    check_whole(case)
-    assert case.submit(Tier.INTERNAL).outcome in ("published", "unchanged")
+    monkeypatch.setattr(publication, step, original)
+    assert not case.store.exists("wells/internal/v1/release.json")
+    assert case.submit(Tier.INTERNAL).release == "wells/internal/v1"
+    assert case.state("wells/internal/v1") is ReleaseState.PUBLISHED
     check_whole(case)
