@@ -78,10 +78,12 @@ def check(config: Config, json: AsJson = False) -> int:
     from expectations.checks import tier_suite
     from stepdown.anonymise.check import check_hierarchies
     from stepdown.config import load_config
+    from stepdown.config.governance import load_governance
     from stepdown.ingest import check_source, ingest
     from stepdown.workspace import open_workspace
 
     loaded = load_config(config)
+    load_governance(loaded.folder, loaded.config.dataset)
     for tier in loaded.config.tier_names():
         tier_suite(loaded, tier)
     summary = check_source(loaded)

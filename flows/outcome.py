@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from stepdown.artifacts import canonical_json, write_durably
 from stepdown.candidate import STEWARD_PAGE
-from stepdown.release.consent import Rechecked
 
 if TYPE_CHECKING:
     from flows.release import Made
     from stepdown.candidate import Candidate
+    from stepdown.release.consent import Rechecked
     from stepdown.release.publish import Standing
     from stepdown.reports import RiskReport, Verdict
 
@@ -229,6 +229,8 @@ def _sentence(verdict: Verdict) -> str:
 
 def load_outcome(path: Path) -> RunOutcome:
     """Read back what ``save`` wrote."""
+    from stepdown.release.consent import Rechecked
+
     facts = json.loads(path.read_text(encoding="utf-8"))
     return RunOutcome(
         dataset=facts["dataset"],

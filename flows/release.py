@@ -22,6 +22,7 @@ from stepdown import clock
 from stepdown.artifacts import ArtifactRef
 from stepdown.candidate import STEWARD_PAGE, Candidate, Earlier
 from stepdown.config import LoadedConfig, load_config
+from stepdown.config.governance import load_governance
 from stepdown.config.people import account
 from stepdown.errors import DemandImpossible, Refused
 from stepdown.ingest import Snapshot
@@ -35,6 +36,7 @@ from stepdown.workspace import open_workspace
 from tasks.assess import (
     assess_risk,
     attack_candidate,
+    copies_do_not_join,
     joint_view,
     measure_exposure,
     measure_utility,
@@ -125,6 +127,7 @@ def _run(
     run_id: str | None,
 ) -> State[None]:
     loaded = load_config(config)
+    load_governance(loaded.folder, loaded.config.dataset)  # a mistake stops it before it begins
     run = Run(
         loaded,
         open_workspace(work, store),
@@ -242,9 +245,8 @@ def _make(run: Run, snapshot: Snapshot, tiers: list[Tier], before: Before) -> li
         parent = above.candidate if above else None
         made[tier] = _make_tier(run, snapshot, tier, parent, before)
         if tier is Tier.PARTNER:
-            copies = [
-                _make_copy(run, snapshot, name, made, before) for name in run.config.recipients
-            ]
+            for name in run.config.recipients:
+                copies.append(_make_copy(run, snapshot, name, made, copies, before))
     return [*made.values(), *copies]
 
 
@@ -270,7 +272,12 @@ def _make_tier(
 
 
 def _make_copy(
-    run: Run, snapshot: Snapshot, recipient: str, made: dict[Tier, Made], before: Before
+    run: Run,
+    snapshot: Snapshot,
+    recipient: str,
+    made: dict[Tier, Made],
+    copies: list[Made],
+    before: Before,
 ) -> Made:
     base, internal = made[Tier.PARTNER], made[Tier.INTERNAL].candidate
     if base.refused or base.candidate is None or internal is None:
@@ -278,6 +285,8 @@ def _make_copy(
     progress(f"partner/{recipient}: deriving")
     copy = derive_copy(run, snapshot, recipient, base.candidate, internal)
     joint = joint_view(run, copy, base.candidate)
+    others = [internal, *(each.candidate for each in copies if each.candidate)]
+    apart = copies_do_not_join(copy, others, before.published)
     report = _measured(
         run,
         snapshot,
@@ -288,7 +297,7 @@ def _make_copy(
         base=base.candidate,
         scale=internal.data,
     )
-    return _judged(run, snapshot, copy, report, before, joint)
+    return _judged(run, snapshot, copy, report, before, joint, apart)
 
 
 def _measured(

@@ -44,6 +44,13 @@ from stepdown.workspace import Workspace
 _PENDING = (ReleaseState.CANDIDATE, ReleaseState.AWAITING_APPROVAL)
 _LIVE = (ReleaseState.PUBLISHED, ReleaseState.SUSPENDED)
 _NEVER_OUT = (ReleaseState.REFUSED, ReleaseState.REJECTED, ReleaseState.EXPIRED)
+_ENDINGS = (
+    EventKind.REFUSAL,
+    EventKind.REJECTION,
+    EventKind.EXPIRED,
+    EventKind.SUPERSEDED,
+    EventKind.WITHDRAWN,
+)
 _INTERNAL_ONLY = (DATA_FILE, HIERARCHIES_FILE, MANIFEST, SUBJECTS_FILE, STEWARD_PAGE)
 """Of an internal release that is no longer live: nobody holds it beside anything."""
 
@@ -93,11 +100,17 @@ def retain(
         made = tuple(_remembered(workspace, ledger, loaded, due))
         series = Series(loaded.config.dataset, Tier.INTERNAL)
         with ledger.writing() as writer:
-            noted = {(line["file"], line["sha256"]) for line in writer.facts(EventKind.DELETED)}
+            noted = {
+                (line["facts"]["file"], line["facts"]["sha256"]): str(line["at"])
+                for line in writer.lines(EventKind.DELETED)
+            }
             for each in made:
-                if (each.file, each.sha256) not in noted:
+                # What was cut short is told once; a source that came back since is told again, or
+                # what stands in for it now would not be found.
+                if noted.get((each.file, each.sha256), "") < _written(workspace.root / each.file):
                     writer.append(EventKind.DELETED, series, None, actor, each.as_json())
-        for each in made:
+        # A snapshot goes after its hierarchies: without it, the next call would not find them.
+        for each in reversed(made):
             delete_file(workspace.root / each.file)
         return made
 
@@ -116,6 +129,13 @@ def _due(
     with ledger.reading() as reader:
         releases = [in_place(release, workspace) for release in reader.releases(dataset)]
         sources = {r.id: _source(reader, r, workspace) for r in releases}
+        ended = {r.id: _ended(reader, r) for r in releases}
+        in_use = {
+            above.id
+            for release in releases
+            if release.state in (*_PENDING, *_LIVE)
+            for above in ancestors(reader, release)
+        }
     needed = {sources[r.id] for r in releases if r.state in (*_PENDING, *_LIVE)}
     for path in _old(_named(workspace.snapshots, dataset), day, keep.snapshots_days):
         if path.name not in needed:
@@ -129,10 +149,28 @@ def _due(
     for readings in (registers, _named(workspace.consent, dataset)):
         for path in _old(readings, day, keep.snapshots_days):
             yield _deletion("consent register", workspace, path)
-    for release in releases:
-        if _age(Path(release.folder), day) > keep.candidates_days:
+    # A refusal without a table has no folder, and an empty path is where the command was called.
+    for release in (r for r in releases if r.folder):
+        # A live release is verified against the files above it, superseded though they may be.
+        end = ended[release.id]
+        if release.id not in in_use and end and (day - end).days > keep.candidates_days:
             for path in _no_longer_needed(release):
                 yield _deletion("candidate", workspace, path, release)
+    for path in _of_nobody(workspace, releases, day, keep.candidates_days):
+        yield _deletion("candidate", workspace, path)
+
+
+def _of_nobody(
+    workspace: Workspace, releases: list[Release], day: dt.date, days: int
+) -> list[Path]:
+    """Old files of candidates that became no release: an unchanged one's, say."""
+    kept = {Path(release.folder) for release in releases if release.folder}
+    if not releases or not (folder := workspace.candidates / releases[0].dataset).is_dir():
+        return []
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    own = [path.parent.parent if path.parent.name == "data" else path.parent for path in files]
+    pairs = zip(files, own, strict=True)
+    return [path for path, of in pairs if of not in kept and _age(path, day) > days]
 
 
 def _no_longer_needed(release: Release) -> Iterator[Path]:
@@ -208,8 +246,18 @@ def _old(paths: list[Path], day: dt.date, days: int) -> list[Path]:
     return [path for path in by_age[:-1] if _age(path, day) > days]
 
 
+def _ended(reader: Reader, release: Release) -> dt.date | None:
+    """The day on which a release stopped waiting or being live; a file's time may move."""
+    lines = reader.lines_of(release, *_ENDINGS)
+    own = [line for line in lines if line["facts"]["run"] == release.run]
+    return max((dt.date.fromisoformat(str(line["at"])[:10]) for line in own), default=None)
+
+
 def _age(path: Path, day: dt.date) -> int:
-    if not path.exists():
-        return 0
-    written = dt.datetime.fromtimestamp(path.stat().st_mtime, dt.UTC).date()
-    return (day - written).days
+    return (day - dt.date.fromisoformat(_written(path)[:10])).days
+
+
+def _written(path: Path) -> str:
+    """When a file was last written, as the ledger writes times."""
+    moment = dt.datetime.fromtimestamp(path.stat().st_mtime, dt.UTC)
+    return moment.isoformat(timespec="seconds")

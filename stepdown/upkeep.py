@@ -59,9 +59,13 @@ def upkeep(
     today = Round(workspace, store, dataset, governance, day)
     before = states(today)
     done = [sentence for step in STEPS for sentence in step(today)]
-    done += [f"{gone.what} deleted: {gone.file}" for gone in retain(workspace, loaded, day, ACTOR)]
-    # Last, so that a register which cannot be read keeps nothing else from being done.
-    done += recheck(workspace, store, loaded, day, ACTOR).sentences
+    try:
+        gone = retain(workspace, loaded, day, ACTOR)
+        done += [f"{each.what} deleted: {each.file}" for each in gone]
+    finally:
+        # Last, so that a register which cannot be read keeps nothing else from being done; and
+        # always, so that a file which cannot be deleted keeps nobody's withdrawal waiting.
+        done += recheck(workspace, store, loaded, day, ACTOR).sentences
     # Every step lets waiting releases go on, so what moved is told from the outside.
     moved = [
         f"{address} is {state.replace('_', ' ')}"

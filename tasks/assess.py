@@ -108,3 +108,26 @@ def joint_view(run: Run, copy: Candidate, base: Candidate) -> Verdict:
     columns = run.config.recipients[str(copy.recipient)].columns
     k = tier_policy(run.config, copy.tier).smallest_class
     return measures.joint_view(base, columns, run.loaded, k, run.workspace.scratch)
+
+
+@library_task
+def copies_do_not_join(
+    copy: Candidate, made: Sequence[Candidate], published: Sequence[Earlier]
+) -> Verdict:
+    """Look for pseudonyms that a copy shares with what other readers hold.
+
+    Args:
+        made: internal and the copies that this run made before it.
+        published: every version ever published; those of the same recipient may share them.
+    """
+    others = [(_named(each), each.data) for each in made]
+    others += [
+        (each.address, each.candidate.data)
+        for each in published
+        if each.candidate.recipient not in (None, copy.recipient)
+    ]
+    return measures.copies_do_not_join(copy.data, others)
+
+
+def _named(candidate: Candidate) -> str:
+    return f"partner/{candidate.recipient}" if candidate.recipient else candidate.tier.value

@@ -35,6 +35,7 @@ COPIED = (
     "go-ahead/minutes.txt",
     "partners/county-health.yaml",
     "partners/DSA-2026-07.txt",
+    "security-policy.yaml",
 )
 SIGNERS = {
     "owner": "Demo Owner (signed by the demo)",

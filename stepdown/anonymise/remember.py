@@ -45,12 +45,13 @@ def remember_snapshot(
         KeyMissing, StoreCorrupt, WorldFailed.
     """
     path = memory_path(folder, config.dataset, snapshot.sha256, keyring)
-    if not path.is_file():
+    held = pq.read_schema(snapshot.path).names
+    columns = [name for name in config.names(*COMPARED) if name in held]
+    # Today's config may compare columns that the one before did not.
+    if not path.is_file() or not set(columns) <= set(pq.read_schema(path).names):
         folder.mkdir(mode=0o700, exist_ok=True)
         with open_session(scratch) as session:
             session.attach_parquet("source", check_bytes(snapshot))
-            held = pq.read_schema(snapshot.path).names
-            columns = [name for name in config.names(*COMPARED) if name in held]
             _write(_tokens(session, config.dataset, columns, keyring), path)
     return _as_it_is(path)
 
@@ -89,22 +90,26 @@ def recall(
         KeyMissing: its tokens were made with a key that was destroyed, so that they compare with
             nothing.
     """
-    if Path(version.snapshot.path).parent == folder:
+    snapshot, candidate = version.snapshot, version.candidate
+    hierarchies = candidate.hierarchies
+    stand_ins = [ref for ref in (snapshot, hierarchies) if Path(ref.path).parent == folder]
+    for ref in stand_ins:
         number = keyring.newest_name(config.dataset, MEMORY).rsplit("/", 1)[1]
-        if not version.snapshot.path.endswith(f"-{number}.parquet"):
+        if not ref.path.endswith(f"-{number}.parquet"):
             raise KeyMissing(
                 f"the key of what is remembered of {version.address} was destroyed, and its source "
                 "is deleted: what it shows beside a new version cannot be measured",
                 where=config.dataset,
                 next="Release the data under another dataset's name, to other readers.",
             )
-        return version
-    snapshot, candidate = version.snapshot, version.candidate
-    hierarchies = remember_hierarchies(config, candidate, snapshot, keyring, folder, scratch)
+    places = (keyring, folder, scratch)
+    # Each by itself: a deletion that was cut short leaves one of them raw.
+    if hierarchies not in stand_ins:
+        hierarchies = remember_hierarchies(config, candidate, snapshot, *places)
+    if snapshot not in stand_ins:
+        snapshot = remember_snapshot(config, snapshot, *places)
     return replace(
-        version,
-        candidate=replace(candidate, hierarchies=hierarchies),
-        snapshot=remember_snapshot(config, snapshot, keyring, folder, scratch),
+        version, candidate=replace(candidate, hierarchies=hierarchies), snapshot=snapshot
     )
 
 

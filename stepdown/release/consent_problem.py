@@ -18,4 +18,9 @@ def because(count: int) -> str:
     """That many subjects of a release do not agree to its tier, in words."""
     if count == UNTOLD:
         return "whether everybody in it agrees cannot be told, because it does not say who they are"
-    return f"{count:,} {'person' if count == 1 else 'people'} in it no longer agree to it"
+    who = (
+        "1 person in it no longer agrees"
+        if count == 1
+        else f"{count:,} people in it no longer agree"
+    )
+    return f"{who} to it"

@@ -77,6 +77,7 @@ def _unfinished(workspace: Workspace, dataset: str) -> int:
             *workspace.root.glob(".*.tmp"),
             *workspace.refusals.glob(".*.tmp"),
             *workspace.runs.glob(".*.tmp"),
+            *workspace.memory.glob(f".{dataset}-*.tmp"),
         ]
         for path in left:
             path.unlink()

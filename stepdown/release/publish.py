@@ -291,6 +291,8 @@ def _settle_among_others(ledger: Ledger, store: Store, new: NewRelease, actor: s
         advance(ledger, store, actor)
         return Standing("unchanged", live[0].address, live[0].state, expired=expired)
     release = _write_down(ledger, store, new, same, actor)
+    for before in same[:1]:
+        _discard(Path(before.folder))  # to the byte what the one that joined it is
     if release.state is ReleaseState.CANDIDATE:
         publish(ledger, store, release, actor)
     advance(ledger, store, actor)
@@ -321,6 +323,13 @@ def _end_others(ledger: Ledger, others: list[Release], actor: str) -> str | None
         to = ReleaseState.EXPIRED if waited else ReleaseState.REFUSED
         lose(ledger, release, to, "a later run made a different file", actor)
     return others[-1].address if others else None
+
+
+def _discard(folder: Path) -> None:
+    """Delete one candidate's files; a copy's lie in a folder of their own below the base's."""
+    for path in [*folder.glob("*"), *(folder / "data").glob("*")]:
+        if path.is_file():
+            path.unlink()
 
 
 def _write_down(

@@ -37,7 +37,9 @@ def suspend(writer: Writer, release: Release, cause: Cause, reason: str, actor: 
         {"because_of": reason, "cause": cause},
         unsettled=STORE_BEHIND,
     )
-    text = f"{release.address} is suspended: {reason}; {_HOLDERS[cause]}."
+    # How many withdrew would help whoever holds two versions to find out who.
+    told = "somebody in it no longer agrees to it" if cause == "consent" else reason
+    text = f"{release.address} is suspended: {told}; {_HOLDERS[cause]}."
     tell_holders(writer, suspended, text, actor)
     text = f"{release.address} is suspended: {reason}."
     tell(writer, suspended, "contact", release.terms["contact"], text, actor)

@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from stepdown.risk.assess import assess_risk
     from stepdown.risk.file import assess_file
+    from stepdown.risk.joins import copies_do_not_join
     from stepdown.risk.joint import joint_view
     from stepdown.risk.residue import check_texts
 
-__all__ = ["assess_file", "assess_risk", "check_texts", "joint_view"]
+__all__ = ["assess_file", "assess_risk", "check_texts", "copies_do_not_join", "joint_view"]
 
 _HOMES = {
     "assess_file": "file",
     "assess_risk": "assess",
     "check_texts": "residue",
+    "copies_do_not_join": "joins",
     "joint_view": "joint",
 }
 

@@ -71,14 +71,17 @@ def test_a_withdrawal_leaves_every_tier_at_the_next_run_and_what_is_out_at_once(
     ]  # fmt: skip
     assert done["public"] == ["visits/public/v1"]
     assert set(done["without"].values()) == {1}
-    told = [line["facts"]["whom"] for line in lines(visits, EventKind.NOTICE)]
-    assert "clinic" in told
+    told = {
+        line["facts"]["whom"]: line["facts"]["text"] for line in lines(visits, EventKind.NOTICE)
+    }
+    assert "somebody in it no longer agrees" in told["clinic"]
+    assert "1 person" not in told["clinic"]
     assert visits("access", "check", "visits/partner/clinic/v1", "--as", "clinic").code == 1
     again = visits("reinstate", "visits/internal/v1", "--reason", "It is only one")
     assert again.code == 2
-    assert "1 person in it no longer agree" in again.err
+    assert "1 person in it no longer agrees" in again.err
     shown = visits("show", "visits/public/v1")
-    assert "1 person in it no longer agree" in shown.out
+    assert "1 person in it no longer agrees" in shown.out
     assert "subject-00009" not in (visits.work / "ledger.db").read_bytes().decode("latin-1")
 
     second = visits.run()

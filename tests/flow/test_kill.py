@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from loopback import PrefectServer, end_group, own_environment
+from partner_case import write_partner
 from tiny_release import CANARY, PROJECT, TIERS, Tiny, tiny_release
 
 from stepdown.release.catalogue import list_releases
@@ -31,6 +32,8 @@ LINES = {
 
 def test_a_run_killed_at_any_moment_leaves_the_last_release_and_a_free_way(server, tmp_path):
     datasets = [tiny_release(tmp_path, name) for name in LINES]
+    both = {name: {"columns": ["age", "illness"]} for name in LINES}
+    write_partner(tmp_path, "wells", [], datasets=both)
     # Two datasets in one workspace, at once: neither may clear away the other's files.
     with ThreadPoolExecutor(len(datasets)) as lanes:
         for lane in [lanes.submit(killed_again_and_again, tiny, server) for tiny in datasets]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -144,6 +145,37 @@ def test_one_row_per_subject_mends_a_trajectory(released: Visits) -> None:
     assert copy["state"] == "published"
     assert "person" in copy["columns"]
     assert 200 <= copy["rows"] <= 300
+
+
+def test_two_copies_whose_pseudonyms_are_the_same_are_not_both_released(released: Visits) -> None:
+    def one_row(config: dict[str, Any]) -> None:
+        a_copy_with_a_pseudonym(config)
+        config["tiers"]["partner"].update(rows_per_subject=1, suppressed_records=0.6)
+
+    released.change(one_row)
+    for name in ("clinic", "ministry"):
+        write_partner(released.root, "visits", ["person", "sex", "age", "illness"], name)
+    keyring = released.work / "keyring.json"
+    keys = json.loads(keyring.read_text())
+    keyring.write_text(
+        json.dumps(keys | {f"visits/partner/{n}/1": "ab" * 32 for n in ("clinic", "ministry")})
+    )
+    done = released.run()
+    assert done.code == 1
+    ends = done.json["recipients"]
+    assert {name: end["state"] for name, end in ends.items()} == {
+        "clinic": "published",
+        "ministry": "refused",
+    }
+    assert "join it: person with partner/clinic by its person" in " ".join(
+        ends["ministry"]["reasons"]
+    )
+
+    assert released("shred", "visits/partner/ministry/1", "--reason", "It is another's").code == 0
+    again = released.run()
+    assert again.code == 0, again.out
+    assert again.json["recipients"]["ministry"]["state"] == "published"
+    assert again.json["recipients"]["clinic"]["state"] == "unchanged"
 
 
 def test_a_value_the_raw_suite_does_not_allow_refuses_every_tier(released: Visits) -> None:

@@ -8,6 +8,7 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+from ruamel.yaml import YAML
 from visits import Visits
 
 from stepdown.config.people import account
@@ -24,14 +25,15 @@ def ask_for_signatures(config: dict[str, Any]) -> None:
 
 
 def make_keys(visits: Visits) -> None:
-    """Ada owns, Rosa judges risk; whoever runs the test is a service."""
-    people = []
+    """Ada owns, Rosa judges risk, beside the others; whoever runs the test is a service."""
+    path = visits.root / "people.yaml"
+    people = YAML(typ="safe").load(path)["people"]
     for name, role in (("Ada", "owner"), ("Rosa", "risk_officer")):
         made = visits.command("keygen", name, "-o", str(visits.root / f"{name}.key"), "--json")
         assert made.code == 0
         people.append({"name": name, "roles": [role], "public_key": made.json["public_key"]})
     facts = {"services": [account()], "people": people}
-    (visits.root / "people.yaml").write_text(json.dumps(facts))
+    path.write_text(json.dumps(facts))
 
 
 def states_in_prefect(database: Path) -> set[str]:
