@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import IO, Annotated
 
 import typer
 
 from flows import say
 from flows.arguments import AsJson, Store, Work
-from stepdown.errors import InputWrong
+from stepdown.errors import InputWrong, WorldFailed
 
 ledger = typer.Typer(name="ledger", help="The record of everything that happened.")
 
@@ -93,7 +94,7 @@ def export(
         with tempfile.TemporaryFile() as file:
             chain.export(opened, file)
             file.seek(0)
-            shutil.copyfileobj(file, sys.stdout.buffer)
+            _to_stdout(file)
         return 0
     facts = {"file": str(output), "lines": chain.export_to(opened, output)}
     say.facts(facts, json)
@@ -119,6 +120,20 @@ def checkpoint(
     write_durably(output, signed.as_bytes())
     say.facts({"file": str(output), "public_key": signed.public_key, **signed.statement}, json)
     return 0
+
+
+def _to_stdout(file: IO[bytes]) -> None:
+    try:
+        shutil.copyfileobj(file, sys.stdout.buffer)
+        sys.stdout.flush()
+    except OSError as error:
+        # Python writes what is left at its own end, and would fail a second time.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise WorldFailed(
+            f"not all of the export could be written ({error.strerror})",
+            where="stdout",
+            next="Name a new file with --output.",
+        ) from None
 
 
 def _not_checked(is_export: bool, has_checkpoint: bool) -> Iterator[str]:

@@ -7,7 +7,11 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
 
 from stepdown.errors import TransientError, WorldFailed
 from stepdown.release.database import (
@@ -20,7 +24,10 @@ from stepdown.release.ledger_tables import METADATA
 from stepdown.workspace import Workspace
 
 PATIENCE_SECONDS = 600.0
+_LOCK = "decisions.lock"
 _PAUSE_SECONDS = 0.05
+_HOLDING: ContextVar[sa.Connection | None] = ContextVar("holding", default=None)
+"""The connection that holds the lock in PostgreSQL."""
 
 
 @contextmanager
@@ -33,8 +40,29 @@ def exclusively(workspace: Workspace) -> Iterator[None]:
         TransientError: another process has held it for ten minutes.
         WorldFailed: the lock file cannot be opened.
     """
-    with _of_file(workspace.root / "decisions.lock"), _of_ledger(workspace):
+    with _of_file(workspace.root / _LOCK), _of_ledger(workspace):
         yield
+
+
+def check_still_alone() -> None:
+    """Make sure that the server did not take the lock away: call it before what is final.
+
+    A connection can be lost while large files are copied, and then somebody else decides.
+
+    Raises:
+        TransientError: it did; what was begun is undone by recovery.
+    """
+    connection = _HOLDING.get()
+    try:
+        if connection is not None:
+            connection.execute(sa.select(1))
+            connection.commit()
+    except SQLAlchemyError:
+        raise TransientError(
+            "the connection that held the lock was lost, and others may have decided meanwhile",
+            where="ledger",
+            next="Run again; nothing was published by this step.",
+        ) from None
 
 
 @contextmanager
@@ -63,7 +91,8 @@ def _of_ledger(workspace: Workspace) -> Iterator[None]:
     url = workspace.ledger_url
     file = sqlite_file(url)
     if file is not None and file.parent != workspace.root:
-        with _of_file(file.with_name(file.name + ".lock")):
+        # The same file as that of the workspace in which it lies.
+        with _of_file(file.with_name(_LOCK)):
             yield
         return
     if not url.startswith("postgresql"):
@@ -72,11 +101,13 @@ def _of_ledger(workspace: Workspace) -> Iterator[None]:
     engine = open_engine(url, METADATA)
     with database_failures():
         connection = engine.connect()
+    before = _HOLDING.set(connection)
     try:
         with database_failures():
             _wait(lambda: try_deciding_lock(connection), "ledger")
         yield
     finally:
+        _HOLDING.reset(before)
         connection.invalidate()
         connection.close()
 

@@ -22,6 +22,7 @@ from stepdown.release.agreements import follow_agreement
 from stepdown.release.conditions import waiting_for
 from stepdown.release.documents import FULL_REPORT
 from stepdown.release.ledger import EventKind, Ledger, Release
+from stepdown.release.locks import check_still_alone
 from stepdown.release.manifest import MANIFEST, Manifest, check_candidate
 from stepdown.release.metadata import put_metadata
 from stepdown.release.publisher import publisher_key, sign_document
@@ -76,6 +77,7 @@ def publish(ledger: Ledger, store: Store, release: Release, actor: str) -> Relea
     key = publisher_key(ledger)
     manifest = check_judged(release)
     copy_objects(store, release, manifest)
+    check_still_alone()
     document = put_metadata(store, manifest, _release_document(release))
     open_intent(ledger, release, actor)
     commit(store, document, key)
@@ -123,6 +125,7 @@ def open_intent(ledger: Ledger, release: Release, actor: str) -> None:
 def commit(store: Store, document: dict[str, Any], key: SigningKey) -> None:
     """Step 3, the commit point."""
     content = canonical_json(sign_document(key, document))
+    check_still_alone()
     store.create(f"{document['release']}/{RELEASE}", content)
 
 

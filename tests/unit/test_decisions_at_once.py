@@ -5,32 +5,38 @@ from __future__ import annotations
 import json
 import os
 import random
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
-from postgres_case import postgres
+from postgres_case import plain_url, postgres
 from release_case import Case
 
+from stepdown.errors import TransientError
+from stepdown.release import publication
 from stepdown.release.chain import verify_chain
 from stepdown.release.locks import exclusively
 from stepdown.release.recovery import recover_held
 from stepdown.vocabulary import ReleaseState, Tier
+from stepdown.workspace import open_workspace
 
-WITH_TWO = "partner: {sign_off: {roles: [owner, steward], people: 2}}"
 SCRIPT = """
-import sys, time
+import os, sys
 from pathlib import Path
 from release_case import Case
 from stepdown.errors import StepdownError
 from stepdown.release.withdraw import withdraw
 from stepdown.vocabulary import Tier
+from stepdown.workspace import open_workspace
 
 case = Case(Path(sys.argv[1]))
+if sys.argv[3]:
+    case.workspace = open_workspace(sys.argv[3], str(case.root / "store"))
 address = "wells/partner/v1"
 actions = {
     "approve": lambda: case.approve(address).outcome,
@@ -41,8 +47,10 @@ actions = {
         case.workspace, case.store, "wells/internal/v1", reason="r", actor="t"
     ),
     "submit": lambda: case.submit(Tier.INTERNAL, age="[25, 30)").outcome,
+    "another": lambda: case.submit(Tier.INTERNAL, age="[30, 35)").outcome,
 }
-time.sleep(max(0.0, float(sys.argv[3]) - time.time()))
+print("ready", flush=True)
+sys.stdin.readline()
 try:
     print(actions[sys.argv[2]]())
 except StepdownError as error:
@@ -67,22 +75,40 @@ def case(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     return case
 
 
-def start(case: Case, action: str, at: float) -> subprocess.Popen[str]:
+def start(case: Case, action: str, workspace: str = "") -> subprocess.Popen[str]:
+    """A process that has read everything it needs, and waits for the word."""
     here = Path(__file__).parent
     path = os.pathsep.join([str(here), str(here.parents[1])])
     return subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, str(case.root), action, str(at)],
+        [sys.executable, "-c", SCRIPT, str(case.root), action, workspace],
         env={**os.environ, "PYTHONPATH": path},
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
 
 
-def at_once(case: Case, *actions: str) -> list[str]:
-    """What each of them was told."""
-    moment = time.time() + 2.5
-    started = [start(case, action, moment) for action in actions]
+def wait_for(process: subprocess.Popen[str]) -> subprocess.Popen[str]:
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n", process.communicate()[0]
+    return process
+
+
+def go(process: subprocess.Popen[str]) -> None:
+    assert process.stdin is not None
+    process.stdin.write("\n")
+    process.stdin.flush()
+
+
+def at_once(case: Case, *actions: str | tuple[str, str]) -> list[str]:
+    """What each of them was told; a pair is an action and another workspace."""
+    words = [(action, "") if isinstance(action, str) else action for action in actions]
+    started = [start(case, *each) for each in words]
+    for process in started:
+        wait_for(process)
+    for process in started:
+        go(process)
     return [process.communicate(timeout=120)[0].strip() for process in started]
 
 
@@ -142,18 +168,102 @@ def test_a_run_and_a_signature_at_once_both_count(case: Case) -> None:
     check_whole(case)
 
 
-def test_whoever_is_killed_leaves_one_outcome(case: Case) -> None:
+def test_two_runs_at_once_are_two_versions_one_after_the_other(case: Case) -> None:
+    assert at_once(case, "submit", "another") == ["published", "published"]
+    states = [case.state(f"wells/internal/v{number}") for number in (1, 2, 3)]
+    assert states == [ReleaseState.SUPERSEDED, ReleaseState.SUPERSEDED, ReleaseState.PUBLISHED]
+    assert case.live("wells/internal") == "wells/internal/v3"
+    check_whole(case)
+
+
+def test_of_two_people_one_publishes_and_the_other_comes_too_late_or_both_are_needed(
+    case: Case,
+) -> None:
+    told = at_once(case, "approve", "steward")
+    assert "published" in told
+    assert set(told) <= {"published", "MoveForbidden", "SignatureInvalid", "InputWrong"}
+    assert case.state("wells/partner/v1") is ReleaseState.PUBLISHED
+    with case.ledger.reading() as reader:
+        kinds = [line["kind"] for line in reader.events() if line["tier"] == "partner"]
+    assert kinds.count("published") == 1
+    check_whole(case)
+
+
+def test_two_workspaces_of_one_ledger_and_one_store_decide_once(
+    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if "STEPDOWN_LEDGER" not in os.environ:
+        monkeypatch.setenv("STEPDOWN_LEDGER", f"sqlite:///{case.workspace.root / 'ledger.db'}")
+    other = str(tmp_path / "other")
+    open_workspace(other, str(case.root / "store"))
+    case.approve("wells/partner/v1")
+    told = at_once(case, "withdraw", ("withdraw", other), "withdraw", ("withdraw", other))
+    assert sorted(told) == ["()", "MoveForbidden", "MoveForbidden", "MoveForbidden"]
+    check_whole(case)
+
+
+@pytest.mark.parametrize(
+    ("action", "ends"),
+    [
+        ("approve", {ReleaseState.AWAITING_APPROVAL, ReleaseState.PUBLISHED}),
+        ("parent", {ReleaseState.AWAITING_APPROVAL, ReleaseState.REFUSED}),
+    ],
+)
+def test_whoever_is_killed_leaves_one_outcome(
+    case: Case, tmp_path: Path, action: str, ends: set[ReleaseState]
+) -> None:
+    """``test_recovery`` kills at each step; here wherever the moment falls."""
     chance = random.Random(5)
-    for _ in range(4):
-        moment = time.time() + 2.0
-        killed = start(case, "approve", moment)
-        time.sleep(max(0.0, moment - time.time()) + chance.uniform(0.0, 0.25))
-        killed.send_signal(signal.SIGKILL)
-        killed.communicate(timeout=120)
+    spent = time.monotonic()
+    for attempt in range(4):
+        killed = wait_for(start(case, action))
+        go(killed)
+        time.sleep(chance.uniform(0.0, 0.06 * (attempt + 1)))
+        killed.kill()
+        told = killed.communicate(timeout=120)[0].strip()
         with exclusively(case.workspace):
             recover_held(case.ledger, case.store)
         check_whole(case)
-    if case.state("wells/partner/v1") is ReleaseState.AWAITING_APPROVAL:
-        case.approve("wells/partner/v1")
-    assert case.state("wells/partner/v1") is ReleaseState.PUBLISHED
+        state = case.state("wells/partner/v1")
+        assert state in ends
+        if told:  # it was done before it was killed, and what it said must have been so
+            assert told in ("published", "()", "MoveForbidden")
+            assert state is not ReleaseState.AWAITING_APPROVAL
+    assert time.monotonic() - spent < 60
+    assert at_once(case, action)[0] in ("published", "()", "MoveForbidden")
+    assert case.state("wells/partner/v1") in ends - {ReleaseState.AWAITING_APPROVAL}
+    check_whole(case)
+
+
+@pytest.mark.parametrize("step", ["copy_objects", "put_metadata", "open_intent"])
+def test_whoever_loses_the_servers_lock_in_the_middle_publishes_nothing_half(
+    server: Callable[[], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """A network that drops the lock's connection makes others take a slow decider for dead."""
+    url = server()
+    monkeypatch.setenv("STEPDOWN_LEDGER", url)
+    case, other = Case(tmp_path), open_workspace(tmp_path / "other", str(tmp_path / "store"))
+    original = getattr(publication, step)
+
+    def interrupted(*arguments: Any, **named: Any) -> Any:
+        done = original(*arguments, **named)
+        with psycopg.connect(plain_url(url)) as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_locks "
+                "WHERE locktype = 'advisory' AND pid <> pg_backend_pid()"
+            )
+        with exclusively(other):  # takes what it finds for a dead process's, and undoes it
+            with case.ledger.reading() as reader:
+                waiting = reader.in_state(ReleaseState.CANDIDATE, ReleaseState.AWAITING_APPROVAL)
+            for release in waiting:
+                case.store.delete(release.address)
+        return done
+
+    monkeypatch.setattr(publication, step, interrupted)
+    with pytest.raises(TransientError, match="others may have decided meanwhile"):
+        case.submit(Tier.INTERNAL)
+    monkeypatch.setattr(publication, step, original)
+    assert not case.store.exists("wells/internal/v1/release.json")
+    assert case.submit(Tier.INTERNAL).release == "wells/internal/v1"
+    assert case.state("wells/internal/v1") is ReleaseState.PUBLISHED
     check_whole(case)

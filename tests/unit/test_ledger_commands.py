@@ -16,6 +16,8 @@ from release_case import Case
 from test_chain import independent_verdict, rewrite
 
 from flows.cli import main
+from stepdown.release.addresses import Series
+from stepdown.release.ledger import EventKind
 from stepdown.vocabulary import Tier
 
 
@@ -200,21 +202,27 @@ def test_a_checkpoint_kept_elsewhere_finds_what_nothing_else_does(case: Case, ca
     assert error_of(answer)["kind"] == "SignatureInvalid"
 
 
-def test_whoever_stops_reading_an_export_gets_no_traceback(case: Case) -> None:
-    root = Path(__file__).parents[2]
-    words = [sys.executable, "-m", "flows", "ledger", "export", "--work", "work"]
+@pytest.mark.parametrize("how", ["closed", "full"])
+def test_an_export_that_nobody_takes_is_a_sentence_and_no_success(case: Case, how: str) -> None:
+    record_runs(case, 2000)  # more than a pipe holds
     exporting = subprocess.Popen(
-        words,
-        env={**os.environ, "PYTHONPATH": str(root)},
-        stdout=subprocess.PIPE,
+        [sys.executable, "-m", "flows", "ledger", "export", "--work", "work"],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        stdout=subprocess.PIPE if how == "closed" else os.open("/dev/full", os.O_WRONLY),
         stderr=subprocess.PIPE,
         text=True,
     )
-    assert exporting.stdout is not None
-    exporting.stdout.close()
+    if exporting.stdout is not None:
+        exporting.stdout.close()
     assert exporting.stderr is not None
     told = exporting.stderr.read()
     exporting.stderr.close()
-    exporting.wait(timeout=60)
-    assert "Traceback" not in told
-    assert "defect" not in told
+    assert exporting.wait(timeout=60) == 3
+    assert told.startswith("WorldFailed: stdout: not all of the export could be written (")
+    assert told.count("\n") == 2
+
+
+def record_runs(case: Case, many: int) -> None:
+    with case.ledger.writing() as writer:
+        for number in range(many):
+            writer.append(EventKind.RUN, Series("wells", Tier.INTERNAL), None, "t", {"n": number})
