@@ -18,7 +18,7 @@ _VARYING = (
     (r"\b[0-9a-f]{64}\b", "HASH"),
     (r"ed25519:[A-Za-z0-9+/=]+", "KEY"),
     (r"\bnotice \d+", "notice N"),
-    (r"^seq: \d+", "seq: N"),
+    (r"^(seq|lines): \d+", r"\1: N"),
     (r" +", " "),
 )
 

@@ -17,8 +17,10 @@ import pytest
 from postgres_case import SECRET, plain_url, postgres
 from release_case import Case
 
+from stepdown import clock
 from stepdown.errors import InputWrong, TransientError, WorldFailed
 from stepdown.release import database, locks
+from stepdown.release.access import EDITED, OUTSIDE, may_read
 from stepdown.release.addresses import Series
 from stepdown.release.chain import verify_chain
 from stepdown.release.ledger import EventKind, existing_ledger, open_ledger, record_run
@@ -195,6 +197,21 @@ def test_an_edited_row_is_not_made_good_by_the_next_honest_change(place: Place) 
     assert verify_chain(case.ledger) == (
         "wells/internal/v1 has other hashes, signatures or terms than its lines say",
     )
+
+
+def test_what_was_suspended_is_not_handed_out_because_somebody_wrote_published_over_it(
+    place: Place,
+) -> None:
+    case, day = place.case, clock.today()
+    case.submit(Tier.INTERNAL)
+    with case.ledger.writing() as writer:
+        release = writer.releases()[0]
+        assert may_read(writer, None, release.address, "", day).reason != EDITED
+        writer.move(release, ReleaseState.SUSPENDED, EventKind.SUSPENDED, "Ann")
+    place.execute("UPDATE releases SET state = 'published'")
+    with case.ledger.reading() as reader:
+        found = may_read(reader, None, "wells/internal/v1", "", day)
+    assert (found.allowed, found.reason, found.answer) == (False, EDITED, OUTSIDE)
 
 
 def test_a_failure_within_a_transaction_leaves_neither_row_nor_line(place: Place) -> None:
