@@ -40,6 +40,8 @@ class Question:
 
 def waiting_for(reader: Reader, release: Release) -> tuple[str, ...]:
     """What a release still needs before it may be published, in words."""
+    if "judged" not in release.terms:
+        return ("a new run: it was made before approvals were signed",)
     try:
         governance = load_governance(Path(release.terms["configs"]), release.dataset)
     except ConfigInvalid as error:
@@ -90,7 +92,7 @@ def _risk_assessment(asked: Question) -> Iterable[str]:
 
 def _sensitivity(asked: Question) -> Iterable[str]:
     assessed = asked.governance.assessment
-    judged: Sensitivity = asked.release.terms["judged"]["sensitivity"]
+    judged: Sensitivity = asked.release.terms["judged"].get("sensitivity", "low")
     if assessed and higher(judged, assessed.assessment.sensitivity) != judged:
         yield (
             f"a run under the sensitivity {assessed.assessment.sensitivity}, which the risk "

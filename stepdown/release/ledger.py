@@ -281,10 +281,13 @@ class Reader:
         )
 
     def _is_accounted_for(self, release: Release) -> bool:
-        """Whether a release's row is the one that the last line to change it left."""
+        """Whether a release's row is the one that the last line to change it left.
+
+        Lines from before rows were hashed say nothing of it.
+        """
         lines = [line["facts"] for line in self.lines_of(release, *_CHANGING)]
         rows = [facts[_ROW] for facts in lines if isinstance(facts, dict) and _ROW in facts]
-        return rows[-1:] == [self._row_sha256(release.id)]
+        return not rows or rows[-1] == self._row_sha256(release.id)
 
     def _row_sha256(self, id: int) -> str:
         """Hash of a release's row as it is stored; what recovery settles is no part of it."""

@@ -338,7 +338,7 @@ def _write_down(
     with ledger.writing() as writer:
         if same:
             judged = new.terms["judged"]
-            starters = dict.fromkeys([*same[0].terms["judged"]["by"], *judged["by"]])
+            starters = dict.fromkeys([*same[0].terms.get("judged", judged)["by"], *judged["by"]])
             judged = {**judged, "by": list(starters)}
             release = writer.change(
                 same[0],

@@ -379,3 +379,12 @@ def test_another_publishers_key_is_refused(case: Case) -> None:
     ledger = case.ledger
     with pytest.raises(KeyMissing, match="cannot be used"):
         publisher_key(ledger)
+
+
+def test_what_waits_since_before_approvals_were_signed_asks_for_a_new_run(case: Case) -> None:
+    case.submit(Tier.INTERNAL)
+    case.submit(Tier.PARTNER, parent="wells/internal/v1")
+    release = find_release(case.ledger, "wells/partner/v1")
+    old = replace(release, terms={k: v for k, v in release.terms.items() if k != "judged"})
+    with case.ledger.reading() as reader:
+        assert waiting_for(reader, old) == ("a new run: it was made before approvals were signed",)
