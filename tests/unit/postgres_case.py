@@ -69,8 +69,11 @@ def _reachable(commands: Path, folder: Path, as_nobody: dict[str, Any]) -> Path:
         asked = [str(commands / "initdb"), "--version"]
         subprocess.run(asked, cwd=folder, check=True, stdout=subprocess.DEVNULL, **as_nobody)
     except PermissionError:
-        shutil.copytree(commands.parent, folder / "pginstall", symlinks=True)
-        return folder / "pginstall" / commands.name
+        package = commands.parents[1]
+        for each in package.parent.glob(f"{package.name}*"):  # with the libraries beside it
+            if each.is_dir():
+                shutil.copytree(each, folder / each.name, symlinks=True)
+        return folder / commands.relative_to(package.parent)
     return commands
 
 
