@@ -6,6 +6,7 @@ import datetime as dt
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -76,10 +77,12 @@ def check(config: Config, json: AsJson = False) -> int:
     """Validate a config against its source; write nothing."""
     from expectations import validate_raw
     from expectations.checks import tier_suite
+    from stepdown import clock
     from stepdown.anonymise.check import check_hierarchies
     from stepdown.config import load_config
     from stepdown.config.governance import load_governance
-    from stepdown.ingest import check_source, ingest
+    from stepdown.ingest import check_source, consent_verdicts, ingest, read_consent
+    from stepdown.release.purposes import collected_for
     from stepdown.workspace import open_workspace
 
     loaded = load_config(config)
@@ -91,13 +94,18 @@ def check(config: Config, json: AsJson = False) -> int:
         workspace = open_workspace(Path(scratch) / "work", str(Path(scratch) / "store"))
         snapshot = ingest(loaded, workspace).ref
         check_hierarchies(loaded, snapshot, workspace.scratch)
-        verdicts = validate_raw(snapshot, loaded, workspace.scratch)
+        verdicts = list(validate_raw(snapshot, loaded, workspace.scratch))
+        verdicts += [collected_for(loaded.config, tier) for tier in loaded.config.tier_names()]
+        if loaded.config.consent:
+            consents = read_consent(loaded, workspace, clock.today())
+            asked = replace(loaded, consents=consents)
+            verdicts += consent_verdicts(asked, snapshot, workspace.scratch)
     failed = [verdict.message for verdict in verdicts if not verdict.passed]
     if failed:
         raise Refused(
             "\n".join(failed),
             where=str(config),
-            next="Mend the source, or what `columns:` says of it; a run would be refused.",
+            next="Mend the source, the register, or what the config says; a run would be refused.",
         )
     say.checked(loaded, summary, json)
     return 0

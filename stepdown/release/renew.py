@@ -6,7 +6,7 @@ import datetime as dt
 from pathlib import Path
 
 from stepdown import clock
-from stepdown.config.governance import load_governance
+from stepdown.config.governance import Governance, load_governance
 from stepdown.config.people import Person
 from stepdown.errors import InputWrong, MoveForbidden
 from stepdown.release.agreements import copy_problem
@@ -19,7 +19,7 @@ from stepdown.release.recovery import recover_held
 from stepdown.release.review_date import review_by
 from stepdown.release.statements import Signed, check_signer, sign
 from stepdown.release.store import Store
-from stepdown.release.suspension import bring_back, cause_of, fallen_above
+from stepdown.release.suspension import bring_back, cause_of, fallen_above, standing_problem
 from stepdown.signing import SigningKey
 from stepdown.vocabulary import ReleaseState
 from stepdown.workspace import Workspace
@@ -71,6 +71,8 @@ def renew(
         with ledger.writing() as writer:
             _check_state(writer, release)
             renewed = _record(writer, release, signed, day)
+            if renewed.state is ReleaseState.SUSPENDED:
+                renewed = _bring_back(writer, renewed, governance, day, signed)
         settle(ledger, store, renewed)
         advance(ledger, store, str(signed.statement["name"]))
         return str(signed.statement["review_by"])
@@ -114,9 +116,17 @@ def _record(writer: Writer, release: Release, signed: Signed, day: dt.date) -> R
     name = str(signed.statement["name"])
     facts = {**signed.as_json(), "review_by": signed.statement["review_by"]}
     terms = release.terms | {"renewed_at": day.isoformat()}
-    renewed = writer.change(
+    return writer.change(
         release, EventKind.RENEWED, name, facts, terms=terms, unsettled=STORE_BEHIND
     )
-    if renewed.state is ReleaseState.SUSPENDED:
-        renewed = bring_back(writer, renewed, "its review was renewed", name)
-    return renewed
+
+
+def _bring_back(
+    writer: Writer, release: Release, governance: Governance, day: dt.date, signed: Signed
+) -> Release:
+    # The overdue review was why it fell; something else may have come to stand against it since.
+    if problem := standing_problem(writer, release, governance, day):
+        raise MoveForbidden(
+            problem, where=release.address, next="Mend that first, then renew it; nothing changed."
+        )
+    return bring_back(writer, release, "its review was renewed", str(signed.statement["name"]))

@@ -118,6 +118,9 @@ def test_somebody_unknown_refuses_the_run_until_the_config_says_otherwise(visits
     write_register(visits)
     text = (visits.root / "consent.csv").read_text().splitlines(keepends=True)
     (visits.root / "consent.csv").write_text("".join(text[:-3]))
+    checked = visits.command("check", str(visits.config), "--json")
+    assert checked.code == 1
+    assert "3 subjects of visits are not in the consent register" in checked.out
     refused = visits.run()
     assert refused.code == 1
     reasons = " ".join(refused.json["tiers"]["internal"]["reasons"])
@@ -143,6 +146,8 @@ def test_a_tier_for_another_purpose_is_refused_and_those_above_it_are_not(
 
     visits.change(other)
     write_register(visits)
+    checked = visits.command("check", str(visits.config), "--json")
+    assert (checked.code, "public is released for" in checked.out) == (1, True)
     planned = visits("plan", str(visits.config), "--json")
     assert planned.json["tiers"]["public"]["state"] == "would_refuse"
     done = visits.run()

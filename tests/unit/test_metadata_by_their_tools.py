@@ -45,7 +45,8 @@ print(json.dumps({
     "fields": package.tasks[0].stats["fields"],
     "datacite": [error.message for error in schema45.validator.iter_errors(datacite)],
     "dcat": sorted([str(s), str(p), str(o)] for s, p, o in graph),
-}))
+}), flush=True)
+os._exit(0)  # threads of the tools' own may still run, and would take the process down with them
 """
 DCAT = "http://www.w3.org/ns/dcat#"
 DCT = "http://purl.org/dc/terms/"

@@ -258,6 +258,21 @@ def test_a_renewal_brings_back_what_was_suspended_for_its_review_only(
         renew(case.workspace, case.store, INTERNAL, key_of("owner"), reason="looked", day=late)
 
 
+def test_a_renewal_does_not_bring_back_what_holds_somebody_who_withdrew_since(
+    case: Case, calendar: Calendar
+) -> None:
+    late = dt.date(2028, 1, 31)
+    keep_up(case, calendar, late)
+    internal = find_release(case.ledger, INTERNAL)
+    consent = {"day": late.isoformat(), "without": 1, "subjects_sha256": None}
+    with case.ledger.writing() as writer:
+        terms = internal.terms | {"consent": consent}
+        writer.change(internal, EventKind.CONSENT, "Stu", {"consent": consent}, terms=terms)
+    with pytest.raises(MoveForbidden, match="1 person in it no longer agrees"):
+        renew(case.workspace, case.store, INTERNAL, key_of("owner"), reason="looked", day=late)
+    assert case.state(INTERNAL) is ReleaseState.SUSPENDED
+
+
 def test_a_renewal_does_not_bring_back_what_was_made_from_a_withdrawn_release(
     case: Case, calendar: Calendar
 ) -> None:
