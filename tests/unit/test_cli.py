@@ -15,6 +15,12 @@ from flows.cli import app, main
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 COMMANDS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
 
+NESTED = sorted(
+    (group, command)
+    for group, found in typer.main.get_command(app).commands.items()  # type: ignore[attr-defined]
+    for command in getattr(found, "commands", ())
+)
+
 
 def call(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str
@@ -103,6 +109,23 @@ def test_every_command_has_help_that_begins_with_a_sentence(
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_is_in_the_readme(command: str) -> None:
     assert re.search(rf"(stepdown |`){command}\b", README)
+
+
+@pytest.mark.parametrize(("group", "command"), NESTED)
+def test_every_command_of_a_group_is_in_the_readme_and_has_help(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], group: str, command: str
+) -> None:
+    (row,) = [line for line in README.splitlines() if line.startswith(f"| `stepdown {group} ")]
+    assert re.search(rf"`(stepdown )?({group} )?{command}\b", row)
+    code, out, _ = call(monkeypatch, capsys, group, command, "--help")
+    assert code == 0
+    lines = [line.strip() for line in out.splitlines() if line.strip()]
+    assert lines[0].startswith(f"Usage: stepdown {group} {command}")
+    assert re.match(r"[A-Z].{15,}", lines[1])
+    assert "--json" in out
+    code, out, err = call(monkeypatch, capsys, group, command, "--polish", "--json")
+    assert (code, err) == (2, "")
+    assert json.loads(out)["error"]["kind"] == "InputWrong"
 
 
 def test_no_command_at_all_shows_the_help(
