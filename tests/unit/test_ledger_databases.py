@@ -112,26 +112,25 @@ LINE = (
 )
 
 
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "UPDATE events SET actor = 'x'",
-        "DELETE FROM events WHERE seq = 1",
-        "sqlite: " + LINE.format("OR REPLACE", "seq", "hash", ""),
-        "sqlite: " + LINE.format("OR REPLACE", "seq", "'x'", ""),
-        "sqlite: " + LINE.format("OR REPLACE", "99", "hash", ""),
-        "postgresql: TRUNCATE events",
-        "postgresql: "
-        + LINE.format("", "seq", "hash", "ON CONFLICT (seq) DO UPDATE SET actor = 'x'"),
+REFUSED = {
+    "sqlite": [
+        LINE.format("OR REPLACE", "seq", "hash", ""),
+        LINE.format("OR REPLACE", "seq", "'x'", ""),
+        LINE.format("OR REPLACE", "99", "hash", ""),
     ],
-)
-def test_the_database_itself_refuses_to_change_a_line(place: Place, statement: str) -> None:
-    only, _, sql = statement.rpartition(": ")
-    if only not in ("", place.name):
-        pytest.skip(f"a statement of {only} alone")
+    "postgresql": [
+        "TRUNCATE events",
+        LINE.format("", "seq", "hash", "ON CONFLICT (seq) DO UPDATE SET actor = 'x'"),
+    ],
+}
+
+
+def test_the_database_itself_refuses_to_change_a_line(place: Place) -> None:
     place.case.submit(Tier.INTERNAL)
-    with pytest.raises(place.refused(), match="append-only"):
-        place.execute(sql)
+    everywhere = ["UPDATE events SET actor = 'x'", "DELETE FROM events WHERE seq = 1"]
+    for statement in everywhere + REFUSED[place.name]:
+        with pytest.raises(place.refused(), match="append-only"):
+            place.execute(statement)
     assert verify_chain(place.case.ledger) == ()
 
 
