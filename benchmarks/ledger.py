@@ -28,7 +28,8 @@ import json, sys, time
 from pathlib import Path
 from stepdown.release.addresses import Series
 from stepdown.release.chain import check_ledger, export_to
-from stepdown.release.ledger import EventKind, open_ledger, record_run
+from stepdown.release.ledger import open_ledger, record_run
+from stepdown.release.records import EventKind
 from stepdown.vocabulary import Tier
 from stepdown.workspace import Workspace
 

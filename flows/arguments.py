@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 Config = Annotated[
     Path, typer.Argument(metavar="CONFIG", help="A dataset's release config (YAML).")
 ]
+Configs = Annotated[list[Path], typer.Argument(metavar="CONFIG…", help="Release configs (YAML).")]
 Table = Annotated[Path, typer.Argument(metavar="FILE", help="A CSV or Parquet file.")]
 Address = Annotated[
     str,

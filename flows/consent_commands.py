@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from flows import say
-from flows.arguments import AsJson, Store, Work
+from flows.arguments import AsJson, Configs, Store, Work
 
 if TYPE_CHECKING:
     from stepdown.release.store import Store as OpenStore
@@ -16,9 +14,7 @@ if TYPE_CHECKING:
 
 
 def recheck(
-    configs: Annotated[
-        list[Path], typer.Argument(metavar="CONFIG…", help="Release configs (YAML).")
-    ],
+    configs: Configs,
     work: Work = Path("work"),
     store: Store = "store",
     json: AsJson = False,

@@ -11,7 +11,7 @@ from stepdown.artifacts import canonical_json, write_durably
 from stepdown.candidate import STEWARD_PAGE
 
 if TYPE_CHECKING:
-    from flows.release import Made
+    from flows.making import Made
     from stepdown.candidate import Candidate
     from stepdown.release.consent import Rechecked
     from stepdown.release.publish import Standing

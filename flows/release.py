@@ -8,89 +8,35 @@ from __future__ import annotations
 
 import datetime as dt
 import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
+from flows.making import Before, Made, make
 from flows.outcome import PLANNED, RunOutcome, TierOutcome, tier_outcome
 from flows.say import progress
 from stepdown import clock
-from stepdown.artifacts import ArtifactRef
-from stepdown.candidate import STEWARD_PAGE, Candidate, Earlier
+from stepdown.candidate import STEWARD_PAGE
 from stepdown.config import LoadedConfig, load_config
 from stepdown.config.governance import load_governance
 from stepdown.config.people import account
-from stepdown.errors import DemandImpossible, Refused
-from stepdown.ingest import Snapshot
-from stepdown.release.gate import Decision, Outcome
+from stepdown.release.gate import Outcome
 from stepdown.release.locks import exclusively
 from stepdown.release.publish import Standing
 from stepdown.release.store import open_store
-from stepdown.reports import NextStep, RiskReport, TierReport, Verdict
 from stepdown.vocabulary import ReleaseState, Tier
 from stepdown.workspace import open_workspace
-from tasks.assess import (
-    assess_risk,
-    attack_candidate,
-    copies_do_not_join,
-    joint_view,
-    measure_exposure,
-    measure_utility,
-    validate_tier,
-)
 from tasks.boundary import scrubbed
-from tasks.consent import follow_register, read_consent, validate_consent
-from tasks.derive import derive_copy, derive_tier, next_steps, tier_frontier
-from tasks.ingest import check_hierarchies, check_suites, ingest, validate_raw
-from tasks.judge import judge
+from tasks.consent import follow_register, read_consent, recheck
+from tasks.ingest import check_hierarchies, check_suites, ingest
 from tasks.prepare import ever_published, load_keys, recover, remember, reports_before
 from tasks.publish import foreseen, record_refusal, record_run, submit, summarise
 from tasks.run import Run
 
 SHOWN_REJECTS = 10
 AWAITING = ReleaseState.AWAITING_APPROVAL.value
-
-
-@dataclass(frozen=True)
-class Made:
-    """A tier or copy before it is submitted: judged, or refused before there was a file."""
-
-    tier: Tier
-    recipient: str | None
-    candidate: Candidate | None = None
-    report: TierReport | None = None
-    decision: Decision | None = None
-    refusal: tuple[Verdict, ...] = ()
-    next_steps: tuple[NextStep, ...] = ()
-
-    @property
-    def risk(self) -> RiskReport | None:
-        return self.report.risk if self.report else None
-
-    @property
-    def name(self) -> str:
-        return f"{self.tier}/{self.recipient}" if self.recipient else self.tier.value
-
-    @property
-    def refused(self) -> bool:
-        return bool(self.refusal) or (self.decision is not None and bool(self.decision.reasons))
-
-
-@dataclass(frozen=True)
-class Before:
-    """What earlier runs have left: every version ever published, and the live ones' reports.
-
-    Args:
-        remembered: today's source as tokens, where there is something to compare it with.
-    """
-
-    published: list[Earlier]
-    remembered: ArtifactRef | None
-    reports: dict[str, dict[str, Any]]
 
 
 @flow(name="release", flow_run_name="{config}", persist_result=False, log_prints=False)
@@ -172,17 +118,20 @@ def _release(run: Run, tiers: list[Tier], publish: bool) -> RunOutcome:
     consents = read_consent(run)
     run = replace(run, loaded=replace(run.loaded, consents=consents))
     gone = follow_register(run) if consents and publish else None
-    for sentence in gone.sentences if gone else ():
-        progress(sentence)
     published = ever_published(run)
     remembered = remember(run, snapshot) if published else None
     before = Before(published, remembered, reports_before(run))
-    made = _make(run, snapshot, tiers, before)
+    made = make(run, snapshot, tiers, before)
     ends = (
         _submit(run, made, before)
         if publish
         else {one.name: tier_outcome(_as_submitted(run, one), None) for one in made}
     )
+    if gone:
+        # Whoever withdrew while the run worked is in what it has just released.
+        gone = gone.then(recheck(run))
+        for sentence in gone.sentences:
+            progress(sentence)
     outcome = RunOutcome(
         run.config.dataset,
         run.id,
@@ -229,139 +178,6 @@ def _tidy(made: list[Made], ends: dict[str, TierOutcome]) -> None:
                 path.unlink()
 
 
-def _make(run: Run, snapshot: Snapshot, tiers: list[Tier], before: Before) -> list[Made]:
-    """Every tier and copy, judged; below a refused one, refused for its parent's sake."""
-    verdicts = (*validate_raw(run, snapshot), *validate_consent(run, snapshot))
-    failed = tuple(verdict for verdict in verdicts if not verdict.passed)
-    if failed:
-        return [Made(tier, None, refusal=failed) for tier in tiers]
-    made: dict[Tier, Made] = {}
-    copies: list[Made] = []
-    for tier in tiers:
-        above = made.get(tier.parent) if tier.parent else None
-        if above is not None and (above.refused or above.candidate is None):
-            made[tier] = Made(tier, None, refusal=(_parent_refused(above),))
-            continue
-        parent = above.candidate if above else None
-        made[tier] = _make_tier(run, snapshot, tier, parent, before)
-        if tier is Tier.PARTNER:
-            for name in run.config.recipients:
-                copies.append(_make_copy(run, snapshot, name, made, copies, before))
-    return [*made.values(), *copies]
-
-
-def _make_tier(
-    run: Run, snapshot: Snapshot, tier: Tier, parent: Candidate | None, before: Before
-) -> Made:
-    progress(f"{tier}: deriving")
-    try:
-        candidate = derive_tier(run, snapshot, tier, parent, before.published, before.remembered)
-    except (Refused, DemandImpossible) as error:
-        steps = _steps(run, snapshot, tier, parent)
-        return Made(tier, None, refusal=(_no_table(error, steps),), next_steps=steps)
-    above = parent.data if parent else snapshot.ref
-    report = _measured(run, snapshot, candidate, above, before, parent=parent)
-    if tier is not Tier.INTERNAL:
-        report = replace(report, frontier=tier_frontier(run, snapshot, tier, parent))
-    made = _judged(run, snapshot, candidate, report, before)
-    if not made.refused:
-        return made
-    steps = _steps(run, snapshot, tier, parent)
-    report = replace(report, next_steps=steps)
-    return _judged(run, snapshot, candidate, report, before) if steps else made
-
-
-def _make_copy(
-    run: Run,
-    snapshot: Snapshot,
-    recipient: str,
-    made: dict[Tier, Made],
-    copies: list[Made],
-    before: Before,
-) -> Made:
-    base, internal = made[Tier.PARTNER], made[Tier.INTERNAL].candidate
-    if base.refused or base.candidate is None or internal is None:
-        return Made(Tier.PARTNER, recipient, refusal=(_parent_refused(base),))
-    progress(f"partner/{recipient}: deriving")
-    copy = derive_copy(run, snapshot, recipient, base.candidate, internal)
-    joint = joint_view(run, copy, base.candidate)
-    others = [internal, *(each.candidate for each in copies if each.candidate)]
-    apart = copies_do_not_join(copy, others, before.published)
-    report = _measured(
-        run,
-        snapshot,
-        copy,
-        base.candidate.data,
-        before,
-        parent=base.candidate,
-        base=base.candidate,
-        scale=internal.data,
-    )
-    return _judged(run, snapshot, copy, report, before, joint, apart)
-
-
-def _measured(
-    run: Run,
-    snapshot: Snapshot,
-    candidate: Candidate,
-    above: ArtifactRef,
-    before: Before,
-    *,
-    parent: Candidate | None = None,
-    base: Candidate | None = None,
-    scale: ArtifactRef | None = None,
-) -> TierReport:
-    """Everything known of a candidate's bytes, its verdicts aside."""
-    name = _named(candidate)
-    progress(f"{name}: measuring {candidate.data.rows:,} rows")
-    risk = assess_risk(run, snapshot, candidate, above, scale)
-    progress(f"{name}: attacking")
-    attacks = attack_candidate(
-        run, snapshot, candidate, above, before.published, base, scale, before.remembered
-    )
-    lineage = parent.lineage if parent else None
-    return TierReport(
-        run.config.dataset,
-        candidate.tier,
-        candidate.recipient,
-        candidate.data.sha256,
-        candidate.report,
-        replace(risk, attacks=attacks),
-        attacks=attacks,
-        utility=measure_utility(run, candidate, above),
-        exposure=measure_exposure(run, snapshot, candidate, above, lineage),
-    )
-
-
-def _judged(
-    run: Run,
-    snapshot: Snapshot,
-    candidate: Candidate,
-    report: TierReport,
-    before: Before,
-    *more: Verdict,
-) -> Made:
-    verdicts = validate_tier(run, candidate, report.risk)
-    previous = before.reports.get(_named(candidate))
-    decision = judge(run, snapshot, candidate, report, (*verdicts, *more), previous)
-    return Made(candidate.tier, candidate.recipient, candidate, report, decision)
-
-
-def _steps(
-    run: Run, snapshot: Snapshot, tier: Tier, parent: Candidate | None
-) -> tuple[NextStep, ...]:
-    """How a refused tier could go on; internal has nothing that a level could mend."""
-    if tier is Tier.INTERNAL:
-        return ()
-    progress(f"{tier}: looking for the cheapest next step")
-    return next_steps(run, snapshot, tier, parent)
-
-
-def _named(candidate: Candidate) -> str:
-    recipient = candidate.recipient
-    return f"{candidate.tier}/{recipient}" if recipient else candidate.tier.value
-
-
 def _submit(run: Run, made: list[Made], before: Before) -> dict[str, TierOutcome]:
     ends: dict[str, TierOutcome] = {}
     for one in made:
@@ -381,27 +197,3 @@ def _submit_one(run: Run, one: Made, parent: str | None, before: Before) -> Stan
         return record_refusal(run, one.tier, one.recipient, one.refusal)
     previous = before.reports.get(one.name)
     return submit(run, one.candidate, one.decision, parent, one.report, previous)
-
-
-def _parent_refused(above: Made) -> Verdict:
-    return Verdict(
-        "parent",
-        False,
-        f"{above.name} was refused, and this is made from it.",
-        f"See why {above.name} was refused.",
-    )
-
-
-def _no_table(error: Refused | DemandImpossible, steps: Sequence[NextStep]) -> Verdict:
-    where = f"{error.where}: " if error.where else ""
-    return Verdict(
-        "privacy_models", False, f"{where}{error.message}.", " ".join([error.next, *_told(steps)])
-    )
-
-
-def _told(steps: Sequence[NextStep]) -> list[str]:
-    return [
-        f"{'Cheapest' if number == 0 else 'Or'}: {step.change} (information loss "
-        f"{step.information_loss:.3f}, {step.suppressed_share:.1%} of the records suppressed)."
-        for number, step in enumerate(steps)
-    ]

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from flows import say
-from flows.arguments import Address, AsJson, Store, Work
+from flows.arguments import Address, AsJson, Configs, Store, Work
 from flows.signing_commands import Key, Reason, load_private_key
 
 
 def upkeep(
-    configs: Annotated[
-        list[Path], typer.Argument(metavar="CONFIG…", help="Release configs (YAML).")
-    ],
+    configs: Configs,
     work: Work = Path("work"),
     store: Store = "store",
     json: AsJson = False,

@@ -21,9 +21,10 @@ from stepdown.ingest import read_consent
 from stepdown.keyring import Keyring, load_keyring
 from stepdown.release.consent import LOOKED_AT, Rechecked, follow_consent
 from stepdown.release.consent_problem import UNTOLD
-from stepdown.release.ledger import Ledger, Release, open_ledger
+from stepdown.release.ledger import Ledger, open_ledger
 from stepdown.release.locks import exclusively
 from stepdown.release.memory import ancestors, in_place, snapshot_of
+from stepdown.release.records import Release
 from stepdown.release.recovery import recover_held
 from stepdown.release.store import Store
 from stepdown.vocabulary import ConsentAnswer, Tier
@@ -41,8 +42,9 @@ def recheck(
     """
     if loaded.config.consent is None:
         return Rechecked(day.isoformat())
-    asked = replace(loaded, consents=read_consent(loaded, workspace, day))
-    return follow_register(workspace, store, asked, actor)
+    with exclusively(workspace):  # or a run that begins would clear half a reading away
+        consents = read_consent(loaded, workspace, day)
+    return follow_register(workspace, store, replace(loaded, consents=consents), actor)
 
 
 def follow_register(
@@ -59,11 +61,8 @@ def follow_register(
             known, shredded = reader.keys(), reader.shredded()
         keyring = _keyring(workspace, next_name(dataset, SUBJECTS, None, shredded), known)
         answers = _answers(workspace, loaded, keyring)
-        without = {
-            release.id: _without(_held(ledger, workspace, loaded, keyring, release), answers, tier)
-            for release in found
-            for tier in [release.tier]
-        }
+        held = {r.id: _held(ledger, workspace, loaded, keyring, r) for r in found}
+        without = {r.id: _without(held[r.id], answers, r.tier) for r in found}
         return follow_consent(
             ledger, store, dataset, without, consents.day, consents.ref.sha256, actor
         )

@@ -28,7 +28,7 @@ from stepdown.config import LoadedConfig
 from stepdown.keyring import Keyring, load_keyring
 from stepdown.release.addresses import Series
 from stepdown.release.documents import FULL_REPORT
-from stepdown.release.ledger import EventKind, Ledger, Reader, Release, open_ledger
+from stepdown.release.ledger import Ledger, Reader, open_ledger
 from stepdown.release.locks import exclusively
 from stepdown.release.manifest import MANIFEST
 from stepdown.release.memory import (
@@ -38,6 +38,7 @@ from stepdown.release.memory import (
     in_place,
     snapshot_path,
 )
+from stepdown.release.records import EventKind, Release
 from stepdown.vocabulary import ReleaseState, Tier
 from stepdown.workspace import Workspace
 

@@ -11,8 +11,9 @@ from stepdown.anonymise.subjects import SUBJECTS
 from stepdown.errors import InputWrong, KeyMissing
 from stepdown.keyring import forget_keys, names_of
 from stepdown.release.addresses import Series
-from stepdown.release.ledger import EventKind, open_ledger
+from stepdown.release.ledger import open_ledger
 from stepdown.release.locks import exclusively
+from stepdown.release.records import EventKind
 from stepdown.vocabulary import Tier
 from stepdown.workspace import Workspace
 

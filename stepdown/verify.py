@@ -18,11 +18,12 @@ from stepdown.errors import ReleaseUnknown, StoreCorrupt
 from stepdown.release.catalogue import find_release, resolve_address
 from stepdown.release.chain import verify_chain
 from stepdown.release.documents import CONFIG
-from stepdown.release.ledger import Ledger, Release, open_ledger
+from stepdown.release.ledger import Ledger, open_ledger
 from stepdown.release.manifest import MANIFEST, check_candidate
 from stepdown.release.memory import ancestors, candidate_of, full_report, snapshot_of
 from stepdown.release.publication import RELEASE
 from stepdown.release.publisher import publisher_keys
+from stepdown.release.records import Release
 from stepdown.release.recovery import recover
 from stepdown.release.store import Store
 from stepdown.release.verify_bytes import verify_bytes

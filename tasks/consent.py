@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from stepdown import clock, ingest, recheck
+from stepdown import clock, ingest
+from stepdown import recheck as rechecks
 from stepdown.config.consent import Consents
 from stepdown.ingest import Snapshot
 from stepdown.release.consent import Rechecked
@@ -27,6 +28,14 @@ def validate_consent(run: Run, snapshot: Snapshot) -> tuple[Verdict, ...]:
 
 
 @library_task
+def recheck(run: Run) -> Rechecked:
+    """Read the register anew, and look at everything that is out or may go out."""
+    return rechecks.recheck(
+        run.workspace, open_store(run.store), run.loaded, clock.today(), run.actor
+    )
+
+
+@library_task
 def follow_register(run: Run) -> Rechecked:
     """Take out of reach what holds somebody who does not agree."""
-    return recheck.follow_register(run.workspace, open_store(run.store), run.loaded, run.actor)
+    return rechecks.follow_register(run.workspace, open_store(run.store), run.loaded, run.actor)

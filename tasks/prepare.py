@@ -11,9 +11,10 @@ from stepdown.ingest import Snapshot
 from stepdown.keyring import forget_keys, load_keyring
 from stepdown.release import memory, recovery
 from stepdown.release.addresses import Series
-from stepdown.release.ledger import EventKind, open_ledger
+from stepdown.release.ledger import open_ledger
 from stepdown.release.leftovers import clear_leftovers
 from stepdown.release.locks import exclusively
+from stepdown.release.records import EventKind
 from stepdown.release.store import open_store
 from stepdown.vocabulary import Tier
 from tasks.boundary import library_task

@@ -94,8 +94,7 @@ def recall(
     hierarchies = candidate.hierarchies
     stand_ins = [ref for ref in (snapshot, hierarchies) if Path(ref.path).parent == folder]
     for ref in stand_ins:
-        number = keyring.newest_name(config.dataset, MEMORY).rsplit("/", 1)[1]
-        if not ref.path.endswith(f"-{number}.parquet"):
+        if not ref.path.endswith(f"-{_number(config.dataset, keyring)}.parquet"):
             raise KeyMissing(
                 f"the key of what is remembered of {version.address} was destroyed, and its source "
                 "is deleted: what it shows beside a new version cannot be measured",
@@ -115,15 +114,17 @@ def recall(
 
 def memory_path(folder: Path, dataset: str, sha256: str, keyring: Keyring) -> Path:
     """Where the tokens of a pinned source are, under the key in use."""
-    number = keyring.newest_name(dataset, MEMORY).rsplit("/", 1)[1]
-    return folder / f"{dataset}-{sha256[:16]}-{number}.parquet"
+    return folder / f"{dataset}-{sha256[:16]}-{_number(dataset, keyring)}.parquet"
 
 
 def hierarchies_path(folder: Path, dataset: str, candidate: Candidate, keyring: Keyring) -> Path:
     """Where a release's hierarchies are, their leaves as tokens under the key in use."""
-    number = keyring.newest_name(dataset, MEMORY).rsplit("/", 1)[1]
     sha256 = candidate.hierarchies.sha256
-    return folder / f"{dataset}-hierarchies-{sha256[:16]}-{number}.parquet"
+    return folder / f"{dataset}-hierarchies-{sha256[:16]}-{_number(dataset, keyring)}.parquet"
+
+
+def _number(dataset: str, keyring: Keyring) -> str:
+    return keyring.newest_name(dataset, MEMORY).rsplit("/", 1)[1]
 
 
 def _write(table: pa.Table, path: Path) -> None:

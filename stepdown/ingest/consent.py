@@ -22,7 +22,7 @@ from stepdown.reports import Verdict
 from stepdown.vocabulary import ColumnType, ConsentAnswer, Role, Tier
 from stepdown.workspace import Workspace
 
-REGISTER, LINES = "register", "lines"
+REGISTER = "register"
 _SEPARATORS = "[\\s,;|]+"
 
 

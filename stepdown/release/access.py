@@ -14,8 +14,9 @@ from stepdown.errors import ConfigInvalid, InputWrong, Refused
 from stepdown.release.addresses import LATEST, Address, Series, parse_address
 from stepdown.release.agreements import copy_problem
 from stepdown.release.consent_problem import consent_problem
-from stepdown.release.ledger import EventKind, Ledger, Reader, Release
+from stepdown.release.ledger import Ledger, Reader
 from stepdown.release.publication import IN_STORE
+from stepdown.release.records import EventKind, Release
 from stepdown.release.review_date import NOT_SERVED, review_flags
 from stepdown.vocabulary import ReleaseState, Tier
 

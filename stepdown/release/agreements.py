@@ -8,7 +8,8 @@ from typing import Any
 
 from stepdown.config.models import Agreement, Recipient
 from stepdown.config.partners import Partner
-from stepdown.release.ledger import EventKind, Release, Writer
+from stepdown.release.ledger import Writer
+from stepdown.release.records import EventKind, Release
 from stepdown.reports import Verdict
 
 

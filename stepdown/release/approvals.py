@@ -16,11 +16,12 @@ from stepdown.config.people import People, Person, load_people, same_person
 from stepdown.errors import InputWrong, MoveForbidden, SignatureInvalid
 from stepdown.release.catalogue import find_release
 from stepdown.release.evidence import KEYS as EVIDENCE
-from stepdown.release.ledger import EventKind, Ledger, Release, open_ledger
+from stepdown.release.ledger import Ledger, open_ledger
 from stepdown.release.locks import exclusively
 from stepdown.release.manifest import check_candidate
 from stepdown.release.publication import advance, check_judged
 from stepdown.release.publish import Standing, standing
+from stepdown.release.records import EventKind, Release
 from stepdown.release.recovery import recover_held
 from stepdown.release.sign_off import approvals_of, statement_of
 from stepdown.release.statements import CLOCKS_DIFFER, Signed, check_signer, sign

@@ -5,9 +5,10 @@ from __future__ import annotations
 from stepdown.config.governance import Governance
 from stepdown.release.addresses import Series
 from stepdown.release.assessments import sign_assessment
-from stepdown.release.ledger import EventKind, open_ledger
+from stepdown.release.ledger import open_ledger
 from stepdown.release.locks import exclusively
 from stepdown.release.publication import advance
+from stepdown.release.records import EventKind
 from stepdown.release.recovery import recover_held
 from stepdown.release.statements import Signed
 from stepdown.release.store import Store

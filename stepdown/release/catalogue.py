@@ -12,9 +12,10 @@ from stepdown.errors import ConfigInvalid, ReleaseUnknown, StoreCorrupt
 from stepdown.release.access import flags_of
 from stepdown.release.addresses import LATEST, Address, parse_address, version_number
 from stepdown.release.conditions import waiting_for
-from stepdown.release.ledger import Ledger, Reader, Release
+from stepdown.release.ledger import Ledger, Reader
 from stepdown.release.manifest import MANIFEST
 from stepdown.release.publication import CURRENT, IN_STORE, RELEASE
+from stepdown.release.records import Release
 from stepdown.release.review_date import OVERDUE, review_flags
 from stepdown.release.sanity_answers import Review, reviews_of
 from stepdown.release.store import Store

@@ -11,14 +11,8 @@ from typing import Any, BinaryIO
 
 from stepdown.artifacts import new_file
 from stepdown.errors import InputWrong, WorldFailed
-from stepdown.release.ledger import (
-    EVENT_FIELDS,
-    FIRST_HASH,
-    Ledger,
-    Reader,
-    Release,
-    line_hash,
-)
+from stepdown.release.ledger import EVENT_FIELDS, FIRST_HASH, Ledger, Reader, line_hash
+from stepdown.release.records import Release
 
 MOST_PROBLEMS = 100
 """A ledger that differs everywhere is told of in so many sentences."""

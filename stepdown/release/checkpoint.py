@@ -9,9 +9,10 @@ from stepdown import clock
 from stepdown.config.people import account
 from stepdown.errors import InputWrong, SignatureInvalid
 from stepdown.release.addresses import Series
-from stepdown.release.ledger import EventKind, open_ledger
+from stepdown.release.ledger import open_ledger
 from stepdown.release.locks import exclusively
 from stepdown.release.publisher import publisher_key
+from stepdown.release.records import EventKind
 from stepdown.release.statements import Signed, parse_signed, sign
 from stepdown.signing import is_signed
 from stepdown.vocabulary import Tier

@@ -19,8 +19,9 @@ from stepdown.release.agreements import copy_problem
 from stepdown.release.assessments import assessment_problem
 from stepdown.release.consent_problem import consent_problem
 from stepdown.release.incidents import needs_assessment
-from stepdown.release.ledger import Reader, Release
+from stepdown.release.ledger import Reader
 from stepdown.release.publisher import publisher_problem
+from stepdown.release.records import Release
 from stepdown.release.sanity_answers import missing_reviews
 from stepdown.release.sign_off import missing_signatures
 from stepdown.vocabulary import ReleaseState

@@ -9,8 +9,9 @@ from typing import Any
 
 from stepdown.release.addresses import Series
 from stepdown.release.consent_problem import because
-from stepdown.release.ledger import EventKind, Ledger, Release, Writer
+from stepdown.release.ledger import Ledger, Writer
 from stepdown.release.publication import advance, settle
+from stepdown.release.records import EventKind, Release
 from stepdown.release.store import Store
 from stepdown.release.suspension import suspend
 from stepdown.vocabulary import ReleaseState, Tier
@@ -46,6 +47,16 @@ class Rechecked:
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
+
+    def then(self, later: Rechecked) -> Rechecked:
+        """Both looks as one."""
+        return Rechecked(
+            later.day,
+            self.without | later.without,
+            (*self.suspended, *later.suspended),
+            (*self.expired, *later.expired),
+            tuple(dict.fromkeys((*self.public, *later.public))),
+        )
 
     @property
     def sentences(self) -> tuple[str, ...]:

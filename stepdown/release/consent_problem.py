@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stepdown.release.ledger import Release
+from stepdown.release.records import Release
 
 UNTOLD = -1
 """In place of a count of subjects: whom a release holds is not known."""

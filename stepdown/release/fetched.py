@@ -7,8 +7,9 @@ from pathlib import Path
 
 from stepdown.config.partners import Partner, load_partners
 from stepdown.errors import ConfigInvalid
-from stepdown.release.ledger import EventKind, Reader, Release, Writer
+from stepdown.release.ledger import Reader, Writer
 from stepdown.release.notices import tell
+from stepdown.release.records import EventKind, Release
 
 
 @dataclass(frozen=True)

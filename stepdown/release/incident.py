@@ -14,10 +14,11 @@ from stepdown.errors import ConfigInvalid, InputWrong, MoveForbidden
 from stepdown.release.assessments import RISK_OFFICER
 from stepdown.release.catalogue import find_release
 from stepdown.release.fetched import Fetched, tell_holders, who_fetched
-from stepdown.release.ledger import EventKind, Release, Writer, open_ledger
+from stepdown.release.ledger import Writer, open_ledger
 from stepdown.release.locks import exclusively
 from stepdown.release.notices import tell
 from stepdown.release.publication import IN_STORE, STORE_BEHIND, advance, settle
+from stepdown.release.records import EventKind, Release
 from stepdown.release.recovery import recover_held
 from stepdown.release.store import Store
 from stepdown.release.withdraw import descendants

@@ -5,7 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 
-from stepdown.release.ledger import EventKind, Reader, Release
+from stepdown.release.ledger import Reader
+from stepdown.release.records import EventKind, Release
 from stepdown.vocabulary import Tier
 
 

@@ -8,8 +8,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
-from enum import StrEnum
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +17,22 @@ import sqlalchemy as sa
 from stepdown import clock
 from stepdown.artifacts import canonical_json
 from stepdown.errors import ClockBackwards, MoveForbidden
-from stepdown.release.addresses import Address, Series, version_number
+from stepdown.release.addresses import Series, version_number
 from stepdown.release.database import (
     database_failures,
     for_reading,
     open_engine,
     take_writing_lock,
 )
-from stepdown.release.ledger_tables import EVENTS, METADATA, RELEASES, missing_triggers
+from stepdown.release.ledger_tables import (
+    EVENTS,
+    METADATA,
+    RELEASES,
+    is_old,
+    missing_triggers,
+    upgrade,
+)
+from stepdown.release.records import EventKind, NewRelease, Release
 from stepdown.release.states import check_move
 from stepdown.vocabulary import ReleaseState, Tier
 from stepdown.workspace import Workspace
@@ -36,39 +43,6 @@ EVENT_FIELDS = tuple(column.name for column in EVENTS.columns)
 _HASHED = [column.name for column in EVENTS.columns if column.name != "hash"]
 
 
-class EventKind(StrEnum):
-    """What a line of the ledger tells."""
-
-    RUN = "run"
-    KEY = "key"
-    CANDIDATE = "candidate"
-    JOINED = "joined"
-    WAITING = "waiting"
-    APPROVAL = "approval"
-    REJECTION = "rejection"
-    REFUSAL = "refusal"
-    INTENT = "intent"
-    UNDONE = "undone"
-    PUBLISHED = "published"
-    SUPERSEDED = "superseded"
-    EXPIRED = "expired"
-    WITHDRAWN = "withdrawn"
-    SUSPENDED = "suspended"
-    REINSTATED = "reinstated"
-    REVIEW = "review"
-    PACKED = "packed"
-    RENEWED = "renewed"
-    INCIDENT = "incident"
-    ASSESSMENT = "assessment"
-    CONSENT = "consent"
-    ACCESS = "access"
-    NOTICE = "notice"
-    TOLD = "told"
-    DELETED = "deleted"
-    SHREDDED = "shredded"
-    CHECKPOINT = "checkpoint"
-
-
 _MADE = (EventKind.CANDIDATE, EventKind.JOINED)
 _CHANGING = tuple(
     kind
@@ -77,60 +51,6 @@ _CHANGING = tuple(
     if kind not in (EventKind.ACCESS, EventKind.NOTICE, EventKind.TOLD)
 )
 _ROW = "row_sha256"
-
-
-@dataclass(frozen=True)
-class Release:
-    """One row of the table of releases; ``stepdown/release/ledger_tables.py`` says what is what."""
-
-    id: int
-    dataset: str
-    tier: Tier
-    recipient: str | None
-    version: str | None
-    state: ReleaseState
-    run: str
-    folder: str
-    data_sha256: str | None
-    lineage_sha256: str | None
-    manifest_sha256: str | None
-    rows: int | None
-    columns: list[str]
-    parent: int | None
-    sign_off: dict[str, Any]
-    approvals: list[dict[str, Any]]
-    terms: dict[str, Any]
-    reasons: list[dict[str, Any]]
-    unsettled: str | None
-    published_at: str | None
-    note: str | None
-
-    @property
-    def series(self) -> Series:
-        return Series(self.dataset, self.tier, self.recipient)
-
-    @property
-    def address(self) -> str:
-        return str(Address(self.series, self.version)) if self.version else self.series.path
-
-
-@dataclass(frozen=True)
-class NewRelease:
-    """What is known of a candidate when it is first written down."""
-
-    series: Series
-    run: str
-    folder: str
-    version: str | None = None
-    data_sha256: str | None = None
-    lineage_sha256: str | None = None
-    manifest_sha256: str | None = None
-    rows: int | None = None
-    columns: list[str] = field(default_factory=list)
-    parent: int | None = None
-    sign_off: dict[str, Any] = field(default_factory=dict)
-    terms: dict[str, Any] = field(default_factory=dict)
-    reasons: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -421,8 +341,13 @@ def open_ledger(workspace: Workspace) -> Ledger:
         InputWrong: STEPDOWN_LEDGER names no database that the ledger can use.
         WorldFailed: the database cannot be used.
     """
-    engine = open_engine(workspace.ledger_url, METADATA)
-    return Ledger(engine, workspace.root)
+    ledger = Ledger(open_engine(workspace.ledger_url, METADATA), workspace.root)
+    with ledger.reading() as reader:
+        made_before = is_old(reader.connection)
+    if made_before:
+        with ledger.writing() as writer:
+            upgrade(writer.connection)
+    return ledger
 
 
 def existing_ledger(workspace: Workspace) -> Ledger:

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Table,
     UniqueConstraint,
     event,
+    inspect,
     text,
 )
 
@@ -80,7 +81,7 @@ for _state in (ReleaseState.PUBLISHED, ReleaseState.AWAITING_APPROVAL):
         postgresql_where=RELEASES.c.state == _state.value,
     )
 
-Index("events_of_release", *(EVENTS.c[name] for name in (*_SERIES, "version")))
+_OF_RELEASE = Index("events_of_release", *(EVENTS.c[name] for name in (*_SERIES, "version")))
 
 _SQLITE_TRIGGERS = {
     "events_no_update": "BEFORE UPDATE ON events BEGIN {refuse}; END",
@@ -104,20 +105,38 @@ _TRIGGERS = {
 }
 
 
+def upgrade(connection: Connection) -> None:
+    """Give a SQLite ledger from before them the index of releases and the trigger on replacing.
+
+    It is told by its index: where only the trigger is gone, somebody took it away.
+    """
+    if connection.dialect.name != "sqlite" or not is_old(connection):
+        return
+    _OF_RELEASE.create(connection)
+    connection.execute(text(_sqlite_trigger("events_no_replace")))
+
+
+def is_old(connection: Connection) -> bool:
+    """Whether a ledger was made before its lines had an index by release."""
+    return _OF_RELEASE.name not in {i["name"] for i in inspect(connection).get_indexes("events")}
+
+
+def _sqlite_trigger(name: str) -> str:
+    refuse = "SELECT RAISE(ABORT, 'the ledger is append-only')"
+    return f"CREATE TRIGGER {name} {_SQLITE_TRIGGERS[name].format(refuse=refuse)}"
+
+
 def missing_triggers(connection: Connection) -> list[str]:
     """Names of the triggers that keep lines from being changed, and are gone or switched off."""
     wanted, query = _TRIGGERS[connection.dialect.name]
     return sorted(wanted - set(connection.execute(text(query)).scalars()))
 
 
-for _name, _body in _SQLITE_TRIGGERS.items():
-    _refuse = "SELECT RAISE(ABORT, 'the ledger is append-only')"
+for _name in _SQLITE_TRIGGERS:
     event.listen(
         EVENTS,
         "after_create",
-        DDL(  # type: ignore[no-untyped-call]
-            f"CREATE TRIGGER {_name} {_body.format(refuse=_refuse)}"
-        ).execute_if(dialect="sqlite"),
+        DDL(_sqlite_trigger(_name)).execute_if(dialect="sqlite"),  # type: ignore[no-untyped-call]
     )
 
 for _statement in (

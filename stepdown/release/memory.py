@@ -14,7 +14,8 @@ from stepdown.artifacts import ArtifactRef, sha256_of
 from stepdown.candidate import DATA_FILE, HIERARCHIES_FILE, LINEAGE_FILE, Candidate, Earlier
 from stepdown.errors import StoreCorrupt
 from stepdown.release.documents import FULL_REPORT, read_full_report
-from stepdown.release.ledger import EventKind, Ledger, Reader, Release
+from stepdown.release.ledger import Ledger, Reader
+from stepdown.release.records import EventKind, Release
 from stepdown.reports import DeriveReport
 from stepdown.vocabulary import ReleaseState, Tier
 from stepdown.workspace import Workspace

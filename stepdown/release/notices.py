@@ -8,8 +8,9 @@ from typing import Any
 
 from stepdown.errors import InputWrong
 from stepdown.release.addresses import Address, Series, parse_address
-from stepdown.release.ledger import EventKind, Reader, Release, Writer, open_ledger
+from stepdown.release.ledger import Reader, Writer, open_ledger
 from stepdown.release.locks import exclusively
+from stepdown.release.records import EventKind, Release
 from stepdown.vocabulary import Tier
 from stepdown.workspace import Workspace
 

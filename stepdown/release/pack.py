@@ -9,9 +9,10 @@ from stepdown.artifacts import write_durably
 from stepdown.errors import InputWrong, MoveForbidden, WorldFailed
 from stepdown.release.approvals import TO_SIGN, write_pack_list
 from stepdown.release.catalogue import find_release
-from stepdown.release.ledger import EventKind, Release, open_ledger
+from stepdown.release.ledger import open_ledger
 from stepdown.release.locks import exclusively
 from stepdown.release.manifest import MANIFEST, check_candidate
+from stepdown.release.records import EventKind, Release
 from stepdown.release.sanity_answers import asked_of, review_statement
 from stepdown.release.sanity_check import signed_answer
 from stepdown.release.statements import Signed

@@ -21,11 +21,12 @@ from stepdown.release.addresses import Series, version_number
 from stepdown.release.agreements import follow_agreement
 from stepdown.release.conditions import waiting_for
 from stepdown.release.documents import FULL_REPORT
-from stepdown.release.ledger import EventKind, Ledger, Release
+from stepdown.release.ledger import Ledger
 from stepdown.release.locks import check_still_alone
 from stepdown.release.manifest import MANIFEST, Manifest, check_candidate
 from stepdown.release.metadata import put_metadata
 from stepdown.release.publisher import publisher_key, sign_document
+from stepdown.release.records import EventKind, Release
 from stepdown.release.review_date import review_by
 from stepdown.release.store import Store
 from stepdown.signing import SigningKey

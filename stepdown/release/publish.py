@@ -25,18 +25,12 @@ from stepdown.release.conditions import waiting_for
 from stepdown.release.data_package import licence
 from stepdown.release.documents import FULL_REPORT
 from stepdown.release.gate import Decision, Outcome
-from stepdown.release.ledger import (
-    EventKind,
-    Ledger,
-    NewRelease,
-    Release,
-    next_version,
-    open_ledger,
-)
+from stepdown.release.ledger import Ledger, next_version, open_ledger
 from stepdown.release.locks import exclusively
 from stepdown.release.manifest import Manifest, write_manifest
 from stepdown.release.publication import DEAD, RELEASE, advance, lose, publish
 from stepdown.release.purposes import collected_for
+from stepdown.release.records import EventKind, NewRelease, Release
 from stepdown.release.recovery import recover_held
 from stepdown.release.refusals import write_note
 from stepdown.release.store import Store
@@ -291,8 +285,10 @@ def _settle_among_others(ledger: Ledger, store: Store, new: NewRelease, actor: s
         advance(ledger, store, actor)
         return Standing("unchanged", live[0].address, live[0].state, expired=expired)
     release = _write_down(ledger, store, new, same, actor)
+    # To the byte what joined it, unless it is that one itself: a step that failed is tried again.
     for before in same[:1]:
-        _discard(Path(before.folder))  # to the byte what the one that joined it is
+        if before.folder != release.folder:
+            _discard(Path(before.folder))
     if release.state is ReleaseState.CANDIDATE:
         publish(ledger, store, release, actor)
     advance(ledger, store, actor)

@@ -9,7 +9,8 @@ from typing import Any
 from stepdown.config.people import account
 from stepdown.errors import ConfigInvalid, KeyMissing
 from stepdown.release.addresses import Series
-from stepdown.release.ledger import EventKind, Ledger, Reader
+from stepdown.release.ledger import Ledger, Reader
+from stepdown.release.records import EventKind
 from stepdown.signing import SigningKey, is_signed, load_key, make_key, write_key
 from stepdown.vocabulary import Tier
 

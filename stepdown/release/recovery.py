@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stepdown.release.ledger import EventKind, Ledger, Release, open_ledger
+from stepdown.release.ledger import Ledger, open_ledger
 from stepdown.release.locks import exclusively
 from stepdown.release.publication import (
     OPEN_INTENT,
@@ -12,6 +12,7 @@ from stepdown.release.publication import (
     record_published,
     settle,
 )
+from stepdown.release.records import EventKind, Release
 from stepdown.release.store import Store
 from stepdown.vocabulary import ReleaseState
 from stepdown.workspace import Workspace

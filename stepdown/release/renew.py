@@ -11,10 +11,11 @@ from stepdown.config.people import Person
 from stepdown.errors import InputWrong, MoveForbidden
 from stepdown.release.agreements import copy_problem
 from stepdown.release.catalogue import find_release
-from stepdown.release.ledger import EventKind, Release, Writer, open_ledger
+from stepdown.release.ledger import Writer, open_ledger
 from stepdown.release.locks import exclusively
 from stepdown.release.publication import STORE_BEHIND, advance, settle
 from stepdown.release.publisher import publisher_key
+from stepdown.release.records import EventKind, Release
 from stepdown.release.recovery import recover_held
 from stepdown.release.review_date import review_by
 from stepdown.release.statements import Signed, check_signer, sign

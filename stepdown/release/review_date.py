@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from stepdown.config.policy import defaults
-from stepdown.release.ledger import Release
+from stepdown.release.records import Release
 from stepdown.vocabulary import ReleaseState, Tier
 
 OVERDUE = "review overdue"

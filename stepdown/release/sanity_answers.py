@@ -12,7 +12,8 @@ from stepdown.config.models import SanityCheck
 from stepdown.config.people import People, Person, same_person
 from stepdown.errors import SignatureInvalid
 from stepdown.release.agreements import copy_problem
-from stepdown.release.ledger import EventKind, Reader, Release
+from stepdown.release.ledger import Reader
+from stepdown.release.records import EventKind, Release
 from stepdown.release.statements import Signed, check_signer, parse_signed
 from stepdown.vocabulary import ReleaseState
 

@@ -9,10 +9,11 @@ from stepdown import clock
 from stepdown.config.people import People, load_people, same_person
 from stepdown.errors import InputWrong, MoveForbidden, SignatureInvalid
 from stepdown.release.catalogue import find_release
-from stepdown.release.ledger import EventKind, Ledger, Release, open_ledger
+from stepdown.release.ledger import Ledger, open_ledger
 from stepdown.release.locks import exclusively
 from stepdown.release.publication import advance
 from stepdown.release.publish import Standing, standing
+from stepdown.release.records import EventKind, Release
 from stepdown.release.recovery import recover_held
 from stepdown.release.sanity_answers import (
     ANSWERS,

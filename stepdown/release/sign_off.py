@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from stepdown.config.models import SignOff
 from stepdown.config.people import People, Person, same_person
 from stepdown.errors import SignatureInvalid
-from stepdown.release.ledger import Release
+from stepdown.release.records import Release
 from stepdown.release.statements import Signed, check_signer, parse_signed
 
 APPROVAL = "stepdown-approval-1"

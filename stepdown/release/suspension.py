@@ -12,9 +12,10 @@ from stepdown.release.conditions import WAS_PUBLISHED
 from stepdown.release.consent_problem import consent_problem
 from stepdown.release.fetched import tell_holders
 from stepdown.release.incidents import needs_assessment
-from stepdown.release.ledger import EventKind, Ledger, Reader, Release, Writer
+from stepdown.release.ledger import Ledger, Reader, Writer
 from stepdown.release.notices import tell
 from stepdown.release.publication import STORE_BEHIND, settle
+from stepdown.release.records import EventKind, Release
 from stepdown.release.review_date import is_out, review_date
 from stepdown.release.store import Store
 from stepdown.vocabulary import ReleaseState

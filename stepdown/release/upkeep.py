@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from stepdown.config.governance import Governance
 from stepdown.config.policy import defaults
 from stepdown.release.agreements import copy_problem, follow_agreement
-from stepdown.release.ledger import EventKind, Ledger, Reader, Release, open_ledger
+from stepdown.release.ledger import Ledger, Reader, open_ledger
 from stepdown.release.locks import exclusively
 from stepdown.release.notices import tell
 from stepdown.release.publication import STORE_BEHIND, advance, settle
 from stepdown.release.publisher import publisher_problem
+from stepdown.release.records import EventKind, Release
 from stepdown.release.recovery import recover_held
 from stepdown.release.review_date import is_out, review_date
 from stepdown.release.store import Store

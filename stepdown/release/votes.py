@@ -8,7 +8,7 @@ from typing import Any
 
 from stepdown.config.models import SignOff
 from stepdown.config.people import same_person
-from stepdown.release.ledger import Release
+from stepdown.release.records import Release
 from stepdown.vocabulary import ReleaseState
 
 SHOWN = ("name", "role", "reason", "evidence", "at")

@@ -9,9 +9,10 @@ from stepdown.config.governance import load_governance
 from stepdown.errors import InputWrong, MoveForbidden
 from stepdown.release.catalogue import find_release
 from stepdown.release.fetched import tell_holders
-from stepdown.release.ledger import EventKind, Reader, Release, Writer, open_ledger
+from stepdown.release.ledger import Reader, Writer, open_ledger
 from stepdown.release.locks import exclusively
 from stepdown.release.publication import STORE_BEHIND, advance, settle
+from stepdown.release.records import EventKind, Release
 from stepdown.release.recovery import recover_held
 from stepdown.release.store import Store
 from stepdown.release.suspension import bring_back, standing_problem

@@ -11,8 +11,10 @@ from governance_case import key_of
 from partner_case import write_partner
 from visits import Visits, raw_rows
 
+from flows import release
 from stepdown import clock
-from stepdown.release.ledger import EventKind, open_ledger
+from stepdown.release.ledger import open_ledger
+from stepdown.release.records import EventKind
 from stepdown.signing import write_key
 from stepdown.workspace import open_workspace
 
@@ -91,6 +93,24 @@ def test_a_withdrawal_leaves_every_tier_at_the_next_run_and_what_is_out_at_once(
     assert people_of(visits, "visits/internal/v2") == 2 * PEOPLE - 2
     assert visits("show", "visits/internal/v1", "--json").json["state"] == "superseded"
     assert visits("show", "visits/partner/clinic/v2", "--json").json["state"] == "published"
+
+
+def test_whoever_withdraws_while_a_run_works_is_out_of_reach_when_it_ends(
+    visits: Visits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visits.change(consent)
+    write_register(visits)
+    submit_all = release._submit
+
+    def they_call(*words: Any) -> Any:
+        write_register(visits, **{"009": {"withdrawn": clock.today().isoformat()}})
+        return submit_all(*words)
+
+    monkeypatch.setattr(release, "_submit", they_call)
+    done = visits.run()
+    assert done.json["rechecked"]["suspended"] == ["visits/internal/v1", "visits/partner/v1"]
+    assert done.json["rechecked"]["public"] == ["visits/public/v1"]
+    assert visits("show", "visits/internal/v1", "--json").json["state"] == "suspended"
 
 
 def test_a_candidate_expires_when_somebody_in_it_withdraws_before_the_last_signature(

@@ -12,7 +12,8 @@ import pytest
 from visits import Done, Visits, raw_rows
 
 from stepdown import clock
-from stepdown.release.ledger import EventKind, open_ledger
+from stepdown.release.ledger import open_ledger
+from stepdown.release.records import EventKind
 from stepdown.workspace import open_workspace
 
 PEOPLE = 300
@@ -20,6 +21,13 @@ PEOPLE = 300
 
 def grown(visits: Visits, people: int) -> None:
     visits.write(raw_rows(people))
+
+
+def release_twice(visits: Visits) -> None:
+    """Two versions of every tier, of a source that grew."""
+    for people in (PEOPLE, PEOPLE + 60):
+        grown(visits, people)
+        assert visits.run().code == 0
 
 
 def later(monkeypatch: pytest.MonkeyPatch, days: int) -> None:
@@ -58,9 +66,7 @@ def test_a_version_is_held_against_what_was_deleted_as_if_it_were_there(
                 config["tiers"][tier]["attacks"] = {"differencing": 1.0, "intersection": 1.0}
 
     visits.change(recoded)
-    for people in (PEOPLE, PEOPLE + 60):
-        grown(visits, people)
-        assert visits.run().code == 0
+    release_twice(visits)
     other = Visits(visits.root.parent / "other", visits.command)
     shutil.copytree(visits.root, other.root)
 
@@ -88,9 +94,7 @@ def test_a_version_is_held_against_what_was_deleted_as_if_it_were_there(
 def test_nothing_raw_is_left_of_what_was_deleted(
     visits: Visits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for people in (PEOPLE, PEOPLE + 60):
-        grown(visits, people)
-        assert visits.run().code == 0
+    release_twice(visits)
     later(monkeypatch, 100)
     visits("retain", str(visits.config))
     memory = b"".join(path.read_bytes() for path in (visits.work / "memory").iterdir())
@@ -112,9 +116,7 @@ def test_what_a_live_or_a_waiting_release_needs_stays(
 def test_a_deletion_that_was_cut_short_is_finished_and_told_once(
     visits: Visits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for people in (PEOPLE, PEOPLE + 60):
-        grown(visits, people)
-        assert visits.run().code == 0
+    release_twice(visits)
     later(monkeypatch, 100)
     first = snapshots(visits)
 
@@ -171,9 +173,7 @@ def test_a_key_is_destroyed_and_the_next_version_has_other_pseudonyms(visits: Vi
 def test_without_the_key_of_the_memory_nothing_more_is_published(
     visits: Visits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for people in (PEOPLE, PEOPLE + 60):
-        grown(visits, people)
-        assert visits.run().code == 0
+    release_twice(visits)
     later(monkeypatch, 100)
     visits("retain", str(visits.config))
     assert visits("shred", "visits/memory/1", "--reason", "The study is over").code == 0

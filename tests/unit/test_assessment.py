@@ -17,7 +17,7 @@ from stepdown.errors import ConfigInvalid, InputWrong, PolicyInvalid, SignatureI
 from stepdown.release.assessing import sign_and_record
 from stepdown.release.assessments import assessment_problem, sign_assessment
 from stepdown.release.catalogue import show_release
-from stepdown.release.ledger import EventKind
+from stepdown.release.records import EventKind
 from stepdown.vocabulary import ReleaseState, Tier
 
 TODAY = dt.date.today()

@@ -30,8 +30,9 @@ from stepdown.release.chain import (
     walk,
 )
 from stepdown.release.checkpoint import load_checkpoint, make_checkpoint
-from stepdown.release.ledger import EventKind, Ledger, open_ledger, record_run
+from stepdown.release.ledger import Ledger, open_ledger, record_run
 from stepdown.release.publisher import publisher_key, publisher_keys
+from stepdown.release.records import EventKind
 from stepdown.release.statements import sign
 from stepdown.release.withdraw import withdraw
 from stepdown.signing import make_key

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+import sqlite3
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -137,6 +139,35 @@ def test_a_line_that_cannot_be_read_refuses_the_register_and_is_not_quoted(
     with pytest.raises(SourceInvalid, match=told) as caught:
         answers(tmp_path, [line("b"), line(**facts)])
     assert not any(word in str(caught.value) for word in ("secret", "sales", "yesterday"))
+
+
+@pytest.mark.parametrize("kind", ["parquet", "sql"])
+def test_a_register_is_a_parquet_file_or_a_query_too(tmp_path: Path, kind: str) -> None:
+    day = DAY.isoformat()
+    rows = [
+        ("a", "2026-01-01", None, None, ALL, "care research"),
+        ("b", "2026-01-01", day, None, ALL, "care"),
+    ]
+    if kind == "parquet":
+        named = dict(zip(NAMES, map(list, zip(*rows, strict=True)), strict=True))
+        table = pa.table(named)
+        for name in ("given", "withdrawn", "expires"):
+            at = table.column_names.index(name)
+            table = table.set_column(at, name, table[name].cast(pa.date32()))
+        pq.write_table(table, tmp_path / "consent.parquet")
+        source: dict[str, Any] = {"path": "consent.parquet"}
+    else:
+        with sqlite3.connect(tmp_path / "consent.db") as database:
+            database.execute(f"CREATE TABLE consent ({', '.join(NAMES)})")
+            database.executemany("INSERT INTO consent VALUES (?, ?, ?, ?, ?, ?)", rows)
+        database.close()
+        source = {"url": f"sqlite:///{tmp_path / 'consent.db'}", "query": "SELECT * FROM consent"}
+    loaded = register(tmp_path, [], source=source)
+    consents = read_consent(loaded, open_workspace(tmp_path / "w", str(tmp_path / "s")), DAY)
+    said = {
+        line["subject"]: line["internal"] for line in pq.read_table(consents.ref.path).to_pylist()
+    }
+    assert said == {"a": "agreed", "b": "withdrawn"}
 
 
 def test_a_column_that_nobody_named_refuses_the_register(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from release_case import Case
 from stepdown.errors import InputWrong, MoveForbidden
 from stepdown.release.catalogue import find_release
 from stepdown.release.incident import Reported, report_incident
-from stepdown.release.ledger import EventKind
 from stepdown.release.notices import open_notices
+from stepdown.release.records import EventKind
 from stepdown.release.withdraw import reinstate, withdraw
 from stepdown.vocabulary import ReleaseState, Tier
 

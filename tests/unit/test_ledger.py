@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,8 @@ from stepdown.errors import MoveForbidden, TransientError, WorldFailed
 from stepdown.release import database
 from stepdown.release.addresses import Series
 from stepdown.release.chain import verify_chain
-from stepdown.release.ledger import EventKind, open_ledger, record_run
+from stepdown.release.ledger import open_ledger, record_run
+from stepdown.release.records import EventKind
 from stepdown.release.states import check_move, state_diagram
 from stepdown.vocabulary import NEXT_STATES, ReleaseState, Tier
 
@@ -23,11 +24,10 @@ def case(tmp_path: Path) -> Case:
 
 
 def tamper(case: Case, *statements: str) -> None:
-    connection = sqlite3.connect(case.workspace.root / "ledger.db")
-    for statement in statements:
-        connection.execute(statement)
-    connection.commit()
-    connection.close()
+    with closing(sqlite3.connect(case.workspace.root / "ledger.db")) as connection:
+        for statement in statements:
+            connection.execute(statement)
+        connection.commit()
 
 
 UNLOCK = ("DROP TRIGGER events_no_update", "DROP TRIGGER events_no_delete")
@@ -180,3 +180,14 @@ def test_every_state_says_what_may_follow_and_the_diagram_shows_it() -> None:
             if after not in following:
                 with pytest.raises(MoveForbidden):
                     check_move(before, after, "wells/internal/v1")
+
+
+def test_a_ledger_from_before_gets_the_trigger_on_replacing_and_stays_whole(case: Case) -> None:
+    case.submit(Tier.INTERNAL)
+    case.ledger.engine.dispose()
+    tamper(case, "DROP TRIGGER events_no_replace", "DROP INDEX events_of_release")
+    assert verify_chain(case.ledger) == ()
+    with pytest.raises(sqlite3.DatabaseError, match="append-only"):
+        tamper(case, "INSERT OR REPLACE INTO events SELECT * FROM events WHERE seq = 1")
+    tamper(case, "DROP TRIGGER events_no_replace")
+    assert "events_no_replace" in verify_chain(case.ledger)[0]

@@ -17,7 +17,7 @@ from test_chain import independent_verdict, rewrite
 
 from flows.cli import main
 from stepdown.release.addresses import Series
-from stepdown.release.ledger import EventKind
+from stepdown.release.records import EventKind
 from stepdown.vocabulary import Tier
 
 

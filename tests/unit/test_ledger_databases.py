@@ -23,8 +23,9 @@ from stepdown.release import database, locks
 from stepdown.release.access import EDITED, OUTSIDE, may_read
 from stepdown.release.addresses import Series
 from stepdown.release.chain import verify_chain
-from stepdown.release.ledger import EventKind, existing_ledger, open_ledger, record_run
+from stepdown.release.ledger import existing_ledger, open_ledger, record_run
 from stepdown.release.locks import exclusively
+from stepdown.release.records import EventKind
 from stepdown.release.withdraw import withdraw
 from stepdown.vocabulary import ReleaseState, Tier
 from stepdown.workspace import Workspace, open_workspace

@@ -15,8 +15,8 @@ from release_case import Case
 from stepdown.errors import InputWrong
 from stepdown.release.catalogue import find_release
 from stepdown.release.delivery import send_notices
-from stepdown.release.ledger import EventKind
 from stepdown.release.notices import mark_told_by_hand, open_notices, tell
+from stepdown.release.records import EventKind
 from stepdown.vocabulary import Tier
 
 SECRET = "pass-of-the-mail-server"

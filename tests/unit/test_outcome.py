@@ -7,8 +7,8 @@ from dataclasses import asdict
 import pytest
 
 from flows import say
+from flows.making import Made, _no_table
 from flows.outcome import RunOutcome, TierOutcome, tier_outcome
-from flows.release import Made, _no_table
 from stepdown.errors import DemandImpossible, Refused
 from stepdown.reports import FrontierPoint, NextStep, Verdict
 from stepdown.vocabulary import Tier

@@ -200,6 +200,18 @@ def test_an_equal_candidate_joins_the_waiting_one_with_its_signatures(case: Case
     assert [a["statement"]["name"] for a in signed] == ["Stu Steward"]
 
 
+def test_a_submission_that_is_tried_again_keeps_its_own_files(case: Case) -> None:
+    case.submit(Tier.INTERNAL)
+    case.submit(Tier.PARTNER, parent="wells/internal/v1")
+    first = Path(find_release(case.ledger, "wells/partner/v1").folder)
+    case.runs -= 1  # the same run, the same folder
+    case.submit(Tier.PARTNER, parent="wells/internal/v1")
+    assert (first / "data/part-00000.parquet").is_file()
+    case.submit(Tier.PARTNER, parent="wells/internal/v1")
+    assert [path for path in first.rglob("*") if path.is_file()] == []
+    assert case.approve("wells/partner/v1").outcome == "published"
+
+
 def test_a_different_candidate_expires_the_waiting_one_and_says_so(case: Case) -> None:
     publish_three(case)
     case.submit(Tier.PUBLIC, parent="wells/partner/v1", age="[30, 35)")

@@ -11,8 +11,8 @@ from release_case import Case
 
 from stepdown.errors import ConfigInvalid, InputWrong, MoveForbidden, SignatureInvalid, StoreCorrupt
 from stepdown.release.catalogue import show_release
-from stepdown.release.ledger import EventKind
 from stepdown.release.pack import answer_pack, make_pack
+from stepdown.release.records import EventKind
 from stepdown.release.sanity_check import record_review, review
 from stepdown.signing import make_key
 from stepdown.vocabulary import ReleaseState, Tier

@@ -9,7 +9,7 @@ from release_case import KILLED, Case, run_script
 from stepdown.anonymise.keys import next_name
 from stepdown.errors import InputWrong, KeyMissing
 from stepdown.keyring import forget_keys, load_keyring, names_of
-from stepdown.release.ledger import EventKind
+from stepdown.release.records import EventKind
 from stepdown.shredding import consequence, shred
 
 COPY, MEMORY = "wells/partner/clinic/1", "wells/memory/1"

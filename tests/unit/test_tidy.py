@@ -11,8 +11,9 @@ from stepdown.vocabulary import Tier
 def test_a_waiting_copy_keeps_its_files_though_the_base_whose_folder_it_is_in_is_unchanged(
     tmp_path: Path,
 ) -> None:
+    from flows.making import Made
     from flows.outcome import TierOutcome  # Prefect, which they bring, is slow to import
-    from flows.release import Made, _tidy
+    from flows.release import _tidy
 
     some = Case(tmp_path).candidate(Tier.PARTNER)
     partner = tmp_path / "partner"

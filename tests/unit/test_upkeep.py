@@ -17,8 +17,8 @@ from stepdown.config import load_config
 from stepdown.errors import ConfigInvalid, InputWrong, KeyMissing, MoveForbidden, SignatureInvalid
 from stepdown.release.access import check_access
 from stepdown.release.catalogue import find_release, list_releases, show_release
-from stepdown.release.ledger import EventKind
 from stepdown.release.publisher import key_path
+from stepdown.release.records import EventKind
 from stepdown.release.renew import renew
 from stepdown.release.suspension import suspend
 from stepdown.release.verify_bytes import verify_bytes

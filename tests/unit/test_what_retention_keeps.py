@@ -17,9 +17,9 @@ from stepdown.errors import StoreCorrupt, TransientError
 from stepdown.keyring import load_keyring
 from stepdown.release.addresses import Series
 from stepdown.release.documents import FULL_REPORT
-from stepdown.release.ledger import EventKind
 from stepdown.release.memory import ever_published
 from stepdown.release.publish import record_refusal
+from stepdown.release.records import EventKind
 from stepdown.release.withdraw import withdraw
 from stepdown.reports import Verdict
 from stepdown.retention import Deletion, retain
