@@ -27,8 +27,10 @@ from flows.assessment_commands import assessment
 from flows.consent_commands import recheck
 from flows.incident_commands import incident, notices
 from flows.ledger_commands import ledger
+from flows.recipient_commands import recipient
 from flows.retention_commands import retain, shred
 from flows.review_commands import answer, pack, review
+from flows.serve_command import serve
 from flows.signing_commands import approve, keygen, reject, sign
 from flows.tables import anonymise, assess
 from flows.upkeep_commands import renew, upkeep
@@ -241,11 +243,12 @@ def reinstate(
 
 SIGNING = (keygen, approve, reject, sign, pack, review, answer, renew)
 KEEPING = (recheck, incident, notices, upkeep, retain, shred)
-for command in (*SIGNING, *KEEPING, anonymise, assess):
+for command in (*SIGNING, *KEEPING, anonymise, assess, serve):
     app.command()(command)
 app.add_typer(assessment, name="assessment")
 app.add_typer(access)
 app.add_typer(ledger)
+app.add_typer(recipient)
 
 
 def main() -> None:

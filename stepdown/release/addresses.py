@@ -29,6 +29,8 @@ class Series:
         check_name(self.dataset, "dataset")
         if self.recipient is not None:
             check_name(self.recipient, "recipient")
+            if self.recipient in list(Tier):  # both name a share of the server
+                raise InputWrong("is a tier's name and cannot be a recipient's", where=self.path)
             if self.tier is not Tier.PARTNER:
                 raise InputWrong(
                     f"only partner has copies for recipients, not {self.tier}", where=self.path

@@ -66,20 +66,24 @@ def message(notice: Notice) -> str:
     return f"To: {notice.whom}\n\n{notice.text}\n\n{notice.release}, {notice.at}\n"
 
 
-def _send(template: str, notice: Notice) -> bool:
-    if _CONTACT in template and not notice.contact:
-        return False
+def send_text(url: str, title: str, text: str) -> bool:
+    """Send a text to a service that apprise knows by its URL; whether it was taken."""
     import apprise
 
     with _silent():
         try:
             service = apprise.Apprise()
-            url = template.replace(_CONTACT, quote(notice.contact, safe=""))
-            title = f"stepdown: {notice.release}"
-            return service.add(url) and service.notify(message(notice), title=title) is True
+            return service.add(url) and service.notify(text, title=title) is True
         except Exception:
             # Whatever a service's driver says may quote the URL, which holds a password.
             return False
+
+
+def _send(template: str, notice: Notice) -> bool:
+    if _CONTACT in template and not notice.contact:
+        return False
+    url = template.replace(_CONTACT, quote(notice.contact, safe=""))
+    return send_text(url, f"stepdown: {notice.release}", message(notice))
 
 
 @contextmanager

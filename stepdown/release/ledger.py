@@ -44,11 +44,12 @@ _HASHED = [column.name for column in EVENTS.columns if column.name != "hash"]
 
 
 _MADE = (EventKind.CANDIDATE, EventKind.JOINED)
+_TELLING = (EventKind.ACCESS, EventKind.NOTICE, EventKind.TOLD, EventKind.ALERT)
 _CHANGING = tuple(
     kind
     for kind in EventKind
     # A release may have a hundred thousand of these, and none of them changes its row.
-    if kind not in (EventKind.ACCESS, EventKind.NOTICE, EventKind.TOLD)
+    if kind not in _TELLING
 )
 _ROW = "row_sha256"
 
@@ -112,6 +113,12 @@ class Reader:
         """Number, hash and time of the last line; None where there is none."""
         newest = sa.select(EVENTS.c.seq, EVENTS.c.hash, EVENTS.c.at)
         return self.connection.execute(newest.order_by(EVENTS.c.seq.desc()).limit(1)).first()
+
+    def decided_since(self, seq: int) -> bool:
+        """Whether a line after this one changed what anybody may have."""
+        telling = [kind.value for kind in _TELLING]
+        query = sa.select(EVENTS.c.seq).where(EVENTS.c.seq > seq, EVENTS.c.kind.not_in(telling))
+        return self.connection.execute(query.limit(1)).first() is not None
 
     def lines(self, *kinds: EventKind) -> Iterator[dict[str, Any]]:
         """Every line, or those of these kinds, oldest first, a thousand at a time."""

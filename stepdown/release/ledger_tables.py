@@ -82,6 +82,7 @@ for _state in (ReleaseState.PUBLISHED, ReleaseState.AWAITING_APPROVAL):
     )
 
 _OF_RELEASE = Index("events_of_release", *(EVENTS.c[name] for name in (*_SERIES, "version")))
+_OF_KIND = Index("events_of_kind", EVENTS.c.kind, EVENTS.c.seq)
 
 _SQLITE_TRIGGERS = {
     "events_no_update": "BEFORE UPDATE ON events BEGIN {refuse}; END",
@@ -106,19 +107,26 @@ _TRIGGERS = {
 
 
 def upgrade(connection: Connection) -> None:
-    """Give a SQLite ledger from before them the index of releases and the trigger on replacing.
+    """Give a ledger from before them its indexes, and a SQLite one the trigger on replacing.
 
-    It is told by its index: where only the trigger is gone, somebody took it away.
+    That it lacks the trigger is told by the index of releases: where only the trigger is gone,
+    somebody took it away.
     """
-    if connection.dialect.name != "sqlite" or not is_old(connection):
-        return
-    _OF_RELEASE.create(connection)
-    connection.execute(text(_sqlite_trigger("events_no_replace")))
+    missing = _missing_indexes(connection)
+    for index in missing:
+        index.create(connection)
+    if connection.dialect.name == "sqlite" and _OF_RELEASE in missing:
+        connection.execute(text(_sqlite_trigger("events_no_replace")))
 
 
 def is_old(connection: Connection) -> bool:
-    """Whether a ledger was made before its lines had an index by release."""
-    return _OF_RELEASE.name not in {i["name"] for i in inspect(connection).get_indexes("events")}
+    """Whether a ledger was made before its lines had all their indexes."""
+    return bool(_missing_indexes(connection))
+
+
+def _missing_indexes(connection: Connection) -> list[Index]:
+    found = {index["name"] for index in inspect(connection).get_indexes("events")}
+    return [index for index in (_OF_RELEASE, _OF_KIND) if index.name not in found]
 
 
 def _sqlite_trigger(name: str) -> str:

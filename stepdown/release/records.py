@@ -41,6 +41,9 @@ class EventKind(StrEnum):
     DELETED = "deleted"
     SHREDDED = "shredded"
     CHECKPOINT = "checkpoint"
+    CREDENTIAL = "credential"
+    CREDENTIAL_CHANGED = "credential_changed"
+    ALERT = "alert"
 
 
 @dataclass(frozen=True)

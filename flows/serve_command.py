@@ -1,0 +1,43 @@
+"""`stepdown serve`: published releases, for the people who may have them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows import say
+from flows.arguments import AsJson, Store, Work
+
+SettingsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", envvar="STEPDOWN_SERVE_CONFIG", help="The server's settings (serve.yaml)."
+    ),
+]
+
+
+def serve(
+    config: SettingsFile = None,
+    host: Annotated[str | None, typer.Option(help="Instead of the settings' host.")] = None,
+    port: Annotated[int | None, typer.Option(help="Instead of the settings' port.")] = None,
+    work: Work = Path("work"),
+    store: Store = "store",
+    json: AsJson = False,
+) -> int:
+    """Serve published releases: a page, Delta Sharing, and plain files; every access is logged."""
+    from stepdown.sharing.server import serve as serve_releases
+    from stepdown.sharing.settings import load_settings
+    from stepdown.workspace import open_workspace
+
+    settings = load_settings(config, host=host, port=port)
+
+    def ready(url: str) -> None:
+        if json:
+            say.document({"url": url})
+        else:
+            say.progress(f"serving {store} at {url} (stop with Ctrl-C)")
+
+    serve_releases(open_workspace(work, store), store, settings, ready)
+    return 0

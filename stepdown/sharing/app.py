@@ -1,0 +1,87 @@
+"""The ASGI application: protocol, files, page, and what an operator asks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+import stepdown
+from stepdown.errors import StepdownError
+from stepdown.sharing import delta_routes, file_routes, operator_routes
+from stepdown.sharing.denied import Denied, unknown, wrong
+from stepdown.sharing.service import Service
+from stepdown.sharing.shield import shielded
+from stepdown.sharing.zero_copy import App, with_zero_copy
+
+LOOK_EVERY_SECONDS = 0.25
+"""How soon a running download hears that it must stop."""
+
+
+def make_app(service: Service) -> App:
+    """The application over one service."""
+    app = FastAPI(
+        title="stepdown",
+        version=stepdown.__version__,
+        description="Published releases, for the people who may have them.",
+        lifespan=_lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        openapi_url="/openapi.json",
+    )
+    app.state.service = service
+    for routes in (delta_routes, file_routes, operator_routes):
+        app.include_router(routes.router)
+    app.add_exception_handler(Denied, _denied)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    inner: Any = app
+    return with_zero_copy(shielded(inner, service.metrics, service.public_url.startswith("https:")))
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    service: Service = app.state.service
+    tasks = [asyncio.create_task(service.log.run()), asyncio.create_task(_look(service))]
+    yield
+    for task in tasks:
+        task.cancel()
+    await service.log.flush()
+    service.log.close()
+
+
+async def _look(service: Service) -> None:
+    """Take a new picture whenever something was decided, while anything is on its way."""
+    while True:
+        await asyncio.sleep(LOOK_EVERY_SECONDS)
+        if service.log.running:
+            # A ledger that is away for a moment stops no download that was allowed.
+            with suppress(StepdownError):
+                await asyncio.to_thread(service.authority.now)
+
+
+async def _denied(_: Request, error: Exception) -> Response:
+    assert isinstance(error, Denied)
+    return error.as_response()
+
+
+async def _invalid(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    names = sorted({".".join(map(str, problem["loc"][1:])) or "body" for problem in error.errors()})
+    plain = [name if name.isprintable() and len(name) < 80 else "a name" for name in names]
+    return wrong(f"not allowed: {', '.join(plain)}").as_response()
+
+
+async def _http(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if error.status_code == 405:
+        allowed = dict(error.headers or {})
+        message = "the method is not one that this address takes"
+        return Denied(405, "METHOD_NOT_ALLOWED", message, allowed).as_response()
+    return unknown().as_response() if error.status_code == 404 else wrong("not HTTP").as_response()

@@ -1,0 +1,220 @@
+"""One file on its way: whole, in ranges, or not at all, counted and cut off when it must stop."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncGenerator, Callable, Generator, MutableMapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.responses import Response
+
+from stepdown.sharing.access_log import Transfer
+from stepdown.sharing.ranges import Unsatisfiable, matches, parse_range
+from stepdown.sharing.zero_copy import ZERO_COPY, Cut, Gone
+
+PIECE = 1 << 20
+
+
+@dataclass(frozen=True)
+class Content:
+    """What is to be sent.
+
+    Args:
+        open: gives a readable, seekable binary file; called once, in a thread.
+        size: bytes of all of it. sha256: of all of it, and its ETag.
+        on_disk: it is a file of this machine, so that the kernel can send it.
+    """
+
+    open: Callable[[], Any]
+    size: int
+    sha256: str
+    media_type: str
+    on_disk: bool
+
+
+class Download(Response):
+    """An answer with a file's bytes, by RFC 9110: 200, 206, 304 or 416."""
+
+    def __init__(
+        self,
+        content: Content,
+        request_headers: MutableMapping[str, str] | Any,
+        headers: dict[str, str],
+        begin: Callable[[], Transfer],
+        may_go_on: Callable[[], bool],
+        slow_seconds: float,
+    ) -> None:
+        super().__init__(media_type=content.media_type)
+        self.content, self.begin, self.may_go_on = content, begin, may_go_on
+        self.slow_seconds = slow_seconds
+        self.etag = f'"{content.sha256}"'
+        self.spans: list[tuple[int, int]] = [(0, content.size)]
+        self.boundary = ""
+        self.headers.update(headers)
+        self.headers["etag"] = self.etag
+        self.headers["accept-ranges"] = "bytes"
+        self._decide(request_headers)
+
+    def _decide(self, asked: Any) -> None:
+        if matches(asked.get("if-none-match", ""), self.etag):
+            self._nothing(304)
+            return
+        size = self.content.size
+        same = asked.get("if-range") in (None, self.etag)
+        try:
+            spans = parse_range(asked.get("range"), size) if same else []
+        except Unsatisfiable:
+            self._nothing(416)
+            self.headers["content-range"] = f"bytes */{size}"
+            return
+        if not spans:
+            self.headers["content-length"] = str(size)
+            return
+        self.status_code, self.spans = 206, spans
+        if len(spans) == 1:
+            first, end = spans[0]
+            self.headers["content-range"] = f"bytes {first}-{end - 1}/{size}"
+            self.headers["content-length"] = str(end - first)
+            return
+        self.boundary = secrets.token_hex(16)
+        kind = self.headers["content-type"]
+        self.heads = [
+            f"\r\n--{self.boundary}\r\nContent-Type: {kind}\r\n"
+            f"Content-Range: bytes {first}-{end - 1}/{size}\r\n\r\n".encode()
+            for first, end in spans
+        ]
+        self.tail = f"\r\n--{self.boundary}--\r\n".encode()
+        length = sum(map(len, self.heads)) + sum(end - first for first, end in spans)
+        self.headers["content-length"] = str(length + len(self.tail))
+        self.headers["content-type"] = f"multipart/byteranges; boundary={self.boundary}"
+
+    def _nothing(self, status: int) -> None:
+        self.status_code, self.spans = status, []
+        self.headers["content-length"] = "0"
+        if status == 304:
+            del self.headers["content-length"]
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Send it; raises Cut where it must not be finished."""
+        start = {
+            "type": "http.response.start",
+            "status": self.status_code,
+            "headers": self.raw_headers,
+        }
+        if scope["method"] == "HEAD" or not self.spans:
+            await send(start)
+            await send({"type": "http.response.body", "body": b""})
+            return
+        file = await asyncio.to_thread(self.content.open)
+        try:
+            await send(start)
+            await self._send_spans(file, scope, send)
+        finally:
+            await asyncio.to_thread(file.close)
+
+    async def _send_spans(self, file: Any, scope: Any, send: Any) -> None:
+        by_kernel = self.content.on_disk and ZERO_COPY in scope.get("extensions", {})
+        piece = self._kernel_piece if by_kernel else self._read_piece
+        transfer = self.begin()
+        try:
+            for number, (first, end) in enumerate(self.spans):
+                if self.boundary:
+                    await send(_body(self.heads[number]))
+                for at in range(first, end, PIECE):
+                    if not self.may_go_on():
+                        raise Cut
+                    count = min(PIECE, end - at)
+                    async with asyncio.timeout(self.slow_seconds):
+                        await piece(file, at, count, send, transfer)
+            if self.boundary:
+                await send(_body(self.tail))
+            await send({"type": "http.response.body", "body": b""})
+        except (Gone, TimeoutError, ConnectionError):
+            raise Cut from None
+        finally:
+            transfer.end()
+
+    async def _kernel_piece(
+        self, file: Any, at: int, count: int, send: Any, transfer: Transfer
+    ) -> None:
+        try:
+            await send({"type": ZERO_COPY, "file": file, "offset": at, "count": count})
+        finally:
+            # sendfile leaves the file where it stopped, also where it was stopped.
+            transfer.add(max(0, min(count, file.tell() - at)))
+
+    async def _read_piece(
+        self, file: Any, at: int, count: int, send: Any, transfer: Transfer
+    ) -> None:
+        block = await asyncio.to_thread(_read, file, at, count)
+        if len(block) != count:
+            raise Cut
+        await send(_body(block))
+        transfer.add(count)
+
+
+class Converted(Response):
+    """An answer whose bytes are made while they are sent; its length is not known before."""
+
+    def __init__(
+        self,
+        blocks: Callable[[], Generator[bytes]],
+        media_type: str,
+        headers: dict[str, str],
+        begin: Callable[[], Transfer],
+        may_go_on: Callable[[], bool],
+        slow_seconds: float,
+    ) -> None:
+        super().__init__(media_type=media_type)
+        del self.headers["content-length"]
+        self.headers.update(headers)
+        self.blocks, self.begin, self.may_go_on = blocks, begin, may_go_on
+        self.slow_seconds = slow_seconds
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Send it; raises Cut where it must not be finished."""
+        await send(
+            {
+                "type": "http.response.start",
+                "status": self.status_code,
+                "headers": self.raw_headers,
+            }
+        )
+        if scope["method"] == "HEAD":
+            await send({"type": "http.response.body", "body": b""})
+            return
+        transfer = self.begin()
+        try:
+            async with aclosing(_in_thread(self.blocks)) as made:
+                async for block in made:
+                    if not self.may_go_on():
+                        raise Cut
+                    async with asyncio.timeout(self.slow_seconds):
+                        await send(_body(block))
+                    transfer.add(len(block))
+            await send({"type": "http.response.body", "body": b""})
+        except (Gone, TimeoutError, ConnectionError):
+            raise Cut from None
+        finally:
+            transfer.end()
+
+
+async def _in_thread(blocks: Callable[[], Generator[bytes]]) -> AsyncGenerator[bytes]:
+    making = blocks()
+    try:
+        while (block := await asyncio.to_thread(next, making, None)) is not None:
+            yield block
+    finally:
+        await asyncio.to_thread(making.close)
+
+
+def _read(file: Any, at: int, count: int) -> bytes:
+    file.seek(at)
+    return bytes(file.read(count))
+
+
+def _body(block: bytes) -> dict[str, Any]:
+    return {"type": "http.response.body", "body": block, "more_body": True}

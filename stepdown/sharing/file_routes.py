@@ -1,0 +1,105 @@
+"""Files over plain HTTP: signed URLs of the protocol, and addresses for curl, DuckDB and Polars."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, BinaryIO
+
+from fastapi import APIRouter, Query, Request, Response
+
+from stepdown.release.addresses import LATEST, version_number
+from stepdown.release.records import Release
+from stepdown.sharing.csv_stream import csv_blocks
+from stepdown.sharing.delta import data_files
+from stepdown.sharing.denied import Denied, unknown
+from stepdown.sharing.grants import SIGNATURE
+from stepdown.sharing.identity import SERVED, ServiceOf, VisitorOf
+from stepdown.sharing.service import Service, expired
+from stepdown.sharing.visitors import Visitor, client_of
+from stepdown.sharing.xlsx_stream import xlsx_blocks
+
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+_WAYS = ["GET", "HEAD"]
+_BYTES: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The file.", "content": {"application/octet-stream": {}}},
+    206: {"description": "The ranges that were asked for."},
+    304: {"description": "The file is the one that `If-None-Match` names."},
+    416: {"description": "No byte of the range exists."},
+}
+router = APIRouter(tags=["files"], responses={**SERVED, **_BYTES})
+
+
+@router.api_route("/releases/{path:path}", methods=_WAYS, response_class=Response)
+def file_of_release(request: Request, service: ServiceOf, visitor: VisitorOf, path: str) -> Any:
+    """One file of a release.
+
+    ``dataset/tier/version/FILE`` or ``dataset/partner/recipient/version/FILE``; the version may be
+    ``latest``, and without a recipient, partner is the reader's own copy. FILE is a path that the
+    manifest names, ``manifest.json``, ``release.json``, or the data as ``data.parquet``,
+    ``data.csv`` or ``data.xlsx``.
+    """
+    address, name = _split(path)
+    release = service.find(visitor, address)
+    return send(request, service, visitor, release, name, "http")
+
+
+@router.api_route("/files/{path:path}", methods=_WAYS, response_class=Response)
+def granted_file(
+    request: Request,
+    service: ServiceOf,
+    path: str,
+    sealed: Annotated[str, Query(alias=SIGNATURE, max_length=2000)],
+) -> Any:
+    """A file behind a signed URL, which needs no token and works until it ends."""
+    grant = service.signer.read(sealed, path)
+    anybody = service.anybody(request)
+    if grant is None:
+        raise service.not_found(anybody, path)
+    if expired(grant):
+        raise Denied(403, "URL_EXPIRED", "the URL has expired: query the table again")
+    visitor = anybody
+    if grant.token:
+        token = service.authority.now().tokens.get(grant.token)
+        if token is None:
+            raise unknown()
+        service.check_token(token, anybody.address)
+        visitor = Visitor(token, anybody.address, client_of(request))
+    address, name = _split(path)
+    release = service.find(visitor, address)
+    return service.send(request, visitor, release, name, "delta sharing", grant)
+
+
+def send(
+    request: Request, service: Service, visitor: Visitor, release: Release, name: str, how: str
+) -> Response:
+    """A file of a release, or its data in another format."""
+    form = name.rpartition(".")[2]
+    if name not in ("data.parquet", "data.csv", "data.xlsx"):
+        return service.send(request, visitor, release, name, how)
+    data = data_files(service.manifest(release))
+    if len(data) != 1:
+        raise service.not_found(visitor, f"{release.address}/{name}")
+    as_name = f"{release.address.replace('/', '-')}.{form}"
+    if form == "parquet":
+        return service.send(request, visitor, release, data[0]["path"], how, as_name=as_name)
+    convert, kind = _CONVERTERS[form]
+    return service.convert(visitor, release, data[0]["path"], convert, kind, as_name)
+
+
+def _xlsx(source: BinaryIO) -> Iterator[bytes]:
+    return xlsx_blocks(source, "data")
+
+
+_CONVERTERS: dict[str, tuple[Callable[[BinaryIO], Iterator[bytes]], str]] = {
+    "csv": (csv_blocks, "text/csv; charset=utf-8"),
+    "xlsx": (_xlsx, XLSX),
+}
+
+
+def _split(path: str) -> tuple[str, str]:
+    """The address at the start of a path, and the file after it."""
+    parts = path.split("/")
+    for count in (3, 4):
+        if len(parts) > count and (parts[count - 1] == LATEST or version_number(parts[count - 1])):
+            return "/".join(parts[:count]), "/".join(parts[count:])
+    return path, ""

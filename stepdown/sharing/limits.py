@@ -1,0 +1,59 @@
+"""How much one reader may ask for: requests by the minute, bytes by the day."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+from stepdown import clock
+from stepdown.release.ledger import Reader
+from stepdown.release.records import EventKind
+
+_MOST_READERS = 100_000
+
+
+@dataclass
+class Rate:
+    """A token bucket per key, full at the start and refilled over a minute."""
+
+    _buckets: OrderedDict[str, tuple[float, float]] = field(default_factory=OrderedDict)
+
+    def wait_seconds(self, key: str, per_minute: int) -> float:
+        """0 where one more is allowed, which is then counted; else how long to wait."""
+        now = time.monotonic()
+        left, at = self._buckets.pop(key, (float(per_minute), now))
+        left = min(float(per_minute), left + (now - at) * per_minute / 60)
+        wait = 0.0 if left >= 1 else (1 - left) * 60 / per_minute
+        self._buckets[key] = (left if wait else left - 1, now)
+        if len(self._buckets) > _MOST_READERS:
+            self._buckets.popitem(last=False)
+        return wait
+
+
+@dataclass
+class Volume:
+    """Bytes of today per reader."""
+
+    _day: str = ""
+    _sent: dict[str, int] = field(default_factory=dict)
+
+    def learn(self, reader: Reader) -> None:
+        """Take what the ledger says was sent today."""
+        today = clock.today().isoformat()
+        for line in reader.lines(EventKind.ACCESS):
+            facts = line["facts"]
+            if line["at"].startswith(today) and "bytes" in facts:
+                self.add(facts["token"] or facts["address"], facts["bytes"])
+
+    def add(self, key: str, count: int) -> None:
+        self._today()[key] = self._today().get(key, 0) + count
+
+    def sent(self, key: str) -> int:
+        return self._today().get(key, 0)
+
+    def _today(self) -> dict[str, int]:
+        today = clock.today().isoformat()
+        if self._day != today:
+            self._day, self._sent = today, {}
+        return self._sent

@@ -1,0 +1,129 @@
+"""Opens what a server needs, runs it, and lets downloads end when it stops."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Sequence
+
+import uvicorn
+
+from stepdown.errors import WorldFailed
+from stepdown.release.ledger import open_ledger
+from stepdown.release.recovery import recover
+from stepdown.release.store import open_store
+from stepdown.sharing.access_log import AccessLog
+from stepdown.sharing.alerts import send_alerts
+from stepdown.sharing.app import make_app
+from stepdown.sharing.authority import Authority
+from stepdown.sharing.grants import Signer
+from stepdown.sharing.limits import Volume
+from stepdown.sharing.metrics import Metrics
+from stepdown.sharing.service import Service
+from stepdown.sharing.settings import Settings
+from stepdown.sharing.shelf import Shelf
+from stepdown.sharing.watch import Alert, Watcher
+from stepdown.sharing.zero_copy import Protocol
+from stepdown.workspace import Workspace
+
+_BACKLOG = 2048
+
+
+def serve(
+    workspace: Workspace, store_url: str, settings: Settings, ready: Callable[[str], None]
+) -> None:
+    """Serve until the process is told to stop.
+
+    Args:
+        ready: hears the URL once requests are answered.
+
+    Raises:
+        WorldFailed: the port is taken, or ledger or store cannot be used.
+    """
+    listening = _listen(settings)
+    port = listening.getsockname()[1]
+    url = settings.public_url or f"http://{_in_url(settings.host)}:{port}"
+    service = make_service(workspace, store_url, settings, url)
+    config = uvicorn.Config(
+        make_app(service),
+        http=Protocol,
+        loop="asyncio",
+        ws="none",
+        lifespan="on",
+        interface="asgi3",
+        access_log=False,
+        log_level="warning",
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=settings.grace_seconds,
+        limit_concurrency=settings.connections,
+        backlog=_BACKLOG,
+    )
+    server = _Server(config, lambda: ready(url))
+    server.run(sockets=[listening])
+
+
+def make_service(
+    workspace: Workspace, store_url: str, settings: Settings, public_url: str
+) -> Service:
+    """Everything that answers requests, after what a killed process left was put right."""
+    ledger, store = open_ledger(workspace), open_store(store_url)
+    recover(workspace, store)
+    metrics, watcher, volume = Metrics(), Watcher(settings.watch), Volume()
+
+    def on_alerts(alerts: Sequence[Alert]) -> None:
+        for alert in alerts:
+            metrics.alerts.labels(alert.rule).inc()
+        send_alerts(settings.watch.webhook, alerts)
+
+    log = AccessLog(ledger, workspace.root / "serve", watcher, on_alerts)
+    log.recover()
+    with ledger.reading() as reader:
+        watcher.learn(reader)
+        volume.learn(reader)
+    metrics.follow("stepdown_downloads_running", "Answers on their way.", lambda: log.running)
+    metrics.follow("stepdown_log_waiting", "Lines not in the ledger yet.", lambda: log.waiting)
+    return Service(
+        settings,
+        public_url,
+        Authority(ledger),
+        Shelf(store),
+        Signer(workspace.root),
+        log,
+        watcher,
+        volume,
+        metrics,
+    )
+
+
+class _Server(uvicorn.Server):
+    """Says when it answers."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._ready()
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((settings.host, settings.port))
+    except OSError as error:
+        listening.close()
+        raise WorldFailed(
+            f"cannot listen there ({error.strerror})",
+            where=f"{settings.host}:{settings.port}",
+            next="Choose another --port, or stop what uses it.",
+        ) from None
+    listening.set_inheritable(True)
+    return listening
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,320 @@
+"""What the routes share: who asks, what they may have, and how it is sent."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from stepdown import clock
+from stepdown.errors import InputWrong, StoreCorrupt
+from stepdown.release.access import OUTSIDE
+from stepdown.release.addresses import LATEST, Series, parse_address
+from stepdown.release.records import Release
+from stepdown.sharing.access_log import AccessLog, Sent, Transfer
+from stepdown.sharing.authority import Authority, Picture, is_live
+from stepdown.sharing.denied import Denied, away, unknown
+from stepdown.sharing.download import Content, Converted, Download
+from stepdown.sharing.grants import Grant, Signer
+from stepdown.sharing.limits import Rate, Volume
+from stepdown.sharing.metrics import Metrics
+from stepdown.sharing.settings import Settings
+from stepdown.sharing.shelf import Shelf
+from stepdown.sharing.tokens import Token, recognise
+from stepdown.sharing.visitors import ANYBODY, Visitor, client_of, source
+from stepdown.sharing.watch import Watcher
+from stepdown.vocabulary import ReleaseState, Tier
+
+_SCHEME = "bearer "
+_GONE = {
+    ReleaseState.WITHDRAWN: "RELEASE_WITHDRAWN",
+    ReleaseState.SUSPENDED: "RELEASE_SUSPENDED",
+    ReleaseState.SUPERSEDED: "RELEASE_SUPERSEDED",
+}
+
+
+@dataclass
+class Service:
+    """One server's parts.
+
+    Args:
+        public_url: how readers reach it, without a slash at the end.
+    """
+
+    settings: Settings
+    public_url: str
+    authority: Authority
+    shelf: Shelf
+    signer: Signer
+    log: AccessLog
+    watcher: Watcher
+    volume: Volume
+    metrics: Metrics
+    rate: Rate = field(default_factory=Rate)
+
+    def visitor(self, request: Request) -> Visitor:
+        """Who asks, by the token in the ``Authorization`` header, and by nothing in the URL.
+
+        Raises:
+            Denied: the token is nobody's or no longer works, or they ask too often.
+        """
+        header = request.headers.get("authorization")
+        if header is None:
+            return self.anybody(request)
+        if not header.lower().startswith(_SCHEME):
+            raise self._unauthorised("send the token as `Authorization: Bearer TOKEN`")
+        return self.holder(request, header[len(_SCHEME) :].strip())
+
+    def anybody(self, request: Request) -> Visitor:
+        """A reader of public."""
+        visitor = Visitor(None, self.source(request), client_of(request))
+        self._not_too_often(visitor.address, self.settings.limits.requests_per_minute)
+        return visitor
+
+    def holder(self, request: Request, secret: str) -> Visitor:
+        """The holder of a token.
+
+        Raises:
+            Denied: it is nobody's, no longer works, or is used too often or from elsewhere.
+        """
+        address = self.source(request)
+        token = recognise(self.authority.now().tokens, secret)
+        if token is None:
+            self.watcher.failed_token(address)
+            most = self.settings.limits.failed_tokens_per_minute
+            self._not_too_often(f"failed {address}", most)
+            raise self._unauthorised("the token is not known: check the profile file")
+        self.check_token(token, address)
+        return Visitor(token, address, client_of(request), is_steward=token.terms.role == "steward")
+
+    def check_token(self, token: Token, address: str) -> None:
+        """Whether a token that is known works now and from here.
+
+        Raises:
+            Denied: it does not.
+        """
+        if problem := token.problem(clock.now()):
+            self.watcher.after_end(token.terms.who, address, problem)
+            raise self._unauthorised(problem)
+        if not token.allows_from(address):
+            raise self._unauthorised("the token is not accepted from this address")
+        most = token.terms.requests_per_minute or self.settings.limits.requests_per_minute
+        self._not_too_often(token.id, most)
+
+    def source(self, request: Request) -> str:
+        """The address that a request comes from."""
+        return source(request, self.settings.trusted_proxies)
+
+    def find(self, visitor: Visitor, text: str) -> Release:
+        """The release with this address, if it is theirs to have.
+
+        Raises:
+            Denied: there is none or it is not theirs, in the same words; or they may know of it,
+                and may not have it now.
+        """
+        picture = self.authority.now()
+        release = self._look_up(picture, visitor, text)
+        if release is None:
+            raise self.not_found(visitor, text)
+        answer = visitor.access(picture, release)
+        if answer.allowed:
+            return release
+        if answer.answer == OUTSIDE:
+            raise self.not_found(visitor, text)
+        if release.state in _GONE:
+            raise Denied(410, _GONE[release.state], answer.answer)
+        raise Denied(403, "NOT_NOW", answer.answer)
+
+    def not_found(self, visitor: Visitor, name: str) -> Denied:
+        """The one answer for what is not there or not theirs; the watch counts it."""
+        self.watcher.unknown_name(visitor.address, name)
+        return unknown()
+
+    def served(self, visitor: Visitor) -> list[Release]:
+        """Every release that they may have now, oldest first."""
+        picture = self.authority.now()
+        return [each for each in picture.releases if visitor.access(picture, each).allowed]
+
+    def manifest(self, release: Release) -> dict[str, Any]:
+        """The release's manifest.
+
+        Raises:
+            Denied: it cannot be had just now.
+        """
+        with _store_answers():
+            return self.shelf.manifest(release)
+
+    def document(self, release: Release) -> dict[str, Any]:
+        """The release document.
+
+        Raises:
+            Denied: it cannot be had just now.
+        """
+        with _store_answers():
+            return self.shelf.document(release)
+
+    def content(self, visitor: Visitor, release: Release, name: str) -> Content:
+        """A file of a release.
+
+        Raises:
+            Denied: it has none of that name, or it cannot be had just now.
+        """
+        with _store_answers():
+            content = self.shelf.content(release, name)
+        if content is None:
+            raise self.not_found(visitor, f"{release.address}/{name}")
+        return content
+
+    def send(
+        self,
+        request: Request,
+        visitor: Visitor,
+        release: Release,
+        name: str,
+        how: str,
+        grant: Grant | None = None,
+        as_name: str = "",
+    ) -> Response:
+        """Send a file; what leaves is counted, and stops when it must.
+
+        Args:
+            grant: of the signed URL that they came with. as_name: what a browser calls the file.
+
+        Raises:
+            Denied: it has no such file, or they have had what a day allows.
+        """
+        self._still_may(visitor)
+        content = self.content(visitor, release, name)
+        return Download(
+            content,
+            request.headers,
+            self._headers(release, as_name),
+            self._begin(visitor, release, name, how, grant),
+            self._may_go_on(visitor, release),
+            self.settings.slow_seconds,
+        )
+
+    def convert(
+        self,
+        visitor: Visitor,
+        release: Release,
+        name: str,
+        convert: Callable[[BinaryIO], Iterator[bytes]],
+        media_type: str,
+        as_name: str,
+    ) -> Response:
+        """Send a data file in another format, made while it is sent."""
+        self._still_may(visitor)
+        content = self.content(visitor, release, name)
+
+        def blocks() -> Generator[bytes]:
+            with content.open() as file:
+                yield from convert(file)
+
+        return Converted(
+            blocks,
+            media_type,
+            self._headers(release, as_name),
+            self._begin(visitor, release, f"{name} as {as_name.rpartition('.')[2]}", "http", None),
+            self._may_go_on(visitor, release),
+            self.settings.slow_seconds,
+        )
+
+    def _look_up(self, picture: Picture, visitor: Visitor, text: str) -> Release | None:
+        try:
+            wanted = parse_address(text)
+            series = wanted.series
+            if series.tier is Tier.PARTNER and series.recipient is None:
+                series = Series(series.dataset, series.tier, visitor.name)  # their own copy
+        except InputWrong:
+            return None
+        versions = [each for each in picture.releases if each.series == series]
+        if wanted.version == LATEST:
+            live = [each for each in versions if is_live(each)]
+            found = live or versions
+            return found[-1] if found else None
+        return next((each for each in versions if each.version == wanted.version), None)
+
+    def _may_go_on(self, visitor: Visitor, release: Release) -> Callable[[], bool]:
+        def may() -> bool:
+            picture = self.authority.last
+            now = next((each for each in picture.releases if each.id == release.id), None)
+            if now is None or not visitor.access(picture, now).allowed:
+                return False
+            token = visitor.token and picture.tokens[visitor.token.id]
+            return token is None or not token.problem(clock.now())
+
+        return may
+
+    def _begin(
+        self, visitor: Visitor, release: Release, name: str, how: str, grant: Grant | None
+    ) -> Callable[[], Transfer]:
+        sent = Sent(
+            release,
+            visitor.name or ANYBODY,
+            how,
+            name,
+            visitor.address,
+            visitor.client,
+            visitor.token.id if visitor.token else "",
+            grant.id if grant else "",
+        )
+
+        def begin() -> Transfer:
+            return self.log.begin(sent, lambda count: self._count(visitor, count))
+
+        return begin
+
+    def _count(self, visitor: Visitor, count: int) -> None:
+        self.volume.add(visitor.key, count)
+        self.metrics.bytes.inc(count)
+
+    def _still_may(self, visitor: Visitor) -> None:
+        if self.log.is_stuck:  # nothing is handed out that nobody would know of
+            raise away()
+        limits = self.settings.limits
+        most = limits.bytes_per_day if visitor.token else limits.anonymous_bytes_per_day
+        if visitor.token and visitor.token.terms.bytes_per_day:
+            most = visitor.token.terms.bytes_per_day
+        if most is not None and self.volume.sent(visitor.key) >= most:
+            message = f"{most:,} bytes a day are allowed, and they were sent; come back tomorrow"
+            raise Denied(403, "VOLUME_LIMIT", message)
+
+    def _not_too_often(self, key: str, per_minute: int) -> None:
+        wait = self.rate.wait_seconds(key, per_minute)
+        if wait:
+            seconds = str(int(wait) + 1)
+            message = f"{per_minute} requests a minute are allowed; wait {seconds} seconds"
+            raise Denied(429, "TOO_MANY_REQUESTS", message, {"Retry-After": seconds})
+
+    def _unauthorised(self, message: str) -> Denied:
+        return Denied(401, "UNAUTHENTICATED", message, {"WWW-Authenticate": "Bearer"})
+
+    def _headers(self, release: Release, as_name: str) -> dict[str, str]:
+        public = release.tier is Tier.PUBLIC
+        headers = {"cache-control": "no-cache" if public else "private, no-store"}
+        headers["x-release"] = release.address
+        if as_name:
+            headers["content-disposition"] = f'attachment; filename="{as_name}"'
+        return headers
+
+
+@contextmanager
+def _store_answers() -> Iterator[None]:
+    """The store's failures as answers: what is gone is being taken down, what changed is kept."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise unknown() from None
+    except StoreCorrupt:
+        raise away() from None
+
+
+def expired(grant: Grant) -> bool:
+    """Whether a grant has ended."""
+    return time.time() >= grant.ends

@@ -1,0 +1,86 @@
+"""Around every answer: headers that browsers obey, a limit on bodies, and no traceback."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import MutableMapping
+from typing import Any
+
+from starlette.datastructures import MutableHeaders
+
+from stepdown.errors import StepdownError
+from stepdown.sharing.denied import Denied, away
+from stepdown.sharing.metrics import Metrics
+from stepdown.sharing.zero_copy import App, Cut, Gone, Send
+
+MOST_BODY = 1 << 20
+_LOG = logging.getLogger("stepdown.serve")
+_HEADERS = {
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=()",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+}
+
+
+def shielded(app: App, metrics: Metrics, https: bool) -> App:
+    """The application, so that nothing of it answers without these headers or with a traceback."""
+    headers = dict(_HEADERS)
+    if https:
+        headers["strict-transport-security"] = "max-age=31536000"
+
+    async def wrapped(scope: MutableMapping[str, Any], receive: Any, send: Send) -> None:
+        if scope["type"] != "http":
+            await app(scope, receive, send)
+            return
+        begun = False
+
+        async def send_shielded(message: MutableMapping[str, Any]) -> None:
+            nonlocal begun
+            if message["type"] == "http.response.start":
+                begun = True
+                metrics.requests.labels(str(message["status"])).inc()
+                found = MutableHeaders(raw=message["headers"])
+                for name, value in headers.items():
+                    found.setdefault(name, value)
+                found.setdefault("cache-control", "no-store")
+            await send(message)
+
+        received = 0
+
+        async def receive_little() -> Any:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > MOST_BODY:
+                raise _too_large()
+            return message
+
+        try:
+            await app(scope, receive_little, send_shielded)
+        except (Cut, Gone):
+            raise
+        except Exception as error:
+            if begun:
+                raise Cut from None
+            await _answer(error).as_response()(scope, receive, send_shielded)
+
+    return wrapped
+
+
+def _answer(error: Exception) -> Denied:
+    if isinstance(error, Denied):
+        return error
+    if isinstance(error, StepdownError):
+        # Its text is for the steward: it may name folders and hosts.
+        _LOG.warning("%s: %s", error.kind, error)
+        return away()
+    _LOG.error("%s", type(error).__name__, exc_info=error)
+    return Denied(500, "INTERNAL_ERROR", "a defect of the server; its log says more")
+
+
+def _too_large() -> Denied:
+    return Denied(413, "REQUEST_TOO_LARGE", f"a request has {MOST_BODY:,} bytes at most")
