@@ -123,7 +123,7 @@ def _make_copy(
         return Made(Tier.PARTNER, recipient, refusal=(_parent_refused(base),))
     progress(f"partner/{recipient}: deriving")
     copy = derive_copy(run, snapshot, recipient, base.candidate, internal)
-    joint = joint_view(run, copy, base.candidate)
+    joint = joint_view(run, copy, base.candidate, before.published)
     others = [internal, *(each.candidate for each in copies if each.candidate)]
     apart = copies_do_not_join(copy, others, before.published)
     report = _measured(

@@ -19,7 +19,7 @@ from stepdown.config import LoadedConfig
 from stepdown.engine import open_session
 from stepdown.ingest import read_consent
 from stepdown.keyring import Keyring, load_keyring
-from stepdown.release.consent import LOOKED_AT, Rechecked, follow_consent
+from stepdown.release.consent import Rechecked, follow_consent, is_looked_at
 from stepdown.release.consent_problem import UNTOLD
 from stepdown.release.ledger import Ledger, open_ledger
 from stepdown.release.locks import exclusively
@@ -57,7 +57,7 @@ def follow_register(
         ledger = open_ledger(workspace)
         recover_held(ledger, store)
         with ledger.reading() as reader:
-            found = [r for r in reader.releases(dataset) if r.version and r.state in LOOKED_AT]
+            found = [r for r in reader.releases(dataset) if is_looked_at(r)]
             known, shredded = reader.keys(), reader.shredded()
         keyring = _keyring(workspace, next_name(dataset, SUBJECTS, None, shredded), known)
         answers = _answers(workspace, loaded, keyring)

@@ -39,6 +39,7 @@ from stepdown.release.memory import (
     snapshot_path,
 )
 from stepdown.release.records import EventKind, Release
+from stepdown.release.superseded import may_be_kept
 from stepdown.vocabulary import ReleaseState, Tier
 from stepdown.workspace import Workspace
 
@@ -182,7 +183,9 @@ def _no_longer_needed(release: Release) -> Iterator[Path]:
         yield from (path for path in sorted((folder / "data").glob("*")) if path.is_file())
     elif release.state not in (*_PENDING, *_LIVE):
         names = _INTERNAL_ONLY if release.tier is Tier.INTERNAL else (SUBJECTS_FILE, STEWARD_PAGE)
-        yield from (folder / name for name in names if (folder / name).is_file())
+        # Whoever withdraws consent must still be found in what is served.
+        gone = [name for name in names if name != SUBJECTS_FILE or not may_be_kept(release)]
+        yield from (folder / name for name in gone if (folder / name).is_file())
 
 
 def _remembered(

@@ -11,6 +11,7 @@ from stepdown import utility
 from stepdown.anonymise.remember import remember_hierarchies
 from stepdown.artifacts import ArtifactRef
 from stepdown.attacks import attack
+from stepdown.attacks.across import held_beside
 from stepdown.candidate import Candidate, Earlier
 from stepdown.config import tier_policy
 from stepdown.ingest import Snapshot
@@ -103,11 +104,12 @@ def validate_tier(run: Run, candidate: Candidate, risk: RiskReport) -> tuple[Ver
 
 
 @library_task
-def joint_view(run: Run, copy: Candidate, base: Candidate) -> Verdict:
-    """Measure a copy and the public file in one hand."""
+def joint_view(run: Run, copy: Candidate, base: Candidate, published: Sequence[Earlier]) -> Verdict:
+    """Measure a copy in one hand with public and with what its recipient may hold from before."""
     columns = run.config.recipients[str(copy.recipient)].columns
     k = tier_policy(run.config, copy.tier).smallest_class
-    return measures.joint_view(base, columns, run.loaded, k, run.workspace.scratch)
+    beside = [each.candidate.data for each in held_beside(copy, published)]
+    return measures.joint_view(base, columns, beside, run.loaded, k, run.workspace.scratch)
 
 
 @library_task

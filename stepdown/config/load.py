@@ -90,8 +90,10 @@ def tier_hash(config: ReleaseConfig, tier: Tier, recipient: str | None = None) -
             column.pop(name, None)
     for name in below:
         facts.get("tiers", {}).pop(name, None)
-    for rules in facts.get("tiers", {}).values():
+    for name, rules in facts.get("tiers", {}).items():
         rules.pop("alternatives", None)  # what was only considered changes no byte
+        if name != tier.value:
+            rules.pop("keep_superseded", None)  # how long others are served is theirs to sign
     copies = facts.pop("recipients", {})
     own = _in_bytes(copies[recipient]) if recipient else None
     # Columns keep their order: it is the order of the released table.

@@ -210,6 +210,11 @@ class TierRules(PolicyRules):
     purpose: Name | None = Field(
         None, description="What this tier is released for: one of the dataset's `purposes`."
     )
+    keep_superseded: bool = Field(
+        False,
+        description="Go on serving a version after a newer one has replaced it, until a version is "
+        "published without this key.",
+    )
     alternatives: dict[Name, PolicyRules] = Field(
         {}, description="Other policies that `plan` and the report compare with this one."
     )

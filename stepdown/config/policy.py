@@ -191,6 +191,12 @@ def tier_purpose(config: ReleaseConfig, tier: Tier) -> str | None:
     return rules.purpose if rules else None
 
 
+def keeps_superseded(config: ReleaseConfig, tier: Tier) -> bool:
+    """Whether a tier's versions stay served after a newer one has replaced them."""
+    rules: TierRules = getattr(config.tiers, tier.value)
+    return rules.keep_superseded
+
+
 def treatment_of(config: ReleaseConfig, name: str, tier: Tier) -> Treatment:
     """What a tier does to a column: its own word, else its role's default, else dropped as above.
 

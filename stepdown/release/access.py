@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ from stepdown.release.consent_problem import consent_problem
 from stepdown.release.ledger import Ledger, Reader
 from stepdown.release.publication import IN_STORE
 from stepdown.release.records import EventKind, Release
-from stepdown.release.review_date import NOT_SERVED, review_flags
+from stepdown.release.review_date import NOT_SERVED, is_out, overdue_flags, review_flags
+from stepdown.release.superseded import REPLACED, why_not_kept
 from stepdown.vocabulary import ReleaseState, Tier
 
 OUTSIDE = "there is no such release, or it is not for you"
@@ -75,19 +76,20 @@ def may_read(
     if not reader.is_as_written(release):  # "published" may be what somebody wrote over "suspended"
         return Access(False, EDITED, OUTSIDE)
     if release.tier is Tier.PUBLIC:
-        return _public(release, day)
+        return _public(reader, release, day)
     if outside := _not_theirs(release, governance, who):
         return Access(False, outside, OUTSIDE)
     assert governance is not None
+    if closed := _closed(reader, release):
+        return closed
     for problem in (
-        _state_problem(release),
         _terms_problem(release, governance, day),
-        NOT_SERVED if NOT_SERVED in review_flags(release, day) else "",
+        NOT_SERVED if is_out(release, day) else "",
     ):
         if problem:
             return Access(False, problem, problem)
     why = "it is their own copy" if release.recipient else "the security policy names them"
-    return Access(True, why, flags=tuple(review_flags(release, day)))
+    return Access(True, why, flags=_flags(release, day))
 
 
 def check_access(reader: Reader, address: str, who: str, day: dt.date) -> Access:
@@ -185,11 +187,10 @@ def _reading(line: Mapping[str, Any]) -> Reading:
     return Reading(address, facts["who"], line["at"], facts["how"], facts["note"], line["actor"])
 
 
-def _public(release: Release, day: dt.date) -> Access:
-    if problem := _state_problem(release):
-        known = release.state in IN_STORE
-        return Access(False, problem, problem if known else OUTSIDE)
-    return Access(True, "it is public", flags=tuple(review_flags(release, day)))
+def _public(reader: Reader, release: Release, day: dt.date) -> Access:
+    if closed := _closed(reader, release):
+        return closed if release.state in IN_STORE else replace(closed, answer=OUTSIDE)
+    return Access(True, "it is public", flags=_flags(release, day))
 
 
 def _not_theirs(release: Release, governance: Governance | None, who: str) -> str:
@@ -206,12 +207,21 @@ def _not_theirs(release: Release, governance: Governance | None, who: str) -> st
     return "" if policy.may_read(who) else f"security policy {policy.reference} does not name them"
 
 
-def _state_problem(release: Release) -> str:
+def _closed(reader: Reader, release: Release) -> Access | None:
+    """The refusal of a release that is not served to anybody; None where it is."""
     if release.state is ReleaseState.PUBLISHED:
-        return ""
+        return None
     if release.state is ReleaseState.SUPERSEDED:
-        return "a newer version has replaced it: ask for latest"
-    return f"it is {release.state.value.replace('_', ' ')}"
+        # Why it is not kept may be about people in it, and is the steward's alone to know.
+        why, told = why_not_kept(reader, release), f"{REPLACED}: ask for latest"
+        return Access(False, f"{told}; {why}", told) if why else None
+    problem = f"it is {release.state.value.replace('_', ' ')}"
+    return Access(False, problem, problem)
+
+
+def _flags(release: Release, day: dt.date) -> tuple[str, ...]:
+    replaced = [REPLACED] if release.state is ReleaseState.SUPERSEDED else []
+    return (*replaced, *overdue_flags(release, day))
 
 
 def _terms_problem(release: Release, governance: Governance, day: dt.date) -> str:

@@ -9,20 +9,22 @@ from typing import Any
 
 from stepdown.release.addresses import Series
 from stepdown.release.consent_problem import because
+from stepdown.release.fetched import tell_holders
 from stepdown.release.ledger import Ledger, Writer
 from stepdown.release.publication import advance, settle
 from stepdown.release.records import EventKind, Release
 from stepdown.release.store import Store
+from stepdown.release.superseded import may_be_kept, why_not_kept
 from stepdown.release.suspension import suspend
 from stepdown.vocabulary import ReleaseState, Tier
 
-LOOKED_AT = (
+_LOOKED_AT = (
     ReleaseState.PUBLISHED,
     ReleaseState.SUSPENDED,
     ReleaseState.CANDIDATE,
     ReleaseState.AWAITING_APPROVAL,
 )
-"""Releases that are out, may come back, or may still go out."""
+_WAITING = (ReleaseState.CANDIDATE, ReleaseState.AWAITING_APPROVAL)
 
 CANNOT_RECALL = "copies of a public release cannot be recalled; `stepdown withdraw` takes it down"
 
@@ -36,6 +38,7 @@ class Rechecked:
         without: address of a release that is out or may go out → subjects in it who do not agree;
             -1 where that cannot be told.
         suspended, expired: addresses of what was live, or waited, and is so no more.
+        closed: addresses of what was kept beside a newer version, and is served no more.
         public: addresses of public releases that are out and hold such subjects.
     """
 
@@ -44,6 +47,7 @@ class Rechecked:
     suspended: tuple[str, ...] = ()
     expired: tuple[str, ...] = ()
     public: tuple[str, ...] = ()
+    closed: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -56,6 +60,7 @@ class Rechecked:
             (*self.suspended, *later.suspended),
             (*self.expired, *later.expired),
             tuple(dict.fromkeys((*self.public, *later.public))),
+            (*self.closed, *later.closed),
         )
 
     @property
@@ -64,8 +69,14 @@ class Rechecked:
         return (
             *(f"{a} is suspended: {because(self.without[a])}" for a in self.suspended),
             *(f"{a} has expired: {because(self.without[a])}" for a in self.expired),
+            *(f"{a} is no longer served: {because(self.without[a])}" for a in self.closed),
             *(f"{a}: {because(self.without[a])}; {CANNOT_RECALL}" for a in self.public),
         )
+
+
+def is_looked_at(release: Release) -> bool:
+    """Whether a release is out, may come back, or may still go out."""
+    return bool(release.version) and (release.state in _LOOKED_AT or may_be_kept(release))
 
 
 def follow_consent(
@@ -80,13 +91,14 @@ def follow_consent(
     """Take out of reach what holds somebody who does not agree, and tell its holders.
 
     Internal and partner releases are suspended until the next run replaces them, waiting ones
-    expire, public ones are flagged. Call it while holding the workspace's lock.
+    expire, public ones are flagged, superseded ones are served no more. Call it while holding the
+    workspace's lock.
 
     Args:
         without: id of a release → subjects in it who do not agree, or -1.
         register_sha256: of what the register said.
     """
-    suspended, expired, public = [], [], []
+    suspended, expired, public, closed = [], [], [], []
     with ledger.writing() as writer:
         releases = {id: writer.release(id) for id in without}
         for id, count in without.items():
@@ -95,6 +107,9 @@ def follow_consent(
                 continue
             if release.state is ReleaseState.AWAITING_APPROVAL:
                 expired.append(_expire(writer, release, count, actor))
+            elif release.state is ReleaseState.SUPERSEDED:
+                if not why_not_kept(writer, releases[id]):
+                    closed.append(_close(writer, release, actor))
             elif release.state is ReleaseState.PUBLISHED and release.tier is Tier.PUBLIC:
                 public.append(release)
             elif release.state is ReleaseState.PUBLISHED:
@@ -105,16 +120,15 @@ def follow_consent(
     for release in suspended:
         settle(ledger, store, release)
     advance(ledger, store, actor)
-    return Rechecked(
-        day.isoformat(), counts, _addresses(suspended), _addresses(expired), _addresses(public)
-    )
+    groups = (suspended, expired, public, closed)
+    return Rechecked(day.isoformat(), counts, *(_addresses(group) for group in groups))
 
 
 def _note(writer: Writer, release: Release, count: int, day: dt.date, actor: str) -> Release:
     """Write down what the register said of a waiting release, and of others where that changed."""
     before = release.terms.get("consent")
     now = {**(before or {"subjects_sha256": None}), "without": count}
-    if release.state not in (ReleaseState.PUBLISHED, ReleaseState.SUSPENDED) or before is None:
+    if release.state in _WAITING or before is None:
         now["day"] = day.isoformat()
     if now == before:
         return release
@@ -127,6 +141,17 @@ def _expire(writer: Writer, release: Release, count: int, actor: str) -> Release
     reasons = [*release.reasons, {"check": "consent", "message": reason}]
     to, kind = ReleaseState.EXPIRED, EventKind.EXPIRED
     return writer.move(release, to, kind, actor, {"reason": reason}, reasons=reasons, note=reason)
+
+
+def _close(writer: Writer, release: Release, actor: str) -> Release:
+    """A superseded version has no state to fall to: access asks its terms. Its holders are told."""
+    if release.tier is not Tier.PUBLIC:
+        text = (
+            f"{release.address} is no longer served: somebody in it no longer agrees to it; stop "
+            "using your copy and delete it, copies of copies too."
+        )
+        tell_holders(writer, release, text, actor)
+    return release
 
 
 def _addresses(releases: list[Release]) -> tuple[str, ...]:

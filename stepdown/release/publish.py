@@ -13,7 +13,7 @@ from stepdown.artifacts import sha256_of
 from stepdown.candidate import SUBJECTS_FILE, Candidate
 from stepdown.config import LoadedConfig, tier_policy
 from stepdown.config.governance import load_governance
-from stepdown.config.policy import tier_purpose
+from stepdown.config.policy import keeps_superseded, tier_purpose
 from stepdown.release.addresses import Series, parse_address
 from stepdown.release.agreements import (
     agreement_terms,
@@ -34,6 +34,7 @@ from stepdown.release.records import EventKind, NewRelease, Release
 from stepdown.release.recovery import recover_held
 from stepdown.release.refusals import write_note
 from stepdown.release.store import Store
+from stepdown.release.superseded import KEY
 from stepdown.release.suspension import let_back
 from stepdown.reports import TierReport, Verdict
 from stepdown.vocabulary import ReleaseState, Tier
@@ -246,6 +247,7 @@ def _describe(
             "purpose": tier_purpose(config, candidate.tier),
             "review_months": policy.review_months,
             "served": not is_base,
+            KEY: keeps_superseded(config, candidate.tier),
             "as_of": as_of.isoformat(),
             "configs": str(loaded.folder),
             "config": str(loaded.path),

@@ -48,8 +48,11 @@ def is_out(release: Release, day: dt.date) -> bool:
 
 def review_flags(release: Release, day: dt.date) -> list[str]:
     """What a reader of a live release must know about its review; nothing while it is not due."""
-    if release.state is not ReleaseState.PUBLISHED or not release.published_at:
-        return []
-    if day <= review_date(release.published_at, release.terms):
+    return overdue_flags(release, day) if release.state is ReleaseState.PUBLISHED else []
+
+
+def overdue_flags(release: Release, day: dt.date) -> list[str]:
+    """The same of any release that is served."""
+    if not release.published_at or day <= review_date(release.published_at, release.terms):
         return []
     return [NOT_SERVED if is_out(release, day) else OVERDUE]

@@ -1,10 +1,13 @@
-"""A recipient's copy and the public file, held together."""
+"""A recipient's copy and every public file, held together."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from stepdown.artifacts import check_bytes
+import pyarrow.parquet as pq
+
+from stepdown.artifacts import ArtifactRef, check_bytes
 from stepdown.candidate import Candidate
 from stepdown.config import LoadedConfig, released_with_role
 from stepdown.engine import open_session, quote
@@ -14,7 +17,12 @@ from stepdown.vocabulary import Role, Tier
 
 
 def joint_view(
-    base: Candidate, copy_columns: list[str], loaded: LoadedConfig, k: int, scratch: Path
+    base: Candidate,
+    copy_columns: list[str],
+    beside: Sequence[ArtifactRef],
+    loaded: LoadedConfig,
+    k: int,
+    scratch: Path,
 ) -> Verdict:
     """Whether a copy and public together single out fewer than ``k`` data subjects.
 
@@ -23,12 +31,17 @@ def joint_view(
     quasi-identifiers: no way to join the two files can do better. Where the copy keeps an id over
     rows, a data subject is measured by the set of all their rows.
 
+    Columns of versions that the recipient may hold from before count, too, as finely as this base
+    has them. What older labels show beyond that is for the attacks to find: intersection holds the
+    copy beside every one of them, and differencing the base beside every base that they came from.
+
     Args:
         base: the partner base. copy_columns: the columns of the recipient's copy.
+        beside: data files of the versions of their copy and of public that were published before.
         k: smallest class that partner allows, in data subjects.
 
     Raises:
-        StoreCorrupt: the base's bytes have changed.
+        StoreCorrupt: the bytes of the base or of an older version have changed.
     """
     config = loaded.config
     public = (
@@ -36,13 +49,12 @@ def joint_view(
         if Tier.PUBLIC in config.tier_names()
         else []
     )
-    known = [
-        name
-        for name in released_with_role(config, Tier.PARTNER, Role.QUASI_IDENTIFIER)
-        if name in public or name in copy_columns
-    ]
+    held = {*copy_columns, *public}
+    held.update(*(pq.read_schema(check_bytes(file)).names for file in beside))
+    quasi_identifiers = released_with_role(config, Tier.PARTNER, Role.QUASI_IDENTIFIER)
+    known = [name for name in quasi_identifiers if name in held]
     keys = ", ".join(f"data.{quote(name)}" for name in known) or "1"
-    keeps_an_id = config.name(Role.SUBJECT) in copy_columns
+    keeps_an_id = config.name(Role.SUBJECT) in held
     with open_session(scratch) as session:
         session.attach_parquet("data", check_bytes(base.data))
         session.attach_parquet("lineage", check_bytes(base.lineage))
@@ -64,7 +76,7 @@ def joint_view(
     return Verdict(
         check="joint_view_with_public",
         passed=passed,
-        message="With the copy and the public file in one hand the smallest class has "
+        message="With the copy and every public file in one hand the smallest class has "
         f"{measured:,} data subjects; the policy asks for at least {k:,}.",
         next="" if passed else "Agree on fewer columns, or generalise partner further.",
         measured=measured,

@@ -15,6 +15,7 @@ from stepdown.config import (
     tier_policy,
     treatment_of,
 )
+from stepdown.config.policy import keeps_superseded
 from stepdown.config.reference import config_reference
 from stepdown.config.treatments import Generalise
 from stepdown.errors import ConfigInvalid, PolicyInvalid, StepdownError
@@ -259,6 +260,19 @@ def test_a_change_below_a_tier_asks_nobody_to_sign_that_tier_again(tmp_path):
     for tier in (Tier.INTERNAL, Tier.PARTNER):
         assert tier_hash(before, tier) == tier_hash(after.config, tier)
     assert tier_hash(before, Tier.PUBLIC) != tier_hash(after.config, Tier.PUBLIC)
+
+
+def test_superseded_versions_are_kept_where_the_tier_says_so_and_only_its_signers_are_asked(
+    tmp_path,
+):
+    before = load_config(write(tmp_path)).config
+    after = load_config(
+        write(tmp_path, CONFIG.replace("partner: {}", "partner: {keep_superseded: true}"))
+    ).config
+    assert not any(keeps_superseded(before, tier) for tier in Tier)
+    assert [tier for tier in Tier if keeps_superseded(after, tier)] == [Tier.PARTNER]
+    changed = [tier for tier in Tier if tier_hash(before, tier) != tier_hash(after, tier)]
+    assert changed == [Tier.PARTNER]
 
 
 @pytest.mark.parametrize("path", ["configs/covid_tests.yaml", "tests/configs/households.yaml"])

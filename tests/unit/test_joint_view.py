@@ -29,6 +29,32 @@ def test_an_id_in_the_copy_makes_trajectories_of_what_public_adds(
 ) -> None:
     case = make_case(tmp_path, VISITS, COLUMNS, TIERS)
     base = case.derive(Tier.PARTNER, case.derive(Tier.INTERNAL))
-    verdict = joint_view(base, agreed, case.loaded, 2, tmp_path)
+    verdict = joint_view(base, agreed, [], case.loaded, 2, tmp_path)
     assert verdict.measured == smallest
     assert verdict.passed is (smallest == 2)
+
+
+def test_a_column_that_public_once_had_counts_although_the_new_one_drops_it(
+    tmp_path: Path,
+) -> None:
+    older = make_case(tmp_path / "older", VISITS, COLUMNS, TIERS)
+    base = older.derive(Tier.PARTNER, older.derive(Tier.INTERNAL))
+    public = older.derive(Tier.PUBLIC, base)
+    columns = COLUMNS | {"sex": COLUMNS["sex"] | {"public": "drop"}}
+    case = make_case(tmp_path / "now", VISITS, columns, TIERS)
+    base = case.derive(Tier.PARTNER, case.derive(Tier.INTERNAL))
+    agreed = ["person", "age"]
+    assert joint_view(base, agreed, [], case.loaded, 2, tmp_path).measured == 4
+    assert joint_view(base, agreed, [public.data], case.loaded, 2, tmp_path).measured == 1
+    assert joint_view(base, ["age"], [public.data], case.loaded, 2, tmp_path).measured == 2
+
+
+def test_an_id_that_an_older_copy_had_counts_although_the_new_one_lacks_it(
+    tmp_path: Path,
+) -> None:
+    case = make_case(tmp_path, VISITS, COLUMNS, TIERS, recipients={"ministry": ["person", "age"]})
+    internal = case.derive(Tier.INTERNAL)
+    base = case.derive(Tier.PARTNER, internal)
+    copy = case.copy("ministry", base, internal)
+    assert joint_view(base, ["age"], [], case.loaded, 2, tmp_path).measured == 2
+    assert joint_view(base, ["age"], [copy.data], case.loaded, 2, tmp_path).measured == 1
