@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +17,10 @@ access = typer.Typer(
 Who = Annotated[
     str, typer.Option("--as", help="A recipient or person; left out, it asks for anybody.")
 ]
+
+_DAY = ["%Y-%m-%d"]
+Since = Annotated[dt.datetime | None, typer.Option(formats=_DAY, help="The first day, in UTC.")]
+Until = Annotated[dt.datetime | None, typer.Option(formats=_DAY, help="The last day, in UTC.")]
 
 
 @access.command()
@@ -75,6 +80,8 @@ def record(
 def report(
     release: Annotated[str, typer.Argument(metavar="[RELEASE]", help="Of this release only.")] = "",
     who: Annotated[str, typer.Option("--who", help="By this recipient or person only.")] = "",
+    since: Since = None,
+    until: Until = None,
     work: Work = Path("work"),
     store: Store = "store",
     json: AsJson = False,
@@ -85,16 +92,27 @@ def report(
 
     ledger = _ledger(work, store)
     address = find_release(ledger, release).address if release else ""
+    period = {"since": since.date() if since else dt.date.min}
+    period |= {"until": until.date() if until else dt.date.max}
     with ledger.reading() as reader:
-        found = [each.as_json() for each in readings(reader, address=address, who=who)]
+        found = [each.as_json() for each in readings(reader, address=address, who=who, **period)]
     if json:
         say.document(found)
     elif not found:
         say.line("Nobody was given anything, as far as the ledger knows.")
     else:
-        columns = ["at", "release", "who", "how", "by", "note"]
-        say.table("given to", columns, [[line[name] for name in columns] for line in found])
+        columns = ["at", "release", "who", "how", "what", "from"]
+        say.table("given to", columns, [_row(line) for line in found])
+        total = sum(line["bytes"] or 0 for line in found)
+        people = {line["who"] for line in found}
+        say.line(f"{len(found):,} lines, {len(people)} reader(s), {total:,} bytes sent")
     return 0
+
+
+def _row(line: dict[str, Any]) -> list[str]:
+    sent = f"{line['file']}, {line['bytes']:,} bytes" if line["file"] else line["note"]
+    source = f"{line['address']}, {line['client']}" if line["file"] else line["by"]
+    return [line["at"], line["release"], line["who"], line["how"], sent, source]
 
 
 def _ledger(work: Path, store: str) -> Any:

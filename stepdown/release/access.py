@@ -45,7 +45,12 @@ class Access:
 
 @dataclass(frozen=True)
 class Reading:
-    """One line of the ledger that says somebody got a release."""
+    """One line of the ledger that says somebody got a release.
+
+    Args:
+        file, bytes, address, client: what a server adds; None of a hand-over. 0 bytes: a download
+            that had only begun.
+    """
 
     release: str
     who: str
@@ -53,6 +58,10 @@ class Reading:
     how: str
     note: str
     by: str
+    file: str | None
+    bytes: int | None
+    address: str | None
+    client: str | None
 
     def as_json(self) -> dict[str, Any]:
         """A line of ``stepdown access report --json``."""
@@ -157,9 +166,24 @@ def record_access(
         return release
 
 
-def readings(reader: Reader, *, address: str = "", who: str = "") -> list[Reading]:
-    """Every recorded access, oldest first, of one release or by one reader where asked."""
-    found = [_reading(line) for line in reader.lines(EventKind.ACCESS)]
+def readings(
+    reader: Reader,
+    *,
+    address: str = "",
+    who: str = "",
+    since: dt.date = dt.date.min,
+    until: dt.date = dt.date.max,
+) -> list[Reading]:
+    """Every recorded access, oldest first, of one release, by one reader, in a period if asked.
+
+    Args:
+        since, until: the first and the last day, in UTC.
+    """
+    found = [
+        _reading(line)
+        for line in reader.lines(EventKind.ACCESS)
+        if since.isoformat() <= line["at"][:10] <= until.isoformat()
+    ]
     return [
         each
         for each in found
@@ -184,7 +208,10 @@ def _reading(line: Mapping[str, Any]) -> Reading:
     series = Series(line["dataset"], Tier(line["tier"]), line["recipient"] or None)
     facts = line["facts"]
     address = str(Address(series, line["version"]))
-    return Reading(address, facts["who"], line["at"], facts["how"], facts["note"], line["actor"])
+    told = (facts.get(name) for name in ("file", "bytes", "address", "client"))
+    return Reading(
+        address, facts["who"], line["at"], facts["how"], facts["note"], line["actor"], *told
+    )
 
 
 def _public(reader: Reader, release: Release, day: dt.date) -> Access:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from stepdown.config.partners import Partner, load_partners
 from stepdown.errors import ConfigInvalid
@@ -23,13 +25,26 @@ class Fetched:
 
 
 def who_fetched(reader: Reader, release: Release) -> list[Fetched]:
-    """Everybody who fetched a release, in the order of their first access."""
+    """Everybody who fetched data of a release, in the order of their first access.
+
+    Who only read its report or manifest holds no copy; who broke off may hold a part.
+    """
     found: dict[str, Fetched] = {}
     for line in reader.lines_of(release, EventKind.ACCESS):
-        who = str(line["facts"]["who"])
-        times = found[who].times + 1 if who in found else 1
+        facts = line["facts"]
+        if not is_data(facts):
+            continue
+        who = str(facts["who"])
+        before = found[who].times if who in found else 0
+        # A download has a line when it begins too, so that it is known while it runs.
+        times = before + (1 if facts.get("ended", True) else 0)
         found[who] = Fetched(release.address, who, times, line["at"])
     return list(found.values())
+
+
+def is_data(facts: Mapping[str, Any]) -> bool:
+    """Whether a line of access is about data: a hand-over, or a file of them in any format."""
+    return ".parquet" in facts.get("file", ".parquet")
 
 
 def tell_holders(writer: Writer, release: Release, text: str, actor: str) -> list[str]:

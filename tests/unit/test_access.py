@@ -22,6 +22,7 @@ from stepdown.release.access import (
 )
 from stepdown.release.catalogue import find_release
 from stepdown.release.fetched import who_fetched
+from stepdown.release.records import EventKind
 from stepdown.release.withdraw import withdraw
 from stepdown.vocabulary import Tier
 
@@ -213,3 +214,28 @@ def test_no_records_at_all_open_public_only(case: Case) -> None:
     with case.ledger.reading() as reader:
         assert may_read(reader, None, PUBLIC, "", TODAY).allowed
         assert not may_read(reader, None, COPY, "clinic", TODAY).allowed
+
+
+def test_a_report_is_of_a_period_and_data_are_told_from_documents(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with case.ledger.reading() as reader:
+        copy = find_release(case.ledger, COPY)
+    served = {"how": "http", "note": "", "address": "192.0.2.1", "client": "curl", "token": "t"}
+    for who, file, ended in (
+        ("reader of the report", "report.html", True),
+        ("clinic", "data/part-00000.parquet", False),
+        ("clinic", "data/part-00000.parquet", True),
+        ("broke off", "data/part-00000.parquet as csv", False),
+    ):
+        facts = {**served, "who": who, "file": file, "bytes": 7 * ended, "ended": ended}
+        with case.ledger.writing() as writer:
+            writer.note(EventKind.ACCESS, copy, "serve", facts)
+    with case.ledger.reading() as reader:
+        fetched = who_fetched(reader, copy)
+        assert [(each.who, each.times) for each in fetched] == [("clinic", 1), ("broke off", 0)]
+        day = dt.timedelta(days=1)
+        today = clock.today()
+        assert len(readings(reader, since=today, until=today)) == 4
+        assert readings(reader, since=today + day) == readings(reader, until=today - day) == []
+        assert sum(r.bytes or 0 for r in readings(reader, who="Clinic")) == 7

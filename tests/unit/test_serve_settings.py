@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from stepdown.errors import ConfigInvalid
-from stepdown.sharing.settings import load_settings
+from stepdown.sharing.settings import load_settings, settings_table
 
 
 def test_the_environment_wins_over_the_file_and_the_command_over_both(tmp_path: Path) -> None:
@@ -46,3 +46,8 @@ def test_a_setting_that_is_misspelled_or_out_of_bounds_stops_the_server(
 ) -> None:
     with pytest.raises(ConfigInvalid):
         load_settings(None, {name: value})
+
+
+def test_the_page_lists_every_setting() -> None:
+    page = (Path(__file__).parents[2] / "docs/sharing.md").read_text()
+    assert settings_table() in page
