@@ -16,7 +16,7 @@ from stepdown.sharing.grants import SIGNATURE
 from stepdown.sharing.identity import SERVED, ServiceOf, VisitorOf
 from stepdown.sharing.service import Service, expired
 from stepdown.sharing.visitors import Visitor, client_of
-from stepdown.sharing.xlsx_stream import xlsx_blocks
+from stepdown.sharing.xlsx_stream import check_fits, xlsx_blocks
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _WAYS = ["GET", "HEAD"]
@@ -83,6 +83,10 @@ def send(
     if form == "parquet":
         return service.send(request, visitor, release, data[0]["path"], how, as_name=as_name)
     convert, kind = _CONVERTERS[form]
+    if form == "xlsx":
+        with service.content(visitor, release, data[0]["path"]).open() as file:
+            if why := check_fits(file):
+                raise Denied(406, "NOT_A_WORKBOOK", f"{why}: take data.csv or data.parquet")
     return service.convert(visitor, release, data[0]["path"], convert, kind, as_name)
 
 

@@ -24,6 +24,7 @@ SERVED: dict[int | str, dict[str, Any]] = {
     401: {"model": Error, "description": "The token is not known, or no longer works."},
     403: {"model": Error, "description": "Not now: the agreement, the review, or a limit."},
     404: {"model": Error, "description": "There is no such thing, or it is not for you."},
+    406: {"model": Error, "description": "The release does not fit into a workbook."},
     410: {"model": Error, "description": "Withdrawn, suspended or replaced."},
     413: {"model": Error, "description": "The request is too large."},
     429: {"model": Error, "description": "Too many requests; `Retry-After` says when to go on."},
