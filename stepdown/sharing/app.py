@@ -13,10 +13,11 @@ from starlette.exceptions import HTTPException
 
 import stepdown
 from stepdown.errors import StepdownError
-from stepdown.sharing import delta_routes, file_routes, operator_routes
+from stepdown.sharing import delta_routes, file_routes, operator_routes, page_routes
 from stepdown.sharing.denied import Denied, unknown, wrong
+from stepdown.sharing.render import is_for_page, problem
 from stepdown.sharing.service import Service
-from stepdown.sharing.shield import shielded
+from stepdown.sharing.shield import answer, shielded
 from stepdown.sharing.zero_copy import App, with_zero_copy
 
 LOOK_EVERY_SECONDS = 0.25
@@ -36,11 +37,12 @@ def make_app(service: Service) -> App:
         openapi_url="/openapi.json",
     )
     app.state.service = service
-    for routes in (delta_routes, file_routes, operator_routes):
+    for routes in (delta_routes, file_routes, operator_routes, page_routes):
         app.include_router(routes.router)
     app.add_exception_handler(Denied, _denied)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(StepdownError, _failed)
     inner: Any = app
     return with_zero_copy(shielded(inner, service.metrics, service.public_url.startswith("https:")))
 
@@ -66,22 +68,33 @@ async def _look(service: Service) -> None:
                 await asyncio.to_thread(service.authority.now)
 
 
-async def _denied(_: Request, error: Exception) -> Response:
+async def _denied(request: Request, error: Exception) -> Response:
     assert isinstance(error, Denied)
-    return error.as_response()
+    return _as_asked(request, error)
 
 
-async def _invalid(_: Request, error: Exception) -> Response:
+async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     names = sorted({".".join(map(str, problem["loc"][1:])) or "body" for problem in error.errors()})
     plain = [name if name.isprintable() and len(name) < 80 else "a name" for name in names]
-    return wrong(f"not allowed: {', '.join(plain)}").as_response()
+    return _as_asked(request, wrong(f"not allowed: {', '.join(plain)}"))
 
 
-async def _http(_: Request, error: Exception) -> Response:
+async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 405:
         allowed = dict(error.headers or {})
         message = "the method is not one that this address takes"
-        return Denied(405, "METHOD_NOT_ALLOWED", message, allowed).as_response()
-    return unknown().as_response() if error.status_code == 404 else wrong("not HTTP").as_response()
+        return _as_asked(request, Denied(405, "METHOD_NOT_ALLOWED", message, allowed))
+    return _as_asked(request, unknown() if error.status_code == 404 else wrong("not HTTP"))
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    return _as_asked(request, answer(error))
+
+
+def _as_asked(request: Request, denied: Denied) -> Response:
+    """As a page to who looks at pages, else as JSON."""
+    if is_for_page(request):
+        return problem(request.app.state.service, request, denied)
+    return denied.as_response()

@@ -8,12 +8,14 @@ from typing import Annotated, Any, BinaryIO
 from fastapi import APIRouter, Query, Request, Response
 
 from stepdown.release.addresses import LATEST, version_number
+from stepdown.release.documents import REPORT_HTML
 from stepdown.release.records import Release
 from stepdown.sharing.csv_stream import csv_blocks
 from stepdown.sharing.delta import data_files
 from stepdown.sharing.denied import Denied, unknown
 from stepdown.sharing.grants import SIGNATURE
 from stepdown.sharing.identity import SERVED, ServiceOf, VisitorOf
+from stepdown.sharing.render import REPORT_POLICY
 from stepdown.sharing.service import Service, expired
 from stepdown.sharing.visitors import Visitor, client_of
 from stepdown.sharing.xlsx_stream import check_fits, xlsx_blocks
@@ -40,7 +42,8 @@ def file_of_release(request: Request, service: ServiceOf, visitor: VisitorOf, pa
     """
     address, name = _split(path)
     release = service.find(visitor, address)
-    return send(request, service, visitor, release, name, "http")
+    how = "page" if visitor.on_page else "http"
+    return send(request, service, visitor, release, name, how)
 
 
 @router.api_route("/files/{path:path}", methods=_WAYS, response_class=Response)
@@ -75,7 +78,10 @@ def send(
     """A file of a release, or its data in another format."""
     form = name.rpartition(".")[2]
     if name not in ("data.parquet", "data.csv", "data.xlsx"):
-        return service.send(request, visitor, release, name, how)
+        answer = service.send(request, visitor, release, name, how)
+        if name == REPORT_HTML:
+            answer.headers["content-security-policy"] = REPORT_POLICY
+        return answer
     data = data_files(service.manifest(release))
     if len(data) != 1:
         raise service.not_found(visitor, f"{release.address}/{name}")
@@ -87,7 +93,7 @@ def send(
         with service.content(visitor, release, data[0]["path"]).open() as file:
             if why := check_fits(file):
                 raise Denied(406, "NOT_A_WORKBOOK", f"{why}: take data.csv or data.parquet")
-    return service.convert(visitor, release, data[0]["path"], convert, kind, as_name)
+    return service.convert(visitor, release, data[0]["path"], convert, kind, as_name, how)
 
 
 def _xlsx(source: BinaryIO) -> Iterator[bytes]:

@@ -48,7 +48,9 @@ def _visitor(
     service: ServiceOf,
     _: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)],
 ) -> Visitor:
-    return service.visitor(request)
+    request.state.visitor = service.visitor(request)
+    found: Visitor = request.state.visitor
+    return found
 
 
 VisitorOf = Annotated[Visitor, Depends(_visitor)]

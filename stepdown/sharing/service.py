@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from stepdown import clock
 from stepdown.errors import InputWrong, StoreCorrupt
-from stepdown.release.access import OUTSIDE
+from stepdown.release.access import OUTSIDE, Access
 from stepdown.release.addresses import LATEST, Series, parse_address
 from stepdown.release.records import Release
 from stepdown.sharing.access_log import AccessLog, Sent, Transfer
@@ -23,6 +23,7 @@ from stepdown.sharing.download import Content, Converted, Download
 from stepdown.sharing.grants import Grant, Signer
 from stepdown.sharing.limits import Rate, Volume
 from stepdown.sharing.metrics import Metrics
+from stepdown.sharing.session import is_ours, token_of
 from stepdown.sharing.settings import Settings
 from stepdown.sharing.shelf import Shelf
 from stepdown.sharing.tokens import Token, recognise
@@ -31,6 +32,7 @@ from stepdown.sharing.watch import Watcher
 from stepdown.vocabulary import ReleaseState, Tier
 
 _SCHEME = "bearer "
+_SAFE = ("GET", "HEAD")
 _GONE = {
     ReleaseState.WITHDRAWN: "RELEASE_WITHDRAWN",
     ReleaseState.SUSPENDED: "RELEASE_SUSPENDED",
@@ -58,21 +60,24 @@ class Service:
     rate: Rate = field(default_factory=Rate)
 
     def visitor(self, request: Request) -> Visitor:
-        """Who asks, by the token in the ``Authorization`` header, and by nothing in the URL.
+        """Who asks: by the token in the ``Authorization`` header, else by the browser's session.
+
+        By nothing in the URL; and a form of another site is nobody's, whatever cookie it brings.
 
         Raises:
             Denied: the token is nobody's or no longer works, or they ask too often.
         """
         header = request.headers.get("authorization")
         if header is None:
-            return self.anybody(request)
+            return self._browser(request) or self.anybody(request)
         if not header.lower().startswith(_SCHEME):
             raise self._unauthorised("send the token as `Authorization: Bearer TOKEN`")
         return self.holder(request, header[len(_SCHEME) :].strip())
 
     def anybody(self, request: Request) -> Visitor:
         """A reader of public."""
-        visitor = Visitor(None, self.source(request), client_of(request))
+        on_page = request.headers.get("sec-fetch-site") == "same-origin"
+        visitor = Visitor(None, self.source(request), client_of(request), on_page=on_page)
         self._not_too_often(visitor.address, self.settings.limits.requests_per_minute)
         return visitor
 
@@ -90,7 +95,15 @@ class Service:
             self._not_too_often(f"failed {address}", most)
             raise self._unauthorised("the token is not known: check the profile file")
         self.check_token(token, address)
-        return Visitor(token, address, client_of(request), is_steward=token.terms.role == "steward")
+        return Visitor(token, address, client_of(request), is_steward=_is_steward(token))
+
+    def signed_in(self, request: Request) -> Visitor | None:
+        """As whom a browser is signed in: to greet them, not to hand anything out."""
+        picture = self.authority.last
+        token = picture.tokens.get(token_of(request, self.signer, self.public_url))
+        if token is None or token.problem(clock.now()):
+            return None
+        return self._on_page(request, token)
 
     def check_token(self, token: Token, address: str) -> None:
         """Whether a token that is known works now and from here.
@@ -117,18 +130,25 @@ class Service:
             Denied: there is none or it is not theirs, in the same words; or they may know of it,
                 and may not have it now.
         """
-        picture = self.authority.now()
-        release = self._look_up(picture, visitor, text)
-        if release is None:
-            raise self.not_found(visitor, text)
-        answer = visitor.access(picture, release)
+        release, answer = self.known(visitor, text)
         if answer.allowed:
             return release
-        if answer.answer == OUTSIDE:
-            raise self.not_found(visitor, text)
         if release.state in _GONE:
             raise Denied(410, _GONE[release.state], answer.answer)
         raise Denied(403, "NOT_NOW", answer.answer)
+
+    def known(self, visitor: Visitor, text: str) -> tuple[Release, Access]:
+        """The release with this address, if they may know of it, and whether they may have it.
+
+        Raises:
+            Denied: there is none or it is not theirs, in the same words.
+        """
+        picture = self.authority.now()
+        release = self._look_up(picture, visitor, text)
+        answer = visitor.access(picture, release) if release else None
+        if release is None or answer is None or answer.answer == OUTSIDE:
+            raise self.not_found(visitor, text)
+        return release, answer
 
     def not_found(self, visitor: Visitor, name: str) -> Denied:
         """The one answer for what is not there or not theirs; the watch counts it."""
@@ -207,6 +227,7 @@ class Service:
         convert: Callable[[BinaryIO], Iterator[bytes]],
         media_type: str,
         as_name: str,
+        how: str,
     ) -> Response:
         """Send a data file in another format, made while it is sent."""
         self._still_may(visitor)
@@ -220,9 +241,33 @@ class Service:
             blocks,
             media_type,
             self._headers(release, as_name),
-            self._begin(visitor, release, f"{name} as {as_name.rpartition('.')[2]}", "http", None),
+            self._begin(visitor, release, f"{name} as {as_name.rpartition('.')[2]}", how, None),
             self._may_go_on(visitor, release),
             self.settings.slow_seconds,
+        )
+
+    def _browser(self, request: Request) -> Visitor | None:
+        if request.method not in _SAFE and not is_ours(request, self.public_url):
+            return None
+        id = token_of(request, self.signer, self.public_url)
+        token = self.authority.now().tokens.get(id)
+        if token is None:
+            return None
+        try:
+            self.check_token(token, self.source(request))
+        except Denied as denied:
+            if denied.status == 401:  # the session has ended with its token; public stays open
+                return None
+            raise
+        return self._on_page(request, token)
+
+    def _on_page(self, request: Request, token: Token) -> Visitor:
+        return Visitor(
+            token,
+            self.source(request),
+            client_of(request),
+            is_steward=_is_steward(token),
+            on_page=True,
         )
 
     def _look_up(self, picture: Picture, visitor: Visitor, text: str) -> Release | None:
@@ -313,6 +358,10 @@ def _store_answers() -> Iterator[None]:
         raise unknown() from None
     except StoreCorrupt:
         raise away() from None
+
+
+def _is_steward(token: Token) -> bool:
+    return token.terms.role == "steward"
 
 
 def expired(grant: Grant) -> bool:

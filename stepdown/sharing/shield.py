@@ -66,12 +66,13 @@ def shielded(app: App, metrics: Metrics, https: bool) -> App:
         except Exception as error:
             if begun:
                 raise Cut from None
-            await _answer(error).as_response()(scope, receive, send_shielded)
+            await answer(error).as_response()(scope, receive, send_shielded)
 
     return wrapped
 
 
-def _answer(error: Exception) -> Denied:
+def answer(error: Exception) -> Denied:
+    """What the asker hears of a failure."""
     if isinstance(error, Denied):
         return error
     if isinstance(error, StepdownError):

@@ -26,6 +26,7 @@ class Visitor:
         token: what they came with; None for a reader of public.
         address: where they come from. client: what their program calls itself.
         person: who signed in with OpenID Connect, without a token.
+        on_page: they came with a browser, from a page of ours or signed in to one.
     """
 
     token: Token | None
@@ -33,6 +34,7 @@ class Visitor:
     client: str
     person: str = ""
     is_steward: bool = False
+    on_page: bool = False
 
     @property
     def name(self) -> str:
