@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import os
 import signal
 import subprocess
@@ -100,9 +101,14 @@ def green_risk(sha256: str = "d", rows: int = 40, **facts: Any) -> RiskReport:
 
 @dataclass
 class Case:
-    """A workspace, a store and the runs made in them."""
+    """A workspace, a store and the runs made in them.
+
+    Args:
+        beside: more columns that the config knows, all insensitive.
+    """
 
     root: Path
+    beside: tuple[str, ...] = ()
     runs: int = 0
     parents: dict[str, Candidate] = field(default_factory=dict)
 
@@ -110,7 +116,9 @@ class Case:
         self.root.mkdir(parents=True, exist_ok=True)
         path = self.root / "wells.yaml"
         if not path.exists():
-            path.write_text(CONFIG)
+            insensitive = "{role: insensitive, because: made up}"
+            more = "".join(f"  {json.dumps(name)}: {insensitive}\n" for name in self.beside)
+            path.write_text(CONFIG.replace("tiers:\n", f"{more}tiers:\n"))
             govern(self.root, "wells")
             write_partner(self.root, "wells", ["age", "illness"])
         self.loaded: LoadedConfig = load_config(path)
@@ -122,26 +130,29 @@ class Case:
         return open_ledger(self.workspace)
 
     def candidate(
-        self, tier: Tier, recipient: str | None = None, age: str = "[20, 25)", parent: str = "p"
+        self,
+        tier: Tier,
+        recipient: str | None = None,
+        age: str = "[20, 25)",
+        parent: str = "p",
+        columns: dict[str, pa.Array] | None = None,
     ) -> Candidate:
-        """A file of 40 rows; another ``age`` makes other bytes."""
+        """A file of 40 rows, or of these columns; another ``age`` makes other bytes."""
         self.runs += 1
         run = f"run-{self.runs}-{os.getpid()}"
         folder = self.workspace.candidate("wells", run, tier, recipient)
-        data = _write(
-            folder / "data/part-00000.parquet",
-            {"age": pa.array([age] * 40), "illness": pa.array(["a", "b"] * 20)},
-        )
-        rows = pa.array(range(40), pa.int64())
+        columns = columns or {"age": pa.array([age] * 40), "illness": pa.array(["a", "b"] * 20)}
+        data = _write(folder / "data/part-00000.parquet", columns)
+        rows = pa.array(range(data.rows), pa.int64())
         names = ("row", "parent_row", "source_row", "subject")
         lineage = _write(folder / "lineage.parquet", dict.fromkeys(names, rows))
         texts = pa.array([], pa.string())
         hierarchies = _write(folder / "hierarchies.parquet", {"column": texts})
-        report = green_derive(data.sha256, parent_sha256=parent)
+        report = green_derive(data.sha256, data.rows, parent_sha256=parent)
         return Candidate(tier, recipient, str(folder), data, lineage, hierarchies, report)
 
     def judge(self, candidate: Candidate, **facts: Any) -> tuple[RiskReport, Decision]:
-        risk = green_risk(candidate.data.sha256, **facts)
+        risk = green_risk(candidate.data.sha256, candidate.data.rows, **facts)
         policy = tier_policy(self.loaded.config, candidate.tier)
         return risk, judge(candidate.report, risk, GREEN, policy, candidate.data.sha256)
 
@@ -151,6 +162,7 @@ class Case:
         recipient: str | None = None,
         *,
         age: str = "[20, 25)",
+        columns: dict[str, pa.Array] | None = None,
         parent: str | None = None,
         as_of: dt.date = AS_OF,
         actor: str = "tester",
@@ -162,7 +174,7 @@ class Case:
             with self.ledger.reading() as reader:
                 known = {r.address: r for r in reader.releases()}
             above = known[parent].data_sha256 or ""
-        candidate = self.candidate(tier, recipient, age, above)
+        candidate = self.candidate(tier, recipient, age, above, columns)
         risk, decision = self.judge(candidate, **facts)
         return submit(
             self.workspace,
@@ -192,8 +204,6 @@ class Case:
 
     def live(self, series: str) -> str | None:
         """What a plain reader finds through ``current.json``."""
-        import json
-
         release: str | None = json.loads(self.store.read(f"{series}/current.json"))["release"]
         return release
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pyarrow as pa
 from partner_case import write_security_policy
 from release_case import Case
 
@@ -55,9 +56,9 @@ class Served:
         return path
 
 
-def publish_all(case: Case) -> None:
-    """Internal, partner's base, the clinic's copy and public, all live."""
-    case.submit(Tier.INTERNAL)
+def publish_all(case: Case, internal: dict[str, pa.Array] | None = None) -> None:
+    """Internal, of other columns where given; partner's base, the clinic's copy and public."""
+    case.submit(Tier.INTERNAL, columns=internal)
     case.submit(Tier.PARTNER, parent="wells/internal/v1")
     case.approve("wells/partner/v1")
     case.submit(Tier.PARTNER, "clinic", parent="wells/partner/v1")
