@@ -57,6 +57,7 @@ def page(
             visitor=visitor,
             who=visitor.name if visitor else "",
             is_steward=bool(visitor and visitor.is_steward),
+            has_provider=service.provider is not None,
             assets={asset: _version(asset) for asset in _ASSETS},
             **facts,
         )

@@ -18,6 +18,7 @@ from stepdown.sharing.authority import Authority
 from stepdown.sharing.grants import Signer
 from stepdown.sharing.limits import Volume
 from stepdown.sharing.metrics import Metrics
+from stepdown.sharing.oidc import CALLBACK, Provider
 from stepdown.sharing.service import Service
 from stepdown.sharing.settings import Settings
 from stepdown.sharing.shelf import Shelf
@@ -92,6 +93,7 @@ def make_service(
         watcher,
         volume,
         metrics,
+        Provider(settings.oidc, f"{public_url}{CALLBACK}") if settings.oidc else None,
     )
 
 

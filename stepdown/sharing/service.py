@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from stepdown import clock
+from stepdown.config.people import same_person
 from stepdown.errors import InputWrong, StoreCorrupt
 from stepdown.release.access import OUTSIDE, Access
 from stepdown.release.addresses import LATEST, Series, parse_address
@@ -23,7 +24,8 @@ from stepdown.sharing.download import Content, Converted, Download
 from stepdown.sharing.grants import Grant, Signer
 from stepdown.sharing.limits import Rate, Volume
 from stepdown.sharing.metrics import Metrics
-from stepdown.sharing.session import is_ours, token_of
+from stepdown.sharing.oidc import Provider
+from stepdown.sharing.session import is_ours, person_of, token_of
 from stepdown.sharing.settings import Settings
 from stepdown.sharing.shelf import Shelf
 from stepdown.sharing.tokens import Token, recognise
@@ -46,6 +48,7 @@ class Service:
 
     Args:
         public_url: how readers reach it, without a slash at the end.
+        provider: where people sign in with OpenID Connect, if anywhere.
     """
 
     settings: Settings
@@ -57,6 +60,7 @@ class Service:
     watcher: Watcher
     volume: Volume
     metrics: Metrics
+    provider: Provider | None = None
     rate: Rate = field(default_factory=Rate)
 
     def visitor(self, request: Request) -> Visitor:
@@ -249,6 +253,8 @@ class Service:
     def _browser(self, request: Request) -> Visitor | None:
         if request.method not in _SAFE and not is_ours(request, self.public_url):
             return None
+        if person := person_of(request, self.signer, self.public_url):
+            return self._signed_in(request, person)
         id = token_of(request, self.signer, self.public_url)
         token = self.authority.now().tokens.get(id)
         if token is None:
@@ -260,6 +266,20 @@ class Service:
                 return None
             raise
         return self._on_page(request, token)
+
+    def _signed_in(self, request: Request, person: str) -> Visitor | None:
+        oidc = self.settings.oidc
+        if oidc is None:  # it was switched off since
+            return None
+        self._not_too_often(person, self.settings.limits.requests_per_minute)
+        return Visitor(
+            None,
+            self.source(request),
+            client_of(request),
+            person=person,
+            is_steward=same_person(person) in {same_person(name) for name in oidc.stewards},
+            on_page=True,
+        )
 
     def _on_page(self, request: Request, token: Token) -> Visitor:
         return Visitor(

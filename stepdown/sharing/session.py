@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
+from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
@@ -22,16 +23,16 @@ _PORTS = {"http": 80, "https": 443}
 
 def begin(response: Response, signer: Signer, public_url: str, token: Token, seconds: int) -> None:
     """Let a browser be signed in for some seconds, and never longer than its token works."""
-    now = time.time()
-    ends = min(int(now) + seconds, int(_seconds(token.terms.expires_at)))
-    response.set_cookie(
-        _name(public_url),
-        signer.seal(_PURPOSE, {"token": token.id, "ends": ends}),
-        max_age=max(0, ends - int(now)),
-        secure=_is_https(public_url),
-        httponly=True,
-        samesite="lax",
-    )
+    ends = min(int(time.time()) + seconds, int(_seconds(token.terms.expires_at)))
+    _begin(response, signer, public_url, {"token": token.id, "ends": ends})
+
+
+def begin_person(
+    response: Response, signer: Signer, public_url: str, person: str, seconds: int
+) -> None:
+    """Let a browser be signed in for some seconds as a person whom a provider vouched for."""
+    facts = {"person": person, "ends": int(time.time()) + seconds}
+    _begin(response, signer, public_url, facts)
 
 
 def end(response: Response, public_url: str) -> None:
@@ -42,8 +43,12 @@ def end(response: Response, public_url: str) -> None:
 
 def token_of(request: Request, signer: Signer, public_url: str) -> str:
     """Id of the token that a browser is signed in with; empty where it is not."""
-    facts = signer.open(_PURPOSE, request.cookies.get(_name(public_url), ""))
-    return str(facts["token"]) if facts and time.time() < facts["ends"] else ""
+    return str(_facts(request, signer, public_url).get("token", ""))
+
+
+def person_of(request: Request, signer: Signer, public_url: str) -> str:
+    """The person whom a provider vouched for; empty where there is none."""
+    return str(_facts(request, signer, public_url).get("person", ""))
 
 
 def is_ours(request: Request, public_url: str) -> bool:
@@ -55,6 +60,22 @@ def is_ours(request: Request, public_url: str) -> bool:
     return site == "same-origin" and _origin(request.headers.get("origin", "")) == _origin(
         public_url
     )
+
+
+def _begin(response: Response, signer: Signer, public_url: str, facts: dict[str, Any]) -> None:
+    response.set_cookie(
+        _name(public_url),
+        signer.seal(_PURPOSE, facts),
+        max_age=max(0, facts["ends"] - int(time.time())),
+        secure=_is_https(public_url),
+        httponly=True,
+        samesite="lax",
+    )
+
+
+def _facts(request: Request, signer: Signer, public_url: str) -> dict[str, Any]:
+    facts = signer.open(_PURPOSE, request.cookies.get(_name(public_url), ""))
+    return facts if facts and time.time() < facts["ends"] else {}
 
 
 def _name(public_url: str) -> str:

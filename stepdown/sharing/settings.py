@@ -43,6 +43,7 @@ class Oidc(Model):
     claim: str = Field(
         "email", description="The claim that names a reader of the security policy or a steward."
     )
+    stewards: list[str] = Field([], description="Values of the claim that open steward's pages.")
 
 
 class Limits(Model):
@@ -143,7 +144,7 @@ def _put(document: dict[str, Any], name: str, value: str) -> None:
     if inner not in known or inner in _INNER:
         raise ConfigInvalid("names no key of the server's settings", where=name, next=_NEXT)
     place = document.setdefault(outer, {}) if outer else document
-    listed = inner == "trusted_proxies"
+    listed = inner in ("trusted_proxies", "stewards")
     place[inner] = [part.strip() for part in value.split(",") if part.strip()] if listed else value
 
 

@@ -51,6 +51,9 @@ class Visitor:
         token = None if release.tier is Tier.PUBLIC else self.token
         if token and not token.covers(release.tier, release.dataset):
             return Access(False, "the token's scope does not cover it", OUTSIDE)
+        if self.person and release.recipient:
+            # A provider may let people choose their names; copies are opened by tokens only.
+            return Access(False, "a person who signed in is no recipient", OUTSIDE)
         return picture.access(release, self.name)
 
 
