@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from openpyxl.utils import get_column_letter
 from openpyxl.utils.escape import unescape
@@ -176,12 +176,14 @@ def test_what_xml_cannot_hold_is_written_as_its_code(text, written):
     assert unescape(written) == text
 
 
+@settings(deadline=None)
 @given(st.lists(TEXTS, min_size=1, max_size=8))
 def test_every_text_comes_back(texts):
     cells = cells_of(as_xlsx({"text": texts}))
     assert [unescape(cells[f"A{row}"][1]) for row in range(2, len(texts) + 2)] == texts
 
 
+@settings(deadline=None)
 @given(columns_of(CELLS))
 def test_every_value_comes_back_and_what_is_missing_has_no_cell(columns):
     cells = cells_of(as_xlsx(columns))
@@ -219,6 +221,11 @@ def as_text(name, value):
     return value.isoformat() if name == "day" else str(value)
 
 
+def test_rows_are_numbered_on_from_batch_to_batch():
+    cells = cells_of(as_xlsx({"small": range(9_000)}, rows_per_group=4_999))
+    assert cells == {f"A{n + 2}": (None, str(n)) for n in range(9_000)}
+
+
 def test_columns_are_lettered_beyond_z():
     columns = {f"c{n}": [n] for n in range(750)}
     content = as_xlsx(columns, types=dict.fromkeys(columns, pa.int32()))
@@ -232,9 +239,15 @@ def test_a_release_without_rows_is_its_header():
 
 def test_the_header_is_bold_and_stays_in_sight():
     sheet = opened(as_xlsx(EXAMPLE))
-    assert sheet.freeze_panes == "A2"
+    assert (sheet.freeze_panes, sheet.views.sheetView[0].pane.state) == ("A2", "frozen")
     assert sheet["J1"].font.b
     assert not sheet["J2"].font.b
+
+
+def test_spaces_at_the_ends_of_a_text_are_kept_by_excel():
+    with zipfile.ZipFile(io.BytesIO(as_xlsx({"text": [" a "]}))) as archive:
+        sheet = archive.read("xl/worksheets/sheet1.xml").decode()
+    assert '<t xml:space="preserve"> a </t>' in sheet
 
 
 def test_a_column_may_have_any_name():
@@ -268,6 +281,10 @@ def test_every_part_that_the_package_names_is_there():
             for part, folder in (("_rels/.rels", ""), ("xl/_rels/workbook.xml.rels", "xl/"))
             for target in re.findall('Target="(.*?)"', archive.read(part).decode())
         }
+        relations = re.findall(
+            '/relationships/(.*?)"', archive.read("xl/_rels/workbook.xml.rels").decode()
+        )
+    assert relations == ["worksheet", "styles"]
     assert {name[1:] for name in re.findall('PartName="(.*?)"', kinds)} == targets
     assert names == targets | {
         "[Content_Types].xml",
