@@ -1,0 +1,1 @@
+"""The server that consumers talk to, and its client."""
