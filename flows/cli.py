@@ -25,6 +25,7 @@ from flows.arguments import (
 )
 from flows.assessment_commands import assessment
 from flows.consent_commands import recheck
+from flows.fetch_command import fetch
 from flows.incident_commands import incident, notices
 from flows.ledger_commands import ledger
 from flows.recipient_commands import recipient
@@ -245,6 +246,7 @@ SIGNING = (keygen, approve, reject, sign, pack, review, answer, renew)
 KEEPING = (recheck, incident, notices, upkeep, retain, shred)
 for command in (*SIGNING, *KEEPING, anonymise, assess, serve):
     app.command()(command)
+app.command()(fetch)
 app.add_typer(assessment, name="assessment")
 app.add_typer(access)
 app.add_typer(ledger)
