@@ -11,6 +11,7 @@ import pytest
 from client_environments import Reader, ReaderFailed, reader
 from every_type import ROWS, as_read
 from served_case import Served
+from shown_lines import PAGE, README, shown
 
 from stepdown.sharing.tokens import revoke, tokens_of
 
@@ -268,3 +269,9 @@ def test_a_person_reads_that_a_time_lies_before_the_first_version(
     profile = served.profile(tmp_path / "me.share", STRANGER)
     asked = f"load_as_pandas(table + '{PUBLIC}', timestamp='2001-01-01T00:00:00Z')"
     assert "timestamp lies before the first version" in why(analyst, profile, asked)
+
+
+@pytest.mark.parametrize("page", [README, PAGE], ids=["README", "page"])
+def test_the_lines_for_pandas_work(served: Served, analyst: Reader, page: str) -> None:
+    served.profile(analyst.folder / "clinic.share", "clinic")
+    assert analyst.ask(f"{shown(page)['pandas']}\nfound = len(wells)") == 40
