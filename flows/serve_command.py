@@ -9,6 +9,7 @@ import typer
 
 from flows import say
 from flows.arguments import AsJson, Store, Work
+from flows.consent_commands import look_again
 
 SettingsFile = Annotated[
     Path | None,
@@ -27,6 +28,7 @@ def serve(
     json: AsJson = False,
 ) -> int:
     """Serve published releases: a page, Delta Sharing, and plain files; every access is logged."""
+    from stepdown.release.store import open_store
     from stepdown.sharing.server import serve as serve_releases
     from stepdown.sharing.settings import load_settings
     from stepdown.workspace import open_workspace
@@ -39,5 +41,10 @@ def serve(
         else:
             say.progress(f"serving {store} at {url} (stop with Ctrl-C)")
 
-    serve_releases(open_workspace(work, store), store, settings, ready)
+    workspace = open_workspace(work, store)
+
+    def before_approval(address: str) -> None:
+        look_again(workspace, open_store(store), address)
+
+    serve_releases(workspace, store, settings, ready, before_approval)
     return 0

@@ -128,6 +128,16 @@ class Reader:
         for line in self.connection.execute(query.execution_options(yield_per=1000)):
             yield dict(line._mapping)
 
+    def newest(
+        self, *kinds: EventKind, before: int | None = None, most: int
+    ) -> list[dict[str, Any]]:
+        """The last lines of these kinds, the newest first; of those before one where asked."""
+        query = sa.select(EVENTS).where(EVENTS.c.kind.in_([kind.value for kind in kinds]))
+        if before is not None:
+            query = query.where(EVENTS.c.seq < before)
+        found = self.connection.execute(query.order_by(EVENTS.c.seq.desc()).limit(most))
+        return [dict(line._mapping) for line in found]
+
     def stored_lines(self) -> Iterator[dict[str, Any]]:
         """Every line as the database holds it, oldest first: the facts as text."""
         columns = [column for column in EVENTS.columns if column.name != "facts"]

@@ -13,7 +13,14 @@ from starlette.exceptions import HTTPException
 
 import stepdown
 from stepdown.errors import StepdownError
-from stepdown.sharing import delta_routes, file_routes, oidc_routes, operator_routes, page_routes
+from stepdown.sharing import (
+    delta_routes,
+    file_routes,
+    oidc_routes,
+    operator_routes,
+    page_routes,
+    steward_routes,
+)
 from stepdown.sharing.denied import Denied, unknown, wrong
 from stepdown.sharing.render import is_for_page, problem
 from stepdown.sharing.service import Service
@@ -37,7 +44,14 @@ def make_app(service: Service) -> App:
         openapi_url="/openapi.json",
     )
     app.state.service = service
-    for routes in (delta_routes, file_routes, operator_routes, page_routes, oidc_routes):
+    for routes in (
+        delta_routes,
+        file_routes,
+        operator_routes,
+        page_routes,
+        steward_routes,
+        oidc_routes,
+    ):
         app.include_router(routes.router)
     app.add_exception_handler(Denied, _denied)
     app.add_exception_handler(RequestValidationError, _invalid)

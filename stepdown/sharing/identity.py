@@ -54,3 +54,13 @@ def _visitor(
 
 
 VisitorOf = Annotated[Visitor, Depends(_visitor)]
+
+
+def _steward(request: Request, service: ServiceOf, visitor: VisitorOf) -> Visitor:
+    if not visitor.is_steward:
+        raise service.not_found(visitor, request.scope["path"])
+    return visitor
+
+
+StewardOf = Annotated[Visitor, Depends(_steward)]
+"""A steward; for everybody else there is no such page."""

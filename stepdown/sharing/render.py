@@ -122,6 +122,7 @@ def _environment() -> jinja2.Environment:
         "time": _time,
         "size": _size,
         "url": quote,
+        "words": lambda text: text.replace("_", " "),
     }
     return environment
 

@@ -30,12 +30,17 @@ _BACKLOG = 2048
 
 
 def serve(
-    workspace: Workspace, store_url: str, settings: Settings, ready: Callable[[str], None]
+    workspace: Workspace,
+    store_url: str,
+    settings: Settings,
+    ready: Callable[[str], None],
+    before_approval: Callable[[str], None] | None = None,
 ) -> None:
     """Serve until the process is told to stop.
 
     Args:
         ready: hears the URL once requests are answered.
+        before_approval: as for ``Service``.
 
     Raises:
         WorldFailed: the port is taken, or ledger or store cannot be used.
@@ -44,6 +49,7 @@ def serve(
     port = listening.getsockname()[1]
     url = settings.public_url or f"http://{_in_url(settings.host)}:{port}"
     service = make_service(workspace, store_url, settings, url)
+    service.before_approval = before_approval
     config = uvicorn.Config(
         make_app(service),
         http=Protocol,
@@ -93,6 +99,7 @@ def make_service(
         watcher,
         volume,
         metrics,
+        workspace,
         Provider(settings.oidc, f"{public_url}{CALLBACK}") if settings.oidc else None,
     )
 

@@ -32,6 +32,7 @@ from stepdown.sharing.tokens import Token, recognise
 from stepdown.sharing.visitors import ANYBODY, Visitor, client_of, source
 from stepdown.sharing.watch import Watcher
 from stepdown.vocabulary import ReleaseState, Tier
+from stepdown.workspace import Workspace
 
 _SCHEME = "bearer "
 _SAFE = ("GET", "HEAD")
@@ -48,6 +49,8 @@ class Service:
 
     Args:
         public_url: how readers reach it, without a slash at the end.
+        before_approval: is told the address of a release that somebody is about to approve, and
+            asks the consent register about it, which this package cannot; None where nobody can.
         provider: where people sign in with OpenID Connect, if anywhere.
     """
 
@@ -60,7 +63,9 @@ class Service:
     watcher: Watcher
     volume: Volume
     metrics: Metrics
+    workspace: Workspace
     provider: Provider | None = None
+    before_approval: Callable[[str], None] | None = None
     rate: Rate = field(default_factory=Rate)
 
     def visitor(self, request: Request) -> Visitor:
