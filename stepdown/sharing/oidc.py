@@ -16,9 +16,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
+import requests
 from authlib.common.errors import AuthlibBaseError
-from authlib.integrations.httpx_client import OAuth2Client
+from authlib.integrations.requests_client import OAuth2Session
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
@@ -101,22 +101,23 @@ class Provider:
                     metadata["token_endpoint"],
                     code=query["code"],
                     code_verifier=kept["verifier"],
+                    timeout=_WAIT_SECONDS,
                 )
                 token = jwt.decode(str(answer["id_token"]), keys, algorithms=_ALGORITHMS)
                 self._check(token.claims, kept["nonce"])
                 claims = {**self._more(client, metadata, token.claims), **token.claims}
-        except (AuthlibBaseError, httpx.HTTPError, JoseError, KeyError, ValueError):
+        except (AuthlibBaseError, requests.RequestException, JoseError, KeyError, ValueError):
             # What a provider or a library says may hold parts of the code or of the token.
             raise _failed("the provider's answer does not hold: sign in again") from None
         return self._person(claims)
 
     def _more(
-        self, client: OAuth2Client, metadata: Mapping[str, Any], claims: Mapping[str, Any]
+        self, client: OAuth2Session, metadata: Mapping[str, Any], claims: Mapping[str, Any]
     ) -> dict[str, Any]:
         """What the provider tells at its UserInfo endpoint; some put no more into the token."""
         if self.settings.claim in claims or "userinfo_endpoint" not in metadata:
             return {}
-        told = client.get(metadata["userinfo_endpoint"]).raise_for_status().json()
+        told = _answer(client, metadata["userinfo_endpoint"])
         if told["sub"] != claims["sub"]:
             raise ValueError
         return dict(told)
@@ -149,25 +150,29 @@ class Provider:
     def _ask(self) -> tuple[dict[str, Any], KeySet]:
         issuer = self.settings.issuer
         try:
-            with httpx.Client(timeout=_WAIT_SECONDS) as client:
-                metadata = client.get(issuer.rstrip("/") + _DISCOVERY).raise_for_status().json()
-                if metadata["issuer"] != issuer:
-                    raise ValueError
-                found = client.get(metadata["jwks_uri"]).raise_for_status().json()
+            metadata = _answer(requests, issuer.rstrip("/") + _DISCOVERY)
+            if metadata["issuer"] != issuer:
+                raise ValueError
+            found: Any = _answer(requests, metadata["jwks_uri"])
             return metadata, KeySet.import_key_set(found)
-        except (httpx.HTTPError, JoseError, KeyError, TypeError, ValueError):
+        except (requests.RequestException, JoseError, KeyError, TypeError, ValueError):
             message = "the sign-in provider does not answer as it should; try again, or use a token"
             raise Denied(503, "TEMPORARILY_UNAVAILABLE", message, {"Retry-After": "30"}) from None
 
-    def _client(self) -> OAuth2Client:
-        return OAuth2Client(
+    def _client(self) -> OAuth2Session:
+        return OAuth2Session(
             self.settings.client_id,
             self._secret,
             scope="openid email profile",
             redirect_uri=self.callback,
             code_challenge_method="S256",
-            timeout=_WAIT_SECONDS,
         )
+
+
+def _answer(client: Any, url: str) -> dict[str, Any]:
+    answer = client.get(url, timeout=_WAIT_SECONDS)
+    answer.raise_for_status()
+    return dict(answer.json())
 
 
 def _failed(message: str) -> Denied:
