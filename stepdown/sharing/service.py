@@ -108,6 +108,8 @@ class Service:
 
     def signed_in(self, request: Request) -> Visitor | None:
         """As whom a browser is signed in: to greet them, not to hand anything out."""
+        if person := person_of(request, self.signer, self.public_url):
+            return self._signed_in(request, person)
         picture = self.authority.last
         token = picture.tokens.get(token_of(request, self.signer, self.public_url))
         if token is None or token.problem(clock.now()):
@@ -259,6 +261,7 @@ class Service:
         if request.method not in _SAFE and not is_ours(request, self.public_url):
             return None
         if person := person_of(request, self.signer, self.public_url):
+            self._not_too_often(person, self.settings.limits.requests_per_minute)
             return self._signed_in(request, person)
         id = token_of(request, self.signer, self.public_url)
         token = self.authority.now().tokens.get(id)
@@ -276,7 +279,6 @@ class Service:
         oidc = self.settings.oidc
         if oidc is None:  # it was switched off since
             return None
-        self._not_too_often(person, self.settings.limits.requests_per_minute)
         return Visitor(
             None,
             self.source(request),
