@@ -64,6 +64,9 @@ async def _look(service: Service) -> None:
             # A ledger that is away for a moment stops no download that was allowed.
             with suppress(StepdownError):
                 await asyncio.to_thread(service.authority.now)
+                # One whose reader takes nothing does not come round to ask by itself.
+                for task in await asyncio.to_thread(service.to_stop):
+                    task.cancel()
 
 
 async def _denied(_: Request, error: Exception) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
@@ -56,6 +57,7 @@ class Service:
     volume: Volume
     metrics: Metrics
     rate: Rate = field(default_factory=Rate)
+    _running: dict[asyncio.Task[Any], Callable[[], bool]] = field(default_factory=dict)
 
     def visitor(self, request: Request) -> Visitor:
         """Who asks, by the token in the ``Authorization`` header, and by nothing in the URL.
@@ -225,6 +227,10 @@ class Service:
             self.settings.slow_seconds,
         )
 
+    def to_stop(self) -> list[asyncio.Task[Any]]:
+        """Answers on their way that may not go on by the newest picture."""
+        return [task for task, may_go_on in list(self._running.items()) if not may_go_on()]
+
     def _look_up(self, picture: Picture, visitor: Visitor, text: str) -> Release | None:
         try:
             wanted = parse_address(text)
@@ -266,6 +272,10 @@ class Service:
         )
 
         def begin() -> Transfer:
+            task = asyncio.current_task()
+            assert task is not None
+            self._running[task] = self._may_go_on(visitor, release)
+            task.add_done_callback(self._running.pop)
             return self.log.begin(sent, lambda count: self._count(visitor, count))
 
         return begin
