@@ -1,9 +1,10 @@
 """Who was sent what: counted while it is sent, in the ledger within a second, never in its way.
 
-Once a second what was sent since is added up per reader and file, written to a journal in the
-workspace, then to the ledger in one transaction. A download that still runs has its first line at
-once and its bytes when it ends; until then they stand in the journal. A server that is killed
-leaves its journal behind, and the next one takes it over.
+Once a second what was sent since is added up per reader and file and written to a journal in the
+workspace, and from there to the ledger in one transaction, as soon as nobody else holds it. A
+download that still runs has its first line at once and its bytes when it ends; until then they
+stand in the journal. A server that is killed leaves its journal behind, and the next one takes it
+over.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -60,10 +62,16 @@ class Sent:
 
 @dataclass
 class Tally:
-    """What was sent of one file to one reader since its last line."""
+    """What was sent of one file to one reader since its last line.
+
+    Args:
+        underway: bytes that are being handed to the network; should the server be killed now, the
+            journal counts them as sent, because nobody can tell any longer.
+    """
 
     sent: Sent
     bytes: int = 0
+    underway: int = 0
     requests: int = 0
     running: int = 0
     begun: bool = False
@@ -79,6 +87,15 @@ class Transfer:
     def add(self, count: int) -> None:
         self.tally.bytes += count
         self.counted(count)
+
+    @contextmanager
+    def sending(self, count: int) -> Iterator[None]:
+        """Around every piece; ``add`` says within it how much of it left."""
+        self.tally.underway += count
+        try:
+            yield
+        finally:
+            self.tally.underway -= count
 
     def end(self) -> None:
         self.tally.running -= 1
@@ -100,9 +117,11 @@ class AccessLog:
     _tallies: dict[Any, Tally] = field(default_factory=dict)
     _pending: list[dict[str, Any]] = field(default_factory=list)
     _alerts: list[Alert] = field(default_factory=list)
-    _stuck_since: float | None = None
+    _stuck_since: dict[str, float] = field(default_factory=dict)
     _file: IO[str] | None = None
-    _had: bool = False
+    _kept: bool = False
+    _teller: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
+    _stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def running(self) -> int:
@@ -116,9 +135,9 @@ class AccessLog:
 
     @property
     def is_stuck(self) -> bool:
-        """Whether lines have waited for the ledger too long for more to be handed out."""
-        since = self._stuck_since
-        return since is not None and time.monotonic() - since > PATIENCE_SECONDS
+        """Whether ledger or journal took no lines for too long for more to be handed out."""
+        now = time.monotonic()
+        return any(now - since > PATIENCE_SECONDS for since in list(self._stuck_since.values()))
 
     def begin(self, sent: Sent, counted: Callable[[int], None]) -> Transfer:
         """Count an answer that is about to be sent; ``counted`` hears of every piece."""
@@ -129,19 +148,22 @@ class AccessLog:
         return Transfer(tally, counted)
 
     async def run(self) -> None:
-        """Write once a second until cancelled."""
-        while True:
-            await asyncio.sleep(EVERY_SECONDS)
-            await self.flush()
+        """Write once a second until ``stop``; what is left is written before it returns."""
+        writing = asyncio.create_task(asyncio.to_thread(self._write))
+        while not self._stopping.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), EVERY_SECONDS)
+            await self._keep()
+            if writing.done():  # a ledger that somebody holds does not hold up the journal
+                await writing
+                writing = asyncio.create_task(asyncio.to_thread(self._write))
+        await writing
+        await asyncio.to_thread(self._write)
+        await asyncio.to_thread(self._teller.shutdown)
 
-    async def flush(self) -> None:
-        """Write what there is to write now."""
-        self._pending += self._collect()
-        self._alerts += self.watcher.raised()
-        running = [_line(tally, ends=True) for tally in self._tallies.values()]
-        if self._pending or self._alerts or running or self._had:
-            await asyncio.to_thread(self._write, running)
-        self._had = bool(running)
+    def stop(self) -> None:
+        """Let ``run`` come to its end."""
+        self._stopping.set()
 
     def recover(self) -> int:
         """Put into the ledger what killed servers left in their journals; how many lines."""
@@ -176,9 +198,27 @@ class AccessLog:
             self.watcher.sent(line)
         return lines
 
-    def _write(self, running: list[dict[str, Any]]) -> None:
-        self._write_journal(running)
+    async def _keep(self) -> None:
+        """Write the journal: lines that wait for the ledger, and what runs as if it ended now."""
+        self._pending += self._collect()
+        self._alerts += self.watcher.raised()
+        running = [_line(tally, ends=True) for tally in self._tallies.values()]
+        lines = self._pending + running
+        if not lines and not self._kept:
+            return
+        try:
+            await asyncio.to_thread(self._write_journal, canonical_json({"lines": lines}))
+        except WorldFailed:
+            self._fails("journal")
+            return
+        self._kept = bool(lines)
+        self._works("journal")
+
+    def _write(self) -> None:
+        """Move what waits into the ledger; a journal that names it still is not believed."""
         lines, alerts = list(self._pending), list(self._alerts)
+        if not lines and not alerts:
+            return
         try:
             with self.ledger.writing() as writer:
                 for line in lines:
@@ -187,14 +227,18 @@ class AccessLog:
                 for alert in alerts:
                     writer.append(EventKind.ALERT, alert.series, None, ACTOR, alert.facts)
         except WorldFailed:
-            self._stuck_since = self._stuck_since or time.monotonic()
+            self._fails("ledger")
             return
-        self._stuck_since = None
+        self._works("ledger")
         del self._pending[: len(lines)], self._alerts[: len(alerts)]
-        if lines:
-            self._write_journal(running)
-        if alerts:
-            self.on_alerts(alerts)
+        if alerts:  # in a thread of its own, since a webhook may hang
+            self._teller.submit(self.on_alerts, alerts)
+
+    def _fails(self, what: str) -> None:
+        self._stuck_since.setdefault(what, time.monotonic())
+
+    def _works(self, what: str) -> None:
+        self._stuck_since.pop(what, None)
 
     def _journal(self) -> IO[str]:
         path = self.folder / f"{os.getpid()}-{secrets.token_hex(4)}.lock"
@@ -202,9 +246,8 @@ class AccessLog:
         fcntl.flock(file, fcntl.LOCK_EX)
         return file
 
-    def _write_journal(self, running: list[dict[str, Any]]) -> None:
+    def _write_journal(self, content: bytes) -> None:
         assert self._file is not None
-        content = canonical_json({"lines": self._pending + running})
         write_durably(Path(self._file.name).with_suffix(".json"), content, mode=0o600)
 
     def _take_over(self, path: Path) -> int:
@@ -223,7 +266,7 @@ class AccessLog:
 
 def _line(tally: Tally, *, ends: bool) -> dict[str, Any]:
     counted = {
-        "bytes": tally.bytes if ends else 0,
+        "bytes": tally.bytes + tally.underway if ends else 0,
         "requests": tally.requests if ends else 0,
         "ended": ends,
     }

@@ -64,22 +64,25 @@ def make_app(service: Service) -> App:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     service: Service = app.state.service
-    tasks = [asyncio.create_task(service.log.run()), asyncio.create_task(_look(service))]
+    writing, looking = asyncio.create_task(service.log.run()), asyncio.create_task(_look(service))
     yield
-    for task in tasks:
-        task.cancel()
-    await service.log.flush()
+    looking.cancel()
+    service.log.stop()
+    await writing
     service.log.close()
 
 
 async def _look(service: Service) -> None:
-    """Take a new picture whenever something was decided, while anything is on its way."""
+    """Take a new picture whenever something was decided, and stop what it stops."""
     while True:
         await asyncio.sleep(LOOK_EVERY_SECONDS)
         if service.log.running:
             # A ledger that is away for a moment stops no download that was allowed.
             with suppress(StepdownError):
                 await asyncio.to_thread(service.authority.now)
+                # One whose reader takes nothing does not come round to ask by itself.
+                for task in await asyncio.to_thread(service.to_stop):
+                    task.cancel()
 
 
 async def _denied(request: Request, error: Exception) -> Response:

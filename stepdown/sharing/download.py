@@ -127,8 +127,9 @@ class Download(Response):
                     if not self.may_go_on():
                         raise Cut
                     count = min(PIECE, end - at)
-                    async with asyncio.timeout(self.slow_seconds):
-                        await piece(file, at, count, send, transfer)
+                    with transfer.sending(count):
+                        async with asyncio.timeout(self.slow_seconds):
+                            await piece(file, at, count, send, transfer)
             if self.boundary:
                 await send(_body(self.tail))
             await send({"type": "http.response.body", "body": b""})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -15,20 +16,22 @@ _MOST_READERS = 100_000
 
 @dataclass
 class Rate:
-    """A token bucket per key, full at the start and refilled over a minute."""
+    """A token bucket per key, full at the start and refilled over a minute; any thread may ask."""
 
     _buckets: OrderedDict[str, tuple[float, float]] = field(default_factory=OrderedDict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def wait_seconds(self, key: str, per_minute: int) -> float:
         """0 where one more is allowed, which is then counted; else how long to wait."""
-        now = time.monotonic()
-        left, at = self._buckets.pop(key, (float(per_minute), now))
-        left = min(float(per_minute), left + (now - at) * per_minute / 60)
-        wait = 0.0 if left >= 1 else (1 - left) * 60 / per_minute
-        self._buckets[key] = (left if wait else left - 1, now)
-        if len(self._buckets) > _MOST_READERS:
-            self._buckets.popitem(last=False)
-        return wait
+        with self._lock:  # a bucket that another thread holds would look like a full one
+            now = time.monotonic()
+            left, at = self._buckets.pop(key, (float(per_minute), now))
+            left = min(float(per_minute), left + (now - at) * per_minute / 60)
+            wait = 0.0 if left >= 1 else (1 - left) * 60 / per_minute
+            self._buckets[key] = (left if wait else left - 1, now)
+            if len(self._buckets) > _MOST_READERS:
+                self._buckets.popitem(last=False)
+            return wait
 
 
 @dataclass

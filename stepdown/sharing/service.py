@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
@@ -67,6 +68,7 @@ class Service:
     provider: Provider | None = None
     before_approval: Callable[[str], None] | None = None
     rate: Rate = field(default_factory=Rate)
+    _running: dict[asyncio.Task[Any], Callable[[], bool]] = field(default_factory=dict)
 
     def visitor(self, request: Request) -> Visitor:
         """Who asks: by the token in the ``Authorization`` header, else by the browser's session.
@@ -257,6 +259,10 @@ class Service:
             self.settings.slow_seconds,
         )
 
+    def to_stop(self) -> list[asyncio.Task[Any]]:
+        """Answers on their way that may not go on by the newest picture."""
+        return [task for task, may_go_on in list(self._running.items()) if not may_go_on()]
+
     def _browser(self, request: Request) -> Visitor | None:
         if request.method not in _SAFE and not is_ours(request, self.public_url):
             return None
@@ -338,6 +344,10 @@ class Service:
         )
 
         def begin() -> Transfer:
+            task = asyncio.current_task()
+            assert task is not None
+            self._running[task] = self._may_go_on(visitor, release)
+            task.add_done_callback(self._running.pop)
             return self.log.begin(sent, lambda count: self._count(visitor, count))
 
         return begin

@@ -1,7 +1,8 @@
-"""Around every answer: headers that browsers obey, a limit on bodies, and no traceback."""
+"""Around every answer: headers that browsers obey, limits on what is taken in, and no traceback."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import MutableMapping
 from typing import Any
@@ -14,7 +15,9 @@ from stepdown.sharing.metrics import Metrics
 from stepdown.sharing.zero_copy import App, Cut, Gone, Send
 
 MOST_BODY = 1 << 20
+BODY_SECONDS = 30.0
 _LOG = logging.getLogger("stepdown.serve")
+_CLOSE = {"Connection": "close"}
 _HEADERS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
@@ -49,18 +52,13 @@ def shielded(app: App, metrics: Metrics, https: bool) -> App:
                 found.setdefault("cache-control", "no-store")
             await send(message)
 
-        received = 0
-
-        async def receive_little() -> Any:
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > MOST_BODY:
-                raise _too_large()
-            return message
-
         try:
-            await app(scope, receive_little, send_shielded)
+            body = await _body(scope, receive)
+
+            async def receive_body() -> Any:
+                return body.pop() if body else await receive()
+
+            await app(scope, receive_body, send_shielded)
         except (Cut, Gone):
             raise
         except Exception as error:
@@ -81,6 +79,35 @@ def answer(error: Exception) -> Denied:
         return away()
     _LOG.error("%s", type(error).__name__, exc_info=error)
     return Denied(500, "INTERNAL_ERROR", "a defect of the server; its log says more")
+
+
+async def _body(scope: MutableMapping[str, Any], receive: Any) -> list[dict[str, Any]]:
+    """The whole body as one message, read before anything answers; none where none was announced.
+
+    Raises:
+        Denied: it is too large or too slow, or its length is given in two ways, of which a proxy
+            may believe the other.
+    """
+    names = [name for name, _ in scope["headers"]]
+    framed = {b"content-length", b"transfer-encoding"}.intersection(names)
+    if len(framed) == 2 or names.count(b"authorization") > 1:
+        raise Denied(400, "INVALID_PARAMETER_VALUE", "a header contradicts another", _CLOSE)
+    found = bytearray()
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            more = bool(framed)
+            while more:
+                message = await receive()
+                if message["type"] != "http.request":
+                    raise Gone
+                found += message["body"]
+                more = message["more_body"]
+                if len(found) > MOST_BODY:
+                    raise _too_large()
+    except TimeoutError:
+        message = f"a request arrives within {BODY_SECONDS:.0f} seconds"
+        raise Denied(408, "REQUEST_TIMEOUT", message, _CLOSE) from None
+    return [{"type": "http.request", "body": bytes(found), "more_body": False}] if framed else []
 
 
 def _too_large() -> Denied:

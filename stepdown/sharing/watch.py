@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import ipaddress
+import threading
 import time
 from collections import defaultdict, deque
 from collections.abc import Mapping
@@ -58,7 +59,10 @@ class Alert:
 
 @dataclass
 class Watcher:
-    """Remembers thirty days of every known reader, and ten minutes of every address."""
+    """Remembers thirty days of every known reader, and ten minutes of every address.
+
+    Any thread may tell it of names and tokens.
+    """
 
     rules: Watch
     _bytes: dict[str, dict[str, int]] = field(
@@ -69,6 +73,7 @@ class Watcher:
     _failed: dict[str, deque[tuple[float, str]]] = field(default_factory=dict)
     _raised: list[Alert] = field(default_factory=list)
     _said: set[tuple[str, str, str]] = field(default_factory=set)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def learn(self, reader: Reader) -> None:
         """Take the history from the ledger, and what was already raised today."""
@@ -121,8 +126,9 @@ class Watcher:
 
     def raised(self) -> list[Alert]:
         """The alerts since the last call."""
-        raised, self._raised = self._raised, []
-        return raised
+        with self._lock:
+            raised, self._raised = self._raised, []
+            return raised
 
     def _remember(self, day: str, facts: Mapping[str, Any]) -> None:
         subject = facts["who"] if facts["token"] else facts["address"]
@@ -138,17 +144,19 @@ class Watcher:
     def _count(
         self, seen: dict[str, deque[tuple[float, str]]], address: str, what: str, most: int
     ) -> bool:
-        if len(seen) > _MOST_SUBJECTS:
-            del seen[next(iter(seen))]
-        times = seen.setdefault(address, deque(maxlen=10 * most))
-        now = time.monotonic()
-        times.append((now, what))
-        return len({name for at, name in times if now - at < _WINDOW_SECONDS}) >= most
+        with self._lock:
+            if len(seen) > _MOST_SUBJECTS:
+                del seen[next(iter(seen))]
+            times = seen.setdefault(address, deque(maxlen=10 * most))
+            now = time.monotonic()
+            times.append((now, what))
+            return len({name for at, name in times if now - at < _WINDOW_SECONDS}) >= most
 
     def _raise(self, rule: str, subject: str, address: str, what: str, at: str) -> None:
-        if (rule, subject, at[:10]) not in self._said:
-            self._said.add((rule, subject, at[:10]))
-            self._raised.append(Alert(rule, subject, address, what, at))
+        with self._lock:
+            if (rule, subject, at[:10]) not in self._said:
+                self._said.add((rule, subject, at[:10]))
+                self._raised.append(Alert(rule, subject, address, what, at))
 
 
 def network_of(address: str) -> str:

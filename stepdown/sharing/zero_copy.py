@@ -9,7 +9,10 @@ Source: https://asgi.readthedocs.io/en/latest/extensions.html#zero-copy-send
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from typing import Any
 
 import h11
@@ -51,12 +54,23 @@ def with_zero_copy(app: App) -> App:
             send = _Sender(cycle, send)
         try:
             await app(scope, receive, send)
-        except (Cut, Gone):
+        except (Cut, Gone, asyncio.CancelledError):
+            # Cancelled: it must stop while its reader takes nothing. The task ends here anyway.
             if isinstance(cycle, RequestResponseCycle):
-                cycle.disconnected = True
-                cycle.transport.abort()
+                _break_off(cycle)
 
     return wrapped
+
+
+def _break_off(cycle: RequestResponseCycle) -> None:
+    cycle.disconnected = True
+    with suppress(OSError):  # it is closed already
+        # Closed softly, the kernel would go on sending what it has taken, some megabytes.
+        hard = struct.pack("ii", 1, 0)
+        cycle.transport.get_extra_info("socket").setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, hard
+        )
+    cycle.transport.abort()
 
 
 class _Sender:
@@ -84,8 +98,7 @@ class _Sender:
             )
         except BaseException:
             # Bytes that were promised will not come, and the reader must not wait for them.
-            cycle.disconnected = True
-            cycle.transport.abort()
+            _break_off(cycle)
             raise
 
 
