@@ -12,7 +12,7 @@ from typing import Annotated, Any, TypeVar
 from fastapi import APIRouter, Header, Query, Response
 from pydantic import BaseModel, Field
 
-from stepdown.release.addresses import LATEST, version_number
+from stepdown.release.addresses import LATEST, Address, version_number
 from stepdown.release.records import Release
 from stepdown.sharing import delta
 from stepdown.sharing.authority import is_live
@@ -22,6 +22,7 @@ from stepdown.sharing.grants import SIGNATURE
 from stepdown.sharing.identity import SERVED, ServiceOf, VisitorOf
 from stepdown.sharing.service import Service
 from stepdown.sharing.visitors import Visitor
+from stepdown.vocabulary import Tier
 
 NDJSON = "application/x-ndjson; charset=utf-8"
 PREFIX = "/delta-sharing"
@@ -213,6 +214,10 @@ def _table(service: Service, visitor: Visitor, share: str, schema: str, name: st
     for table in _tables(service, visitor):
         if (table.share, table.schema, table.name) == wanted:
             return table
+    # What is no longer served says why, to those who may know of it; anything else is not found.
+    whose, dataset, version = wanted
+    middle = whose if whose in set(Tier) else f"{Tier.PARTNER}/{whose}"
+    service.find(visitor, f"{dataset}/{middle}/{version}")
     raise service.not_found(visitor, "/".join(wanted))
 
 
@@ -231,6 +236,7 @@ def _at(
     for release in table.versions:
         if version_number(release.version or "") == version:
             return release
+    service.find(visitor, str(Address(table.current.series, f"v{version}")))
     raise service.not_found(visitor, f"{table.share}/{table.schema}/{LATEST} at {version}")
 
 

@@ -218,12 +218,6 @@ def test_a_person_reads_that_their_token_expired(
     assert f"the token expired at {past}" in why(analyst, profile, load)
 
 
-NOT_SAID = pytest.mark.xfail(
-    strict=True, reason="a table that is no longer served is answered like one that never was"
-)
-
-
-@NOT_SAID
 @pytest.mark.parametrize("how", ["public.wells.v1')", f"{PUBLIC}', version=1)"])
 def test_a_person_reads_that_a_version_was_replaced(
     served: Served, analyst: Reader, tmp_path: Path, how: str
@@ -233,7 +227,6 @@ def test_a_person_reads_that_a_version_was_replaced(
     assert "a newer version has replaced it: ask for latest" in message
 
 
-@NOT_SAID
 @pytest.mark.parametrize("name", ["latest", "v1"])
 def test_a_person_reads_that_their_copy_was_withdrawn(
     served: Served, analyst: Reader, tmp_path: Path, name: str
