@@ -16,7 +16,7 @@ from stepdown.errors import StepdownError
 from stepdown.sharing import delta_routes, file_routes, operator_routes
 from stepdown.sharing.denied import Denied, unknown, wrong
 from stepdown.sharing.service import Service
-from stepdown.sharing.shield import shielded
+from stepdown.sharing.shield import answer_to, shielded
 from stepdown.sharing.zero_copy import App, with_zero_copy
 
 LOOK_EVERY_SECONDS = 0.25
@@ -41,6 +41,9 @@ def make_app(service: Service) -> App:
     app.add_exception_handler(Denied, _denied)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(StepdownError, _failed)
+    app.add_exception_handler(Exception, _failed)
+    _say_that_tokens_are_optional(app)
     inner: Any = app
     return with_zero_copy(shielded(inner, service.metrics, service.public_url.startswith("https:")))
 
@@ -69,9 +72,21 @@ async def _look(service: Service) -> None:
                     task.cancel()
 
 
+def _say_that_tokens_are_optional(app: FastAPI) -> None:
+    """Public needs no token, which a security scheme alone cannot say."""
+    for methods in app.openapi()["paths"].values():
+        for operation in methods.values():
+            if "security" in operation:
+                operation["security"].append({})
+
+
 async def _denied(_: Request, error: Exception) -> Response:
     assert isinstance(error, Denied)
     return error.as_response()
+
+
+async def _failed(_: Request, error: Exception) -> Response:
+    return answer_to(error).as_response()
 
 
 async def _invalid(_: Request, error: Exception) -> Response:
