@@ -24,7 +24,7 @@ from stepdown.sharing import (
 from stepdown.sharing.denied import Denied, unknown, wrong
 from stepdown.sharing.render import is_for_page, problem
 from stepdown.sharing.service import Service
-from stepdown.sharing.shield import answer, shielded
+from stepdown.sharing.shield import answer_to, shielded
 from stepdown.sharing.zero_copy import App, with_zero_copy
 
 LOOK_EVERY_SECONDS = 0.25
@@ -57,6 +57,8 @@ def make_app(service: Service) -> App:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(StepdownError, _failed)
+    app.add_exception_handler(Exception, _failed)
+    _say_that_tokens_are_optional(app)
     inner: Any = app
     return with_zero_copy(shielded(inner, service.metrics, service.public_url.startswith("https:")))
 
@@ -85,6 +87,14 @@ async def _look(service: Service) -> None:
                     task.cancel()
 
 
+def _say_that_tokens_are_optional(app: FastAPI) -> None:
+    """Public needs no token, which a security scheme alone cannot say."""
+    for methods in app.openapi()["paths"].values():
+        for operation in methods.values():
+            if "security" in operation:
+                operation["security"].append({})
+
+
 async def _denied(request: Request, error: Exception) -> Response:
     assert isinstance(error, Denied)
     return _as_asked(request, error)
@@ -107,7 +117,7 @@ async def _http(request: Request, error: Exception) -> Response:
 
 
 async def _failed(request: Request, error: Exception) -> Response:
-    return _as_asked(request, answer(error))
+    return _as_asked(request, answer_to(error))
 
 
 def _as_asked(request: Request, denied: Denied) -> Response:

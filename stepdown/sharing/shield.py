@@ -39,10 +39,10 @@ def shielded(app: App, metrics: Metrics, https: bool) -> App:
         if scope["type"] != "http":
             await app(scope, receive, send)
             return
-        begun = False
+        begun = ended = False
 
         async def send_shielded(message: MutableMapping[str, Any]) -> None:
-            nonlocal begun
+            nonlocal begun, ended
             if message["type"] == "http.response.start":
                 begun = True
                 metrics.requests.labels(str(message["status"])).inc()
@@ -51,6 +51,7 @@ def shielded(app: App, metrics: Metrics, https: bool) -> App:
                     found.setdefault(name, value)
                 found.setdefault("cache-control", "no-store")
             await send(message)
+            ended = message["type"] == "http.response.body" and not message.get("more_body")
 
         try:
             body = await _body(scope, receive)
@@ -62,15 +63,18 @@ def shielded(app: App, metrics: Metrics, https: bool) -> App:
         except (Cut, Gone):
             raise
         except Exception as error:
+            if ended:  # the framework has answered with a defect, and says it once more
+                return
+            answer = answer_to(error)
             if begun:
                 raise Cut from None
-            await answer(error).as_response()(scope, receive, send_shielded)
+            await answer.as_response()(scope, receive, send_shielded)
 
     return wrapped
 
 
-def answer(error: Exception) -> Denied:
-    """What the asker hears of a failure."""
+def answer_to(error: Exception) -> Denied:
+    """What a reader is told of a failure; the log is told the rest."""
     if isinstance(error, Denied):
         return error
     if isinstance(error, StepdownError):
