@@ -576,7 +576,7 @@ def _safe_path(path: str) -> str:
     return path if plain and len(parts) <= 8 else ""
 
 
-_TELL_THE_PUBLISHER = "Use none of it, and tell the publisher; nothing was kept."
+_TELL_THE_PUBLISHER = "Use none of it, and tell the publisher; nothing was put in its place."
 
 
 def _changed(message: str, given: Address, name: str) -> ReleaseChanged:
