@@ -1119,7 +1119,7 @@ class _Web:
 
     def _clean(self, text: str) -> str:
         token = self.source.token
-        return _clean(text)
+        return _clean(text.replace(token, "…") if token else text)
 
 
 class _SameOrigin(urllib.request.HTTPRedirectHandler):
