@@ -13,6 +13,7 @@ from stepdown.sharing.identity import ServiceOf, StewardOf
 from stepdown.sharing.overseen import KINDS, candidate, decide, lines, report_path, waiting
 from stepdown.sharing.render import REPORT_POLICY, base_of, page
 from stepdown.sharing.service import Service
+from stepdown.sharing.shown import page_of
 from stepdown.sharing.visitors import Visitor
 
 _WAYS = ["GET", "HEAD"]
@@ -85,4 +86,7 @@ def _page(
     error: StepdownError | None = None,
 ) -> Response:
     facts = _candidate(service, steward, address)
-    return page(service, steward, "candidate.html", status, **facts, error=error)
+    release = facts["release"]
+    access = steward.access(service.authority.now(), release)
+    link = page_of(release) if access.allowed else ""
+    return page(service, steward, "candidate.html", status, **facts, link=link, error=error)

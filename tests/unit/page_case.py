@@ -45,11 +45,11 @@ class Page(HTMLParser):
         return sum(1 for name, _ in self.tags if name == tag)
 
 
-def nasty_case(root: Path) -> Case:
-    """Releases whose title and descriptions would be markup."""
-    text = CONFIG.replace("People and the wells they use", json.dumps(NASTY))
-    text = text.replace("kind: age}", f"kind: age, description: {json.dumps(NASTY)}}}")
-    text = text.replace("contact:", f"description: {json.dumps(NASTY)}\ncontact:", 1)
+def described_case(root: Path, title: str = NASTY, description: str = NASTY) -> Case:
+    """A case whose dataset and first column are described, by default in what would be markup."""
+    text = CONFIG.replace("People and the wells they use", json.dumps(title))
+    text = text.replace("kind: age}", f"kind: age, description: {json.dumps(description)}}}")
+    text = text.replace("contact:", f"description: {json.dumps(description)}\ncontact:", 1)
     root.mkdir(parents=True, exist_ok=True)
     (root / "wells.yaml").write_text(text)
     govern(root, "wells")

@@ -9,14 +9,20 @@ from pathlib import Path
 
 import httpx
 import pytest
-from page_case import NASTY, POLICY, get, nasty_case, sign_in
+from page_case import NASTY, POLICY, Page, described_case, get, sign_in
 from release_case import Case
 from served_case import Served, publish_all, publish_public, serving
 
+from stepdown import clock
 from stepdown.release.records import EventKind
 from stepdown.release.withdraw import withdraw
+from stepdown.sharing import shown
 from stepdown.sharing.forms import parse_form
+from stepdown.sharing.page_routes import datasets, release_page
+from stepdown.sharing.server import make_service
+from stepdown.sharing.settings import Settings
 from stepdown.sharing.tokens import revoke
+from stepdown.sharing.visitors import Visitor
 from stepdown.vocabulary import Tier
 
 PUBLIC = "/datasets/wells/public/v1"
@@ -25,7 +31,7 @@ COPY = "/datasets/wells/partner/clinic/v1"
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    case = nasty_case(tmp_path_factory.mktemp("page"))
+    case = described_case(tmp_path_factory.mktemp("page"))
     publish_all(case)
     with serving(case) as served:
         yield served
@@ -282,6 +288,23 @@ def test_a_withdrawn_public_release_leaves_its_reason_and_citation(tmp_path: Pat
         assert "wells/public/v2" in found.text
         history = get(client, "/datasets/wells/public/v2", 410).text
         assert "v1" in history
+
+
+def test_an_overdue_review_and_a_file_too_long_for_excel_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = Case(tmp_path / "overdue")
+    publish_all(case)
+    monkeypatch.setattr(clock, "now", lambda: "2098-01-01T00:00:00+00:00")
+    monkeypatch.setattr(shown, "MOST_ROWS", 39)
+    service = make_service(case.workspace, str(case.root / "store"), Settings(), "http://x.example")
+    anybody = Visitor(None, "127.0.0.1", "")
+    assert "review overdue" in datasets(service, anybody).body.decode()
+    found = Page(release_page(service, anybody, "wells/public/v1").body.decode())
+    assert "Review overdue." in found.text
+    assert "/releases/wells/public/v1/data.csv" in found.links
+    assert "/releases/wells/public/v1/data.xlsx" not in found.links
+    service.log.close()
 
 
 def test_forms_are_read_in_both_of_their_encodings() -> None:

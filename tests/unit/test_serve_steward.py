@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 from governance_case import NAMES, key_of, words
-from page_case import NASTY, get, nasty_case, sign_in
+from page_case import NASTY, described_case, get, sign_in
 from release_case import Case
 from served_case import Served, publish_all, serving
 
@@ -35,7 +35,7 @@ REPORT_POLICY = (
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    case = nasty_case(tmp_path_factory.mktemp("steward"))
+    case = described_case(tmp_path_factory.mktemp("steward"))
     publish_all(case)
     states = {"internal": "published", "public": "awaiting_approval"}
     record_run(case.ledger, Series("wells", Tier.INTERNAL), "run-1", "tester", {"states": states})
@@ -45,7 +45,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 def wait(case: Case, age: str) -> str:
-    """A public release that waits for three signatures."""
+    """A public release that waits for three signatures; the one that waited before expires."""
     address = case.submit(Tier.PUBLIC, parent="wells/partner/v1", age=age).release
     assert address is not None
     return address
@@ -99,7 +99,6 @@ def test_the_overview_tells_what_waits_what_ran_and_what_was_refused(served: Ser
             assert fact in found.text, fact
         assert found.count("script") == 0
         assert found.count("h1") == 1
-    served.case.reject(address, "not now")
 
 
 def until(client: httpx.Client, path: str, text: str) -> Any:
@@ -122,7 +121,6 @@ def test_a_first_vote_stays_hidden(served: Served) -> None:
             assert "because of the wells" not in text
         served.case.approve(address, "steward")
         assert "because of the wells" in get(client, f"/steward/candidates/{address}").text
-    served.case.reject(address, "not now")
 
 
 def test_the_full_report_is_shown_and_cannot_run_anything(served: Served) -> None:
@@ -132,7 +130,6 @@ def test_the_full_report_is_shown_and_cannot_run_anything(served: Served) -> Non
     assert "not for publication" in answer.text
     assert answer.headers["content-security-policy"] == REPORT_POLICY
     assert answer.headers["cache-control"] == "no-store"
-    served.case.reject(address, "not now")
 
 
 def test_uploaded_signatures_publish(served: Served) -> None:
@@ -185,7 +182,6 @@ def test_what_is_not_signed_as_it_should_be_is_refused(served: Served) -> None:
         assert find_release(case.ledger, address).approvals == []
         large = hand_in(client, address, b" " * (1 << 20))
         assert large.status_code == 413
-    case.reject(address, "not now")
 
 
 def test_a_decision_sent_from_elsewhere_is_not_taken(served: Served) -> None:
@@ -199,7 +195,6 @@ def test_a_decision_sent_from_elsewhere_is_not_taken(served: Served) -> None:
         answer = hand_in(client, address, content, origin="https://elsewhere.example")
         assert answer.status_code == 403
     assert case.state(address) is ReleaseState.AWAITING_APPROVAL
-    case.reject(address, "not now")
 
 
 def test_lists_go_back_in_time_a_page_at_a_time(served: Served) -> None:
