@@ -13,6 +13,7 @@ import fcntl
 import json
 import os
 import secrets
+import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -102,6 +103,7 @@ class AccessLog:
     _alerts: list[Alert] = field(default_factory=list)
     _stuck_since: float | None = None
     _file: IO[str] | None = None
+    _turn: threading.Lock = field(default_factory=threading.Lock)
     _had: bool = False
 
     @property
@@ -177,6 +179,11 @@ class AccessLog:
         return lines
 
     def _write(self, running: list[dict[str, Any]]) -> None:
+        # At the end of a server the last flush meets a thread that nobody waits for any longer.
+        with self._turn:
+            self._write_in_turn(running)
+
+    def _write_in_turn(self, running: list[dict[str, Any]]) -> None:
         self._write_journal(running)
         lines, alerts = list(self._pending), list(self._alerts)
         try:
