@@ -96,14 +96,14 @@ class Reader:
 
 def read(asked: dict[str, Any]) -> dict[str, Any]:
     """Let all readers read until each has its last answer, or has met an error."""
-    block = memoryview(bytearray(_BLOCK if not asked["rate"] else _BLOCK // 64))
+    block = memoryview(bytearray(_BLOCK // 4 if asked["rate"] else _BLOCK))
     with selectors.DefaultSelector() as waiting:
         readers = []
         for number in range(asked["readers"]):
             texts = [text.replace("NUMBER", str(number)).encode() for text in asked["requests"]]
             connection = socket.socket()
             if asked["rate"]:  # what lies in the kernel has not been read
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BLOCK // 2)
             connection.connect((asked["host"], asked["port"]))
             connection.setblocking(False)
             readers.append(Reader(connection, texts * asked["times"], asked["rate"]))
@@ -114,7 +114,9 @@ def read(asked: dict[str, Any]) -> dict[str, Any]:
         running = len(readers)
         while running:
             now = time.monotonic()
-            ready = [key.data for key, _ in waiting.select()]
+            if asked["seconds"] and time.perf_counter() - began > asked["seconds"]:
+                break
+            ready = [key.data for key, _ in waiting.select(1)]
             moved = [reader for reader in ready if not reader.waits(now)]
             for reader in moved:
                 if not reader.take(block):
@@ -129,8 +131,6 @@ def read(asked: dict[str, Any]) -> dict[str, Any]:
         "answers": sum(reader.answers for reader in readers),
         "bytes": sum(reader.bytes for reader in readers),
         "problems": sorted(reader.problem for reader in readers if reader.problem),
-        "whole": [reader.answers for reader in readers],
-        "each": [reader.bytes for reader in readers],
     }
 
 

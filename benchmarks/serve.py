@@ -3,10 +3,10 @@
     python benchmarks/serve.py [readers]
 
 Prints Markdown tables. The peer is nginx as Debian sets it up (``apt-get install nginx-light``);
-where it is absent the server is measured alone. Load comes from ``benchmarks/readers.py`` in as many
-processes as there are cores, the same for both, on loopback; the two take turns, and the medians of
-the runs are printed. CPU seconds are the server's own, by ``/proc``; its memory is the peak during
-the runs less what it held before the first request.
+where it is absent the server is measured alone. Load comes from ``benchmarks/readers.py`` in as
+many processes as there are cores, the same for both, on loopback; the two take turns, and the
+medians of the runs are printed. CPU seconds are the server's own, by ``/proc``; its memory is the
+peak during the runs less what it held before the first request.
 """
 
 from __future__ import annotations
@@ -32,19 +32,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "unit")]
-
-import release_case
-from release_case import Case
-from served_case import publish_all, serving
-
-from stepdown.artifacts import ArtifactRef, sha256_of
-from stepdown.candidate import Candidate
-from stepdown.release.gate import Decision
 from stepdown.release.records import EventKind
-from stepdown.reports import RiskReport
-from stepdown.vocabulary import Tier
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "tests" / "unit"))
+
+from large_case import LargeCase  # noqa: E402 - of the tests, whose folder is known only now
+from served_case import publish_all, serving  # noqa: E402
 
 ROWS = 1_000_000
 RUNS = 5
@@ -53,15 +47,7 @@ NO_LIMIT = {"STEPDOWN_SERVE_LIMITS__REQUESTS_PER_MINUTE": "100000000"}
 FILE = "/releases/wells/public/v1/data/part-00000.parquet"
 DATA = "/releases/wells/public/v1/data"
 TABLE = "/delta-sharing/shares/public/schemas/wells/tables/latest"
-MORE_COLUMNS = "".join(
-    f"  {name}: {{role: insensitive, type: {kind}, because: made up, override: made up}}\n"
-    for name, kind in (
-        ("weight", "number"),
-        ("cost", "integer"),
-        ("seen", "timestamp"),
-        ("sample", "string"),
-    )
-)
+TYPES = {"weight": "number", "cost": "integer", "seen": "timestamp", "sample": "string"}
 NGINX = """
 user root;
 worker_processes auto;
@@ -77,27 +63,6 @@ http {{
     server {{ listen 127.0.0.1:{port}; root {root}/files; }}
 }}
 """
-
-
-class Large(Case):
-    """A case whose public release has a million rows and a hundred megabytes."""
-
-    def candidate(
-        self, tier: Tier, recipient: str | None = None, age: str = "[20, 25)", parent: str = "p"
-    ) -> Candidate:
-        small = super().candidate(tier, recipient, age, parent)
-        if tier is not Tier.PUBLIC:
-            return small
-        path = Path(small.folder) / "data/part-00000.parquet"
-        pq.write_table(_table(), path, compression="zstd", row_group_size=122_880)
-        data = ArtifactRef(str(path), sha256_of(path), ROWS)
-        report = release_case.green_derive(data.sha256, ROWS, parent_sha256=parent)
-        return Candidate(
-            tier, recipient, small.folder, data, small.lineage, small.hierarchies, report
-        )
-
-    def judge(self, candidate: Candidate, **facts: Any) -> tuple[RiskReport, Decision]:
-        return super().judge(candidate, rows=candidate.data.rows, **facts)
 
 
 @dataclass(frozen=True)
@@ -126,8 +91,8 @@ def main() -> None:
     readers = int(sys.argv[1]) if len(sys.argv) > 1 else 200
     with tempfile.TemporaryDirectory(prefix="benchmark-") as name:
         root = Path(name)
-        release_case.CONFIG = release_case.CONFIG.replace("tiers:\n", f"{MORE_COLUMNS}tiers:\n")
-        case = Large(root / "case")
+        written = {"compression": "zstd", "row_group_size": 122_880}
+        case = LargeCase(root / "case", table=_table(), types=TYPES, written=written)
         publish_all(case)
         file = root / "case/store" / FILE.removeprefix("/releases/")
         with serving(case, **NO_LIMIT) as served, _nginx(root / "nginx", file) as peer:
@@ -166,9 +131,10 @@ def _whole(targets: list[Target], readers: int, size: int) -> None:
 def _ranges(targets: list[Target], file: Path) -> None:
     spans = _spans(file)
     print(
-        f"16 readers of ranges as the pandas client asks for them (the end of the file, the footer, "
+        "16 readers of ranges as the pandas client asks for them (the file's end, its footer, "
         f"{len(spans) - 2} column chunks of {statistics.median(b - a for a, b in spans[2:]):,.0f} "
-        "bytes):\n\n| | ranges/s | MB/s | server's CPU ms per range | errors |\n|---|---|---|---|---|"
+        "bytes):\n\n"
+        "| | ranges/s | MB/s | server's CPU ms per range | errors |\n|---|---|---|---|---|"
     )
 
     def requests(target: Target) -> list[str]:
@@ -188,7 +154,8 @@ def _ranges(targets: list[Target], file: Path) -> None:
 
 def _protocol(ours: Target) -> None:
     print(
-        "\nThe protocol's routes, 16 readers:\n\n| | requests/s | CPU ms per request |\n|---|---|---|"
+        "\nThe protocol's routes, 16 readers:\n\n"
+        "| | requests/s | CPU ms per request |\n|---|---|---|"
     )
     asked = {
         "list of shares": _get("/delta-sharing/shares"),
@@ -210,30 +177,32 @@ def _conversions(ours: Target, file: Path) -> None:
     print(
         "\nConversions while they are sent "
         f"({ROWS:,} rows, {pq.read_metadata(file).num_columns} columns):\n\n"
-        "| | readers | seconds | rows/s in all | MB/s in all | CPU s each | memory grew by MB |\n"
+        "| | readers | seconds | MB | MB/s in all | CPU s per GB | memory grew by MB |\n"
         "|---|---|---|---|---|---|---|"
     )
-    for form, readers in (("csv", 1), ("csv", 50), ("xlsx", 1)):
+    for form, readers, seconds in (("csv", 1, 0), ("xlsx", 1, 0), ("csv", 50, 30)):
         idle = _memory(ours.pid, "VmRSS")
         _forget_peak(ours.pid)
         # By HTTP/1.0 the end of the connection is the end of the body, and a reset is an error.
-        run = _load(ours, [f"GET {DATA}.{form} HTTP/1.0\r\nHost: benchmark\r\n\r\n"], readers, 1)
+        request = f"GET {DATA}.{form} HTTP/1.0\r\nHost: benchmark\r\n\r\n"
+        run = _load(ours, [request], readers, 1, seconds)
         assert not run.problems, run.problems
+        stopped = ", stopped" if seconds else ""
         print(
-            f"| {form} | {readers} | {run.seconds:.1f} | {readers * ROWS / run.seconds:,.0f} "
-            f"| {run.bytes / run.seconds / 1e6:,.0f} | {run.cpu_seconds / readers:.1f} "
+            f"| {form} | {readers} | {run.seconds:.1f}{stopped} | {run.bytes / 1e6:,.0f} "
+            f"| {run.bytes / run.seconds / 1e6:,.0f} | {run.cpu_seconds / run.bytes * 1e9:.1f} "
             f"| {_memory(ours.pid, 'VmHWM') - idle:.0f} |"
         )
 
 
-def _shutdown(case: Case, size: int) -> None:
+def _shutdown(case: LargeCase, size: int) -> None:
     """SIGTERM with 50 readers, half of whom can have the rest within the grace."""
-    grace, half = 10, 25
+    grace, half, name = 10, 25, f"slow-{os.getpid()}"
     with serving(case, **NO_LIMIT, STEPDOWN_SERVE_GRACE_SECONDS=str(grace)) as served:
         target = Target("stepdown", int(served.url.rpartition(":")[2]), served.process.pid, FILE)
         rates = (size // 8, size // 80)
         running = [
-            _start(target, [_get(FILE, f"User-Agent: slow-{rate}-NUMBER")], half, 1, rate)
+            _start(target, [_get(FILE, f"User-Agent: {name}-{rate}-NUMBER")], half, 1, rate)
             for rate in rates
         ]
         time.sleep(3)
@@ -252,10 +221,10 @@ def _shutdown(case: Case, size: int) -> None:
         "|---|---|---|---|---|---|---|"
     )
     for rate, found in zip(rates, told, strict=True):
-        mine = [logged.get(f"slow-{rate}-{number}") for number in range(half)]
+        mine = [logged.get(f"{name}-{rate}-{number}") for number in range(half)]
         sent = sum(facts["bytes"] for facts in mine if facts)
         print(
-            f"| {rate / 1e6:.1f} | {half} | {sum(found['whole'])} | {len(found['problems'])} "
+            f"| {rate / 1e6:.1f} | {half} | {found['answers']} | {len(found['problems'])} "
             f"| {sum(facts is not None for facts in mine)} | {found['bytes'] / 1e6:,.0f} "
             f"| {sent / 1e6:,.0f} |"
         )
@@ -279,11 +248,13 @@ def _ratio(found: dict[str, list[Load]], speed: Any) -> None:
         print("| nginx is not installed | | | | |")
 
 
-def _load(target: Target, requests: list[str], readers: int, times: int) -> Load:
+def _load(
+    target: Target, requests: list[str], readers: int, times: int, seconds: float = 0
+) -> Load:
     processes = os.cpu_count() or 1
     shares = [readers // processes + (n < readers % processes) for n in range(processes)]
     before = _cpu_seconds(target.pid)
-    running = [_start(target, requests, share, times, 0) for share in shares if share]
+    running = [_start(target, requests, share, times, 0, seconds) for share in shares if share]
     told = [_told(process) for process in running]
     return Load(
         max(found["seconds"] for found in told),
@@ -295,7 +266,7 @@ def _load(target: Target, requests: list[str], readers: int, times: int) -> Load
 
 
 def _start(
-    target: Target, requests: list[str], readers: int, times: int, rate: int
+    target: Target, requests: list[str], readers: int, times: int, rate: int, seconds: float = 0
 ) -> subprocess.Popen[str]:
     process = subprocess.Popen(
         [sys.executable, str(ROOT / "benchmarks/readers.py")],
@@ -305,7 +276,7 @@ def _start(
     )
     assert process.stdin is not None
     asked = {"host": "127.0.0.1", "port": target.port, "readers": readers, "requests": requests}
-    json.dump(asked | {"times": times, "rate": rate}, process.stdin)
+    json.dump(asked | {"times": times, "rate": rate, "seconds": seconds}, process.stdin)
     process.stdin.close()
     return process
 

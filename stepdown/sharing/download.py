@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
+import threading
 from collections.abc import AsyncGenerator, Callable, Generator, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +19,8 @@ from stepdown.sharing.ranges import Unsatisfiable, matches, parse_range
 from stepdown.sharing.zero_copy import ZERO_COPY, Cut, Gone
 
 PIECE = 1 << 20
+_CONVERTING = ThreadPoolExecutor(os.cpu_count(), "convert")
+"""Its own threads: the access log and the look for decisions never stand in line behind rows."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +28,7 @@ class Content:
     """What is to be sent.
 
     Args:
-        open: gives a readable, seekable binary file; called once, in a thread.
+        open: gives a readable, seekable binary file; called once, in a thread unless on disk.
         size: bytes of all of it. sha256: of all of it, and its ETag.
         on_disk: it is a file of this machine, so that the kernel can send it.
     """
@@ -108,6 +113,11 @@ class Download(Response):
             await send(start)
             await send({"type": "http.response.body", "body": b""})
             return
+        if self.content.on_disk:
+            with self.content.open() as file:
+                await send(start)
+                await self._send_spans(file, scope, send)
+            return
         file = await asyncio.to_thread(self.content.open)
         try:
             await send(start)
@@ -141,11 +151,8 @@ class Download(Response):
     async def _kernel_piece(
         self, file: Any, at: int, count: int, send: Any, transfer: Transfer
     ) -> None:
-        try:
-            await send({"type": ZERO_COPY, "file": file, "offset": at, "count": count})
-        finally:
-            # sendfile leaves the file where it stopped, also where it was stopped.
-            transfer.add(max(0, min(count, file.tell() - at)))
+        message = {"type": ZERO_COPY, "file": file, "offset": at, "count": count}
+        await send(message | {"sent": transfer.add})
 
     async def _read_piece(
         self, file: Any, at: int, count: int, send: Any, transfer: Transfer
@@ -204,12 +211,21 @@ class Converted(Response):
 
 
 async def _in_thread(blocks: Callable[[], Generator[bytes]]) -> AsyncGenerator[bytes]:
-    making = blocks()
+    loop, making, turn = asyncio.get_running_loop(), blocks(), threading.Lock()
+
+    def take() -> bytes | None:
+        with turn:
+            return next(making, None)
+
+    def close() -> None:
+        with turn:  # who was cancelled did not wait for the block that was being made
+            making.close()
+
     try:
-        while (block := await asyncio.to_thread(next, making, None)) is not None:
+        while (block := await loop.run_in_executor(_CONVERTING, take)) is not None:
             yield block
     finally:
-        await asyncio.to_thread(making.close)
+        await loop.run_in_executor(_CONVERTING, close)
 
 
 def _read(file: Any, at: int, count: int) -> bytes:

@@ -50,7 +50,8 @@ class Volume:
                 self.add(facts["token"] or facts["address"], facts["bytes"])
 
     def add(self, key: str, count: int) -> None:
-        self._today()[key] = self._today().get(key, 0) + count
+        sent = self._today()
+        sent[key] = sent.get(key, 0) + count
 
     def sent(self, key: str) -> int:
         return self._today().get(key, 0)

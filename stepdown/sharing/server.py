@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Callable, Sequence
 
@@ -23,7 +24,7 @@ from stepdown.sharing.service import Service
 from stepdown.sharing.settings import Settings
 from stepdown.sharing.shelf import Shelf
 from stepdown.sharing.watch import Alert, Watcher
-from stepdown.sharing.zero_copy import Protocol
+from stepdown.sharing.zero_copy import Protocol, cut_off
 from stepdown.workspace import Workspace
 
 _BACKLOG = 2048
@@ -61,11 +62,10 @@ def serve(
         log_level="warning",
         proxy_headers=False,
         server_header=False,
-        timeout_graceful_shutdown=settings.grace_seconds,
         limit_concurrency=settings.connections,
         backlog=_BACKLOG,
     )
-    server = _Server(config, lambda: ready(url))
+    server = _Server(config, lambda: ready(url), settings.grace_seconds)
     server.run(sockets=[listening])
 
 
@@ -105,16 +105,35 @@ def make_service(
 
 
 class _Server(uvicorn.Server):
-    """Says when it answers."""
+    """Says when it answers; told to stop, gives what is on its way its grace, then cuts it off.
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+    Uvicorn's own limit would end the application while answers are still being cut off, and their
+    bytes would be in no log.
+    """
+
+    def __init__(
+        self, config: uvicorn.Config, ready: Callable[[], None], grace_seconds: float
+    ) -> None:
         super().__init__(config)
-        self._ready = ready
+        self._ready, self._grace_seconds = ready, grace_seconds
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
             self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        ending = asyncio.get_running_loop().call_later(self._grace_seconds, self._cut_all_off)
+        await super().shutdown(sockets)
+        ending.cancel()
+        # Raised again, the signal would make an orderly end look like a kill.
+        self._captured_signals.clear()
+
+    def _cut_all_off(self) -> None:
+        for task in self.server_state.tasks:
+            task.cancel()
+        for connection in list(self.server_state.connections):
+            cut_off(connection.transport)
 
 
 def _listen(settings: Settings) -> socket.socket:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -31,6 +32,7 @@ class Shelf:
     store: Store
     _manifests: OrderedDict[str, dict[str, Any]] = field(default_factory=OrderedDict)
     _hashed: dict[tuple[str, int, int, int], str] = field(default_factory=dict)
+    _hashing: threading.Lock = field(default_factory=threading.Lock)
 
     def manifest(self, release: Release) -> dict[str, Any]:
         """The content of a release's manifest.
@@ -87,7 +89,9 @@ class Shelf:
         facts = os.stat(place)
         key = (place, facts.st_ino, facts.st_mtime_ns, facts.st_size)
         if key not in self._hashed:
-            self._hashed[key] = sha256_of(place)
+            with self._hashing:  # else every reader of a new release would hash it, all at once
+                if key not in self._hashed:
+                    self._hashed[key] = sha256_of(place)
         if self._hashed[key] != expected:
             raise _changed(path)
         return Content(lambda: open(place, "rb", 0), size, expected, PARQUET, on_disk=True)

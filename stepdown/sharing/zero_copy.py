@@ -2,6 +2,7 @@
 
 Offers ASGI's zero-copy extension on top of Uvicorn, which has none: the kernel's ``sendfile`` moves
 the bytes, and h11 keeps count of them. Over TLS there is none, and the answer reads and sends.
+The message has one key more than the extension's: ``sent`` hears how many bytes went, always.
 
 Source: https://asgi.readthedocs.io/en/latest/extensions.html#zero-copy-send
 """
@@ -9,10 +10,10 @@ Source: https://asgi.readthedocs.io/en/latest/extensions.html#zero-copy-send
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import struct
 from collections.abc import Awaitable, Callable, MutableMapping
-from contextlib import suppress
 from typing import Any
 
 import h11
@@ -20,6 +21,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 ZERO_COPY = "http.response.zerocopysend"
 HEADERS_SECONDS = 30.0
+_RESET = struct.pack("ii", 1, 0)
+"""To linger for no time."""
 Message = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[MutableMapping[str, Any], Any, Send], Awaitable[None]]
@@ -55,22 +58,23 @@ def with_zero_copy(app: App) -> App:
         try:
             await app(scope, receive, send)
         except (Cut, Gone, asyncio.CancelledError):
-            # Cancelled: it must stop while its reader takes nothing. The task ends here anyway.
-            if isinstance(cycle, RequestResponseCycle):
-                _break_off(cycle)
+            if not isinstance(cycle, RequestResponseCycle):
+                raise
+            cycle.disconnected = True
+            cut_off(cycle.transport)
 
     return wrapped
 
 
-def _break_off(cycle: RequestResponseCycle) -> None:
-    cycle.disconnected = True
-    with suppress(OSError):  # it is closed already
-        # Closed softly, the kernel would go on sending what it has taken, some megabytes.
-        hard = struct.pack("ii", 1, 0)
-        cycle.transport.get_extra_info("socket").setsockopt(
-            socket.SOL_SOCKET, socket.SO_LINGER, hard
-        )
-    cycle.transport.abort()
+def cut_off(transport: asyncio.Transport) -> None:
+    """End a connection by a reset: what waits in the kernel is not sent either.
+
+    An answer without a length, as HTTP/1.0 gets, would look whole if the connection just ended.
+    """
+    if not transport.is_closing():
+        connection = transport.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+    transport.abort()
 
 
 class _Sender:
@@ -80,12 +84,14 @@ class _Sender:
         self._cycle, self._send = cycle, send
 
     async def __call__(self, message: Message) -> None:
+        cycle = self._cycle
         if message["type"] != ZERO_COPY:
             await self._send(message)
-            if self._cycle.disconnected:
+            if cycle.disconnected:
                 raise Gone
             return
-        cycle, file = self._cycle, message["file"]
+        # Whatever was written before must have left before the file follows it.
+        cycle.transport.set_write_buffer_limits(0)
         if cycle.flow.write_paused:
             await cycle.flow.drain()
         if cycle.disconnected or cycle.transport.is_closing():
@@ -93,13 +99,49 @@ class _Sender:
         promised: Any = _Length(message["count"])
         cycle.conn.send_with_data_passthrough(h11.Data(data=promised))
         try:
-            await asyncio.get_running_loop().sendfile(
-                cycle.transport, file, message["offset"], message["count"], fallback=False
-            )
+            await self._send_file(message)
         except BaseException:
             # Bytes that were promised will not come, and the reader must not wait for them.
-            _break_off(cycle)
+            cycle.disconnected = True
+            cut_off(cycle.transport)
             raise
+
+    async def _send_file(self, message: Message) -> None:
+        transport = self._cycle.transport
+        connection = transport.get_extra_info("socket").fileno()
+        source, at, count = message["file"].fileno(), message["offset"], message["count"]
+        end = at + count
+        try:
+            while at < end:
+                try:
+                    sent = os.sendfile(connection, source, at, end - at)
+                except BlockingIOError:
+                    await _writable(connection)
+                    if self._cycle.disconnected or transport.is_closing():
+                        raise Gone from None
+                    continue
+                if sent == 0:
+                    raise Cut  # the file is shorter than it was
+                at += sent
+        finally:
+            message["sent"](at - message["offset"])
+        await asyncio.sleep(0)  # a reader who takes everything at once leaves others their turn
+
+
+async def _writable(connection: int) -> None:
+    """Wait until a socket takes more."""
+    loop = asyncio.get_running_loop()
+    # The loop lets nobody wait for a transport's own descriptor.
+    same = os.dup(connection)
+    try:
+        can_write = asyncio.Event()
+        loop.add_writer(same, can_write.set)
+        try:
+            await can_write.wait()
+        finally:
+            loop.remove_writer(same)
+    finally:
+        os.close(same)
 
 
 class Protocol(H11Protocol):
