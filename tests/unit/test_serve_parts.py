@@ -170,6 +170,12 @@ def test_enumeration_and_guessing_are_told_by_address() -> None:
     assert _rules(watcher) == ["failed tokens", "after expiry"]
 
 
+async def _flush(log: AccessLog) -> None:
+    """What the log does once a second."""
+    await log._keep()
+    await asyncio.to_thread(log._write)
+
+
 def _log(case: Case) -> AccessLog:
     log = AccessLog(case.ledger, case.workspace.root / "serve", Watcher(Watch()), lambda _: None)
     log.recover()
@@ -195,15 +201,15 @@ def test_a_download_has_a_line_when_it_begins_and_its_bytes_when_it_ends(tmp_pat
     async def play() -> None:
         first = log.begin(sent, lambda _: None)
         first.add(3)
-        await log.flush()
-        await log.flush()
+        await _flush(log)
+        await _flush(log)
         assert [(f["bytes"], f["ended"]) for f in _facts(case)] == [(0, False)]
         second = log.begin(sent, lambda _: None)
         first.add(4)
         second.add(10)
         first.end()
         second.end()
-        await log.flush()
+        await _flush(log)
 
     asyncio.run(play())
     log.close()
@@ -219,12 +225,12 @@ KILL = """
 import asyncio, os, signal, sys
 from pathlib import Path
 from release_case import Case
-from test_serve_parts import _log, _sent
+from test_serve_parts import _flush, _log, _sent
 case = Case(Path(sys.argv[1]))
 log, sent = _log(case), _sent(case)
 async def play():
     log.begin(sent, lambda _: None).add(1234)
-    await log.flush()
+    await _flush(log)
     os.kill(os.getpid(), signal.SIGKILL)
 asyncio.run(play())
 """
@@ -263,15 +269,15 @@ def test_lines_wait_for_a_ledger_that_is_away(
         transfer.add(5)
         transfer.end()
         monkeypatch.setattr(Ledger, "writing", away)
-        await log.flush()
+        await _flush(log)
         assert (log.waiting, log.is_stuck) == (1, False)
         (journal,) = log.folder.glob("*.json")
         assert json.loads(journal.read_bytes())["lines"][0]["facts"]["bytes"] == 5
         now[0] += 61
-        await log.flush()
+        await _flush(log)
         assert log.is_stuck
         monkeypatch.setattr(Ledger, "writing", writing)
-        await log.flush()
+        await _flush(log)
         assert (log.waiting, log.is_stuck) == (0, False)
 
     asyncio.run(play())
@@ -289,8 +295,9 @@ def test_alerts_are_written_with_the_lines_and_told_once(tmp_path: Path) -> None
     async def play() -> None:
         for _ in range(5):
             watcher.failed_token("192.0.2.1")
-        await log.flush()
-        await log.flush()
+        await _flush(log)
+        await _flush(log)
+        await asyncio.to_thread(log._teller.shutdown)
 
     asyncio.run(play())
     log.close()
