@@ -110,10 +110,14 @@ def all_tables(
     return _page_of_tables(service, f"all tables of {share.lower()}", found, most, page)
 
 
+_LINES: dict[str, Any] = {
+    "response_class": Response,
+    "responses": {200: {"description": "Lines of JSON.", "content": {NDJSON: {}}}},
+}
 _TABLE = "/shares/{share}/schemas/{schema}/tables/{table}"
 
 
-@router.get(f"{_TABLE}/version")
+@router.get(f"{_TABLE}/version", **_LINES)
 @router.head(_TABLE, include_in_schema=False)
 def version(
     service: ServiceOf,
@@ -134,7 +138,7 @@ def version(
     return Response(headers={delta.VERSION: _number(release)}, media_type=NDJSON)
 
 
-@router.get(f"{_TABLE}/metadata")
+@router.get(f"{_TABLE}/metadata", **_LINES)
 def metadata(
     service: ServiceOf,
     visitor: VisitorOf,
@@ -152,7 +156,7 @@ def metadata(
     return _lines(form, release, _head(service, form, found, release))
 
 
-@router.post(f"{_TABLE}/query")
+@router.post(f"{_TABLE}/query", **_LINES)
 def query(
     service: ServiceOf,
     visitor: VisitorOf,
@@ -180,7 +184,7 @@ def query(
     return _lines(form, release, documents)
 
 
-@router.get(f"{_TABLE}/changes")
+@router.get(f"{_TABLE}/changes", **_LINES)
 def changes(
     service: ServiceOf, visitor: VisitorOf, share: str, schema: str, table: str
 ) -> Response:

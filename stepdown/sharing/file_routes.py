@@ -23,8 +23,8 @@ from stepdown.sharing.xlsx_stream import check_fits, xlsx_blocks
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _WAYS = ["GET", "HEAD"]
 _BYTES: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The file.", "content": {"application/octet-stream": {}}},
-    206: {"description": "The ranges that were asked for."},
+    200: {"description": "The file.", "content": {"*/*": {}}},
+    206: {"description": "The ranges that were asked for.", "content": {"*/*": {}}},
     304: {"description": "The file is the one that `If-None-Match` names."},
     416: {"description": "No byte of the range exists."},
 }

@@ -15,6 +15,10 @@ from stepdown.sharing.identity import SERVED, ServiceOf, VisitorOf
 router = APIRouter(tags=["operator"])
 
 
+def _text(kind: str) -> dict[int | str, dict[str, Any]]:
+    return {200: {"description": "As text.", "content": {kind: {"schema": {"type": "string"}}}}}
+
+
 @router.get("/healthz", response_class=PlainTextResponse)
 def health() -> str:
     """The process answers."""
@@ -31,7 +35,7 @@ def ready(service: ServiceOf) -> str:
     return "ok\n"
 
 
-@router.get("/metrics", responses=SERVED)
+@router.get("/metrics", response_class=Response, responses={**SERVED, **_text("text/plain")})
 def metrics(service: ServiceOf, visitor: VisitorOf) -> Response:
     """Figures for Prometheus, to a token with the role ``metrics`` or ``steward``."""
     token = visitor.token
@@ -40,7 +44,7 @@ def metrics(service: ServiceOf, visitor: VisitorOf) -> Response:
     return Response(service.metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
 
-@router.get("/fetch.py", response_class=PlainTextResponse)
+@router.get("/fetch.py", response_class=Response, responses=_text("text/x-python"))
 def fetch() -> Any:
     """The client: one Python file that needs nothing else."""
     source = files("stepdown.sharing").joinpath("fetch.py").read_text(encoding="utf-8")
