@@ -71,6 +71,13 @@ CONTRASTS = """
 """
 
 
+# All that a form would send, files too, of which a browser's tools tell nothing afterwards.
+FORM = """
+async () => Promise.all([...new FormData(document.getElementById("upload")).values()]
+  .map((value) => (typeof value === "string" ? value : value.text())))
+"""
+
+
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     described = "Who draws water where, and what they fell ill with; one row per person."
@@ -258,7 +265,10 @@ def test_decisions_signed_in_the_browser_publish_a_release(
     (tmp_path / "minutes.txt").write_text("everybody agreed")
     sent: list[str] = []
     with browsing(chromium, served) as page:
-        page.on("request", lambda request: sent.append(f"{request.url} {request.post_data}"))
+        page.on(
+            "request",
+            lambda request: sent.append(f"{request.method} {request.url} {request.post_data}"),
+        )
         sign_in(page, served, "Stu Steward", role="steward")
         page.goto(f"/steward/candidates/{address}")
         page.get_by_label("Your private key, as a file").set_input_files(
@@ -279,6 +289,7 @@ def test_decisions_signed_in_the_browser_publish_a_release(
         page.get_by_label("How", exact=True).fill("a meeting")
         page.get_by_label("Day of the answer").fill("2026-10-01")
         page.get_by_label("Minutes or letter").set_input_files(tmp_path / "minutes.txt")
+        sent += page.evaluate(FORM)
         page.get_by_role("button", name="Sign and hand in").click()
         api.expect(page.get_by_text("It is published")).to_be_visible()
         shoot(page, "published")
@@ -287,7 +298,7 @@ def test_decisions_signed_in_the_browser_publish_a_release(
     assert told[1]["reason"] == HARD
     assert told[2]["evidence"]["consulted"] == "the village assembly"
     private = [line for line in key.read_text().splitlines() if "-----" not in line]
-    assert sent
+    assert sum("POST" in said and "/steward/candidates/" in said for said in sent) == 2
     assert not any(line in said for line in private for said in sent)
 
 
