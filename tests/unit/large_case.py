@@ -46,9 +46,14 @@ class LargeCase(Case):
         super().__post_init__()
 
     def candidate(
-        self, tier: Tier, recipient: str | None = None, age: str = "[20, 25)", parent: str = "p"
+        self,
+        tier: Tier,
+        recipient: str | None = None,
+        age: str = "[20, 25)",
+        parent: str = "p",
+        columns: dict[str, pa.Array] | None = None,
     ) -> Candidate:
-        made = super().candidate(tier, recipient, age, parent)
+        made = super().candidate(tier, recipient, age, parent, columns)
         if tier is not Tier.PUBLIC:
             return made
         path, rows = Path(made.data.path), self.table.num_rows
