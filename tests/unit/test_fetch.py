@@ -662,6 +662,16 @@ def test_an_odd_answer_to_a_range_starts_over(
     assert (tmp_path / "in" / PART).read_bytes() == DATA
 
 
+def test_a_server_that_refuses_every_range_is_asked_for_the_whole(
+    get: Fetch, shop: Shop, waits: list[float]
+) -> None:
+    def whole_or_nothing(visit: Visit, content: bytes) -> None:
+        (not_satisfiable if visit.start() else no_ranges)(visit, content)
+
+    shop.behaviours[PART] = [cut(1000), whole_or_nothing]
+    assert (get().code, waits) == (0, [1, 2])
+
+
 def test_a_part_that_nobody_asked_for_is_not_taken(get: Fetch, shop: Shop) -> None:
     shop.behaviours[PART] = [wrong_part]
     assert (get().code, get().kind) == (3, "WorldFailed")
@@ -669,14 +679,15 @@ def test_a_part_that_nobody_asked_for_is_not_taken(get: Fetch, shop: Shop) -> No
 
 @pytest.mark.parametrize("left", [DATA[:-5000] + b"?" * 4000, DATA[:-1] + b"?", DATA + b"??"])
 def test_what_a_crash_spoilt_on_the_disk_is_not_the_servers_fault(
-    get: Fetch, shop: Shop, tmp_path: Path, left: bytes
+    get: Fetch, shop: Shop, tmp_path: Path, waits: list[float], left: bytes
 ) -> None:
     shop.behaviours[PART] = [cut(1000)]
     get()
     (partial,) = (tmp_path / "in" / ".stepdown-fetch").rglob("*.parquet")
     partial.write_bytes(left)
     del shop.behaviours[PART]
-    assert get().code == 0
+    waits.clear()
+    assert (get().code, waits) == (0, [])
     assert (tmp_path / "in" / PART).read_bytes() == DATA
 
 
@@ -963,7 +974,7 @@ def key_spelled_oddly(shop: Shop) -> None:
 
 def nested(shop: Shop) -> None:
     document = shop.document()
-    deep = json.dumps(document)[:-1] + ', "deep": ' + "[" * 900 + "]" * 900 + "}"
+    deep = json.dumps(document)[:-1] + ', "deep": ' + "[" * 500 + "]" * 500 + "}"
     shop.files["covid-tests/public/latest/release.json"] = deep.encode()
 
 
@@ -992,6 +1003,15 @@ def test_the_copy_of_another_partner_is_refused(get: Fetch, shop: Shop) -> None:
     clinic = "covid-tests/partner/clinic/latest/release.json"
     shop.files[clinic] = shop.files[f"{MINE}/release.json"]
     assert get("covid-tests/partner/clinic").kind == "ReleaseChanged"
+
+
+def test_a_document_nested_without_end_is_no_defect(get: Fetch, shop: Shop) -> None:
+    shop.files["covid-tests/public/latest/release.json"] = b'{"release": ' + b"[" * 100_000
+    assert get().kind == "WorldFailed"
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    assert fetch.signed_by(shop.document() | {"deep": deep}) is None
 
 
 @pytest.mark.parametrize("given", ["covid-tests/internal/v1", "other/public/v1", MINE])
@@ -1193,6 +1213,11 @@ def test_wrong_options_are_input(get: Fetch, source: tuple[str, ...]) -> None:
     assert (done.code, done.kind, done.err) == (2, "InputWrong", "")
 
 
+def test_a_profile_and_a_server_are_one_too_many(get: Fetch, shop: Shop, profile: Path) -> None:
+    done = get(source=("--from", shop.url, "--profile", str(profile)))
+    assert (done.code, done.message) == (2, "give either a profile or a server")
+
+
 @pytest.mark.parametrize(
     "address",
     [
@@ -1266,6 +1291,19 @@ def test_who_comes_second_says_that_it_waits(
     done = get()
     assert (done.code, done.json["state"]) == (0, "fetched")
     assert "another fetch is at work" in done.err
+
+
+def test_a_lock_that_its_holder_removed_just_now_keeps_nobody_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def removed_meanwhile(path: Path, mode: str) -> Any:
+        opened = open(path, mode)  # noqa: SIM115
+        path.unlink()
+        path.touch()
+        return opened
+
+    monkeypatch.setattr(fetch, "open", removed_meanwhile, raising=False)
+    assert fetch._take(tmp_path / "x.lock") is None
 
 
 def test_whoever_is_killed_loses_nothing_that_came(
