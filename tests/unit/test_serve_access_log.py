@@ -118,6 +118,18 @@ def test_the_journal_goes_on_while_somebody_holds_the_ledger(case: BigCase, fold
         assert [len(lines(case, name)) for name in NAMES] == [1] * len(NAMES)
 
 
+def test_what_the_journal_still_names_is_not_written_twice(case: BigCase, folder: Path) -> None:
+    with attacked(case, folder) as served, served.client() as client:
+        client.get(PUBLIC, headers={"User-Agent": "told"})
+        until(lambda: lines(case, "told"))
+        served.process.kill()  # before the next journal
+        served.process.wait()
+        (journal,) = (case.root / "work/serve").glob("*.json")
+        assert '"told"' in journal.read_text()
+    with attacked(case, folder):
+        assert len(lines(case, "told")) == 1
+
+
 def test_a_disk_that_refuses_the_journal_for_a_moment_ends_no_log(
     case: BigCase, served: Attacked
 ) -> None:
