@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import socket
 import sqlite3
 import time
@@ -13,8 +15,13 @@ from attacked_case import Attacked, BigCase, SlowReader, accesses, attacked, unt
 from release_case import Case
 from served_case import publish_all
 
+from stepdown.sharing.access_log import AccessLog, Sent
+from stepdown.sharing.settings import Watch
+from stepdown.sharing.watch import Watcher
+
 PUBLIC = "/releases/wells/public/v1/data.parquet"
 FILE = "data/part-00000.parquet"
+NAMES = ("first", "second", "third", "fourth")
 
 
 @pytest.fixture(scope="module")
@@ -99,17 +106,28 @@ def test_the_journal_goes_on_while_somebody_holds_the_ledger(case: BigCase, fold
     holder = sqlite3.connect(case.root / "work/ledger.db", isolation_level=None)
     with attacked(case, folder) as served, served.client() as client:
         holder.execute("BEGIN IMMEDIATE")
-        client.get(PUBLIC, headers={"User-Agent": "first"})
         journals = case.root / "work/serve"
-        until(lambda: any('"first"' in p.read_text() for p in journals.glob("*.json")))
-        client.get(PUBLIC, headers={"User-Agent": "second"})
-        until(lambda: any('"second"' in p.read_text() for p in journals.glob("*.json")))
+        for name in NAMES:
+            client.get(PUBLIC, headers={"User-Agent": name})
+            until(lambda: any(f'"{name}"' in p.read_text() for p in journals.glob("*.json")))  # noqa: B023
         served.process.kill()
         served.process.wait()
         holder.execute("ROLLBACK")
         holder.close()
     with attacked(case, folder):
-        assert len(lines(case, "first")) == len(lines(case, "second")) == 1
+        assert [len(lines(case, name)) for name in NAMES] == [1] * len(NAMES)
+
+
+def test_what_the_journal_still_names_is_not_written_twice(case: BigCase, folder: Path) -> None:
+    with attacked(case, folder) as served, served.client() as client:
+        client.get(PUBLIC, headers={"User-Agent": "told"})
+        until(lambda: lines(case, "told"))
+        served.process.kill()  # before the next journal
+        served.process.wait()
+        (journal,) = (case.root / "work/serve").glob("*.json")
+        assert '"told"' in journal.read_text()
+    with attacked(case, folder):
+        assert len(lines(case, "told")) == 1
 
 
 def test_a_disk_that_refuses_the_journal_for_a_moment_ends_no_log(
@@ -161,3 +179,31 @@ def test_a_server_that_stops_writes_every_line_once(case: BigCase, folder: Path)
     served.check()
     assert len(lines(case, "late")) == 1
     assert not list((case.root / "work/serve").glob("*"))
+
+
+def test_a_piece_that_is_being_sent_counts_as_sent_if_the_server_is_killed(
+    case: BigCase, tmp_path: Path
+) -> None:
+    with case.ledger.reading() as reader:
+        release = next(r for r in reader.releases() if r.address == "wells/public/v1")
+    log = AccessLog(case.ledger, tmp_path / "serve", Watcher(Watch()), lambda _: None)
+    log.recover()
+    facts = ("anybody", "http", FILE, "192.0.2.1", "piecewise", "", "")
+    transfer = log.begin(Sent(release, *facts), lambda _: None)
+
+    def kept() -> list[int]:
+        journals = [json.loads(p.read_text()) for p in (tmp_path / "serve").glob("*.json")]
+        return [line["facts"]["bytes"] for each in journals for line in each["lines"]]
+
+    async def send() -> None:
+        running = asyncio.create_task(log.run())
+        with transfer.sending(1000):
+            await asyncio.to_thread(until, lambda: 1000 in kept())
+            transfer.add(300)
+        transfer.end()
+        log.stop()
+        await running
+
+    asyncio.run(send())
+    log.close()
+    assert sent(case, "piecewise") == 300

@@ -203,6 +203,26 @@ def test_whatever_range_is_asked_for_each_byte_is_the_files(
         assert head(answer)["content-range"] == f"bytes */{len(file)}"
 
 
+@pytest.mark.parametrize(
+    ("asked", "slices"),
+    [
+        ("0-0", [slice(0, 1)]),
+        ("5-9", [slice(5, 10)]),
+        ("-3", [slice(-3, None)]),
+        ("100-", [slice(100, None)]),
+        ("0-1, 4-5,-1", [slice(0, 2), slice(4, 6), slice(-1, None)]),
+        ("7-99999999", [slice(7, None)]),
+        ("-99999999", [slice(None)]),
+    ],
+)
+def test_the_bytes_that_were_asked_for_come(
+    served: Attacked, file: bytes, asked: str, slices: list[slice]
+) -> None:
+    answer = served.ask(PUBLIC, f"Range: bytes={asked}")
+    assert status(answer) == 206
+    assert [sent for _, sent in spans(answer)] == [file[each] for each in slices]
+
+
 def spans(answer: bytes) -> list[tuple[str, bytes]]:
     """Content-Range and bytes of every part of a 206."""
     assert len(body(answer)) == int(head(answer)["content-length"])
