@@ -213,14 +213,19 @@ class BigCase(Case):
     megabytes = 32
 
     def candidate(
-        self, tier: Tier, recipient: str | None = None, age: str = "[20, 25)", parent: str = "p"
+        self,
+        tier: Tier,
+        recipient: str | None = None,
+        age: str = "[20, 25)",
+        parent: str = "p",
+        columns: dict[str, pa.Array] | None = None,
     ) -> Candidate:
         small = super().candidate(tier, recipient, age, parent)
         path = Path(small.data.path)
         texts = [secrets.token_hex(self.megabytes << 14) for _ in range(32)]
-        columns = {"age": pa.array([age] * 40), "illness": pa.array(texts + ["a", "b"] * 4)}
+        large = {"age": pa.array([age] * 40), "illness": pa.array(texts + ["a", "b"] * 4)}
         pq.write_table(
-            pa.table(columns),
+            pa.table(large),
             path,
             compression="none",
             use_dictionary=False,

@@ -14,8 +14,6 @@ from release_case import CONFIG, Case, green_derive
 
 from stepdown.artifacts import ArtifactRef, sha256_of
 from stepdown.candidate import Candidate
-from stepdown.release.gate import Decision
-from stepdown.reports import RiskReport
 from stepdown.vocabulary import Tier
 
 
@@ -61,6 +59,3 @@ class LargeCase(Case):
         data = ArtifactRef(str(path), sha256_of(path), rows)
         report = green_derive(data.sha256, rows, parent_sha256=parent)
         return Candidate(tier, recipient, made.folder, data, made.lineage, made.hierarchies, report)
-
-    def judge(self, candidate: Candidate, **facts: Any) -> tuple[RiskReport, Decision]:
-        return super().judge(candidate, rows=candidate.data.rows, **facts)

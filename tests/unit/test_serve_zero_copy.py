@@ -42,6 +42,10 @@ class Counted:
     def add(self, count: int) -> None:
         self.bytes += count
 
+    @contextmanager
+    def sending(self, count: int) -> Iterator[None]:
+        yield
+
     def end(self) -> None:
         self.ended.set()
 
