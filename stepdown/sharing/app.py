@@ -17,7 +17,7 @@ from stepdown.sharing import delta_routes, file_routes, operator_routes
 from stepdown.sharing.denied import Denied, unknown, wrong
 from stepdown.sharing.service import Service
 from stepdown.sharing.shield import answer_to, shielded
-from stepdown.sharing.zero_copy import App, with_zero_copy
+from stepdown.sharing.zero_copy import App, Cut, Gone, with_zero_copy
 
 LOOK_EVERY_SECONDS = 0.25
 """How soon a running download hears that it must stop."""
@@ -86,6 +86,8 @@ async def _denied(_: Request, error: Exception) -> Response:
 
 
 async def _failed(_: Request, error: Exception) -> Response:
+    if isinstance(error, Cut | Gone):  # no defect, and nobody is sent what is returned here
+        return Response()
     return answer_to(error).as_response()
 
 

@@ -19,7 +19,6 @@ from stepdown.sharing.visitors import Visitor, client_of
 from stepdown.sharing.xlsx_stream import xlsx_blocks
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-_WAYS = ["GET", "HEAD"]
 _BYTES: dict[int | str, dict[str, Any]] = {
     200: {"description": "The file.", "content": {"*/*": {}}},
     206: {"description": "The ranges that were asked for.", "content": {"*/*": {}}},
@@ -29,7 +28,8 @@ _BYTES: dict[int | str, dict[str, Any]] = {
 router = APIRouter(tags=["files"], responses={**SERVED, **_BYTES})
 
 
-@router.api_route("/releases/{path:path}", methods=_WAYS, response_class=Response)
+@router.get("/releases/{path:path}", response_class=Response)
+@router.head("/releases/{path:path}", response_class=Response)
 def file_of_release(request: Request, service: ServiceOf, visitor: VisitorOf, path: str) -> Any:
     """One file of a release.
 
@@ -43,7 +43,8 @@ def file_of_release(request: Request, service: ServiceOf, visitor: VisitorOf, pa
     return send(request, service, visitor, release, name, "http")
 
 
-@router.api_route("/files/{path:path}", methods=_WAYS, response_class=Response)
+@router.get("/files/{path:path}", response_class=Response)
+@router.head("/files/{path:path}", response_class=Response)
 def granted_file(
     request: Request,
     service: ServiceOf,
