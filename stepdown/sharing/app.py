@@ -25,7 +25,7 @@ from stepdown.sharing.denied import Denied, unknown, wrong
 from stepdown.sharing.render import is_for_page, problem
 from stepdown.sharing.service import Service
 from stepdown.sharing.shield import answer_to, shielded
-from stepdown.sharing.zero_copy import App, with_zero_copy
+from stepdown.sharing.zero_copy import App, Cut, Gone, with_zero_copy
 
 LOOK_EVERY_SECONDS = 0.25
 """How soon a running download hears that it must stop."""
@@ -117,6 +117,8 @@ async def _http(request: Request, error: Exception) -> Response:
 
 
 async def _failed(request: Request, error: Exception) -> Response:
+    if isinstance(error, Cut | Gone):  # no defect, and nobody is sent what is returned here
+        return Response()
     return _as_asked(request, answer_to(error))
 
 

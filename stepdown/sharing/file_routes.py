@@ -31,7 +31,7 @@ router = APIRouter(tags=["files"], responses={**SERVED, **_BYTES})
 
 
 @router.get("/releases/{path:path}", response_class=Response)
-@router.head("/releases/{path:path}", include_in_schema=False)
+@router.head("/releases/{path:path}", response_class=Response)
 def file_of_release(request: Request, service: ServiceOf, visitor: VisitorOf, path: str) -> Any:
     """One file of a release.
 
@@ -47,7 +47,7 @@ def file_of_release(request: Request, service: ServiceOf, visitor: VisitorOf, pa
 
 
 @router.get("/files/{path:path}", response_class=Response)
-@router.head("/files/{path:path}", include_in_schema=False)
+@router.head("/files/{path:path}", response_class=Response)
 def granted_file(
     request: Request,
     service: ServiceOf,

@@ -63,12 +63,12 @@ def shielded(app: App, metrics: Metrics, https: bool) -> App:
         except (Cut, Gone):
             raise
         except Exception as error:
-            if ended:  # the framework has answered with a defect, and says it once more
+            # What the framework raises again after it answered or logged it is told already.
+            if ended:
                 return
-            answer = answer_to(error)
             if begun:
                 raise Cut from None
-            await answer.as_response()(scope, receive, send_shielded)
+            await answer_to(error).as_response()(scope, receive, send_shielded)
 
     return wrapped
 
