@@ -60,6 +60,7 @@ def serve(
     )
     server = _Server(config, lambda: ready(url), settings.grace_seconds)
     server.run(sockets=[listening])
+    service.authority.close()
 
 
 def make_service(
