@@ -19,6 +19,7 @@ from stepdown.release.access import Access, may_read
 from stepdown.release.ledger import Ledger, Reader
 from stepdown.release.publication import IN_STORE
 from stepdown.release.records import Release
+from stepdown.sharing.question import Question
 from stepdown.sharing.tokens import Token, tokens
 from stepdown.vocabulary import ReleaseState
 
@@ -69,6 +70,7 @@ class Authority:
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
         self._lock = threading.Lock()
+        self._question = Question(ledger)
         self._picture = self._take()
 
     @property
@@ -84,11 +86,15 @@ class Authority:
         """
         with self._lock:
             picture = self._picture
-            with self.ledger.reading() as reader:
-                changed = reader.decided_since(picture.seq)
+            changed = self._question.decided_since(picture.seq)
             if changed or picture.day != clock.today() or picture.stamp != _stamp(picture.releases):
                 self._picture = self._take()
             return self._picture
+
+    def close(self) -> None:
+        """Let go of the ledger."""
+        with self._lock:
+            self._question.close()
 
     def _take(self) -> Picture:
         with self.ledger.reading() as reader:
