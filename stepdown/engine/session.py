@@ -93,11 +93,11 @@ def open_session(scratch: str | Path | None = None) -> Iterator[Session]:
                 "python_enable_replacements": "false",
                 "autoinstall_known_extensions": "false",
                 "autoload_known_extensions": "false",
-                # In what it takes for a notebook it draws one on stdout, which is the document's.
-                "enable_progress_bar": "false",
             }
         )
         connection.execute("SET TimeZone = 'UTC'")
+        # In what it takes for a notebook it draws one on stdout, which is the document's.
+        connection.execute("SET enable_progress_bar = false")
         try:
             yield Session(connection)
         finally:
