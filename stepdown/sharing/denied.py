@@ -41,3 +41,9 @@ def away() -> Denied:
     """The ledger or the store did not answer, so nobody may have anything for now."""
     message = "the server cannot look up who may have what; try again in a minute"
     return Denied(503, "TEMPORARILY_UNAVAILABLE", message, {"Retry-After": "30"})
+
+
+def busy() -> Denied:
+    """As many releases are being converted as there is memory for."""
+    message = "many files are being converted now; take data.parquet, or try again in a minute"
+    return Denied(503, "TEMPORARILY_UNAVAILABLE", message, {"Retry-After": "60"})

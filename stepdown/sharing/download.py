@@ -15,6 +15,7 @@ from typing import Any
 from starlette.responses import Response
 
 from stepdown.sharing.access_log import Transfer
+from stepdown.sharing.denied import busy
 from stepdown.sharing.ranges import Unsatisfiable, matches, parse_range
 from stepdown.sharing.zero_copy import ZERO_COPY, Cut, Gone
 
@@ -165,7 +166,11 @@ class Download(Response):
 
 
 class Converted(Response):
-    """An answer whose bytes are made while they are sent; its length is not known before."""
+    """An answer whose bytes are made while they are sent; its length is not known before.
+
+    Args:
+        turns: how many of them may be made at once; each holds some tens of megabytes.
+    """
 
     def __init__(
         self,
@@ -175,15 +180,23 @@ class Converted(Response):
         begin: Callable[[], Transfer],
         may_go_on: Callable[[], bool],
         slow_seconds: float,
+        turns: asyncio.Semaphore,
     ) -> None:
         super().__init__(media_type=media_type)
         del self.headers["content-length"]
         self.headers.update(headers)
         self.blocks, self.begin, self.may_go_on = blocks, begin, may_go_on
-        self.slow_seconds = slow_seconds
+        self.slow_seconds, self.turns = slow_seconds, turns
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Send it; raises Cut where it must not be finished."""
+        if self.turns.locked():
+            await busy().as_response()(scope, receive, send)
+            return
+        async with self.turns:
+            await self._send(scope, send)
+
+    async def _send(self, scope: Any, send: Any) -> None:
         await send(
             {
                 "type": "http.response.start",

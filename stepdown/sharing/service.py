@@ -35,6 +35,7 @@ from stepdown.sharing.watch import Watcher
 from stepdown.vocabulary import ReleaseState, Tier
 from stepdown.workspace import Workspace
 
+MOST_CONVERSIONS = 6
 _SCHEME = "bearer "
 _SAFE = ("GET", "HEAD")
 _GONE = {
@@ -68,6 +69,7 @@ class Service:
     provider: Provider | None = None
     before_approval: Callable[[str], None] | None = None
     rate: Rate = field(default_factory=Rate)
+    _turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_CONVERSIONS))
     _running: dict[asyncio.Task[Any], Callable[[], bool]] = field(default_factory=dict)
 
     def visitor(self, request: Request) -> Visitor:
@@ -257,6 +259,7 @@ class Service:
             self._begin(visitor, release, f"{name} as {as_name.rpartition('.')[2]}", how, None),
             self._may_go_on(visitor, release),
             self.settings.slow_seconds,
+            self._turns,
         )
 
     def to_stop(self) -> list[asyncio.Task[Any]]:

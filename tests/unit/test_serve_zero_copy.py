@@ -118,10 +118,12 @@ def _app(server: Server) -> Any:
         server.by_kernel.append(ZERO_COPY in request.scope.get("extensions", {}))
         return Download(server.content, request.headers, {}, begin, may_go_on, 60)
 
+    turns = asyncio.Semaphore(2)
+
     @app.get("/made")
     def made() -> Response:
         blocks = lambda: (bytes([65 + n % 26]) * PIECE for n in range(1000))  # noqa: E731
-        return Converted(blocks, "text/plain", {}, begin, may_go_on, 60)
+        return Converted(blocks, "text/plain", {}, begin, may_go_on, 60, turns)
 
     return app
 
@@ -306,3 +308,21 @@ def test_a_conversion_whose_reader_hangs_up_is_closed(plain: Server) -> None:
         begun(connection)
     assert until_ended(plain).bytes < 1000 * PIECE
     assert plain.get().content == RAW
+
+
+def test_only_so_many_answers_are_made_at_once(plain: Server) -> None:
+    first, second = plain.connect(), plain.connect()
+    for connection in (first, second):
+        connection.sendall(ask(path="/made"))
+        assert connection.recv(12) == b"HTTP/1.1 200"
+    third = plain.connect()
+    third.sendall(ask(path="/made"))
+    status, headers, _ = answer(third.makefile("rb"))
+    assert (status, headers["retry-after"]) == (503, "60")
+    first.close()
+    while not plain.counts[0].ended.wait(0.01):
+        pass
+    third.sendall(ask(path="/made"))
+    assert third.recv(12) == b"HTTP/1.1 200"
+    second.close()
+    third.close()
