@@ -74,14 +74,20 @@ def publish_public(case: Case, address: str) -> None:
 
 
 @contextmanager
-def serving(case: Case, port: int | None = 0, **environment: str) -> Iterator[Served]:
+def serving(
+    case: Case,
+    port: int | None = 0,
+    start: tuple[str, ...] = ("-m", "flows"),
+    **environment: str,
+) -> Iterator[Served]:
     """A server over a case until the block ends; its settings as ``STEPDOWN_SERVE_…``.
 
     Args:
         port: to listen on, 0 for a free one, None for what the settings say.
+        start: what Python is to run.
     """
     write_security_policy(case.root)
-    command = [sys.executable, "-m", "flows", "serve", "--json"]
+    command = [sys.executable, *start, "serve", "--json"]
     command += [] if port is None else ["--port", str(port)]
     places = ["--work", str(case.root / "work"), "--store", str(case.root / "store")]
     process = subprocess.Popen(
