@@ -16,10 +16,14 @@ _MOST_CELLS = 65_536
 """Cells converted at once, so that a wide table takes no more memory than a narrow one."""
 
 
+_READ_BYTES = 1 << 16
+"""Read at once of every column; else each lies in memory for a whole row group."""
+
+
 def open_parquet(source: BinaryIO) -> pq.ParquetFile:
-    """The file, read as it is asked for: each column of a row group once, and then let go."""
+    """The file, read as it is asked for: each column a little at a time, and then let go."""
     # Reading ahead would keep every byte it has read until the file is closed.
-    return pq.ParquetFile(source, pre_buffer=False)
+    return pq.ParquetFile(source, pre_buffer=False, buffer_size=_READ_BYTES)
 
 
 def batches(parquet: pq.ParquetFile, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
