@@ -35,7 +35,7 @@ from stepdown.sharing.watch import Watcher
 from stepdown.vocabulary import ReleaseState, Tier
 from stepdown.workspace import Workspace
 
-MOST_CONVERSIONS = 6
+MOST_CONVERSIONS = 16
 _SCHEME = "bearer "
 _SAFE = ("GET", "HEAD")
 _GONE = {
