@@ -62,13 +62,14 @@ def add(
     json: AsJson = False,
 ) -> int:
     """Make a token and write the profile file that Delta Sharing clients and `fetch` read."""
-    from stepdown.config.people import account
+    from stepdown.config.people import account, same_person
+    from stepdown.release.access import ANYBODY
     from stepdown.sharing.settings import as_network
     from stepdown.sharing.tokens import Terms, issue
 
     whom = " ".join(name.split())
-    if not whom or (steward and metrics):
-        why = "has one role" if whom else "names somebody"
+    if same_person(whom) in ("", ANYBODY) or (steward and metrics):
+        why = "has one role" if steward and metrics else "names somebody"
         raise InputWrong(f"a token {why}", where="recipient add", next="See: recipient add --help")
     try:
         networks = tuple(as_network(each) for each in network or ())
@@ -155,21 +156,13 @@ def revoke(id: Id, work: Work = Path("work"), store: Store = "store", json: AsJs
 
 def check_url(url: str) -> None:
     """Refuse an address that no reader could reach, or that would carry the token in the clear."""
-    from ipaddress import ip_address
-    from urllib.parse import urlsplit
+    from stepdown.sharing.settings import as_public_url
 
-    parts = urlsplit(url)
-    host = parts.hostname or ""
     try:
-        here = ip_address(host).is_loopback
-    except ValueError:
-        here = host == "localhost"
-    if not host or parts.scheme not in (("http", "https") if here else ("https",)):
-        raise InputWrong(
-            "is not https:// and a host",
-            where="--url",
-            next="The token travels with every request: let a proxy speak TLS in front.",
-        )
+        as_public_url(url)
+    except ValueError as error:
+        next = "Let a proxy speak TLS in front; docs/sharing.md shows how."
+        raise InputWrong(str(error), where="--url", next=next) from None
 
 
 def _hand_over(ledger: Any, token: Any, secret: str, url: str, output: Path, json: bool) -> int:

@@ -162,6 +162,7 @@ def _look_further(outcome: RunOutcome, folder: Path, config: Path) -> None:
         if end.path:
             say.line(f"  {end.path}\n    the {tier} release; open its report.html")
     say.line("\nLook further:")
+    say.line(f"  stepdown serve {places}\n    the page that readers get, at http://127.0.0.1:8765")
     say.line(f"  stepdown releases {places}")
     say.line(f"  stepdown verify {public.release} {places}")
     say.line(f"  stepdown plan {config} {places}")

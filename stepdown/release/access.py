@@ -23,6 +23,8 @@ from stepdown.vocabulary import ReleaseState, Tier
 
 OUTSIDE = "there is no such release, or it is not for you"
 """All that somebody is told who may not know whether a release exists."""
+ANYBODY = "anybody"
+"""Who reads public without being known."""
 EDITED = "its row in the ledger is not what its lines say: `stepdown ledger verify`"
 
 

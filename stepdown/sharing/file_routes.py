@@ -12,12 +12,12 @@ from stepdown.release.documents import REPORT_HTML
 from stepdown.release.records import Release
 from stepdown.sharing.csv_stream import csv_blocks
 from stepdown.sharing.delta import data_files
-from stepdown.sharing.denied import Denied, unknown
+from stepdown.sharing.denied import Denied
 from stepdown.sharing.grants import SIGNATURE
 from stepdown.sharing.identity import SERVED, ServiceOf, VisitorOf
 from stepdown.sharing.render import REPORT_POLICY
 from stepdown.sharing.service import Service, expired
-from stepdown.sharing.visitors import Visitor, client_of
+from stepdown.sharing.visitors import Visitor
 from stepdown.sharing.xlsx_stream import check_fits, xlsx_blocks
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -56,18 +56,11 @@ def granted_file(
 ) -> Any:
     """A file behind a signed URL, which needs no token and works until it ends."""
     grant = service.signer.read(sealed, path)
-    anybody = service.anybody(request)
     if grant is None:
-        raise service.not_found(anybody, path)
+        raise service.not_found(service.anybody(request), path)
     if expired(grant):
         raise Denied(403, "URL_EXPIRED", "the URL has expired: query the table again")
-    visitor = anybody
-    if grant.token:
-        token = service.authority.now().tokens.get(grant.token)
-        if token is None:
-            raise unknown()
-        service.check_token(token, anybody.address)
-        visitor = Visitor(token, anybody.address, client_of(request))
+    visitor = service.granted(request, grant)
     address, name = _split(path)
     release = service.find(visitor, address)
     return service.send(request, visitor, release, name, "delta sharing", grant)

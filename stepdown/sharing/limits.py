@@ -8,6 +8,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 
 from stepdown import clock
+from stepdown.release.access import ANYBODY
 from stepdown.release.ledger import Reader
 from stepdown.release.records import EventKind
 
@@ -47,7 +48,8 @@ class Volume:
         for line in reader.lines(EventKind.ACCESS):
             facts = line["facts"]
             if line["at"].startswith(today) and "bytes" in facts:
-                self.add(facts["token"] or facts["address"], facts["bytes"])
+                known = "" if facts["who"] == ANYBODY else facts["who"]
+                self.add(facts["token"] or known or facts["address"], facts["bytes"])
 
     def add(self, key: str, count: int) -> None:
         sent = self._today()

@@ -49,8 +49,7 @@ def serve(
     listening = _listen(settings)
     port = listening.getsockname()[1]
     url = settings.public_url or f"http://{_in_url(settings.host)}:{port}"
-    service = make_service(workspace, store_url, settings, url)
-    service.before_approval = before_approval
+    service = make_service(workspace, store_url, settings, url, before_approval)
     config = uvicorn.Config(
         make_app(service),
         http=Protocol,
@@ -71,7 +70,11 @@ def serve(
 
 
 def make_service(
-    workspace: Workspace, store_url: str, settings: Settings, public_url: str
+    workspace: Workspace,
+    store_url: str,
+    settings: Settings,
+    public_url: str,
+    before_approval: Callable[[str], None] | None = None,
 ) -> Service:
     """Everything that answers requests, after what a killed process left was put right."""
     ledger, store = open_ledger(workspace), open_store(store_url)
@@ -102,6 +105,7 @@ def make_service(
         metrics,
         workspace,
         Provider(settings.oidc, f"{public_url}{CALLBACK}") if settings.oidc else None,
+        before_approval,
     )
 
 

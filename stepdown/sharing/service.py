@@ -15,7 +15,7 @@ from starlette.responses import Response
 from stepdown import clock
 from stepdown.config.people import same_person
 from stepdown.errors import InputWrong, StoreCorrupt
-from stepdown.release.access import OUTSIDE, Access
+from stepdown.release.access import ANYBODY, OUTSIDE, Access
 from stepdown.release.addresses import LATEST, Series, parse_address
 from stepdown.release.records import Release
 from stepdown.sharing.access_log import AccessLog, Sent, Transfer
@@ -30,7 +30,7 @@ from stepdown.sharing.session import is_ours, person_of, token_of
 from stepdown.sharing.settings import Settings
 from stepdown.sharing.shelf import Shelf
 from stepdown.sharing.tokens import Token, recognise
-from stepdown.sharing.visitors import ANYBODY, Visitor, client_of, source
+from stepdown.sharing.visitors import Visitor, client_of, source
 from stepdown.sharing.watch import Watcher
 from stepdown.vocabulary import ReleaseState, Tier
 from stepdown.workspace import Workspace
@@ -109,6 +109,22 @@ class Service:
             raise self._unauthorised("the token is not known: check the profile file")
         self.check_token(token, address)
         return Visitor(token, address, client_of(request), is_steward=_is_steward(token))
+
+    def granted(self, request: Request, grant: Grant) -> Visitor:
+        """Whom a signed URL was made for: the holder of a token, else anybody.
+
+        Raises:
+            Denied: the token is not known or no longer works, or is used too often or from
+                elsewhere.
+        """
+        if not grant.token:
+            return self.anybody(request)
+        token = self.authority.now().tokens.get(grant.token)
+        if token is None:  # the ledger is an older one than the URL
+            raise unknown()
+        visitor = Visitor(token, self.source(request), client_of(request))
+        self.check_token(token, visitor.address)
+        return visitor
 
     def signed_in(self, request: Request) -> Visitor | None:
         """As whom a browser is signed in: to greet them, not to hand anything out."""

@@ -7,10 +7,10 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from stepdown.config.treatments import Model
 from stepdown.config.yaml_file import read_document, validate
@@ -28,6 +28,29 @@ def as_network(text: str) -> str:
         ValueError: it is neither.
     """
     return str(ipaddress.ip_network(text, strict=False))
+
+
+def as_public_url(url: str) -> str:
+    """An address for readers, without a slash at the end.
+
+    Raises:
+        ValueError: nobody could reach it, or tokens would travel in the clear.
+    """
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_here(host)):
+        raise ValueError("is not https:// and a host: tokens travel with every request")
+    if not host or parts.query or parts.fragment:
+        raise ValueError("is not https:// and a host")
+    return url.rstrip("/")
+
+
+def is_here(host: str) -> bool:
+    """Whether a host is this machine only."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 Network = Annotated[str, AfterValidator(as_network)]
@@ -84,9 +107,7 @@ class Settings(Model):
     )
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8765, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
-    trusted_proxies: list[Network] = Field(
-        [], description="Whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed."
-    )
+    trusted_proxies: list[Network] = Field([], description="Whose `X-Forwarded-For` is believed.")
     url_seconds: int = Field(3600, ge=1, le=86400, description="How long a signed URL works.")
     session_seconds: int = Field(
         28800, ge=60, le=604800, description="How long a browser stays signed in."
@@ -105,10 +126,13 @@ class Settings(Model):
     def _is_reachable(cls, url: str | None) -> str | None:
         if url is None:
             return None
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query:
-            raise ValueError("is not http:// or https:// and a host")
-        return url.rstrip("/")
+        return as_public_url(url)
+
+    @model_validator(mode="after")
+    def _is_told_where(self) -> Self:
+        if self.public_url is None and not is_here(self.host):
+            raise ValueError("a server that others reach needs public_url: https://…")
+        return self
 
 
 def load_settings(

@@ -14,7 +14,6 @@ from stepdown.sharing.authority import Picture
 from stepdown.sharing.tokens import Token
 from stepdown.vocabulary import Tier
 
-ANYBODY = "anybody"
 _MOST_CLIENT = 200
 
 

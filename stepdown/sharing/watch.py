@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stepdown import clock
+from stepdown.release.access import ANYBODY
 from stepdown.release.addresses import Series
 from stepdown.release.ledger import Reader
 from stepdown.release.records import EventKind
@@ -92,7 +93,7 @@ class Watcher:
         facts = line["facts"]
         who, address, at = facts["who"], facts["address"], clock.now()
         day = at[:10]
-        if facts["token"]:
+        if who != ANYBODY:
             network = network_of(address)
             known = self._networks[who]
             if known and network not in known:
@@ -101,7 +102,7 @@ class Watcher:
                 what = f"{who} fetched at {at[11:16]} UTC, outside {self.rules.hours}"
                 self._raise("hours", who, address, what, at)
         self._remember(day, facts)
-        subject = who if facts["token"] else address
+        subject = _subject(facts)
         days = self._bytes[subject]
         most = max((sent for other, sent in days.items() if other != day), default=0)
         if most and days[day] > max(self.rules.volume_floor_bytes, self.rules.volume_factor * most):
@@ -131,15 +132,15 @@ class Watcher:
             return raised
 
     def _remember(self, day: str, facts: Mapping[str, Any]) -> None:
-        subject = facts["who"] if facts["token"] else facts["address"]
-        days = self._bytes[subject]
+        days = self._bytes[_subject(facts)]
         days[day] += facts["bytes"]
         for old in sorted(days)[:-HISTORY_DAYS]:
             del days[old]
-        if facts["token"]:
+        if facts["who"] != ANYBODY:
             self._networks[facts["who"]].add(network_of(facts["address"]))
         elif len(self._bytes) > _MOST_SUBJECTS:
-            del self._bytes[next(iter(self._bytes))]
+            # Never a known reader's history: strangers could push it out and then take what it hid.
+            del self._bytes[next(each for each in self._bytes if each not in self._networks)]
 
     def _count(
         self, seen: dict[str, deque[tuple[float, str]]], address: str, what: str, most: int
@@ -157,6 +158,11 @@ class Watcher:
             if (rule, subject, at[:10]) not in self._said:
                 self._said.add((rule, subject, at[:10]))
                 self._raised.append(Alert(rule, subject, address, what, at))
+
+
+def _subject(facts: Mapping[str, Any]) -> str:
+    """Whose history a line belongs to: a known reader's, else an address's."""
+    return str(facts["address"] if facts["who"] == ANYBODY else facts["who"])
 
 
 def network_of(address: str) -> str:

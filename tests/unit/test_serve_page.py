@@ -286,9 +286,12 @@ def test_a_withdrawn_public_release_leaves_its_reason_and_citation(tmp_path: Pat
     withdraw(case.workspace, case.store, "wells/public/v2", reason=NASTY, actor="tester")
     with serving(case) as served, served.client() as client:
         text = " ".join(get(client, "/datasets/wells/public/v2", 410).text.split())
+        raw = client.get("/datasets/wells/public/v2").text
     assert f"withdrawn: {NASTY}" in text
     assert "Version 2. wells/public/v2" in text
     assert "a newer version has replaced it" in text
+    # How many left from one version to the next is no reader's to count.
+    assert re.findall(r'data-name="Rows" class="number">([^<]*)<', raw) == ["–", "–"]
     # A row that somebody edited is nobody's to know of.
     with case.ledger.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE releases SET rows = 9 WHERE version = 'v1'")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -118,7 +119,24 @@ def test_bytes_are_counted_by_the_day(monkeypatch: pytest.MonkeyPatch) -> None:
     assert volume.sent("a") == 0
 
 
-def _line(who: str = "clinic", count: int = 10, address: str = "192.0.2.1") -> dict[str, object]:
+def test_what_was_sent_today_is_remembered_by_token_name_and_address(tmp_path: Path) -> None:
+    case = Case(tmp_path)
+    sent = _sent(case)
+    with case.ledger.writing() as writer:
+        for who, token, count in (
+            ("Eva Epi", "t", 1),
+            ("eva@example.org", "", 2),
+            ("anybody", "", 4),
+        ):
+            facts = {**sent.facts, "who": who, "token": token, "bytes": count}
+            writer.note(EventKind.ACCESS, sent.release, "serve", facts)
+    volume = Volume()
+    with case.ledger.reading() as reader:
+        volume.learn(reader)
+    assert [volume.sent(key) for key in ("t", "eva@example.org", "192.0.2.1")] == [1, 2, 4]
+
+
+def _line(who: str = "clinic", count: int = 10, address: str = "192.0.2.1") -> dict[str, Any]:
     facts = {"who": who, "token": "t", "address": address, "bytes": count}
     return {"release": 1, "facts": facts}
 
@@ -136,6 +154,31 @@ def test_a_new_network_is_told_once_there_is_a_history() -> None:
     watcher.sent(_line(address="203.0.113.1"))
     assert _rules(watcher) == ["new network"]  # once a day and reader
     assert network_of("2001:db8:1:2::3") == "2001:db8:1::/48"
+
+
+def test_who_signed_in_without_a_token_is_watched_by_name() -> None:
+    watcher = Watcher(Watch())
+    for address in ("192.0.2.1", "198.51.100.1"):
+        line = _line("eva@example.org", address=address)
+        watcher.sent({**line, "facts": {**line["facts"], "token": ""}})
+    assert _rules(watcher) == ["new network"]
+    for address in ("192.0.2.1", "198.51.100.1"):
+        line = _line("anybody", address=address)
+        watcher.sent({**line, "facts": {**line["facts"], "token": ""}})
+    assert _rules(watcher) == []
+
+
+def test_strangers_push_out_no_known_readers_history(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stepdown.sharing.watch._MOST_SUBJECTS", 3)
+    watcher = Watcher(Watch(volume_factor=2, volume_floor_bytes=0))
+    monkeypatch.setattr(clock, "now", lambda: "2026-11-01T12:00:00+00:00")
+    watcher.sent(_line(count=10))
+    for last in range(9):
+        watcher.sent(_line("anybody", address=f"203.0.113.{last}"))
+    assert len(watcher._bytes) <= 4
+    monkeypatch.setattr(clock, "now", lambda: "2026-11-02T12:00:00+00:00")
+    watcher.sent(_line(count=100))
+    assert _rules(watcher) == ["volume"]
 
 
 def test_a_volume_far_above_every_day_before_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

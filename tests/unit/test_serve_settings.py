@@ -37,6 +37,10 @@ def test_the_environment_wins_over_the_file_and_the_command_over_both(tmp_path: 
         ("STEPDOWN_SERVE_NOWHERE__PORT", "1"),
         ("STEPDOWN_SERVE_PORT", "70000"),
         ("STEPDOWN_SERVE_PUBLIC_URL", "data.example.org"),
+        ("STEPDOWN_SERVE_PUBLIC_URL", "http://data.example.org"),
+        ("STEPDOWN_SERVE_PUBLIC_URL", "https://"),
+        ("STEPDOWN_SERVE_PUBLIC_URL", "https://data.example.org/?a"),
+        ("STEPDOWN_SERVE_HOST", "0.0.0.0"),
         ("STEPDOWN_SERVE_TRUSTED_PROXIES", "proxy.example.org"),
         ("STEPDOWN_SERVE_WATCH__HOURS", "8-18"),
     ],
@@ -51,3 +55,10 @@ def test_a_setting_that_is_misspelled_or_out_of_bounds_stops_the_server(
 def test_the_page_lists_every_setting() -> None:
     page = (Path(__file__).parents[2] / "docs/sharing.md").read_text()
     assert settings_table() in page
+
+
+def test_a_server_that_others_reach_says_how() -> None:
+    told = {"STEPDOWN_SERVE_HOST": "::", "STEPDOWN_SERVE_PUBLIC_URL": "https://data.example.org/x/"}
+    assert load_settings(None, told).public_url == "https://data.example.org/x"
+    here = {"STEPDOWN_SERVE_PUBLIC_URL": "http://localhost:8765/"}
+    assert load_settings(None, here).public_url == "http://localhost:8765"

@@ -115,6 +115,11 @@ def test_the_commands_hand_a_profile_to_its_owner_only(
     assert [(each["id"], each["state"]) for each in listed] == [(made["id"], "in force")]
     assert profile["bearerToken"].partition(".")[2] not in json.dumps(listed)
     run("rotate", made["id"], "-o", str(tmp_path / "q.share"), "--overlap", "0", *url)
+    for nobody in ("Anybody", " "):
+        with pytest.raises(InputWrong, match="names somebody"):
+            app(
+                ["recipient", "add", nobody, "-o", str(tmp_path / "x"), *url], standalone_mode=False
+            )
     run("revoke", json.loads(run("list"))[1]["id"])
     assert [each["state"] for each in json.loads(run("list"))] == ["expired", "revoked"]
 

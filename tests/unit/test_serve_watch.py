@@ -175,6 +175,18 @@ def test_strangers_ask_as_often_as_is_allowed(case: Case, folder: Path) -> None:
         assert (statuses[:4], statuses[-1]) == ([404] * 4, 429)
 
 
+def test_a_signed_url_is_counted_with_its_token_and_not_with_its_address(
+    case: Case, folder: Path
+) -> None:
+    few = {"STEPDOWN_SERVE_LIMITS__REQUESTS_PER_MINUTE": "4"}
+    with attacked(case, folder, **few) as server:
+        with server.client("clinic", requests_per_minute=12) as client:
+            url = server.signed_url(client, "clinic")
+        statuses = [status(server.ask(url)) for _ in range(15)]
+        assert (statuses[:11], statuses[-1]) == ([200] * 11, 429)
+        assert status(server.ask(PROTOCOL)) == 200
+
+
 def test_one_takes_as_much_as_is_allowed_also_after_a_restart(case: Case, folder: Path) -> None:
     few = {"STEPDOWN_SERVE_LIMITS__ANONYMOUS_BYTES_PER_DAY": "100000"}
     size = (case.root / "store/wells/public/v1/data/part-00000.parquet").stat().st_size
