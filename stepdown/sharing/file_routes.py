@@ -57,10 +57,10 @@ def granted_file(
     """A file behind a signed URL, which needs no token and works until it ends."""
     grant = service.signer.read(sealed, path)
     if grant is None:
-        raise service.not_found(service.anybody(request), path)
+        raise service.not_found(service.door.anybody(request), path)
     if expired(grant):
         raise Denied(403, "URL_EXPIRED", "the URL has expired: query the table again")
-    visitor = service.granted(request, grant)
+    visitor = service.door.granted(request, grant)
     address, name = _split(path)
     release = service.find(visitor, address)
     return service.send(request, visitor, release, name, "delta sharing", grant)

@@ -48,7 +48,7 @@ def _visitor(
     service: ServiceOf,
     _: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)],
 ) -> Visitor:
-    request.state.visitor = service.visitor(request)
+    request.state.visitor = service.door.visitor(request)
     found: Visitor = request.state.visitor
     return found
 

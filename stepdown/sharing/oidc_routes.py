@@ -23,7 +23,7 @@ router = APIRouter(include_in_schema=False)
 def out(request: Request, service: ServiceOf) -> Response:
     """Send the browser to the provider."""
     provider = _provider(service)
-    service.anybody(request)
+    service.door.anybody(request)
     url, kept = provider.start()
     to = RedirectResponse(url, 303)
     facts = {**kept, "ends": int(time.time()) + _SECONDS}
@@ -44,7 +44,7 @@ def out(request: Request, service: ServiceOf) -> Response:
 def back(request: Request, service: ServiceOf) -> Response:
     """Sign in who comes back."""
     provider = _provider(service)
-    service.anybody(request)
+    service.door.anybody(request)
     kept = service.signer.open("oidc", request.cookies.get(_COOKIE, ""))
     if kept is None or time.time() >= kept["ends"]:
         raise Denied(401, "UNAUTHENTICATED", "signing in took too long: start again")

@@ -51,7 +51,7 @@ def login(request: Request, service: ServiceOf, form: FormOf) -> Response:
     """Sign a browser in, if the token works."""
     wanted = _within(form.get("next", ""))
     try:
-        visitor = service.holder(request, _secret(form.get("token", "")))
+        visitor = service.door.holder(request, _secret(form.get("token", "")))
     except Denied as denied:
         facts: dict[str, Any] = {"next": wanted, "error": denied.message}
         answer = page(service, None, "login.html", denied.status, **facts)

@@ -69,7 +69,7 @@ def page(
 
 def problem(service: Service, request: Request, denied: Denied) -> Response:
     """Why there is no page, as one: the same for what does not exist and what is not theirs."""
-    visitor = getattr(request.state, "visitor", None) or service.signed_in(request)
+    visitor = getattr(request.state, "visitor", None) or service.door.signed_in(request)
     title = _TITLES.get(denied.status, "Something is wrong on our side")
     facts = {"title": title, "message": denied.message, "here": here(request)}
     answer = page(service, visitor, "problem.html", denied.status, **facts)

@@ -16,6 +16,7 @@ from stepdown.sharing.access_log import AccessLog
 from stepdown.sharing.alerts import send_alerts
 from stepdown.sharing.app import make_app
 from stepdown.sharing.authority import Authority
+from stepdown.sharing.door import Door
 from stepdown.sharing.grants import Signer
 from stepdown.sharing.limits import Volume
 from stepdown.sharing.metrics import Metrics
@@ -93,12 +94,14 @@ def make_service(
         volume.learn(reader)
     metrics.follow("stepdown_downloads_running", "Answers on their way.", lambda: log.running)
     metrics.follow("stepdown_log_waiting", "Lines not in the ledger yet.", lambda: log.waiting)
+    authority, signer = Authority(ledger), Signer(workspace.root)
     return Service(
         settings,
         public_url,
-        Authority(ledger),
+        authority,
+        Door(settings, public_url, authority, signer, watcher),
         Shelf(store),
-        Signer(workspace.root),
+        signer,
         log,
         watcher,
         volume,

@@ -1,4 +1,4 @@
-"""What the routes share: who asks, what they may have, and how it is sent."""
+"""What the routes share: what a visitor may have, and how it is sent."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from stepdown import clock
-from stepdown.config.people import same_person
 from stepdown.errors import InputWrong, StoreCorrupt
 from stepdown.release.access import ANYBODY, OUTSIDE, Access
 from stepdown.release.addresses import LATEST, Series, parse_address
@@ -21,23 +20,20 @@ from stepdown.release.records import Release
 from stepdown.sharing.access_log import AccessLog, Sent, Transfer
 from stepdown.sharing.authority import Authority, Picture, is_live
 from stepdown.sharing.denied import Denied, away, unknown
+from stepdown.sharing.door import Door
 from stepdown.sharing.download import Content, Converted, Download
 from stepdown.sharing.grants import Grant, Signer
-from stepdown.sharing.limits import Rate, Volume
+from stepdown.sharing.limits import Volume
 from stepdown.sharing.metrics import Metrics
 from stepdown.sharing.oidc import Provider
-from stepdown.sharing.session import is_ours, person_of, token_of
 from stepdown.sharing.settings import Settings
 from stepdown.sharing.shelf import Shelf
-from stepdown.sharing.tokens import Token, recognise
-from stepdown.sharing.visitors import Visitor, client_of, source
+from stepdown.sharing.visitors import Visitor
 from stepdown.sharing.watch import Watcher
 from stepdown.vocabulary import ReleaseState, Tier
 from stepdown.workspace import Workspace
 
 MOST_CONVERSIONS = 16
-_SCHEME = "bearer "
-_SAFE = ("GET", "HEAD")
 _GONE = {
     ReleaseState.WITHDRAWN: "RELEASE_WITHDRAWN",
     ReleaseState.SUSPENDED: "RELEASE_SUSPENDED",
@@ -59,6 +55,7 @@ class Service:
     settings: Settings
     public_url: str
     authority: Authority
+    door: Door
     shelf: Shelf
     signer: Signer
     log: AccessLog
@@ -68,91 +65,8 @@ class Service:
     workspace: Workspace
     provider: Provider | None = None
     before_approval: Callable[[str], None] | None = None
-    rate: Rate = field(default_factory=Rate)
     _turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_CONVERSIONS))
     _running: dict[asyncio.Task[Any], Callable[[], bool]] = field(default_factory=dict)
-
-    def visitor(self, request: Request) -> Visitor:
-        """Who asks: by the token in the ``Authorization`` header, else by the browser's session.
-
-        By nothing in the URL; and a form of another site is nobody's, whatever cookie it brings.
-
-        Raises:
-            Denied: the token is nobody's or no longer works, or they ask too often.
-        """
-        header = request.headers.get("authorization")
-        if header is None:
-            return self._browser(request) or self.anybody(request)
-        if not header.lower().startswith(_SCHEME):
-            raise self._unauthorised("send the token as `Authorization: Bearer TOKEN`")
-        return self.holder(request, header[len(_SCHEME) :].strip())
-
-    def anybody(self, request: Request) -> Visitor:
-        """A reader of public."""
-        on_page = request.headers.get("sec-fetch-site") == "same-origin"
-        visitor = Visitor(None, self.source(request), client_of(request), on_page=on_page)
-        self._not_too_often(visitor.address, self.settings.limits.requests_per_minute)
-        return visitor
-
-    def holder(self, request: Request, secret: str) -> Visitor:
-        """The holder of a token.
-
-        Raises:
-            Denied: it is nobody's, no longer works, or is used too often or from elsewhere.
-        """
-        address = self.source(request)
-        token = recognise(self.authority.now().tokens, secret)
-        if token is None:
-            self.watcher.failed_token(address)
-            most = self.settings.limits.failed_tokens_per_minute
-            self._not_too_often(f"failed {address}", most)
-            raise self._unauthorised("the token is not known: check the profile file")
-        self.check_token(token, address)
-        return Visitor(token, address, client_of(request), is_steward=_is_steward(token))
-
-    def granted(self, request: Request, grant: Grant) -> Visitor:
-        """Whom a signed URL was made for: the holder of a token, else anybody.
-
-        Raises:
-            Denied: the token is not known or no longer works, or is used too often or from
-                elsewhere.
-        """
-        if not grant.token:
-            return self.anybody(request)
-        token = self.authority.now().tokens.get(grant.token)
-        if token is None:  # the ledger is an older one than the URL
-            raise unknown()
-        visitor = Visitor(token, self.source(request), client_of(request))
-        self.check_token(token, visitor.address)
-        return visitor
-
-    def signed_in(self, request: Request) -> Visitor | None:
-        """As whom a browser is signed in: to greet them, not to hand anything out."""
-        if person := person_of(request, self.signer, self.public_url):
-            return self._signed_in(request, person)
-        picture = self.authority.last
-        token = picture.tokens.get(token_of(request, self.signer, self.public_url))
-        if token is None or token.problem(clock.now()):
-            return None
-        return self._on_page(request, token)
-
-    def check_token(self, token: Token, address: str) -> None:
-        """Whether a token that is known works now and from here.
-
-        Raises:
-            Denied: it does not.
-        """
-        if problem := token.problem(clock.now()):
-            self.watcher.after_end(token.terms.who, address, problem)
-            raise self._unauthorised(problem)
-        if not token.allows_from(address):
-            raise self._unauthorised("the token is not accepted from this address")
-        most = token.terms.requests_per_minute or self.settings.limits.requests_per_minute
-        self._not_too_often(token.id, most)
-
-    def source(self, request: Request) -> str:
-        """The address that a request comes from."""
-        return source(request, self.settings.trusted_proxies)
 
     def find(self, visitor: Visitor, text: str) -> Release:
         """The release with this address, if it is theirs to have.
@@ -282,46 +196,6 @@ class Service:
         """Answers on their way that may not go on by the newest picture."""
         return [task for task, may_go_on in list(self._running.items()) if not may_go_on()]
 
-    def _browser(self, request: Request) -> Visitor | None:
-        if request.method not in _SAFE and not is_ours(request, self.public_url):
-            return None
-        if person := person_of(request, self.signer, self.public_url):
-            self._not_too_often(person, self.settings.limits.requests_per_minute)
-            return self._signed_in(request, person)
-        id = token_of(request, self.signer, self.public_url)
-        token = self.authority.now().tokens.get(id)
-        if token is None:
-            return None
-        try:
-            self.check_token(token, self.source(request))
-        except Denied as denied:
-            if denied.status == 401:  # the session has ended with its token; public stays open
-                return None
-            raise
-        return self._on_page(request, token)
-
-    def _signed_in(self, request: Request, person: str) -> Visitor | None:
-        oidc = self.settings.oidc
-        if oidc is None:  # it was switched off since
-            return None
-        return Visitor(
-            None,
-            self.source(request),
-            client_of(request),
-            person=person,
-            is_steward=same_person(person) in {same_person(name) for name in oidc.stewards},
-            on_page=True,
-        )
-
-    def _on_page(self, request: Request, token: Token) -> Visitor:
-        return Visitor(
-            token,
-            self.source(request),
-            client_of(request),
-            is_steward=_is_steward(token),
-            on_page=True,
-        )
-
     def _look_up(self, picture: Picture, visitor: Visitor, text: str) -> Release | None:
         try:
             wanted = parse_address(text)
@@ -386,16 +260,6 @@ class Service:
             message = f"{most:,} bytes a day are allowed, and they were sent; come back tomorrow"
             raise Denied(403, "VOLUME_LIMIT", message)
 
-    def _not_too_often(self, key: str, per_minute: int) -> None:
-        wait = self.rate.wait_seconds(key, per_minute)
-        if wait:
-            seconds = str(int(wait) + 1)
-            message = f"{per_minute} requests a minute are allowed; wait {seconds} seconds"
-            raise Denied(429, "TOO_MANY_REQUESTS", message, {"Retry-After": seconds})
-
-    def _unauthorised(self, message: str) -> Denied:
-        return Denied(401, "UNAUTHENTICATED", message, {"WWW-Authenticate": "Bearer"})
-
     def _headers(self, release: Release, as_name: str) -> dict[str, str]:
         public = release.tier is Tier.PUBLIC
         headers = {"cache-control": "no-cache" if public else "private, no-store"}
@@ -414,10 +278,6 @@ def _store_answers() -> Iterator[None]:
         raise unknown() from None
     except StoreCorrupt:
         raise away() from None
-
-
-def _is_steward(token: Token) -> bool:
-    return token.terms.role == "steward"
 
 
 def expired(grant: Grant) -> bool:
