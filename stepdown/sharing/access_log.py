@@ -26,6 +26,7 @@ from stepdown.artifacts import canonical_json, write_durably
 from stepdown.errors import WorldFailed
 from stepdown.release.ledger import Ledger
 from stepdown.release.records import EventKind, Release
+from stepdown.sharing.tokens import NO_SERIES
 from stepdown.sharing.watch import Alert, Watcher
 
 ACTOR = "serve"
@@ -225,7 +226,7 @@ class AccessLog:
                     release = writer.release(line["release"])
                     writer.note(EventKind.ACCESS, release, ACTOR, line["facts"])
                 for alert in alerts:
-                    writer.append(EventKind.ALERT, alert.series, None, ACTOR, alert.facts)
+                    writer.append(EventKind.ALERT, NO_SERIES, None, ACTOR, alert.facts)
         except WorldFailed:
             self._fails("ledger")
             return

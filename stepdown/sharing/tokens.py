@@ -24,8 +24,8 @@ from stepdown.release.records import EventKind
 from stepdown.vocabulary import Tier
 
 _SECRET_BYTES = 32
-_NOBODY = Series("recipients", Tier.INTERNAL)
-"""A token is no release's, and a line must name something."""
+NO_SERIES = Series("recipients", Tier.INTERNAL)
+"""A token, or an alert, is no release's, and a line must name something."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def issue(ledger: Ledger, terms: Terms, actor: str) -> tuple[Token, str]:
     secret = f"{id}.{secrets.token_urlsafe(_SECRET_BYTES)}"
     facts = {"token": id, "sha256": _hash(secret), **asdict(terms)}
     with ledger.writing() as writer:
-        writer.append(EventKind.CREDENTIAL, _NOBODY, None, actor, facts)
+        writer.append(EventKind.CREDENTIAL, NO_SERIES, None, actor, facts)
         token = tokens(writer)[id]
     return token, secret
 
@@ -116,7 +116,7 @@ def rotate(
     ends = (dt.datetime.fromisoformat(clock.now()) + overlap).isoformat()
     with ledger.writing() as writer:
         facts = {"token": id, "expires_at": min(ends, old.terms.expires_at)}
-        writer.append(EventKind.CREDENTIAL_CHANGED, _NOBODY, None, actor, facts)
+        writer.append(EventKind.CREDENTIAL_CHANGED, NO_SERIES, None, actor, facts)
     return issue(ledger, replace(old.terms, expires_at=expires_at), actor)
 
 
@@ -129,7 +129,7 @@ def revoke(ledger: Ledger, id: str, actor: str) -> Token:
     in_force(ledger, id)
     with ledger.writing() as writer:
         facts = {"token": id, "revoked_at": clock.now()}
-        writer.append(EventKind.CREDENTIAL_CHANGED, _NOBODY, None, actor, facts)
+        writer.append(EventKind.CREDENTIAL_CHANGED, NO_SERIES, None, actor, facts)
         return tokens(writer)[id]
 
 

@@ -16,15 +16,12 @@ from typing import Any
 
 from stepdown import clock
 from stepdown.release.access import ANYBODY
-from stepdown.release.addresses import Series
 from stepdown.release.ledger import Reader
 from stepdown.release.records import EventKind
 from stepdown.sharing.settings import Watch
-from stepdown.vocabulary import Tier
 
 HISTORY_DAYS = 30
 _WINDOW_SECONDS = 600.0
-_NO_SERIES = Series("recipients", Tier.INTERNAL)
 _MOST_SUBJECTS = 10_000
 """Addresses that are remembered at once: a scan must not fill the memory."""
 
@@ -45,7 +42,6 @@ class Alert:
     address: str
     what: str
     at: str
-    series: Series = _NO_SERIES
 
     @property
     def facts(self) -> dict[str, Any]:
