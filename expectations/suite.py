@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,7 @@ class Rule:
         return LISTED[self.type].frame
 
 
+@cache
 def shipped_suite(name: str) -> tuple[Rule, ...]:
     """The rules of ``raw`` or of a tier, those of the suite it extends first."""
     text = (files("expectations") / f"{name}.yaml").read_text(encoding="utf-8")

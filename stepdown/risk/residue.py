@@ -93,8 +93,8 @@ def check_texts(
         session.attach_parquet("snapshot", snapshot.path)
         start_search(session)
         for position, (name, content) in enumerate(texts.items()):
-            publish_texts(session, f"{position} inside", _decoded(name, content))
-            publish_texts(session, f"{position} name", [name])
+            inside, its_name = f"{position} inside", f"{position} name"
+            publish_texts(session, {inside: _decoded(name, content), its_name: [name]})
         permit(session, [fixed_text, *_config_texts(loaded)])
         counts = _count_withheld(session, config)
     return tuple(
@@ -130,9 +130,9 @@ def _token_findings(
     start_search(session)
     for name in texts:
         publish_column(session, f"{name} rows", "data", quote(name))
-        publish_texts(session, f"{name} pages", _unseen_texts(candidate, file, name))
+        publish_texts(session, {f"{name} pages": _unseen_texts(candidate, file, name)})
     names = [*file.schema_arrow.names, Path(candidate.data.path).name]
-    publish_texts(session, "names", names)
+    publish_texts(session, {"names": names})
     labels = session.fetch("SELECT DISTINCT label FROM hierarchies WHERE label IS NOT NULL")
     domains = [value for column in config.columns.values() for value in column.allowed or ()]
     fixed = [*config.columns, Path(DATA_FILE).name]

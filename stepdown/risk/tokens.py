@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import pyarrow as pa
 
-from stepdown.engine.session import Session
+from stepdown.engine.session import Session, literals
 
 LONG_ENOUGH = 6
 """Fewest characters of an identifier that is searched everywhere: shorter ones occur by chance."""
@@ -28,31 +28,26 @@ _NUMBERS = (
 
 
 def start_search(session: Session) -> None:
-    """Leave ``published`` (``place``, ``gram``) empty: what will be compared, and where it is."""
-    session.run("CREATE OR REPLACE TEMP TABLE published (place VARCHAR, gram VARCHAR)")
+    """Leave ``texts`` (``place``, ``text``) empty: what will be searched, and where it is."""
+    session.run("CREATE OR REPLACE TEMP TABLE texts (place VARCHAR, text VARCHAR)")
 
 
 def publish_column(session: Session, place: str, relation: str, column: str) -> None:
     """Add the texts of a quoted column of a relation."""
     session.run(
-        f"CREATE OR REPLACE TEMP TABLE texts AS SELECT DISTINCT {column} AS text "
+        f"INSERT INTO texts SELECT DISTINCT {literals([place])}, {column} "
         f"FROM {relation} WHERE length({column}) >= {LONG_ENOUGH}"
     )
-    _add_grams(session, place, "published")
 
 
-def publish_texts(session: Session, place: str, texts: Iterable[str]) -> None:
-    """Add texts that are in no relation."""
-    _attach_texts(session, texts)
-    _add_grams(session, place, "published")
+def publish_texts(session: Session, texts: Mapping[str, Iterable[str]]) -> None:
+    """Add texts that are in no relation, by their places."""
+    _add(session, [(place, text) for place, inside in texts.items() for text in inside])
 
 
 def permit(session: Session, texts: Iterable[str]) -> None:
-    """Take out of ``published`` what occurs, as whole words, in texts that anyone may see."""
-    session.run("CREATE OR REPLACE TEMP TABLE permitted (place VARCHAR, gram VARCHAR)")
-    _attach_texts(session, texts)
-    _add_grams(session, "permitted", "permitted")
-    session.run("DELETE FROM published WHERE gram IN (SELECT gram FROM permitted)")
+    """Add texts that anyone may see: what occurs in them as whole words is nothing withheld."""
+    _add(session, [(None, text) for text in texts])
 
 
 def withheld_in(
@@ -66,19 +61,21 @@ def withheld_in(
     of its words, or the whole of one that has three or four.
 
     Args:
-        session: holds ``published``.
+        session: holds ``texts``.
         source: a relation.
         identifiers, notes: quoted text columns of it.
     """
     withheld = [part for column in identifiers for part in _identifier(source, column)]
     withheld += [_note(source, column) for column in notes]
-    if not withheld or not session.scalar("SELECT count(*) FROM published"):
+    if not withheld:
         return {}
+    _find_grams(session)
     # The source is read once and never kept: only what is published somewhere leaves the join.
     found = session.fetch(
         f"WITH withheld AS ({' UNION ALL '.join(withheld)}) "
         "SELECT place, count(DISTINCT gram) AS n FROM withheld JOIN "
-        "(SELECT DISTINCT place, gram FROM published) USING (gram) GROUP BY place"
+        "(SELECT DISTINCT place, gram FROM grams WHERE place IS NOT NULL "
+        "AND gram NOT IN (SELECT gram FROM grams WHERE place IS NULL)) USING (gram) GROUP BY place"
     ).to_pydict()
     return dict(zip(found["place"], found["n"], strict=True))
 
@@ -106,39 +103,41 @@ def _note(source: str, column: str) -> str:
     )
 
 
-def _attach_texts(session: Session, texts: Iterable[str]) -> None:
-    session.attach_arrow("given", pa.table({"text": pa.array(list(texts), pa.string())}))
-    session.run("CREATE OR REPLACE TEMP TABLE texts AS SELECT DISTINCT text FROM given")
+def _add(session: Session, texts: Sequence[tuple[str | None, str]]) -> None:
+    places, contents = zip(*texts, strict=True) if texts else ((), ())
+    given = {"place": pa.array(places, pa.string()), "text": pa.array(contents, pa.string())}
+    session.attach_arrow("given", pa.table(given))
+    session.run("INSERT INTO texts SELECT DISTINCT place, text FROM given")
 
 
-def _add_grams(session: Session, place: str, table: str) -> None:
-    """Every run of up to eight words of ``texts``, and every number as its digits."""
-    name = "'" + place.replace("'", "''") + "'"
+def _find_grams(session: Session) -> None:
+    """Leave ``grams`` (``place``, ``gram``): runs of up to eight words, numbers as their digits."""
     session.run(
-        f"INSERT INTO {table} SELECT {name}, gram FROM "
-        f"(SELECT {_DIGITS.format(f'unnest({_NUMBERS})')} AS gram FROM texts "
+        f"CREATE OR REPLACE TEMP TABLE grams AS SELECT place, gram FROM "
+        f"(SELECT place, {_DIGITS.format(f'unnest({_NUMBERS})')} AS gram FROM texts "
         f"WHERE length(text) >= {DIGITS_ENOUGH}) WHERE length(gram) >= {DIGITS_ENOUGH}"
     )
     session.run(
-        f"CREATE OR REPLACE TEMP TABLE spaced AS SELECT {_SPACED.format('text')} AS text FROM texts"
+        f"CREATE OR REPLACE TEMP TABLE spaced AS "
+        f"SELECT place, {_SPACED.format('text')} AS text FROM texts"
     )
     session.run(
-        f"INSERT INTO {table} SELECT {name}, text FROM spaced "
+        f"INSERT INTO grams SELECT place, text FROM spaced "
         f"WHERE length(text) >= {LONG_ENOUGH} AND NOT contains(text, ' ')"
     )
     # A row per run of words carries the whole list with it: a report's page, which is one text of
     # ten thousand words, would need gigabytes. Pieces overlap, so that no run falls between two.
-    pieces = "SELECT string_split(text, ' ') AS words FROM spaced WHERE contains(text, ' ')"
+    pieces = "SELECT place, string_split(text, ' ') AS words FROM spaced WHERE contains(text, ' ')"
     for size in _PIECES:
         pieces = (
-            f"SELECT words[i:i + {size + _MOST_WORDS - 2}] AS words FROM "
-            f"(SELECT words, unnest(range(1, len(words) + 1, {size})) AS i FROM ({pieces}))"
+            f"SELECT place, words[i:i + {size + _MOST_WORDS - 2}] AS words FROM "
+            f"(SELECT place, words, unnest(range(1, len(words) + 1, {size})) AS i FROM ({pieces}))"
         )
     session.run(f"CREATE OR REPLACE TEMP TABLE split AS {pieces}")
     for n in range(1, _MOST_WORDS + 1):
         session.run(
-            f"INSERT INTO {table} SELECT {name}, gram FROM "
-            f"(SELECT array_to_string(words[i:i + {n - 1}], ' ') AS gram FROM "
-            f"(SELECT words, unnest(range(1, len(words) - {n - 2})) AS i FROM split "
+            f"INSERT INTO grams SELECT place, gram FROM "
+            f"(SELECT place, array_to_string(words[i:i + {n - 1}], ' ') AS gram FROM "
+            f"(SELECT place, words, unnest(range(1, len(words) - {n - 2})) AS i FROM split "
             f"WHERE len(words) >= {n})) WHERE length(gram) >= {LONG_ENOUGH}"
         )

@@ -15,7 +15,7 @@ def found(text: str) -> dict[str, int]:
     with open_session() as session:
         session.attach_arrow("source", pa.table({"name": [NAME]}))
         start_search(session)
-        publish_texts(session, "page", [text])
+        publish_texts(session, {"page": [text]})
         permit(session, [])
         return withheld_in(session, "source", ['"name"'], [])
 
