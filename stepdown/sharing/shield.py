@@ -14,7 +14,7 @@ from stepdown.sharing.denied import Denied, away
 from stepdown.sharing.metrics import Metrics
 from stepdown.sharing.zero_copy import App, Cut, Gone, Send
 
-MOST_BODY = 1 << 20
+MOST_BODY = 1 << 18
 BODY_SECONDS = 30.0
 _LOG = logging.getLogger("stepdown.serve")
 _CLOSE = {"Connection": "close"}
