@@ -229,5 +229,5 @@ def test_every_command_that_the_demo_prints_works(
 
 
 def _told(log: Path) -> str | None:
-    found = re.search(r"http://\S+", log.read_text())
+    found = re.search(r"http://\S+(?= \(stop)", log.read_text())
     return found and found[0]

@@ -196,8 +196,10 @@ def test_of_two_runs_at_once_one_works_and_one_says_why_not(server, tmp_path):
     assert working.stderr is not None
     assert any("reading the source" in line for line in working.stderr)
     working.send_signal(signal.SIGSTOP)  # or it might end before the other has begun
-    code, refused = tiny.run(**server.environment)
-    working.send_signal(signal.SIGCONT)
+    try:
+        code, refused = tiny.run(**server.environment)
+    finally:
+        working.send_signal(signal.SIGCONT)
     assert code == 3
     assert refused["error"]["kind"] == "TransientError"
     assert refused["error"]["message"] == "another run of this dataset is under way"

@@ -57,6 +57,13 @@ def test_an_identifier_of_someone_who_is_in_no_release_is_found(case):
     assert residue(case).problems == ("zip: 1 withheld identifiers occur in it as whole words",)
 
 
+def test_an_identifier_in_a_column_name_is_residue(case):
+    case.data["Bob Brontosaur"] = list(case.data["zip"])
+    problems = residue(case).problems
+    assert "1 withheld identifiers are in column or file names" in problems
+    assert not any("Bron" in problem for problem in problems)
+
+
 def test_an_identifier_within_a_longer_word_is_not_a_whole_word(case):
     case.data["zip"][0] = "xed evergreens"
     assert residue(case).cells == 0
