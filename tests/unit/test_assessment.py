@@ -20,7 +20,7 @@ from stepdown.release.catalogue import show_release
 from stepdown.release.records import EventKind
 from stepdown.vocabulary import ReleaseState, Tier
 
-TODAY = dt.date.today()
+DAY = dt.timedelta(1)
 
 
 @pytest.fixture
@@ -45,7 +45,8 @@ def sign_public(case: Case) -> Any:
     return case.approve("wells/public/v1", "subject_representative")
 
 
-def problem(case: Case, day: dt.date = TODAY) -> str:
+def problem(case: Case, days: int = 0) -> str:
+    day = clock.today() + days * DAY
     with case.ledger.reading() as reader:
         return assessment_problem(load_governance(case.root, "wells"), reader, "wells", day)
 
@@ -64,7 +65,7 @@ def test_a_waiting_release_waits_for_the_assessment_and_goes_on_when_it_is_signe
     case: Case,
 ) -> None:
     submit_public(case)
-    write_assessment(case.root, "wells", valid_until=TODAY)
+    write_assessment(case.root, "wells", valid_until=clock.today())
     assert sign_public(case).waiting_for == (
         "a risk assessment in force: the signature is over another text, an older one perhaps",
     )
@@ -81,8 +82,8 @@ def test_a_waiting_release_waits_for_the_assessment_and_goes_on_when_it_is_signe
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"valid_until": TODAY - dt.timedelta(1), "date": TODAY - dt.timedelta(9)}, "it ended on"),
-        ({"date": TODAY + dt.timedelta(1)}, "it is of the future"),
+        ({"valid_until": -1, "date": -9}, "it ended on"),
+        ({"date": 1}, "it is of the future"),
         ({"sensitivity": None}, "it leaves open: sensitivity"),
         ({"answers": dict.fromkeys(QUESTIONS, " ")}, "it leaves open: people, harm"),
         ({"by": "Ann Owner"}, "the signature is over another text"),
@@ -92,7 +93,9 @@ def test_what_is_not_in_force_is_told_by_name(
     case: Case, changes: dict[str, Any], said: str
 ) -> None:
     assert problem(case) == ""
-    write_assessment(case.root, "wells", **changes)
+    today = clock.today()
+    days = {key: today + by * DAY for key, by in changes.items() if isinstance(by, int)}
+    write_assessment(case.root, "wells", **changes | days)
     assert problem(case).startswith(said)
 
 
@@ -129,7 +132,7 @@ def test_an_assessment_signed_in_the_future_does_not_count_yet(
     monkeypatch.setattr(clock, "now", lambda: ahead)
     assess(case.root, "wells")
     monkeypatch.setattr(clock, "now", lambda: now.isoformat())
-    assert problem(case, TODAY + dt.timedelta(1)) == "it was signed in the future"
+    assert problem(case, days=1) == "it was signed in the future"
 
 
 def test_another_datasets_assessment_is_refused_by_name(tmp_path: Path) -> None:
@@ -199,7 +202,7 @@ def test_a_graver_assessment_stops_what_was_judged_under_a_lighter_one(case: Cas
 
 def test_a_draft_asks_every_question_once_and_cannot_be_signed_as_it_is(case: Case) -> None:
     path = case.root / "assessments/wells.yaml"
-    path.write_text(draft_text("wells", TODAY, "Rosa Risk"))
+    path.write_text(draft_text("wells", clock.today(), "Rosa Risk"))
     file = load_assessment(case.root, "wells")
     assert file is not None
     assert list(file.assessment.answers) == list(QUESTIONS)

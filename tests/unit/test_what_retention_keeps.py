@@ -26,8 +26,9 @@ from stepdown.retention import Deletion, retain
 from stepdown.vocabulary import Tier
 
 MEMORY_KEY = "wells/memory/1"
-LONG_AGO = clock.today()
-TODAY = LONG_AGO + dt.timedelta(days=100)
+LONG_AGO = clock.today() - dt.timedelta(days=5)
+"""What is aged is older than what a test makes, at any hour of any day."""
+TODAY = clock.today() + dt.timedelta(days=100)
 """Releases are made now and looked at then."""
 PERSON = "Ottokarine"
 
@@ -233,8 +234,9 @@ def test_a_source_that_came_back_and_goes_again_has_a_line_of_its_own(tmp_path):
     delete_old(case)
     source.write_bytes(content)
     (newest,) = {*case.workspace.snapshots.glob("wells-*.parquet")} - {source}
-    aged(source, day=LONG_AGO + dt.timedelta(days=1))
-    aged(newest, day=LONG_AGO + dt.timedelta(days=2))
+    # It came back after the line was written, and not for the newest.
+    aged(source, day=TODAY - dt.timedelta(days=92))
+    aged(newest, day=TODAY - dt.timedelta(days=91))
     delete_old(case)
     assert not source.exists()
     assert [line["what"] for line in lines(case)].count("snapshot") == 2
