@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,11 +13,20 @@ from typing import Any
 
 import fsspec
 
-from stepdown.errors import AlreadyThere, InputWrong, StoreCorrupt, TransientError, WorldFailed
+from stepdown.errors import (
+    AlreadyThere,
+    InputWrong,
+    StepdownError,
+    StoreCorrupt,
+    TransientError,
+    WorldFailed,
+)
 from stepdown.vocabulary import Tier
 
 _BLOCK = 1 << 20
 _UNFINISHED = ".unfinished-"
+_NO_ANSWER = ("ConnectionError", "ConnectTimeoutError", "ReadTimeoutError", "ConnectionClosedError")
+"""How the classes end that drivers of buckets raise when nobody answers."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +59,18 @@ class Store:
     def open(self, path: str) -> Any:
         """A readable binary file, for what is too large to hold."""
         with _failures(path):
-            return self.filesystem.open(self._full(path), "rb")
+            file = self.filesystem.open(self._full(path), "rb")
+        return file if self.is_local else io.BufferedReader(_Remote(path, file), _BLOCK)
+
+    def state(self, path: str) -> str:
+        """What changes whenever the file does, without reading it.
+
+        Raises:
+            FileNotFoundError: it is not there.
+        """
+        with _failures(path, FileNotFoundError):
+            self.filesystem.invalidate_cache()
+            return str(self.filesystem.ukey(self._full(path)))
 
     def files(self, path: str = "") -> list[str]:
         """Every file below a folder, sorted; empty where there is no such folder."""
@@ -103,6 +124,9 @@ class Store:
         try:
             with _failures(path, FileExistsError):
                 if not self.is_local:
+                    # Not every server of buckets heeds the condition of a conditional write.
+                    if self.exists(path):
+                        raise FileExistsError
                     self.filesystem.pipe_file(self._full(path), content, mode="create")
                     return
                 with _durable(self._local(path)) as (writer, place):
@@ -156,6 +180,33 @@ class Store:
         if path.startswith("/") or "\\" in path or any(part in ("", ".", "..") for part in parts):
             raise InputWrong("is not a path inside the store", where=path[:200])
         return f"{self.root.rstrip('/')}/{path}"
+
+
+class _Remote(io.RawIOBase):
+    """A file of a bucket, whose driver's failures come as the store's."""
+
+    def __init__(self, path: str, file: Any) -> None:
+        self.path, self.file = path, file
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return int(self.file.seek(offset, whence))
+
+    def tell(self) -> int:
+        return int(self.file.tell())
+
+    def readinto(self, buffer: Any) -> int:
+        with _failures(self.path):
+            return int(self.file.readinto(buffer))
+
+    def close(self) -> None:
+        self.file.close()
+        super().close()
 
 
 def open_store(url: str) -> Store:
@@ -221,18 +272,19 @@ def _sync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def _failures(path: str, let_through: type[OSError] | tuple[()] = ()) -> Iterator[None]:
+def _failures(path: str, *let_through: type[OSError]) -> Iterator[None]:
     try:
         yield
-    except let_through:
-        raise
-    except (ConnectionError, TimeoutError) as error:
-        raise TransientError(
-            f"the store did not answer ({type(error).__name__})", where=path, next="Run again."
-        ) from None
-    except OSError as error:
+    except Exception as error:  # drivers of buckets have failures of their own classes
+        if isinstance(error, (StepdownError, *let_through)):
+            raise
+        name = type(error).__name__
+        if isinstance(error, ConnectionError | TimeoutError) or name.endswith(_NO_ANSWER):
+            raise TransientError(
+                f"the store did not answer ({name})", where=path, next="Run again."
+            ) from None
         raise WorldFailed(
-            f"the store refused ({error.strerror or type(error).__name__})",
+            f"the store refused ({getattr(error, 'strerror', None) or name})",
             where=path,
             next="Check free space and permissions of the store, then run again.",
         ) from None

@@ -14,9 +14,11 @@ from typing import Any
 
 from starlette.responses import Response
 
+from stepdown.errors import StepdownError
 from stepdown.sharing.access_log import Transfer
 from stepdown.sharing.denied import busy
 from stepdown.sharing.ranges import Unsatisfiable, matches, parse_range
+from stepdown.sharing.shield import tell_steward
 from stepdown.sharing.zero_copy import ZERO_COPY, Cut, Gone
 
 PIECE = 1 << 20
@@ -146,6 +148,9 @@ class Download(Response):
             await send({"type": "http.response.body", "body": b""})
         except (Gone, TimeoutError, ConnectionError):
             raise Cut from None
+        except StepdownError as error:  # the store, in the middle of it
+            tell_steward(error)
+            raise Cut from None
         finally:
             transfer.end()
 
@@ -218,6 +223,9 @@ class Converted(Response):
                     transfer.add(len(block))
             await send({"type": "http.response.body", "body": b""})
         except (Gone, TimeoutError, ConnectionError):
+            raise Cut from None
+        except StepdownError as error:  # the store, in the middle of it
+            tell_steward(error)
             raise Cut from None
         finally:
             transfer.end()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -12,7 +11,6 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from stepdown.artifacts import sha256_of
 from stepdown.errors import StoreCorrupt
 from stepdown.release.manifest import MANIFEST, read_manifest
 from stepdown.release.publication import RELEASE
@@ -31,7 +29,7 @@ class Shelf:
 
     store: Store
     _manifests: OrderedDict[str, dict[str, Any]] = field(default_factory=OrderedDict)
-    _hashed: dict[tuple[str, int, int, int], str] = field(default_factory=dict)
+    _hashed: dict[tuple[str, str], str] = field(default_factory=dict)
     _hashing: threading.Lock = field(default_factory=threading.Lock)
 
     def manifest(self, release: Release) -> dict[str, Any]:
@@ -83,18 +81,18 @@ class Shelf:
         return Content(lambda: BytesIO(raw), len(raw), found, kind, on_disk=False)
 
     def _data(self, path: str, expected: str, size: int) -> Content:
-        if not self.store.is_local:
-            return Content(lambda: self.store.open(path), size, expected, PARQUET, on_disk=False)
-        place = self.store.location(path)
-        facts = os.stat(place)
-        key = (place, facts.st_ino, facts.st_mtime_ns, facts.st_size)
+        key = (path, self.store.state(path))
         if key not in self._hashed:
             with self._hashing:  # else every reader of a new release would hash it, all at once
                 if key not in self._hashed:
-                    self._hashed[key] = sha256_of(place)
+                    with self.store.open(path) as file:
+                        self._hashed[key] = hashlib.file_digest(file, "sha256").hexdigest()
         if self._hashed[key] != expected:
             raise _changed(path)
-        return Content(lambda: open(place, "rb", 0), size, expected, PARQUET, on_disk=True)
+        if self.store.is_local:
+            place = self.store.location(path)
+            return Content(lambda: open(place, "rb", 0), size, expected, PARQUET, on_disk=True)
+        return Content(lambda: self.store.open(path), size, expected, PARQUET, on_disk=False)
 
 
 def _changed(path: str) -> StoreCorrupt:

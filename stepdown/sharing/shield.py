@@ -78,11 +78,15 @@ def answer_to(error: Exception) -> Denied:
     if isinstance(error, Denied):
         return error
     if isinstance(error, StepdownError):
-        # Its text is for the steward: it may name folders and hosts.
-        _LOG.warning("%s: %s", error.kind, error)
+        tell_steward(error)
         return away()
     _LOG.error("%s", type(error).__name__, exc_info=error)
     return Denied(500, "INTERNAL_ERROR", "a defect of the server; its log says more")
+
+
+def tell_steward(error: StepdownError) -> None:
+    """Log what failed; no reader is told the text, which may name folders and hosts."""
+    _LOG.warning("%s: %s", error.kind, error)
 
 
 async def _body(scope: MutableMapping[str, Any], receive: Any) -> list[dict[str, Any]]:

@@ -164,7 +164,7 @@ def attacked(
     modules = "import sys; from stepdown.sharing import access_log, shield, zero_copy, service"
     script = f"{modules}\n{first}\nfrom flows.cli import main\nsys.exit(main())"
     command = [sys.executable, "-c", script, "serve", "--port", "0", "--json"]
-    places = ["--work", str(case.root / "work"), "--store", str(case.root / "store")]
+    places = ["--work", str(case.root / "work"), "--store", case.store.url]
     said = folder / f"said-{secrets.token_hex(4)}"
     with open(said, "wb") as output:
         process = subprocess.Popen(

@@ -105,10 +105,12 @@ class Case:
 
     Args:
         beside: more columns that the config knows, all insensitive.
+        store_url: of the store, a folder beside the workspace where none is given.
     """
 
     root: Path
     beside: tuple[str, ...] = ()
+    store_url: str = ""
     runs: int = 0
     parents: dict[str, Candidate] = field(default_factory=dict)
 
@@ -122,8 +124,9 @@ class Case:
             govern(self.root, "wells")
             write_partner(self.root, "wells", ["age", "illness"])
         self.loaded: LoadedConfig = load_config(path)
-        self.workspace: Workspace = open_workspace(self.root / "work", str(self.root / "store"))
-        self.store: Store = open_store(str(self.root / "store"))
+        url = self.store_url or str(self.root / "store")
+        self.workspace: Workspace = open_workspace(self.root / "work", url)
+        self.store: Store = open_store(url)
 
     @property
     def ledger(self) -> Ledger:

@@ -89,7 +89,7 @@ def serving(
     write_security_policy(case.root)
     command = [sys.executable, *start, "serve", "--json"]
     command += [] if port is None else ["--port", str(port)]
-    places = ["--work", str(case.root / "work"), "--store", str(case.root / "store")]
+    places = ["--work", str(case.root / "work"), "--store", case.store.url]
     process = subprocess.Popen(
         [*command, *places],
         env={**os.environ, **environment},
