@@ -16,3 +16,8 @@ def now() -> str:
 def today() -> dt.date:
     """The day in UTC, on which agreements, consent and reviews are asked about."""
     return dt.date.fromisoformat(now()[:10])
+
+
+def is_to_come(day: dt.date, today: dt.date) -> bool:
+    """Whether a day has begun nowhere yet: in the east, calendars are one ahead of UTC."""
+    return day > today + dt.timedelta(1)

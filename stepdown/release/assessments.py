@@ -116,7 +116,7 @@ def _text_problem(file: AssessmentFile, day: dt.date) -> str:
     said = file.assessment
     if missing := said.unanswered():
         return f"it leaves open: {', '.join(missing)}"
-    if said.date > day:
+    if clock.is_to_come(said.date, day):
         return f"it is of the future, {said.date.isoformat()}"
     if said.valid_until < day:
         return f"it ended on {said.valid_until.isoformat()}"

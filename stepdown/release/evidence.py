@@ -42,7 +42,7 @@ def load_evidence(path: Path) -> dict[str, Any]:
             where=str(document),
             next=f"Put it beside {path}, or mend `document:`.",
         )
-    if told.when > clock.today():
+    if clock.is_to_come(told.when, clock.today()):
         raise InputWrong("the day of the consultation is yet to come", where=str(path))
     return {
         "consulted": told.consulted,

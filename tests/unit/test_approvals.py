@@ -279,7 +279,10 @@ def test_a_go_ahead_needs_evidence(case: Case, tmp_path: Path) -> None:
     # FIPS 180-2 prints the SHA-256 of "abc".
     assert evidence["document_sha256"].startswith("ba7816bf8f01cfea414140de5dae2223")
     approve(case.workspace, case.store, PUBLIC, key, Words(role, "yes", evidence))
-    path.write_text("consulted: all\nhow: a vote\nwhen: 2999-10-01\ndocument: minutes.txt\n")
+    said = "consulted: all\nhow: a vote\nwhen: {}\ndocument: minutes.txt\n"
+    path.write_text(said.format(clock.today() + dt.timedelta(1)))
+    load_evidence(path)  # calendars in the east are a day ahead
+    path.write_text(said.format(clock.today() + dt.timedelta(3)))
     with pytest.raises(InputWrong, match="yet to come"):
         load_evidence(path)
 

@@ -83,7 +83,7 @@ def test_a_waiting_release_waits_for_the_assessment_and_goes_on_when_it_is_signe
     ("changes", "said"),
     [
         ({"valid_until": -1, "date": -9}, "it ended on"),
-        ({"date": 1}, "it is of the future"),
+        ({"date": 3}, "it is of the future"),
         ({"sensitivity": None}, "it leaves open: sensitivity"),
         ({"answers": dict.fromkeys(QUESTIONS, " ")}, "it leaves open: people, harm"),
         ({"by": "Ann Owner"}, "the signature is over another text"),
@@ -97,6 +97,15 @@ def test_what_is_not_in_force_is_told_by_name(
     days = {key: today + by * DAY for key, by in changes.items() if isinstance(by, int)}
     write_assessment(case.root, "wells", **changes | days)
     assert problem(case).startswith(said)
+
+
+def test_a_calendar_may_be_a_day_ahead_of_utc(case: Case) -> None:
+    write_assessment(case.root, "wells", date=clock.today() + DAY)
+    sign_assessment(load_governance(case.root, "wells"), "wells", key_of("risk_officer"))
+    assert problem(case) == ""
+    write_assessment(case.root, "wells", date=clock.today() + 3 * DAY)
+    with pytest.raises(InputWrong, match="of the future"):
+        sign_assessment(load_governance(case.root, "wells"), "wells", key_of("risk_officer"))
 
 
 def test_a_signature_counts_only_by_the_risk_officer_whom_it_names(case: Case) -> None:
