@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -26,7 +28,7 @@ def serve(
     work: Work = Path("work"),
     store: Store = "store",
     json: AsJson = False,
-) -> int:
+) -> NoReturn:
     """Serve published releases: a page, Delta Sharing, and plain files; every access is logged."""
     from stepdown.release.store import open_store
     from stepdown.sharing.server import serve as serve_releases
@@ -47,4 +49,6 @@ def serve(
         look_again(workspace, open_store(store), address)
 
     serve_releases(workspace, store, settings, ready, before_approval)
-    return 0
+    # A thread that waits for a store that hangs would keep the process for minutes.
+    sys.stdout.flush()
+    os._exit(0)

@@ -24,6 +24,7 @@ from stepdown.errors import (
 from stepdown.vocabulary import Tier
 
 _BLOCK = 1 << 20
+_AHEAD = 1 << 18
 _UNFINISHED = ".unfinished-"
 _NO_ANSWER = ("ConnectionError", "ConnectTimeoutError", "ReadTimeoutError", "ConnectionClosedError")
 """How the classes end that drivers of buckets raise when nobody answers."""
@@ -59,8 +60,11 @@ class Store:
     def open(self, path: str) -> Any:
         """A readable binary file, for what is too large to hold."""
         with _failures(path):
-            file = self.filesystem.open(self._full(path), "rb")
-        return file if self.is_local else io.BufferedReader(_Remote(path, file), _BLOCK)
+            if self.is_local:
+                return self.filesystem.open(self._full(path), "rb")
+            # A driver would read ahead and keep up to 50 MB for every reader.
+            file = self.filesystem.open(self._full(path), "rb", cache_type="none")
+            return io.BufferedReader(_Remote(path, file), _AHEAD)
 
     def state(self, path: str) -> str:
         """What changes whenever the file does, without reading it.

@@ -23,7 +23,9 @@ from stepdown.sharing.zero_copy import ZERO_COPY, Cut, Gone
 
 PIECE = 1 << 20
 _CONVERTING = ThreadPoolExecutor(os.cpu_count(), "convert")
-"""Its own threads: the access log and the look for decisions never stand in line behind rows."""
+_READING = ThreadPoolExecutor(32, "read")
+"""Threads of their own: the access log and the look for decisions never stand in line behind rows,
+nor behind a store that hangs. No closing is waited for, since that would hang with it."""
 
 
 @dataclass(frozen=True)
@@ -121,12 +123,12 @@ class Download(Response):
                 await send(start)
                 await self._send_spans(file, scope, send)
             return
-        file = await asyncio.to_thread(self.content.open)
+        file = await asyncio.get_running_loop().run_in_executor(_READING, self.content.open)
         try:
             await send(start)
             await self._send_spans(file, scope, send)
         finally:
-            await asyncio.to_thread(file.close)
+            _READING.submit(file.close)
 
     async def _send_spans(self, file: Any, scope: Any, send: Any) -> None:
         by_kernel = self.content.on_disk and ZERO_COPY in scope.get("extensions", {})
@@ -163,7 +165,8 @@ class Download(Response):
     async def _read_piece(
         self, file: Any, at: int, count: int, send: Any, transfer: Transfer
     ) -> None:
-        block = await asyncio.to_thread(_read, file, at, count)
+        loop = asyncio.get_running_loop()
+        block = await loop.run_in_executor(_READING, _read, file, at, count)
         if len(block) != count:
             raise Cut
         await send(_body(block))
@@ -246,7 +249,7 @@ async def _in_thread(blocks: Callable[[], Generator[bytes]]) -> AsyncGenerator[b
         while (block := await loop.run_in_executor(_CONVERTING, take)) is not None:
             yield block
     finally:
-        await loop.run_in_executor(_CONVERTING, close)
+        _CONVERTING.submit(close)
 
 
 def _read(file: Any, at: int, count: int) -> bytes:

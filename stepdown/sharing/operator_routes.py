@@ -20,8 +20,8 @@ def _text(kind: str) -> dict[int | str, dict[str, Any]]:
 
 
 @router.get("/healthz", response_class=PlainTextResponse)
-def health() -> str:
-    """The process answers."""
+async def health() -> str:
+    """The process answers, though every thread may wait for a store that hangs."""
     return "ok\n"
 
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import io
+import signal
+import socket
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from attacked_case import Attacked, attacked, body, status
+from attacked_case import PATIENCE, Attacked, BigCase, attacked, body, status
 from bucket_case import Bucket, bucket
-from large_case import LargeCase
 from release_case import Case
 from served_case import publish_all
 
@@ -21,6 +22,7 @@ from stepdown.errors import AlreadyThere, StoreCorrupt, TransientError
 from stepdown.release.store import open_store
 from stepdown.release.verify_bytes import verify_bytes
 from stepdown.release.withdraw import withdraw
+from stepdown.sharing.tokens import revoke
 
 PUBLIC = "/releases/wells/public/v1"
 DATA = f"{PUBLIC}/data.parquet"
@@ -105,26 +107,60 @@ def test_a_bucket_that_is_away_is_waited_for(case: Case, stored: Bucket, tmp_pat
     server.check()
 
 
+def read_on(server: Attacked, target: str, *headers: str) -> socket.socket:
+    """A reader who has had the first bytes of an answer."""
+    reader = server.connect(receive_buffer=1 << 14)
+    reader.sendall("\r\n".join([f"GET {target} HTTP/1.1", "Host: x", *headers, "", ""]).encode())
+    assert status(reader.recv(1 << 10)) == 200
+    return reader
+
+
+def drained(reader: socket.socket) -> bool:
+    """Whether an answer was cut off after what there was of it."""
+    with reader, pytest.raises(ConnectionResetError):
+        list(iter(lambda: reader.recv(1 << 20), b""))
+    return True
+
+
 def test_a_download_is_cut_where_the_bucket_goes_away(stored: Bucket, tmp_path: Path) -> None:
-    rows = 4_000_000
-    noise = np.random.default_rng(6).integers(0, 1 << 60, rows)
-    table = pa.table({"age": ["[20, 25)"] * rows, "illness": ["a"] * rows, "noise": noise})
-    case = LargeCase(
-        tmp_path / "case", store_url=stored.url, table=table, types={"noise": "integer"}
-    )
+    case = BigCase(tmp_path / "case", store_url=stored.url)
     publish_all(case)
     with attacked(case, tmp_path, first=ONE_TRY) as server:
         for target in (DATA, f"{PUBLIC}/data.csv"):
-            with server.connect(receive_buffer=1 << 14) as reader:
-                reader.sendall(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-                assert status(reader.recv(1 << 12)) == 200
-                stored.stop()
-                with pytest.raises(ConnectionResetError):
-                    list(iter(lambda: reader.recv(1 << 20), b""))
+            reader = read_on(server, target)
+            stored.stop()
+            assert drained(reader)
             stored.start()
     server.check()
     said = b"".join(path.read_bytes() for path in tmp_path.glob("said-*"))
     assert said.count(b"TransientError: wells/public/v1/data/part-00000.parquet") == 2
+
+
+def test_a_bucket_that_hangs_holds_up_no_revocation_no_health_and_no_end(
+    stored: Bucket, tmp_path: Path
+) -> None:
+    case = BigCase(tmp_path / "case", store_url=stored.url)
+    publish_all(case)
+    with attacked(case, tmp_path, STEPDOWN_SERVE_GRACE_SECONDS="1") as server:
+        token, secret = server.token("clinic")
+        readers = [read_on(server, DATA, f"Authorization: Bearer {secret}") for _ in range(12)]
+        left = read_on(server, DATA)
+        with stored.hanging(), ThreadPoolExecutor(len(readers)) as pool:
+            reading = pool.map(drained, readers)
+            time.sleep(1)
+            revoke(case.ledger, token.id, "tester")
+            assert all(reading)
+            waiting = [server.connect() for _ in range(50)]
+            for connection in waiting:
+                connection.sendall(f"GET {DATA} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            time.sleep(1)  # all threads wait by then
+            assert status(server.ask("/healthz")) == 200
+            server.process.send_signal(signal.SIGTERM)
+            assert drained(left)
+            server.process.wait(timeout=PATIENCE)
+            for connection in waiting:
+                connection.close()
+    server.check()
 
 
 def test_a_bucket_keeps_what_was_committed_and_only_what_was_judged(
