@@ -25,6 +25,8 @@ from stepdown.vocabulary import Tier
 
 _BLOCK = 1 << 20
 _AHEAD = 1 << 18
+_HASHED = 1 << 23
+"""A bucket is asked once for so many bytes, which takes a round trip."""
 _UNFINISHED = ".unfinished-"
 _NO_ANSWER = ("ConnectionError", "ConnectTimeoutError", "ReadTimeoutError", "ConnectionClosedError")
 """How the classes end that drivers of buckets raise when nobody answers."""
@@ -65,6 +67,14 @@ class Store:
             # A driver would read ahead and keep up to 50 MB for every reader.
             file = self.filesystem.open(self._full(path), "rb", cache_type="none")
             return io.BufferedReader(_Remote(path, file), _AHEAD)
+
+    def sha256(self, path: str) -> str:
+        """Of a file's bytes as they are now."""
+        with self.open(path) as file:
+            digest = hashlib.sha256()
+            while block := file.read(_HASHED):
+                digest.update(block)
+        return digest.hexdigest()
 
     def state(self, path: str) -> str:
         """What changes whenever the file does, without reading it.

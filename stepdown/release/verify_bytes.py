@@ -17,7 +17,7 @@ from stepdown.release.publication import RELEASE
 from stepdown.release.publisher import signed_by
 from stepdown.release.store import Store
 
-_BLOCK = 1 << 20
+_BLOCK = 1 << 23
 
 
 def verify_bytes(store: Store, address: str, publishers: Collection[str] = ()) -> tuple[str, ...]:

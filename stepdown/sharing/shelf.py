@@ -85,8 +85,7 @@ class Shelf:
         if key not in self._hashed:
             with self._hashing:  # else every reader of a new release would hash it, all at once
                 if key not in self._hashed:
-                    with self.store.open(path) as file:
-                        self._hashed[key] = hashlib.file_digest(file, "sha256").hexdigest()
+                    self._hashed[key] = self.store.sha256(path)
         if self._hashed[key] != expected:
             raise _changed(path)
         if self.store.is_local:
