@@ -25,6 +25,7 @@ from stepdown.vocabulary import Tier
 
 _BLOCK = 1 << 20
 _AHEAD = 1 << 18
+"""What a small read of a bucket brings with it."""
 _HASHED = 1 << 23
 """A bucket is asked once for so many bytes, which takes a round trip."""
 _UNFINISHED = ".unfinished-"

@@ -148,11 +148,8 @@ class Download(Response):
             if self.boundary:
                 await send(_body(self.tail))
             await send({"type": "http.response.body", "body": b""})
-        except (Gone, TimeoutError, ConnectionError):
-            raise Cut from None
-        except StepdownError as error:  # the store, in the middle of it
-            tell_steward(error)
-            raise Cut from None
+        except (Gone, TimeoutError, ConnectionError, StepdownError) as error:
+            raise _cut(error) from None
         finally:
             transfer.end()
 
@@ -225,11 +222,8 @@ class Converted(Response):
                         await send(_body(block))
                     transfer.add(len(block))
             await send({"type": "http.response.body", "body": b""})
-        except (Gone, TimeoutError, ConnectionError):
-            raise Cut from None
-        except StepdownError as error:  # the store, in the middle of it
-            tell_steward(error)
-            raise Cut from None
+        except (Gone, TimeoutError, ConnectionError, StepdownError) as error:
+            raise _cut(error) from None
         finally:
             transfer.end()
 
@@ -250,6 +244,13 @@ async def _in_thread(blocks: Callable[[], Generator[bytes]]) -> AsyncGenerator[b
             yield block
     finally:
         _CONVERTING.submit(close)
+
+
+def _cut(error: Exception) -> Cut:
+    """What ends an answer that has begun; a failure of the store is logged."""
+    if isinstance(error, StepdownError):
+        tell_steward(error)
+    return Cut()
 
 
 def _read(file: Any, at: int, count: int) -> bytes:

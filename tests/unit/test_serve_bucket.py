@@ -144,7 +144,7 @@ def test_a_bucket_that_hangs_holds_up_no_revocation_no_health_and_no_end(
     with attacked(case, tmp_path, STEPDOWN_SERVE_GRACE_SECONDS="1") as server:
         token, secret = server.token("clinic")
         readers = [read_on(server, DATA, f"Authorization: Bearer {secret}") for _ in range(12)]
-        left = read_on(server, DATA)
+        left = [read_on(server, each) for each in (DATA, f"{PUBLIC}/data.csv")]
         with stored.hanging(), ThreadPoolExecutor(len(readers)) as pool:
             reading = pool.map(drained, readers)
             time.sleep(1)
@@ -156,7 +156,7 @@ def test_a_bucket_that_hangs_holds_up_no_revocation_no_health_and_no_end(
             time.sleep(1)  # all threads wait by then
             assert status(server.ask("/healthz")) == 200
             server.process.send_signal(signal.SIGTERM)
-            assert drained(left)
+            assert all(map(drained, left))
             server.process.wait(timeout=PATIENCE)
             for connection in waiting:
                 connection.close()
