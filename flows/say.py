@@ -19,6 +19,10 @@ def progress(what: str) -> None:
     print(f"{time.monotonic() - _STARTED:6.1f} s  {what}", file=sys.stderr, flush=True)  # noqa: T201
 
 
+def _warning(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)  # noqa: T201
+
+
 def failure(error: StepdownError, as_json: bool) -> None:
     """The error as JSON on stdout, or as sentences on stderr."""
     if as_json:
@@ -189,7 +193,8 @@ def facts(found: dict[str, Any], as_json: bool) -> None:
 
 
 def anonymised(result: dict[str, Any], as_json: bool) -> None:
-    """Levels, loss and classes of one anonymised table."""
+    """Levels, loss and classes of one anonymised table; on stderr what became of other columns."""
+    _columns_without_a_role(result["left_out"], result["kept"])
     if as_json:
         document(result)
         return
@@ -209,6 +214,20 @@ def anonymised(result: dict[str, Any], as_json: bool) -> None:
         f"{result['classes']:,} classes, the smallest of {result['smallest_class']:,}; "
         f"{result['suppressed_rows']:,} rows suppressed"
     )
+
+
+def _columns_without_a_role(left_out: list[str], kept: list[str]) -> None:
+    if left_out:
+        names = ", ".join(name or "(a column without a name)" for name in left_out)
+        _warning(
+            f"left out: {names}\n"
+            "  (only --qi and --sensitive are written; --keep lets another column through as it "
+            "is, but never the subject)"
+        )
+    if kept:
+        _warning(
+            f"kept as they are, held to no privacy model, since --keep names them: {', '.join(kept)}"
+        )
 
 
 def assessed(result: dict[str, Any], as_json: bool) -> None:

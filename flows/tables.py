@@ -59,8 +59,13 @@ def anonymise(
         str, typer.Option(help="Least,most share of a class in the table.", **MODELS)
     ] = "",
     subject: Annotated[
-        str | None, typer.Option(help="Column that names the person.", **MODELS)
+        str | None,
+        typer.Option(help="Column that names the person; it is never written.", **MODELS),
     ] = None,
+    keep: Annotated[
+        str,
+        typer.Option(help="Columns without a role to write as they are; the rest is left out."),
+    ] = "",
     suppression: Annotated[float, typer.Option(help="Share of rows that may be dropped.")] = 0.0,
     loss: Annotated[
         Literal["loss", "arithmetic", "entropy", "aecs", "discernibility"],
@@ -102,6 +107,7 @@ def anonymise(
             loss=loss,
             weights=arguments.weights(weights),
             subject=subject,
+            keep=arguments.names(keep),
             recoding=recoding,
             budget_seconds=budget,
             output=output,

@@ -23,7 +23,7 @@ from stepdown.engine import Session, open_session, quote
 from stepdown.errors import ConfigInvalid
 from stepdown.vocabulary import RecodingKind
 
-RELATION, POPULATION = "table", "population"
+FILE, RELATION, POPULATION = "file", "table", "population"
 
 
 def anonymise_file(
@@ -36,6 +36,7 @@ def anonymise_file(
     t_kind: DistanceKind = "equal",
     sensitive: Sequence[str] = (),
     subject: str | None = None,
+    keep: Sequence[str] = (),
     population: Path | None = None,
     suppression: float = 0.0,
     loss: LossKind = "loss",
@@ -51,14 +52,16 @@ def anonymise_file(
         path: CSV (any delimiter, UTF-8, every cell a text, empty is missing) or Parquet.
         quasi_identifiers: columns to generalise; ties go to the first of them.
         models: what every class must satisfy.
-        output: ``.csv`` or ``.parquet``, written whole or not at all: the input's columns in
-            their order, and its rows without the suppressed ones, sorted.
+        output: ``.csv`` or ``.parquet``, written whole or not at all: the quasi-identifiers, the
+            sensitive and the kept columns in the input's order, and its rows without the
+            suppressed ones, sorted.
         hierarchies: folder of ``<column>.csv`` or ``*_<column>.csv``, one row per value, level 0
             first. A column without a file generalises to ``*``, a date to month, quarter and year.
         t_kind: distance of two values of a sensitive column; for the hierarchical one the folder
             holds the column's hierarchy.
         sensitive: columns that l, t, delta-disclosure and beta-likeness are about.
-        subject: column of the data subject; None makes every row one.
+        subject: column of the data subject, which is never written; None makes every row one.
+        keep: columns without a role that are written as they are; every other one is left out.
         population: a file with the same quasi-identifiers, one row per person, for k-map and
             delta-presence.
         suppression: share of the rows that may be suppressed, 0–1; local recoding suppresses none.
@@ -72,7 +75,8 @@ def anonymise_file(
     Returns:
         The JSON of ``stepdown anonymise``: levels, level_shares, lattice_size, nodes_checked,
         proven, gap, score, suppressed_rows, classes, smallest_class, the seconds of count, search
-        and apply; notes say why something is null.
+        and apply; left_out and kept: the columns without a role, in the input's order; notes say
+        why something is null.
 
     Raises:
         ConfigInvalid: an argument is wrong. SourceInvalid: the file cannot be read.
@@ -98,9 +102,12 @@ def anonymise_file(
         tempfile.TemporaryDirectory(dir=scratch, prefix="anonymise-") as folder,
         open_session(folder) as session,
     ):
-        delimiter = open_table(session, RELATION, path, Path(folder), quasi_identifiers)
-        named = [*quasi_identifiers, *sensitive, *([subject] if subject else [])]
-        check_columns(session, RELATION, [*quasi_identifiers, *sensitive], named)
+        delimiter = open_table(session, FILE, path, Path(folder), quasi_identifiers)
+        roles = [*quasi_identifiers, *sensitive, *([subject] if subject else [])]
+        check_columns(session, FILE, [*roles, *keep], [*roles, *keep])
+        written, left_out = _written(session, [*quasi_identifiers, *sensitive, *keep])
+        # What nobody named takes no part in anything from here on.
+        _only(session, [*written, *([subject] if subject else [])])
         relations = [RELATION]
         if population is not None:
             open_table(session, POPULATION, population, Path(folder), quasi_identifiers)
@@ -129,14 +136,27 @@ def anonymise_file(
         )
         progress("writing")
         searched = time.perf_counter()
-        write_table_file(session, found.sorted_sql(session), output, delimiter, is_sorted=True)
-        written = time.perf_counter()
+        rows = found.sorted_sql(session, written)
+        write_table_file(session, rows, output, delimiter, is_sorted=True)
+        finished = time.perf_counter()
     seconds = {
         "count": opened - started + found.count_seconds,
         "search": found.search_seconds,
-        "apply": written - searched,
+        "apply": finished - searched,
     }
-    return _answer(found, recoding) | {"seconds": seconds}
+    columns = {"left_out": left_out, "kept": [name for name in written if name in keep]}
+    return _answer(found, recoding) | columns | {"seconds": seconds}
+
+
+def _written(session: Session, named: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The file's columns that are written, and those that are left out, in their order."""
+    held = session.fetch(f"SELECT * FROM {quote(FILE)} LIMIT 0").column_names
+    return [name for name in held if name in named], [name for name in held if name not in named]
+
+
+def _only(session: Session, names: Sequence[str]) -> None:
+    columns = ", ".join(quote(name) for name in names)
+    session.run(f"CREATE TEMP VIEW {quote(RELATION)} AS SELECT {columns} FROM {quote(FILE)}")
 
 
 def _answer(found: Recoding, recoding: RecodingKind) -> dict[str, object]:

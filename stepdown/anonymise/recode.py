@@ -64,9 +64,14 @@ class Recoding:
         """
         return released.released_sql(session, self.relation, self.columns, self.kept)
 
-    def sorted_sql(self, session: Session) -> str:
-        """The same SELECT, its rows sorted by all their columns from left to right, NULL first."""
-        return released.sorted_sql(session, self.relation, self.columns, self.kept)
+    def sorted_sql(self, session: Session, names: Sequence[str] | None = None) -> str:
+        """The same SELECT, its rows sorted by all their columns from left to right, NULL first.
+
+        Args:
+            names: the columns that are selected, all of them if None. The others do not even
+                decide the order, which could tell them.
+        """
+        return released.sorted_sql(session, self.relation, self.columns, self.kept, names)
 
 
 def anonymise_relation(
@@ -200,7 +205,8 @@ def check_columns(
     if twice:
         raise ConfigInvalid(
             f"named twice: {', '.join(twice)}",
-            next="A column is a quasi-identifier or sensitive, once.",
+            next="Name a column once, as what it is: a quasi-identifier, sensitive, the subject, or "
+            "kept as it is.",
         )
     unknown = [name for name in needed if name not in held]
     if unknown:

@@ -71,13 +71,17 @@ def sorted_sql(
     relation: str,
     columns: Sequence[RecodedColumn],
     kept: Sequence[Ints] | None,
+    names: Sequence[str] | None = None,
 ) -> str:
     """The same rows from the first to the last of ``ORDER BY ALL NULLS FIRST``.
 
     Labels side by side are sorted as one integer, made of their ranks, and turn into texts only
     afterwards: that takes a third of the time of sorting texts, and a tenth of the room.
+
+    Args:
+        names: the columns that are selected, and sorted by, in this order; None is all of them.
     """
-    order = session.fetch(f"SELECT * FROM {quote(relation)} LIMIT 0").column_names
+    order = names or session.fetch(f"SELECT * FROM {quote(relation)} LIMIT 0").column_names
     joins = [_join_ranks(session, relation, *numbered) for numbered in enumerate(columns)]
     keys: list[str] = []
     released: list[str] = []
@@ -92,12 +96,12 @@ def sorted_sql(
             released.append(f"{_listed(columns[number])}[1 + {rank}]")
         keys += packed.sql([f"a{number}.rank" for number in run])
     sorted_by = ", ".join(f"{key} AS w{number}" for number, key in enumerate(keys))
-    names = ", ".join(
+    shown = ", ".join(
         f"{text} AS {quote(name)}" for text, name in zip(released, order, strict=True)
     )
     # Nothing above the sorting but a projection: a join would not promise to keep the order.
     return (
-        f"SELECT {names} FROM (SELECT {sorted_by} FROM {quote(relation)} AS r {' '.join(joins)} "
+        f"SELECT {shown} FROM (SELECT {sorted_by} FROM {quote(relation)} AS r {' '.join(joins)} "
         f"{_keep(session, relation, columns, kept)} ORDER BY ALL NULLS FIRST)"
     )
 

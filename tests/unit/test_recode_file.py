@@ -31,6 +31,7 @@ def test_the_output_has_the_inputs_columns_in_their_order(source):
         source,
         ["zip"],
         PrivacyModels(k=3),
+        keep=["sex", "name"],
         hierarchies=source.parent / "h",
         suppression=0.25,
         output=out,
@@ -41,6 +42,46 @@ def test_the_output_has_the_inputs_columns_in_their_order(source):
     assert found["classes"] == 1
     assert found["smallest_class"] == 3
     assert found["seconds"].keys() == {"count", "search", "apply"}
+
+
+@pytest.mark.parametrize("recoding", ["full-domain", "local"])
+def test_a_column_that_nobody_named_is_left_out_and_listed(tmp_path, recoding):
+    people = tmp_path / "people.csv"
+    people.write_text(
+        "name,id,age,ill,sex\nAnn,1,30,flu,F\nBea,2,30,,F\nCy,3,40,flu,M\nDi,4,40,,M\n"
+    )
+    asked = {"sensitive": ["ill"], "subject": "id", "recoding": recoding}
+    out = tmp_path / "out.csv"
+    found = anonymise_file(people, ["age", "sex"], PrivacyModels(k=2), output=out, **asked)
+    assert out.read_text() == "age,ill,sex\n30,,F\n30,flu,F\n40,,M\n40,flu,M\n"
+    assert (found["left_out"], found["kept"]) == (["name", "id"], [])
+    asked["keep"] = ["name"]
+    found = anonymise_file(people, ["age", "sex"], PrivacyModels(k=2), output=out, **asked)
+    assert out.read_text().splitlines()[:2] == ["name,age,ill,sex", "Ann,30,flu,F"]
+    assert (found["left_out"], found["kept"]) == (["id"], ["name"])
+
+
+@pytest.mark.parametrize("recoding", ["full-domain", "local"])
+def test_what_is_left_out_does_not_decide_the_order_of_the_rows(tmp_path, recoding):
+    # Sorted by an id that comes first, the illnesses would come in the order of the ids.
+    ills = ["flu", "none", "flu", "none", "none", "flu"]
+    people = tmp_path / "people.csv"
+    people.write_text("id,sex,ill\n" + "".join(f"{n},f,{ill}\n" for n, ill in enumerate(ills)))
+    out = tmp_path / "out.csv"
+    asked = {"sensitive": ["ill"], "subject": "id", "recoding": recoding}
+    anonymise_file(people, ["sex"], PrivacyModels(k=2), output=out, **asked)
+    assert out.read_text() == "sex,ill\n" + "f,flu\n" * 3 + "f,none\n" * 3
+
+
+def test_the_hidden_index_of_pandas_stays_behind(tmp_path):
+    table = pa.table({"sex": ["F", "F", "M", "M"], "__index_level_0__": [7, 8, 9, 10]})
+    pandas = {b"pandas": b'{"index_columns": ["__index_level_0__"]}'}
+    pq.write_table(table.replace_schema_metadata(pandas), tmp_path / "in.parquet")
+    out = tmp_path / "out.parquet"
+    found = anonymise_file(tmp_path / "in.parquet", ["sex"], PrivacyModels(k=2), output=out)
+    assert pq.read_schema(out).names == ["sex"]
+    assert pq.read_schema(out).metadata is None
+    assert found["left_out"] == ["__index_level_0__"]
 
 
 def test_parquet_in_and_out_leaves_other_columns_as_they_are(tmp_path):
@@ -56,6 +97,7 @@ def test_parquet_in_and_out_leaves_other_columns_as_they_are(tmp_path):
         tmp_path / "in.parquet",
         ["age", "kind"],
         PrivacyModels(k=2),
+        keep=["score"],
         output=tmp_path / "out.parquet",
     )
     out = pq.read_table(tmp_path / "out.parquet")
@@ -113,6 +155,10 @@ def test_a_refusal_leaves_the_last_output_in_place(source):
         ({"quasi_identifiers": []}, "no quasi-identifier is named"),
         ({"quasi_identifiers": ["zip", "zip"]}, "named twice: zip"),
         ({"quasi_identifiers": ["age"]}, "no such column: age"),
+        ({"keep": ["sex", "nme"]}, "no such column: nme"),
+        ({"keep": ["zip"]}, "named twice: zip"),
+        ({"subject": "name", "keep": ["name"]}, "named twice: name"),
+        ({"subject": "zip"}, "named twice: zip"),
         ({"hierarchies": Path("nowhere")}, "no such folder of hierarchies"),
     ],
 )
