@@ -226,7 +226,8 @@ def _columns_without_a_role(left_out: list[str], kept: list[str]) -> None:
         )
     if kept:
         _warning(
-            f"kept as they are, held to no privacy model, since --keep names them: {', '.join(kept)}"
+            f"kept as they are, since --keep names them: {', '.join(kept)}\n"
+            "  (no privacy model looks at them)"
         )
 
 

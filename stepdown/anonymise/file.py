@@ -144,8 +144,8 @@ def anonymise_file(
         "search": found.search_seconds,
         "apply": finished - searched,
     }
-    columns = {"left_out": left_out, "kept": [name for name in written if name in keep]}
-    return _answer(found, recoding) | columns | {"seconds": seconds}
+    kept = [name for name in written if name in keep]
+    return _answer(found, recoding) | {"left_out": left_out, "kept": kept, "seconds": seconds}
 
 
 def _written(session: Session, named: Sequence[str]) -> tuple[list[str], list[str]]:

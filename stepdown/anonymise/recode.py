@@ -205,8 +205,7 @@ def check_columns(
     if twice:
         raise ConfigInvalid(
             f"named twice: {', '.join(twice)}",
-            next="Name a column once, as what it is: a quasi-identifier, sensitive, the subject, or "
-            "kept as it is.",
+            next="Name a column once: as a quasi-identifier, sensitive, the subject, or to keep.",
         )
     unknown = [name for name in needed if name not in held]
     if unknown:
