@@ -24,8 +24,13 @@ def sentence(check: Check, answer: Answer | None) -> str:
     return words.format(column=check.column, rule=rule, **_limits(check.arguments))
 
 
-def advice(kind: str, config: str) -> str:
+def advice(kind: str, answer: Answer | None, config: str) -> str:
     """What would make a failed check pass."""
+    if answer == "nothing to judge":
+        return (
+            "Drop the column at this tier (`drop`), or look why nothing is left of it, in "
+            f"{config} and at the source."
+        )
     return _ADVICE.get(kind, "Mend the source, or change what {config} declares.").format(
         config=config
     )

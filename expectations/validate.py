@@ -122,7 +122,7 @@ def _verdict(
     check: Check, answer: Answer | None, tables: Mapping[Frame, pd.DataFrame], where: str
 ) -> Verdict:
     passed = answer is Answer.PASSED
-    mend = "" if passed else advice(check.type, where)
+    mend = "" if passed else advice(check.type, answer, where)
     if answer in (Answer.PASSED, Answer.FAILED) and check.frame in tables:
         rows = list(tables[check.frame].itertuples(index=False, name=None))
         asked = expectation(check)

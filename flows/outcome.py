@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,8 @@ class TierOutcome:
         without_consent: what the consent register says → records left out for it.
         held_back: records kept out because too few came, or left, since an earlier version.
         attacks: attack → the worst of its results, a share.
+        attacks_ran, attacks_within, attacks_idle: results of attacks that had something to attack,
+            those of them within their limit, and those that had nothing to compare with.
         frontier: what other policies would come to, the safest first.
         next_steps: the cheapest changes with which it would pass, where it was refused.
         steward_report: the page that says everything; it stays in the workspace.
@@ -51,6 +54,9 @@ class TierOutcome:
     without_consent: dict[str, int] = field(default_factory=dict)
     held_back: int = 0
     attacks: dict[str, float] = field(default_factory=dict)
+    attacks_ran: int = 0
+    attacks_within: int = 0
+    attacks_idle: int = 0
     frontier: list[dict[str, Any]] = field(default_factory=list)
     next_steps: list[dict[str, Any]] = field(default_factory=list)
     steward_report: str | None = None
@@ -112,6 +118,17 @@ class RunOutcome:
         ]
 
     @property
+    def attacked(self) -> list[str]:
+        """How the attacks on each tier and copy went."""
+        from stepdown.release.wording import attacks_told
+
+        return [
+            f"{name}: {attacks_told(end.attacks_ran, end.attacks_within, end.attacks_idle)}"
+            for name, end in self.ends.items()
+            if end.attacks
+        ]
+
+    @property
     def sentences(self) -> list[str]:
         """Each tier's end in a word."""
         return [f"{name} {end.state.replace('_', ' ')}" for name, end in self.ends.items()]
@@ -152,6 +169,7 @@ def tier_outcome(made: Made, standing: Standing | None) -> TierOutcome:
     report = candidate.report
     state = _STATES[standing.outcome] if standing else PLANNED[made.decision.outcome.value]
     failed = standing.reasons if standing else made.decision.reasons
+    ran, within, idle = _attacks_counted(risk, made.decision.verdicts)
     return TierOutcome(
         state=state,
         release=standing.release if standing else None,
@@ -164,6 +182,9 @@ def tier_outcome(made: Made, standing: Standing | None) -> TierOutcome:
         without_consent=report.without_consent,
         held_back=report.held_back,
         attacks=_worst(risk),
+        attacks_ran=ran,
+        attacks_within=within,
+        attacks_idle=idle,
         frontier=[asdict(point) for point in made.report.frontier] if made.report else [],
         next_steps=[asdict(step) for step in made.report.next_steps] if made.report else [],
         steward_report=None if state == "unchanged" else str(candidate.path / STEWARD_PAGE),
@@ -182,6 +203,18 @@ def _worst(risk: RiskReport) -> dict[str, float]:
     for result in results:
         worst[result.attack] = max(result.measured, worst.get(result.attack, 0.0))
     return worst
+
+
+def _attacks_counted(risk: RiskReport, verdicts: Sequence[Verdict]) -> tuple[int, int, int]:
+    """Results that had something to attack, those of them within the gate's limit, and the rest."""
+    from stepdown.release.report_facts import attack_passed
+
+    limits = {v.check.partition(":")[0].removeprefix("attack_"): v.limit for v in verdicts}
+    known = {name: float(limit) for name, limit in limits.items() if isinstance(limit, int | float)}
+    results = risk.attacks.results if risk.attacks else ()
+    ran = [result for result in results if result.attempts]
+    within = sum(attack_passed(result, known) for result in ran)
+    return len(ran), within, len(results) - len(ran)
 
 
 def released_names(candidate: Candidate) -> tuple[str, ...]:

@@ -58,6 +58,8 @@ def outcome(run: RunOutcome, work: Any, store: str, as_json: bool) -> None:
                 f"{name}: {end.held_back:,} records held back, so that subtracting the version "
                 "before isolates nobody"
             )
+    for told in run.attacked:
+        _line(told)
     for reason in [*run.stops, *run.waits]:
         _line(reason)
     for name, end in run.tiers.items():

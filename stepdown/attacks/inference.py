@@ -37,16 +37,16 @@ def inference(
         people; taking out one at a time is the same control without a sampling error of its own.
 
     Returns:
-        one result per sensitive column.
+        one result per sensitive column; without any, one that had nothing to attack and says so.
     """
+    if not sensitive:
+        return (AttackResult(ATTACK, 0.0, 0, note="no sensitive column is released"),)
     for nothing, why in (
         (not quasi_identifiers, "no quasi-identifier is released"),
         (aligned.subject_count < 2, "fewer than two people are in the file"),
     ):
         if nothing:
             return tuple(AttackResult(ATTACK, 0.0, 0, column=name, note=why) for name in sensitive)
-    if not sensitive:
-        return ()
     intruder = _Intruder(aligned, by_richness(aligned, quasi_identifiers))
     return tuple(intruder.guess(name) for name in sensitive)
 

@@ -90,13 +90,15 @@ def auxiliary_linkage(
         note = "it holds no released quasi-identifier"
         return AttackResult(ATTACK, 0.0, 0, against=auxiliary.name, note=note)
     table = _read(auxiliary, list(held))
+    if not table.num_rows:
+        return AttackResult(ATTACK, 0.0, 0, against=auxiliary.name, note="it holds no record")
     names = by_richness(aligned, list(held.values()))
     theirs = {name: column for column, name in held.items()}
     columns = [aligned.columns[name] for name in names]
     classes = Classes.of([c.mine for c in columns], [c.label_count for c in columns])
     owner = owners(classes.of_row, classes.count, aligned.subject)
     linked = np.zeros(classes.count, dtype=bool)
-    if table.num_rows and (owner >= 0).any():
+    if (owner >= 0).any():
         cells, reaches = [], []
         for name in names:
             codes, values = encode(table[theirs[name]])

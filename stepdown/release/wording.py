@@ -195,6 +195,27 @@ def attack_words(attack: str) -> str:
     return ATTACKS.get(attack, attack.replace("_", " ").capitalize())
 
 
+def attacks_told(ran: int, within: int, idle: int) -> str:
+    """How the attacks on one file went, those that had nothing to compare with told apart.
+
+    Args:
+        ran: results with at least one attempt. within: of those, the ones within their limit.
+        idle: results without any attempt.
+
+    >>> attacks_told(18, 18, 3)
+    '18 attacks ran, all within their limits; 3 had nothing to compare with'
+    >>> attacks_told(1, 0, 0), attacks_told(0, 0, 2)
+    ('1 attack ran, 0 within its limit', 'no attack ran; 2 had nothing to compare with')
+    """
+    if ran:
+        whose = "its limit" if ran == 1 else "their limits"
+        which = "all" if within == ran > 1 else "" if within == ran else f"{within}"
+        said = f"{ran} {'attack' if ran == 1 else 'attacks'} ran, {which} within {whose}"
+    else:
+        said = "no attack ran"
+    return said.replace(",  ", ", ") + (f"; {idle} had nothing to compare with" if idle else "")
+
+
 def template(name: str) -> str:
     """The text of a template that lies beside this module."""
     return (files("stepdown.release") / name).read_text(encoding="utf-8")

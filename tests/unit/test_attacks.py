@@ -10,12 +10,14 @@ from risk_case import RiskCase, snapshot_columns, write
 
 from stepdown.artifacts import sha256_of
 from stepdown.attacks import Auxiliary, run_attacks
+from stepdown.attacks.attack import attack_candidate
 from stepdown.attacks.inference import close_counts, inference
 from stepdown.attacks.intervals import Share, risk_over_control, wilson
 from stepdown.attacks.linkability import linkability
 from stepdown.attacks.linkage import linkage
 from stepdown.attacks.probabilistic_linkage import probabilistic_linkage, weights
 from stepdown.attacks.singling_out import singling_out
+from stepdown.config.policy import ATTACKS
 from stepdown.errors import SourceInvalid, StoreCorrupt
 from stepdown.vocabulary import Tier
 
@@ -253,6 +255,24 @@ def test_a_partner_candidate_gives_what_its_classes_allow(case):
     assert result.control == 0.0
 
 
+@pytest.mark.parametrize("kept", [("age", "sex"), ("age",), ("seen",), ("result",)])
+def test_every_attack_that_has_a_limit_answers_whatever_roles_are_released(case, kept):
+    case.data = {name: case.data[name] for name in kept}
+    parent = write(case.folder / "parent.parquet", pa.table(case.parent))
+    report = attack_candidate(
+        case.candidate(), parent, case.snapshot_ref(), case.loaded(), [], case.folder
+    )
+    assert {result.attack for result in report.results} == set(ATTACKS)
+    for result in report.results:
+        if not result.attempts:
+            assert (result.measured, bool(result.note)) == (0.0, True)
+    guesses = [result for result in report.results if result.attack == "inference"]
+    if "result" not in kept:
+        (guess,) = guesses
+        assert (guess.measured, guess.attempts) == (0.0, 0)
+        assert guess.note == "no sensitive column is released"
+
+
 def test_a_raw_file_goes_red_in_every_attack(case):
     results = attack(release_raw(case))
     assert results["linkage", "", ""].measured == 1.0
@@ -322,6 +342,11 @@ def test_a_register_links_who_is_alone_in_both(case):
     result = register(case, "alter,geschlecht\n33,f\n44,m\n45,m\n")
     assert (result.attempts, result.successes) == (5, 2)
     assert "not known" in result.note
+
+
+def test_a_register_without_a_record_was_never_tried(case):
+    result = register(case, "alter,geschlecht\n")
+    assert (result.measured, result.attempts, result.note) == (0.0, 0, "it holds no record")
 
 
 def test_two_of_a_register_who_fit_are_no_link(case):

@@ -309,6 +309,7 @@ def test_a_column_without_a_value_passes_no_claim_about_its_values(tmp_path: Pat
     found = verdicts(make_sample(tmp_path, columns=changed(age=(pa.string(), [None] * 24))))
     assert not found["generalised_values_are_labels(age)"].passed
     assert "holds no value" in found["generalised_values_are_labels(age)"].message
+    assert "Drop the column" in found["generalised_values_are_labels(age)"].next
 
 
 def test_a_raw_table_as_declared_passes(tmp_path: Path) -> None:

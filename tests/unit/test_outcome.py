@@ -67,3 +67,13 @@ def test_a_plan_prints_what_other_policies_would_come_to(capsys):
     assert "k = 5 (chosen)" in printed
     lines = [line.split() for line in printed.splitlines() if line.startswith(" k = ")]
     assert [line[-1] for line in lines] == ["2.00%", "1.00%", "–"]
+
+
+def test_attacks_that_had_nothing_to_compare_with_are_told_apart(capsys):
+    end = TierOutcome(
+        "published", None, 10, attacks={"linkage": 0.0}, attacks_ran=18, attacks_within=18,
+        attacks_idle=3,
+    )  # fmt: skip
+    say.outcome(RunOutcome("people", "r1", {"partner": end}), "work", "store", False)
+    told = "partner: 18 attacks ran, all within their limits; 3 had nothing to compare with"
+    assert told in capsys.readouterr().out
