@@ -86,6 +86,8 @@ def check(config: Config, json: AsJson = False) -> int:
     from stepdown.config.governance import load_governance
     from stepdown.ingest import check_source, consent_verdicts, ingest, read_consent
     from stepdown.release.purposes import collected_for
+    from stepdown.release.wording import fixed_text
+    from stepdown.risk.config_texts import foresee_config_texts
     from stepdown.workspace import open_workspace
 
     loaded = load_config(config)
@@ -103,7 +105,9 @@ def check(config: Config, json: AsJson = False) -> int:
             consents = read_consent(loaded, workspace, clock.today())
             asked = replace(loaded, consents=consents)
             verdicts += consent_verdicts(asked, snapshot, workspace.scratch)
+        in_texts = foresee_config_texts(snapshot, loaded, fixed_text(), workspace.scratch)
     failed = [verdict.message for verdict in verdicts if not verdict.passed]
+    failed += [f"{sentence}." for sentence in in_texts]
     if failed:
         raise Refused(
             "\n".join(failed),

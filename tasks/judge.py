@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,8 @@ from stepdown.config import released_with_role, tier_policy
 from stepdown.ingest import Snapshot
 from stepdown.release import documents, gate
 from stepdown.release.gate import Decision
+from stepdown.release.manifest import build_manifest
+from stepdown.release.metadata import foreseen_files
 from stepdown.release.wording import fixed_text
 from stepdown.reports import RiskReport, TierReport, Verdict
 from stepdown.risk import check_texts
@@ -36,12 +39,19 @@ def judge(
     decision = _decide(run, candidate, report.risk, verdicts)
     facts = documents.write_published(run.loaded, candidate, report, decision, run.as_of)
     texts = {name: (candidate.path / name).read_bytes() for name in documents.PUBLISHED}
-    leaks = check_texts(snapshot.ref, run.loaded, texts, fixed_text(), run.workspace.scratch)
+    manifest = build_manifest(run.loaded, candidate, decision, run.as_of)
+    texts |= foreseen_files(json.loads(texts[documents.DATAPACKAGE]), manifest)
+    leaks = check_texts(
+        snapshot.ref, run.loaded, texts, fixed_text(), run.workspace.scratch, candidate
+    )
     clean = Verdict(
         check="residue_in_documents",
         passed=not leaks,
         message="; ".join(leaks) or "No withheld identifier occurs in the documents.",
-        next="Take these words out of the config's titles and descriptions." if leaks else "",
+        next="Take these words out of the config, or out of what the documents repeat: a reader "
+        "could find somebody by them."
+        if leaks
+        else "",
     )
     decision = _decide(run, candidate, report.risk, (*verdicts, clean))
     # A refused candidate has no other page: what refused it must stand on this one.

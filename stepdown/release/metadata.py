@@ -17,7 +17,7 @@ from stepdown.release.datacite import datacite
 from stepdown.release.dcat import dcat
 from stepdown.release.description import Description, describe
 from stepdown.release.documents import DATAPACKAGE, REPORT_HTML
-from stepdown.release.manifest import Manifest
+from stepdown.release.manifest import MANIFEST, Manifest
 from stepdown.release.store import Store
 
 CROISSANT = "croissant.json"
@@ -44,6 +44,22 @@ def put_metadata(store: Store, manifest: Manifest, document: Mapping[str, Any]) 
         store.replace(f"{address}/{name}", content)
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     return {**document, "citation": release.citation, "doi": release.doi, "metadata": hashes}
+
+
+def foreseen_files(package: Mapping[str, Any], manifest: Mapping[str, Any]) -> dict[str, bytes]:
+    """The manifest and the files below as a publication would write them, to be judged before.
+
+    The version and the day are not known yet: they are counted, and say nothing of a person.
+    """
+    names = (manifest["dataset"], manifest["tier"], manifest["recipient"], "v1")
+    document = {
+        "release": "/".join(filter(None, names)),
+        "version": "v1",
+        "tier": manifest["tier"],
+        "published_at": f"{manifest['as_of']}T00:00:00+00:00",
+    }
+    release = describe(package, manifest, document)
+    return {MANIFEST: canonical_json(dict(manifest)), **metadata_files(release)}
 
 
 def metadata_files(release: Description) -> dict[str, bytes]:

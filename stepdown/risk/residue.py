@@ -18,7 +18,9 @@ import pyarrow.parquet as pq
 from stepdown.artifacts import ArtifactRef
 from stepdown.candidate import DATA_FILE, Candidate
 from stepdown.config import LoadedConfig, ReleaseConfig
-from stepdown.engine.session import Session, open_session, quote
+from stepdown.config.texts import config_texts
+from stepdown.engine.session import Session, literals, open_session, quote
+from stepdown.risk.config_texts import check_config_texts
 from stepdown.risk.own_record import own_record_findings
 from stepdown.risk.tokens import (
     permit,
@@ -78,26 +80,33 @@ def check_texts(
     texts: Mapping[str, bytes],
     fixed_text: str = "",
     scratch: str | Path | None = None,
+    candidate: Candidate | None = None,
 ) -> tuple[str, ...]:
     """Withheld identifiers in the documents of a release: one sentence per document, no values.
 
+    The config's own texts are searched first, each by its key: what a document repeats of them is
+    said there, once.
+
     Args:
         snapshot: the pinned source; its identifying columns are looked for, in all rows.
-        loaded: the config; words of its own text, hierarchy files included, do not count.
+        loaded: the config.
         texts: file name → bytes as they will be published. The name is searched too.
         fixed_text: text that every report has, whatever the data; its words do not count.
         scratch: folder in which the engine may spill.
+        candidate: whose documents they are; the labels that it releases do not count.
     """
     config = loaded.config
+    open_to_all = [fixed_text, *(_permitted(candidate, config, scratch) if candidate else ())]
+    in_config = check_config_texts(snapshot, loaded, open_to_all, scratch)
     with open_session(scratch) as session:
         session.attach_parquet("snapshot", snapshot.path)
         start_search(session)
         for position, (name, content) in enumerate(texts.items()):
             inside, its_name = f"{position} inside", f"{position} name"
             publish_texts(session, {inside: _decoded(name, content), its_name: [name]})
-        permit(session, [fixed_text, *_config_texts(loaded)])
+        permit(session, [*open_to_all, *config_texts(config).values()])
         counts = _count_withheld(session, config)
-    return tuple(
+    return in_config + tuple(
         f"{place}: {counts[key]} withheld identifiers occur in it"
         for position, name in enumerate(texts)
         for key, place in ((f"{position} inside", name), (f"{position} name", "a file's name"))
@@ -133,10 +142,7 @@ def _token_findings(
         publish_texts(session, {f"{name} pages": _unseen_texts(candidate, file, name)})
     names = [*file.schema_arrow.names, Path(candidate.data.path).name]
     publish_texts(session, {"names": names})
-    labels = session.fetch("SELECT DISTINCT label FROM hierarchies WHERE label IS NOT NULL")
-    domains = [value for column in config.columns.values() for value in column.allowed or ()]
-    fixed = [*config.columns, Path(DATA_FILE).name]
-    permit(session, [*labels["label"].to_pylist(), *domains, *fixed])
+    permit(session, _released_words(session, candidate, config))
     counts = _count_withheld(session, config)
     for name in texts:
         rows, pages = counts.get(f"{name} rows", 0), counts.get(f"{name} pages", 0)
@@ -202,10 +208,32 @@ def _strings(node: Any) -> list[str]:
     return [] if node is None else [str(node)]
 
 
-def _config_texts(loaded: LoadedConfig) -> list[str]:
-    texts = _strings(loaded.config.model_dump(mode="json"))
-    for column in loaded.config.columns.values():
-        path = getattr(column.hierarchy, "file", None)
-        if path is not None and loaded.resolve(path).is_file():
-            texts.append(loaded.resolve(path).read_text(encoding="utf-8", errors="replace"))
-    return texts
+def _permitted(
+    candidate: Candidate, config: ReleaseConfig, scratch: str | Path | None
+) -> list[str]:
+    """The labels and the names of columns that the candidate's file holds."""
+    with open_session(scratch) as session:
+        session.attach_parquet("data", candidate.data.path)
+        session.attach_parquet("hierarchies", candidate.hierarchies.path)
+        return _released_words(session, candidate, config)
+
+
+def _released_words(session: Session, candidate: Candidate, config: ReleaseConfig) -> list[str]:
+    """Words that a reader of the file sees anyway: names of columns, and labels in the file.
+
+    A label of a finer level, or of a column that is not released, is not among them.
+    """
+    schema = pq.read_schema(candidate.data.path)
+    declared = [name for name in schema.names if name in config.columns]
+    words = [*declared, Path(DATA_FILE).name]
+    for name in declared:
+        if not _is_text(schema.field(name)):
+            continue
+        known = f'SELECT label FROM hierarchies WHERE "column" = {literals([name])}'
+        if domain := config.columns[name].allowed:
+            known += f" UNION SELECT unnest([{literals(domain)}])"
+        labels = session.fetch(
+            f"SELECT DISTINCT {quote(name)} AS label FROM data WHERE {quote(name)} IN ({known})"
+        )
+        words += labels["label"].to_pylist()
+    return words

@@ -65,14 +65,14 @@ def withheld_in(
         source: a relation.
         identifiers, notes: quoted text columns of it.
     """
-    withheld = [part for column in identifiers for part in _identifier(source, column)]
-    withheld += [_note(source, column) for column in notes]
-    if not withheld:
+    parts = [part for column in identifiers for part in withheld(source, column)]
+    parts += [part for column in notes for part in withheld(source, column, is_note=True)]
+    if not parts:
         return {}
-    _find_grams(session)
+    find_grams(session)
     # The source is read once and never kept: only what is published somewhere leaves the join.
     found = session.fetch(
-        f"WITH withheld AS ({' UNION ALL '.join(withheld)}) "
+        f"WITH withheld AS ({' UNION ALL '.join(parts)}) "
         "SELECT place, count(DISTINCT gram) AS n FROM withheld JOIN "
         "(SELECT DISTINCT place, gram FROM grams WHERE place IS NOT NULL "
         "AND gram NOT IN (SELECT gram FROM grams WHERE place IS NULL)) USING (gram) GROUP BY place"
@@ -80,25 +80,52 @@ def withheld_in(
     return dict(zip(found["place"], found["n"], strict=True))
 
 
-def _identifier(source: str, column: str) -> list[str]:
-    words = f"SELECT {_SPACED.format(column)} AS gram FROM {source}"
-    digits = (
-        f"SELECT {_DIGITS.format(column)} AS gram FROM {source} "
+def withheld(
+    source: str,
+    column: str,
+    *,
+    is_note: bool = False,
+    either_order: bool = False,
+    digits: int = DIGITS_ENOUGH,
+    keep: Sequence[str] = (),
+) -> list[str]:
+    """SELECTs of ``gram``: what stands for a withheld cell in ``grams``, as ``withheld_in`` says.
+
+    Args:
+        source: a relation.
+        column: a quoted text column of it.
+        is_note: it is free text.
+        either_order: a name of several words is found with its last word first, too.
+        digits: fewest digits of an identifier made of digits only.
+        keep: further columns of the relation that the SELECTs pass on.
+    """
+    more = "".join(f", {name}" for name in keep)
+    if is_note:
+        return [_note(source, column, more)]
+    words = f"SELECT {_SPACED.format(column)} AS gram{more} FROM {source}"
+    named = (
+        f"SELECT gram{more} FROM ({words} WHERE regexp_matches({column}, '\\p{{L}}')) "
+        f"WHERE length(gram) >= {LONG_ENOUGH}"
+    )
+    numbers = (
+        f"SELECT {_DIGITS.format(column)} AS gram{more} FROM {source} "
         f"WHERE NOT regexp_matches({column}, '\\p{{L}}')"
     )
-    return [
-        f"SELECT gram FROM ({words} WHERE regexp_matches({column}, '\\p{{L}}')) "
-        f"WHERE length(gram) >= {LONG_ENOUGH}",
-        f"SELECT gram FROM ({digits}) WHERE length(gram) >= {DIGITS_ENOUGH}",
-    ]
+    parts = [named, f"SELECT gram{more} FROM ({numbers}) WHERE length(gram) >= {digits}"]
+    if either_order:
+        parts.append(
+            f"SELECT regexp_replace(gram, '^(.*) ([^ ]+)$', '\\2 \\1') AS gram{more} "
+            f"FROM ({named}) WHERE contains(gram, ' ')"
+        )
+    return parts
 
 
-def _note(source: str, column: str) -> str:
+def _note(source: str, column: str, more: str) -> str:
     run = _NOTE_WORDS - 1
     return (
-        f"SELECT array_to_string(words[i:i + {run}], ' ') AS gram FROM "
-        f"(SELECT words, unnest(range(1, greatest(2, len(words) - {run - 1}))) AS i FROM "
-        f"(SELECT string_split({_SPACED.format(column)}, ' ') AS words FROM {source} "
+        f"SELECT array_to_string(words[i:i + {run}], ' ') AS gram{more} FROM "
+        f"(SELECT *, unnest(range(1, greatest(2, len(words) - {run - 1}))) AS i FROM "
+        f"(SELECT string_split({_SPACED.format(column)}, ' ') AS words{more} FROM {source} "
         f"WHERE {column} IS NOT NULL) WHERE len(words) >= 3)"
     )
 
@@ -110,12 +137,12 @@ def _add(session: Session, texts: Sequence[tuple[str | None, str]]) -> None:
     session.run("INSERT INTO texts SELECT DISTINCT place, text FROM given")
 
 
-def _find_grams(session: Session) -> None:
+def find_grams(session: Session, digits: int = DIGITS_ENOUGH) -> None:
     """Leave ``grams`` (``place``, ``gram``): runs of up to eight words, numbers as their digits."""
     session.run(
         f"CREATE OR REPLACE TEMP TABLE grams AS SELECT place, gram FROM "
         f"(SELECT place, {_DIGITS.format(f'unnest({_NUMBERS})')} AS gram FROM texts "
-        f"WHERE length(text) >= {DIGITS_ENOUGH}) WHERE length(gram) >= {DIGITS_ENOUGH}"
+        f"WHERE length(text) >= {digits}) WHERE length(gram) >= {digits}"
     )
     session.run(
         f"CREATE OR REPLACE TEMP TABLE spaced AS "

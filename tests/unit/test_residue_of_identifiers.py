@@ -13,6 +13,7 @@ from risk_case import CONFIG, RiskCase, snapshot_columns, write
 from stepdown.config import ReleaseConfig
 from stepdown.engine import open_session
 from stepdown.risk import check_texts
+from stepdown.risk.config_texts import foresee_config_texts
 from stepdown.risk.own_record import _poisson_tail, own_record_findings
 from stepdown.risk.residue import find_residue
 from stepdown.vocabulary import Tier
@@ -77,6 +78,8 @@ def test_a_declared_domain_and_a_hierarchy_label_may_hold_a_name(case):
     assert residue(case).cells == 0
     case.config = CONFIG
     case.ancestors["age"]["1"] = ("Washington State", "*")
+    assert residue(case).cells == 1  # a label that the file does not hold
+    case.data["age"][0] = "Washington State"
     assert residue(case).cells == 0
 
 
@@ -170,13 +173,99 @@ def test_release_documents_with_a_withheld_identifier_are_named(case):
     assert all("Bronto" not in problem for problem in found)
 
 
-def test_the_words_of_the_config_and_of_the_fixed_text_are_no_residue(case):
-    case.snapshot["name"] = ["Invented", "Measured", "Institute", "Cy", "Di", "Summary"]
-    document = {"report.html": b"Invented people, measured for the Institute. Summary"}
-    (problem,) = check_texts(
-        case.snapshot_ref(), case.loaded(), document, fixed_text="Class sizes measured"
+def config_problems(case, **texts):
+    """What the search says of a config with further texts, with the columns of each key."""
+    lines = "".join(f"{key}: {text}\n" for key, text in texts.items())
+    case.config = CONFIG.replace("contact: nobody@example.org\n", lines)
+    if "contact" not in texts:
+        case.config += "contact: nobody@example.org\n"
+    return check_texts(case.snapshot_ref(), case.loaded(), {}, "Class sizes measured")
+
+
+@pytest.mark.parametrize(
+    ("text", "column"),
+    [
+        ("Ask for Bob Brontosaur", "name"),
+        ("see BRONTOSAUR, Bob", "name"),
+        ("call (555) 010-1002", "phone"),
+        ("she called her uncle Tobias on a day", "note"),
+        ("without P-00005", "person"),
+    ],
+)
+def test_an_identifier_in_a_text_of_the_config_is_named_by_key_and_column(case, text, column):
+    assert config_problems(case, description=f'"{text}"') == (
+        f"`description` in the config repeats a value of {column}",
     )
-    assert problem == "report.html: 1 withheld identifiers occur in it"
+
+
+def test_every_text_of_the_config_that_is_published_is_searched(case):
+    name = "Ed Evergreen"
+    case.config = (
+        CONFIG.replace("nobody@example.org", name)
+        .replace("Invented people", name)
+        .replace("because: a test, partner: {prefix", f"because: {name}, partner: {{prefix")
+        .replace("age: {role", f"age: {{description: {name}, override: {name}, role")
+        .replace("licence: CC0-1.0", "licence: CC0-1.0, suite: s.yaml", 1)
+        .replace("because: a test}", f"because: {name}}}")
+        + f"keywords: [{name}]\npublisher: {name}\ncreators: [{{name: {name}}}]\n"
+    )
+    found = check_texts(case.snapshot_ref(), case.loaded(), {"report.json": name.encode()})
+    assert [problem.split("`")[1] for problem in found] == [
+        "title",
+        "contact",
+        "creators[0].name",
+        "publisher",
+        "keywords[0]",
+        "columns.age.description",
+        "columns.age.override",
+        "columns.zip.because",
+        "tiers.partner.because",
+        "tiers.public.because",
+    ]
+    assert not any("Evergreen" in problem for problem in found)
+
+
+def test_a_number_of_seven_digits_is_found_in_the_config_whatever_its_type(case):
+    case.config = CONFIG.replace("name: {role", "card: {role: direct_identifier}\n  name: {role")
+    case.snapshot["card"] = [85031712, 4, 5, 6, 7, 20260101]
+    case.config = case.config.replace("Invented people", "People without 85031712 of 2026-01-01")
+    found = check_texts(case.snapshot_ref(), case.loaded(), {})
+    assert found == ("`title` in the config repeats a value of card",)
+
+
+def test_a_member_of_staff_may_share_a_family_name_with_somebody_in_the_data(case):
+    case.config = CONFIG.replace("name: {role", "given: {role: direct_identifier}\n  name: {role")
+    case.snapshot["given"] = ["Ottilie", "Leopold", None, None, None, None]
+    case.snapshot["name"] = ["Feuerbach", "Eszterházy", None, None, None, None]
+    base = case.config
+
+    def found(text):
+        case.config = base.replace("nobody@example.org", f'"{text}"')
+        return check_texts(case.snapshot_ref(), case.loaded(), {"report.json": text.encode()})
+
+    assert found("Leopold Feuerbach") == ()
+    assert found("Ottilie Feuerbach") == ("`contact` in the config repeats a value of given, name",)
+
+
+def test_labels_that_are_not_in_the_file_are_no_permitted_words(case):
+    case.ancestors["sex"] = {"f": ("Bob Brontosaur", "anyone else"), "m": ("anyone else", "*")}
+    case.data["sex"] = ["anyone else"] * 5
+    case.snapshot["name"][0] = "Anyone Else"
+    case.config = CONFIG.replace("Invented people", "Anyone else, Bob Brontosaur")
+    found = check_texts(case.snapshot_ref(), case.loaded(), {}, candidate=case.candidate())
+    assert found == ("`title` in the config repeats a value of name",)
+    case.config = CONFIG.replace("Invented people", "Anyone else")
+    assert check_texts(case.snapshot_ref(), case.loaded(), {}, candidate=case.candidate()) == ()
+
+
+def test_the_words_of_the_fixed_text_are_no_residue(case):
+    case.snapshot["name"] = ["Invented", "Measured", "Institute", "Cy", "Di", "Summary"]
+    document = {"report.html": b"Invented people, measured. Summary"}
+    found = check_texts(case.snapshot_ref(), case.loaded(), document, "Class sizes measured")
+    assert found == (
+        "`title` in the config repeats a value of name",
+        "report.html: 1 withheld identifiers occur in it",
+    )
 
 
 def test_counts_and_sizes_are_not_taken_for_short_numeric_ids(case):
@@ -221,3 +310,13 @@ def test_a_replacement_that_contains_its_name_counts_once_for_all_who_have_the_n
     assert found(["Napoleone"] * 30 + others) == []
     kept = [f"Name{i}x-junior" for i in range(5)]
     assert found(["Napoleone"] * 30 + kept + others[5:]) != []
+
+
+def test_a_config_is_searched_before_there_is_a_candidate(case):
+    case.config = CONFIG.replace("Invented people", "Washington and Bob Brontosaur")
+    case.snapshot["house"][0] = "Washington"
+    found = foresee_config_texts(case.snapshot_ref(), case.loaded())
+    assert found == ("`title` in the config repeats a value of name, house",)
+    case.config = case.config.replace("sex: {role", "sex: {allowed: [Washington], role")
+    found = foresee_config_texts(case.snapshot_ref(), case.loaded())
+    assert found == ("`title` in the config repeats a value of name",)
