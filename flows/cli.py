@@ -24,6 +24,7 @@ from flows.arguments import (
     Work,
 )
 from flows.assessment_commands import assessment
+from flows.confirming import Yes, confirm
 from flows.consent_commands import recheck
 from flows.fetch_command import fetch
 from flows.incident_commands import incident, notices
@@ -231,6 +232,7 @@ def reinstate(
     release: Address,
     reason: Annotated[str, typer.Option(help="Why it may stand; kept in the ledger.")],
     name: Annotated[str, typer.Option(help="Who decides; default your account.")] = "",
+    yes: Yes = False,
     work: Work = Path("work"),
     store: Store = "store",
     json: AsJson = False,
@@ -241,6 +243,7 @@ def reinstate(
 
     workspace, place = _places(work, store)
     address = _address(workspace, release)
+    confirm([address] if address.split("/")[1] == Tier.PUBLIC else [], yes)
     reinstate_release(workspace, place, address, reason=reason, actor=name or account())
     say.facts({"release": address, "state": "published"}, json)
     return 0

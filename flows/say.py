@@ -23,12 +23,26 @@ def _warning(text: str) -> None:
     print(text, file=sys.stderr, flush=True)  # noqa: T201
 
 
+def note(what: str) -> None:
+    """One line for people on stderr, beside whatever the command prints."""
+    print(what, file=sys.stderr, flush=True)  # noqa: T201
+
+
 def failure(error: StepdownError, as_json: bool) -> None:
     """The error as JSON on stdout, or as sentences on stderr."""
     if as_json:
         document(error.as_json())
     else:
         print(f"{error.kind}: {error}", file=sys.stderr)  # noqa: T201
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """A number with its noun.
+
+    >>> counted(1, "row"), counted(2000, "row"), counted(2, "person", "people")
+    ('1 row', '2,000 rows', '2 people')
+    """
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
 def document(facts: Any) -> None:
@@ -173,9 +187,24 @@ def standing(after: Any, as_json: bool) -> None:
             "release": after.release,
             "state": after.state.value,
             "waiting_for": list(after.waiting_for),
+            "next": next_step(after.release, after.state.value, after.waiting_for),
         },
         as_json,
     )
+
+
+def next_step(release: str, state: str, waiting_for: Sequence[str]) -> str:
+    """The command that comes after a decision about a release."""
+    if state == "published":
+        return f"stepdown verify {release}"
+    if state != "awaiting_approval":
+        return "change the config or the source, then run it again: stepdown run CONFIG"
+    for need in waiting_for:
+        role = need.removeprefix("approval as ").split(" ")[0]
+        if need.startswith("approval as "):
+            return f"stepdown approve {release} --role {role} --key KEY"
+    parents = [need.split(" ")[2].rstrip(",") for need in waiting_for if need[:10] == "its parent"]
+    return f"stepdown show {parents[0] if parents else release}"
 
 
 def facts(found: dict[str, Any], as_json: bool) -> None:

@@ -9,6 +9,7 @@ import typer
 
 from flows import say
 from flows.arguments import Address, AsJson, Store, Work
+from flows.confirming import Yes, confirm, introduce
 from flows.consent_commands import look_again
 from stepdown.errors import InputWrong
 
@@ -102,11 +103,15 @@ def approve(
     evidence: EvidenceFile = None,
     signed: Elsewhere = None,
     name: SignedName = "",
+    yes: Yes = False,
     work: Work = Path("work"),
     store: Store = "store",
     json: AsJson = False,
 ) -> int:
-    """Sign a waiting release: its address, the hash of its manifest and of its risk report."""
+    """Sign a waiting release: its address, the hash of its manifest and of its risk report.
+
+    Asks before a signature with which a public release has all it needs of people.
+    """
     from stepdown.release import approvals
 
     places = _places(work, store)
@@ -116,9 +121,14 @@ def approve(
         )
     look_again(*places, release)
     if signed is not None:
-        return _record(places, release, signed, "approve", json)
-    words = _words(role, reason, evidence)
-    say.standing(approvals.approve(*places, release, load_private_key(key), words, name=name), json)
+        return _record(places, release, signed, "approve", json, yes)
+    words, private = _words(role, reason, evidence), load_private_key(key)
+    found = approvals.foresee_approval(places[0], release, private, words, name=name)
+    introduce(found)
+    confirm(found.for_everybody, yes)
+    address, sure = found.release.address, found.for_everybody
+    after = approvals.approve(*places, address, private, words, name=name, confirmed=sure)
+    say.standing(after, json)
     return 0
 
 
@@ -143,14 +153,27 @@ def reject(
     return 0
 
 
-def _record(places: tuple[Any, Any], release: str, file: Path, decision: str, json: bool) -> int:
-    from stepdown.release.approvals import record_decision
+def _record(
+    places: tuple[Any, Any],
+    release: str,
+    file: Path,
+    decision: str,
+    json: bool,
+    yes: bool = False,
+) -> int:
+    from stepdown.release.approvals import foresee_recorded, record_decision
     from stepdown.release.statements import parse_signed
 
     signed = parse_signed(read_bytes(file), str(file))
     if signed.statement.get("decision") != decision:
         raise InputWrong(f"it does not {decision}", where=str(file), next="Look at the file.")
-    say.standing(record_decision(*places, release, signed), json)
+    sure: tuple[str, ...] = ()
+    if decision == "approve":
+        found = foresee_recorded(places[0], release, signed)
+        introduce(found)
+        confirm(found.for_everybody, yes)
+        release, sure = found.release.address, found.for_everybody
+    say.standing(record_decision(*places, release, signed, sure), json)
     return 0
 
 
@@ -177,7 +200,9 @@ def sign(
     )
     write_durably(output, signed.as_bytes())
     release = str(signed.statement["release"])
-    say.facts({"release": release, "decision": decision, "signed": str(output)}, json)
+    hand = f"stepdown {decision} {release} --signed {output.name}"
+    facts = {"release": release, "decision": decision, "signed": str(output)}
+    say.facts(facts | {"next": f"Give {output} to the steward, for `{hand}`."}, json)
     return 0
 
 

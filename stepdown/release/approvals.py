@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from stepdown.artifacts import canonical_json, write_durably
 from stepdown.config.models import SignOff
 from stepdown.config.people import People, Person, load_people, same_person
 from stepdown.errors import InputWrong, MoveForbidden, SignatureInvalid
+from stepdown.release.before_signing import Foreseen, foresee
 from stepdown.release.catalogue import find_release
 from stepdown.release.evidence import KEYS as EVIDENCE
 from stepdown.release.ledger import Ledger, open_ledger
@@ -50,18 +51,23 @@ def approve(
     words: Words,
     *,
     name: str = "",
+    confirmed: Collection[str] | None = None,
 ) -> Standing:
     """Sign and record an approval; publish at once where it was the last thing missing.
 
+    Args:
+        confirmed: public releases that the signer knows this would complete; None: not asked.
+
     Raises:
         ReleaseUnknown: no such release.
-        MoveForbidden: it does not wait for approval, or this person approved in this role before.
+        MoveForbidden: it does not wait for approval, this person approved in this role before, or
+            it would complete a public release that was not confirmed.
         InputWrong: the policy does not ask for this role, the person may not sign in it, or it
             needs evidence.
         SignatureInvalid: the key is nobody's in people.yaml.
         StoreCorrupt: the candidate's bytes changed since the gate judged them; nothing is recorded.
     """
-    return _decide(workspace, store, address, "approve", key, words, name)
+    return _decide(workspace, store, address, "approve", key, words, name, confirmed)
 
 
 def reject(
@@ -84,7 +90,31 @@ def reject(
     return _decide(workspace, store, address, "reject", key, words, name)
 
 
-def record_decision(workspace: Workspace, store: Store, address: str, signed: Signed) -> Standing:
+def foresee_approval(
+    workspace: Workspace, address: str, key: SigningKey, words: Words, *, name: str = ""
+) -> Foreseen:
+    """What ``approve`` would bring about; records nothing, and raises what it would raise."""
+    ledger = open_ledger(workspace)
+    release = find_release(ledger, address)
+    _check_waiting(release)
+    people = _people(release)
+    return _foreseen(ledger, release, _signed(release, "approve", key, words, name, people), people)
+
+
+def foresee_recorded(workspace: Workspace, address: str, signed: Signed) -> Foreseen:
+    """The same for an approval that was signed elsewhere."""
+    ledger = open_ledger(workspace)
+    release = find_release(ledger, address)
+    return _foreseen(ledger, release, signed, _people(release))
+
+
+def record_decision(
+    workspace: Workspace,
+    store: Store,
+    address: str,
+    signed: Signed,
+    confirmed: Collection[str] | None = None,
+) -> Standing:
     """Record an approval or rejection that was signed elsewhere.
 
     Raises:
@@ -96,7 +126,7 @@ def record_decision(workspace: Workspace, store: Store, address: str, signed: Si
         ledger = open_ledger(workspace)
         recover_held(ledger, store)
         release = find_release(ledger, address)
-        return _record(ledger, store, release, signed, _people(release))
+        return _record(ledger, store, release, signed, _people(release), confirmed)
 
 
 def signed_decision(bound: Mapping[str, Any], key: SigningKey, name: str, words: Words) -> Signed:
@@ -147,6 +177,7 @@ def _decide(
     key: SigningKey,
     words: Words,
     name: str,
+    confirmed: Collection[str] | None = None,
 ) -> Standing:
     with exclusively(workspace):
         ledger = open_ledger(workspace)
@@ -154,16 +185,30 @@ def _decide(
         release = find_release(ledger, address)
         _check_waiting(release)
         people = _people(release)
-        person = people.holder(key.public)
-        # Where the key is nobody's, the check of the signer says so.
-        name = name or (person.name if person else "")
-        signed = signed_decision(statement_of(release, decision), key, name, words)
-        return _record(ledger, store, release, signed, people)
+        signed = _signed(release, decision, key, words, name, people)
+        return _record(ledger, store, release, signed, people, confirmed)
 
 
-def _record(
-    ledger: Ledger, store: Store, release: Release, signed: Signed, people: People
-) -> Standing:
+def _signed(
+    release: Release, decision: str, key: SigningKey, words: Words, name: str, people: People
+) -> Signed:
+    person = people.holder(key.public)
+    # Where the key is nobody's, the check of the signer says so.
+    name = name or (person.name if person else "")
+    return signed_decision(statement_of(release, decision), key, name, words)
+
+
+def _foreseen(ledger: Ledger, release: Release, signed: Signed, people: People) -> Foreseen:
+    person, _ = _checked(ledger, release, signed, people)
+    _check_approval(signed, release, person, people)
+    with ledger.reading() as reader:
+        return foresee(reader, release, signed, people)
+
+
+def _checked(
+    ledger: Ledger, release: Release, signed: Signed, people: People
+) -> tuple[Person, str]:
+    """Who decided, and what, after everything that holds for both decisions was checked."""
     _check_waiting(release)
     person = check_signer(signed, people, release.address)
     decision = signed.statement.get("decision")
@@ -172,10 +217,43 @@ def _record(
     _check_bound(signed, release, str(decision))
     _check_time(signed, release)
     _check_new(ledger, signed, release)
+    return person, str(decision)
+
+
+def _check_confirmed(
+    ledger: Ledger,
+    release: Release,
+    signed: Signed,
+    people: People,
+    confirmed: Collection[str] | None,
+) -> None:
+    """Somebody else may have signed since this signer was asked."""
+    if confirmed is None:
+        return
+    with ledger.reading() as reader:
+        found = foresee(reader, release, signed, people).for_everybody
+    if not set(found) <= set(confirmed):
+        raise MoveForbidden(
+            f"somebody else signed meanwhile: this approval would publish {', '.join(found)}",
+            where=release.address,
+            next="Nothing was recorded. Give the command again.",
+        )
+
+
+def _record(
+    ledger: Ledger,
+    store: Store,
+    release: Release,
+    signed: Signed,
+    people: People,
+    confirmed: Collection[str] | None = None,
+) -> Standing:
+    person, decision = _checked(ledger, release, signed, people)
     if decision == "reject":
         _record_rejection(ledger, release, signed, person)
     else:
         _check_approval(signed, release, person, people)
+        _check_confirmed(ledger, release, signed, people, confirmed)
         check_judged(release)
         with ledger.writing() as writer:
             approvals = [*release.approvals, signed.as_json()]

@@ -51,6 +51,11 @@ def waiting_for(reader: Reader, release: Release) -> tuple[str, ...]:
     return tuple(need for condition in _CONDITIONS for need in condition(question))
 
 
+def parent_need(parent: Release) -> str:
+    """How a release says that it waits for the one it is made from."""
+    return f"its parent {parent.address}, which is {parent.state}"
+
+
 def _signatures(asked: Question) -> Iterable[str]:
     return missing_signatures(asked.release, asked.governance.people, asked.day)
 
@@ -80,7 +85,7 @@ def _parent(asked: Question) -> Iterable[str]:
         return
     parent = asked.reader.release(asked.release.parent)
     if parent.state not in WAS_PUBLISHED:
-        yield f"its parent {parent.address}, which is {parent.state}"
+        yield parent_need(parent)
 
 
 def _risk_assessment(asked: Question) -> Iterable[str]:
