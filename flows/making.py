@@ -125,7 +125,7 @@ def _make_copy(
     copy = derive_copy(run, snapshot, recipient, base.candidate, internal)
     joint = joint_view(run, copy, base.candidate, before.published)
     others = [internal, *(each.candidate for each in copies if each.candidate)]
-    apart = copies_do_not_join(copy, others, before.published)
+    apart = copies_do_not_join(run, copy, others, before.published)
     report = _measured(
         run,
         snapshot,
@@ -136,7 +136,7 @@ def _make_copy(
         base=base.candidate,
         scale=internal.data,
     )
-    return _judged(run, snapshot, copy, report, before, joint, apart)
+    return _judged(run, snapshot, copy, report, before, joint, *apart)
 
 
 def _measured(

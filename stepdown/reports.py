@@ -84,6 +84,7 @@ class AttackResult:
         interval: 95 % interval of ``measured``; None where every target was tried.
         control: success share of the same attack on people who are not in the file, or of a guess.
         note: why there was nothing to attack, or what the figure says: names and counts only.
+        columns: the columns that make it succeed, those that matter most first, where it is known.
     """
 
     attack: str
@@ -95,6 +96,7 @@ class AttackResult:
     interval: tuple[float, float] | None = None
     control: float | None = None
     note: str = ""
+    columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,27 @@ class AttackReport:
 
 
 @dataclass(frozen=True)
+class Persisting:
+    """Columns whose values hold the rows of one holder together, as an id would.
+
+    Args:
+        of: ``subject`` or ``household``.
+        holders: those with several rows in the file.
+        held: those of them whose rows agree in these columns, with values that fewer than k have.
+    """
+
+    of: str
+    columns: tuple[str, ...]
+    holders: int
+    held: int
+
+    @property
+    def share(self) -> float:
+        """Of the holders with several rows, those who are held together."""
+        return self.held / self.holders if self.holders else 0.0
+
+
+@dataclass(frozen=True)
 class RiskReport:
     """What an intruder could do with a file, measured on its bytes.
 
@@ -128,16 +151,17 @@ class RiskReport:
         expected_reidentifications: Σ individual risk over records, weighted where a weight is
             declared.
         expected_reidentifications_share: the same per record.
-        household_expected_reidentifications: Σ over members of 1 − Π(1 − r); None without
-            households.
+        household_expected_reidentifications: Σ over members of 1 − Π(1 − r); where no id is kept
+            but values hold members together, of those households. None without households.
         household_linkable: whether members can be linked in this file.
         smallest_trajectory_class: subjects, or households, that share their multiset of rows,
-            smallest; None where the file keeps no id that persists over rows.
+            smallest; None where the file keeps no id, nor values that stand in for one.
         lone_trajectories: those whose trajectory class is smaller than the policy's k.
         distinct_l, t: sensitive column → worst class.
         nested: every value equals or generalises the parent's, every row is the parent's.
         residue: cells in which the residue check found a withheld identifier.
         insensitive_problems: columns that are called insensitive and could point at somebody.
+        persisting: columns that stand in for an id of people or households, most held first.
         attacks: what came of them; None where they were not run, which refuses a release.
     """
 
@@ -162,6 +186,7 @@ class RiskReport:
     residue: int
     residue_problems: tuple[str, ...]
     insensitive_problems: tuple[str, ...] = ()
+    persisting: tuple[Persisting, ...] = ()
     attacks: AttackReport | None = None
 
 

@@ -114,21 +114,27 @@ def joint_view(run: Run, copy: Candidate, base: Candidate, published: Sequence[E
 
 @library_task
 def copies_do_not_join(
-    copy: Candidate, made: Sequence[Candidate], published: Sequence[Earlier]
-) -> Verdict:
-    """Look for pseudonyms that a copy shares with what other readers hold.
+    run: Run, copy: Candidate, made: Sequence[Candidate], published: Sequence[Earlier]
+) -> tuple[Verdict, ...]:
+    """Look for pseudonyms, and for values, by which a copy joins what other readers hold.
 
     Args:
         made: internal and the copies that this run made before it.
         published: every version ever published; those of the same recipient may share them.
     """
-    others = [(_named(each), each.data) for each in made]
+    others = [(_named(each), each) for each in made]
     others += [
-        (each.address, each.candidate.data)
+        (each.address, each.candidate)
         for each in published
         if each.candidate.recipient not in (None, copy.recipient)
     ]
-    return measures.copies_do_not_join(copy.data, others)
+    k = tier_policy(run.config, copy.tier).smallest_class
+    # Whoever reads internal holds every value of every copy.
+    copies = [(name, each) for name, each in others if each.recipient]
+    return (
+        measures.copies_do_not_join(copy.data, [(name, each.data) for name, each in others]),
+        measures.copies_do_not_join_by_values(copy, copies, run.loaded, k, run.workspace.scratch),
+    )
 
 
 def _named(candidate: Candidate) -> str:

@@ -69,6 +69,11 @@ def defaults() -> dict[str, Any]:
     return cast(dict[str, Any], YAML(typ="safe", pure=True).load(text))
 
 
+def persisting_share(tier: Tier) -> float:
+    """Share of the people with several rows whom values may hold together before they are an id."""
+    return float(defaults()["persisting"][tier.value])
+
+
 def tier_policy(config: ReleaseConfig, tier: Tier) -> TierPolicy:
     """The policy a tier is held to.
 

@@ -201,10 +201,31 @@ def _classes(risk: RiskReport, derive: DeriveReport | None, policy: TierPolicy) 
                 "The smallest group of people, or households, who share the set of all their rows",
                 risk.smallest_trajectory_class,
                 policy.smallest_class,
-                "The file keeps an id over rows: drop it, or set `rows_per_subject`.",
+                _held_together(risk, "subject")
+                or "The file keeps an id over rows: drop it, or set `rows_per_subject`.",
             )
         )
     return answers
+
+
+def _held_together(risk: RiskReport, of: str) -> str:
+    """What to do about the columns that stand in for an id, those that hold most together first."""
+    found = [each for each in risk.persisting if each.of == of]
+    if not found:
+        return ""
+    # One column that does nearly what all together do is the one to act on.
+    most = found[0].held
+    one = [each for each in found if len(each.columns) == 1 and each.held >= 0.9 * most]
+    worst = (one or found)[0]
+    names = ", ".join(worst.columns)
+    people = "people" if of == "subject" else "households"
+    more = ", or set `rows_per_subject: 1`" if of == "subject" else ""
+    return (
+        f"{names} {'stands' if len(worst.columns) == 1 else 'together stand'} in for an id: "
+        f"{worst.held:,} of {worst.holders:,} {people} with several rows have values of their own "
+        f"there, the same in all of them. Coarsen (`code`, `date`, `prefix`) or drop "
+        f"{'it' if len(worst.columns) == 1 else 'some of them'}{more}."
+    )
 
 
 def _sensitive(risk: RiskReport, policy: TierPolicy, sensitive: Sequence[str]) -> list[Verdict]:
@@ -253,7 +274,8 @@ def _expected(risk: RiskReport, policy: TierPolicy) -> list[Verdict]:
                 "That share where the members of a household can be linked",
                 share,
                 policy.expected_reidentifications,
-                "Drop the household id and the columns that are constant within households, "
+                _held_together(risk, "household")
+                or "Drop the household id and the columns that are constant within households, "
                 "or generalise further.",
             )
         )

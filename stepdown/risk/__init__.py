@@ -11,14 +11,23 @@ if TYPE_CHECKING:
     from stepdown.risk.joins import copies_do_not_join
     from stepdown.risk.joint import joint_view
     from stepdown.risk.residue import check_texts
+    from stepdown.risk.value_joins import copies_do_not_join_by_values
 
-__all__ = ["assess_file", "assess_risk", "check_texts", "copies_do_not_join", "joint_view"]
+__all__ = [
+    "assess_file",
+    "assess_risk",
+    "check_texts",
+    "copies_do_not_join",
+    "copies_do_not_join_by_values",
+    "joint_view",
+]
 
 _HOMES = {
     "assess_file": "file",
     "assess_risk": "assess",
     "check_texts": "residue",
     "copies_do_not_join": "joins",
+    "copies_do_not_join_by_values": "value_joins",
     "joint_view": "joint",
 }
 

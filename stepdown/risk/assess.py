@@ -11,15 +11,17 @@ import pyarrow.parquet as pq
 from stepdown.artifacts import ArtifactRef, check_bytes
 from stepdown.candidate import Candidate
 from stepdown.config import LoadedConfig, ReleaseConfig, tier_policy, treatment_of
+from stepdown.config.policy import persisting_share
 from stepdown.config.treatments import Surrogate
 from stepdown.engine.session import Session, open_session, quote
-from stepdown.reports import RiskReport
+from stepdown.reports import Persisting, RiskReport
 from stepdown.risk.bins import BINNED, DATED, sensitive_bin
 from stepdown.risk.classes import ClassTable, Ints, build_classes
-from stepdown.risk.households import household_expected_reidentifications, names_a_household
+from stepdown.risk.households import household_expected_reidentifications
 from stepdown.risk.individual import class_risk, prosecutor_risk
 from stepdown.risk.insensitive import insensitive_problems
 from stepdown.risk.nesting import nesting_problems
+from stepdown.risk.persisting import find_persisting, held_sharers
 from stepdown.risk.privacy_models import (
     BINS,
     distinct_l,
@@ -72,8 +74,11 @@ def assess_risk(
         risk = class_risk(classes)
         share = classes.mean_over_records(risk)
         households = config.name(Role.HOUSEHOLD) is not None
-        trajectories = table.trajectories(session, config)
         k = tier_policy(config, candidate.tier).smallest_class
+        persisting = table.persisting(session, config, k)
+        by_value = not table.names(config, Role.HOUSEHOLD)
+        linked = by_value and any(each.of == "household" for each in persisting)
+        trajectories = table.trajectories(session, config, persisting)
         quasi_identifiers = table.names(config, Role.QUASI_IDENTIFIER)
         return RiskReport(
             sha256=candidate.data.sha256,
@@ -87,15 +92,15 @@ def assess_risk(
             expected_reidentifications=_stable(share * classes.record_count),
             expected_reidentifications_share=_stable(share),
             household_expected_reidentifications=(
-                _stable(household_expected_reidentifications(session, risk)) if households else None
+                _stable(household_expected_reidentifications(session, risk, held_only=linked))
+                if households
+                else None
             ),
-            household_linkable=households and table.links_households(session, config),
+            household_linkable=linked or (households and not by_value),
             smallest_trajectory_class=(
                 None if trajectories is None else int(min(trajectories, default=0))
             ),
-            lone_trajectories=(
-                None if trajectories is None else int(trajectories[trajectories < k].sum())
-            ),
+            lone_trajectories=(None if trajectories is None else int(np.sum(trajectories < k))),
             distinct_l=_distinct_l(session, table, config),
             t={name: _stable(t) for name, t in _t(session, table, config).items()},
             nested=not problems,
@@ -103,6 +108,7 @@ def assess_risk(
             residue=residue.cells,
             residue_problems=residue.problems,
             insensitive_problems=insensitive_problems(session, table.insensitive(config)),
+            persisting=persisting,
         )
 
 
@@ -163,20 +169,41 @@ class _Released:
             for name in self.columns
         )
 
-    def trajectories(self, session: Session, config: ReleaseConfig) -> Ints | None:
-        """Sizes of the trajectory classes of every id that the file keeps; None without one."""
-        sizes = []
-        if self.keeps_an_id(config):
-            sizes.append(trajectory_class_sizes(session))
-        if self.names(config, Role.HOUSEHOLD):
-            sizes.append(trajectory_class_sizes(session, "household"))
-        return np.concatenate(sizes) if sizes else None
+    def persisting(self, session: Session, config: ReleaseConfig, k: int) -> tuple[Persisting, ...]:
+        """What stands in for an id that the file does not keep: of people, of households."""
+        columns = {
+            name: self.alias(name)
+            for name in self.columns
+            if config.columns[name].role not in (Role.SUBJECT, Role.HOUSEHOLD)
+            and not self._rekeyed(config, name)
+        }
+        # Where a tier asks for no class size, a value is rare if one alone has it.
+        few = max(k, 2)
+        found: tuple[Persisting, ...] = ()
+        if not self.keeps_an_id(config):
+            found += find_persisting(session, "subject", columns, few)
+        if config.name(Role.HOUSEHOLD) and not self.names(config, Role.HOUSEHOLD):
+            found += find_persisting(session, "household", columns, few)
+        return found
 
-    def links_households(self, session: Session, config: ReleaseConfig) -> bool:
-        """Whether the members of a household can be put together in this file."""
+    def trajectories(
+        self, session: Session, config: ReleaseConfig, persisting: tuple[Persisting, ...]
+    ) -> Ints | None:
+        """How many share the rows of each holder of an id, or of values that stand in for one.
+
+        None where the file keeps neither.
+        """
+        sharers = []
+        if self.keeps_an_id(config):
+            sharers.append(np.repeat(*[trajectory_class_sizes(session)] * 2))
+        elif any(
+            each.of == "subject" and each.share > persisting_share(self.candidate.tier)
+            for each in persisting
+        ):
+            sharers.append(held_sharers(session))
         if self.names(config, Role.HOUSEHOLD):
-            return True
-        return names_a_household(session, "record", [self.alias(name) for name in self.columns])
+            sharers.append(np.repeat(*[trajectory_class_sizes(session, "household")] * 2))
+        return np.concatenate(sharers) if sharers else None
 
     def _rekeyed(self, config: ReleaseConfig, name: str) -> bool:
         treatment = treatment_of(config, name, self.candidate.tier)

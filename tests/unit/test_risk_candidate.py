@@ -107,11 +107,15 @@ def test_a_household_id_makes_a_trajectory_of_a_family(case):
     case.data = {"house": ["k1", "k1", "k2", "k2", "k2"]} | keep
     risk = case.assess()
     # Every class holds two people, yet only one family is two women and one has three rows of men.
+    # And P-00004's two rows are held together by being the only man's whose result is negative.
     assert risk.smallest_class == 2
-    assert (risk.smallest_trajectory_class, risk.lone_trajectories) == (1, 2)
+    assert (risk.smallest_trajectory_class, risk.lone_trajectories) == (1, 3)
 
 
 def test_no_persistent_id_means_no_trajectory(case):
+    case.data["weight"] = [10.0, 20.0, 30.0, 30.0, 40.0]
+    case.data["result"][2] = "negative"
+    case.data["income"][2:] = [50.0, 40.0, 50.0]
     risk = case.assess()
     assert risk.smallest_trajectory_class is None
     assert risk.lone_trajectories is None
