@@ -79,7 +79,14 @@ def load_keyring(path: Path, wanted: list[str], *, may_create: Collection[str] =
     """
     secret = os.environ.get("STEPDOWN_KEYRING")
     if secret is not None:
-        return _complete(_parse(secret, "STEPDOWN_KEYRING"), wanted)
+        held = _parse(secret, "STEPDOWN_KEYRING")
+        for name in (name for name in wanted if name not in held and name in may_create):
+            raise KeyMissing(
+                f"the keyring has no key {name}, and no release was made with one",
+                where="STEPDOWN_KEYRING",
+                next=f'Add it to STEPDOWN_KEYRING: "{name}": 64 random hex digits.',
+            )
+        return _complete(held, wanted)
     keys: dict[str, bytes] = {}
     if path.exists():
         if stat.S_IMODE(path.stat().st_mode) & 0o077:

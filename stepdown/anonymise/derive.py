@@ -10,7 +10,7 @@ from pathlib import Path
 from stepdown.anonymise.consent import PARENT_LINEAGE, SNAPSHOT
 from stepdown.anonymise.derive_report import copy_report, tier_report
 from stepdown.anonymise.hierarchy import as_long_table
-from stepdown.anonymise.history import Past, hold_back, remember
+from stepdown.anonymise.history import DRAWS, Past, hold_back, remember
 from stepdown.anonymise.keys import own_pseudonyms
 from stepdown.anonymise.models import PrivacyModels, SearchColumn
 from stepdown.anonymise.prepare import inherited, prepare
@@ -86,10 +86,10 @@ def derive_tier(
         recoding = recode_tier(session, loaded, policy, made.demand, made.weight)
         treated, past = made.treated, Past([e.address for e in earlier], made.lost_to_period)
         if earlier and recoding and policy.hold_back and policy.period == "whole":
-            values = remember(session, config, made.columns, earlier)
+            versions = remember(session, config, made.columns, earlier)
             sensitive = sensitive_columns(session, loaded, tier)
-            key = bytes.fromhex(snapshot.sha256)
-            while held := hold_back(session, values, recoding, policy, sensitive, key):
+            key = keyring.newest(config.dataset, DRAWS)
+            while held := hold_back(session, versions, recoding, policy, sensitive, key):
                 past = replace(past, held_back=past.held_back + held)
                 treated = treat(session, config, tier, made.columns, keyring, made.weight)
                 again = recode_tier(session, loaded, policy, made.demand, made.weight)

@@ -11,15 +11,18 @@ data), doi:10.1007/11844662_4.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from stepdown.anonymise.coding import code_sensitive
-from stepdown.anonymise.consent import ENTERED, SNAPSHOT, row_draws
+from stepdown.anonymise.companions import NOTHING, Cell, Flags, Ints, Wanted, companions
+from stepdown.anonymise.consent import ENTERED
 from stepdown.anonymise.models import SensitiveColumn
 from stepdown.anonymise.recode import Recoding
 from stepdown.anonymise.treat import SOURCE_ROW, SUBJECT, TREATED
@@ -34,6 +37,26 @@ NOW = "now_snapshot"
 """The relation of today's source in the form in which the earlier versions' are."""
 
 
+DRAWS = "draws"
+"""In the place of a tier in a key's name: the key by which companions are drawn."""
+TAKEN = "taken"
+"""The relation of the rows that an earlier pass of the same run took out as companions."""
+
+
+@dataclass(frozen=True)
+class Version:
+    """What an earlier version shows, by the ``id`` of its rows from 0.
+
+    Args:
+        classes: shape (n,). subjects: shape (n,), their codes in that version's source.
+        codes: shape (n, columns), its sensitive values, ``NOTHING`` where one reveals nothing.
+    """
+
+    classes: Ints
+    subjects: Ints
+    codes: Ints
+
+
 @dataclass(frozen=True)
 class Past:
     """What earlier versions took from this one: rows whose period is over, and rows held back."""
@@ -45,28 +68,34 @@ class Past:
 
 def remember(
     session: Session, config: ReleaseConfig, columns: Sequence[str], earlier: Sequence[Earlier]
-) -> tuple[int, ...]:
-    """Look at the earlier versions once; returns how many sensitive columns each of them has.
+) -> list[Version]:
+    """Look at the earlier versions once; returns what each of them shows.
 
     A record is known again by its raw values in the quasi-identifiers and sensitive columns that
     either version releases; of several alike the n-th is the n-th. Leaves two relations per
-    version: ``then_<i>`` of its rows (``class``, ``subject``, ``key`` of those raw values, NULL
-    where no row has them today, ``turn`` among those alike, and ``s0``, ``s1``, … the sensitive
-    values that reveal something) and ``key_<i>`` of today's (``source_row``, ``key``).
+    version: ``then_<i>`` of its rows (``id``, ``class``, ``key`` of those raw values, NULL where no
+    row has them today, ``turn`` among those alike, and ``raw``, by which one who is gone is known
+    in several versions) and ``key_<i>`` of today's (``source_row``, ``key``).
 
     Args:
         session: holds ``now_snapshot``.
         columns: those that this version releases.
     """
-    return tuple(
-        _remember_one(session, config, columns, version, str(number))
+    held = [n for each in earlier for n in pq.read_schema(check_bytes(each.candidate.data)).names]
+    shown = _shown(config, (*columns, *held))
+    for each in earlier:
+        names = pq.read_schema(check_bytes(each.snapshot)).names
+        shown = [name for name in shown if name in names]
+    session.run(f"CREATE TEMP TABLE {TAKEN} (version BIGINT, id BIGINT)")
+    return [
+        _remember_one(session, config, columns, version, str(number), shown)
         for number, version in enumerate(earlier)
-    )
+    ]
 
 
 def hold_back(
     session: Session,
-    values: Sequence[int],
+    versions: Sequence[Version],
     recoding: Recoding,
     policy: TierPolicy,
     sensitive: Sequence[SensitiveColumn],
@@ -75,27 +104,26 @@ def hold_back(
     """Take out of ``entered`` who would stand alone between two versions; returns how many rows.
 
     Those are records that share their class, and their class in every earlier version, with fewer
-    than k data subjects or l sensitive values. Where fewer than that left an earlier version's
-    class, some who stayed leave with them, drawn by the key. What is taken out changes what the
-    search would do: search again, and ask again until nobody is taken out.
+    than k data subjects or l sensitive values. Where people left who had been in the same class in
+    every version, some who stayed leave with them: see ``companions``. What is taken out changes
+    what the search would do: search again, and ask again until nobody is taken out.
 
     Args:
         session: holds what ``remember`` left, ``treated`` and ``entered``.
-        values: what ``remember`` returned.
+        versions: what ``remember`` returned.
         draw_key: nobody who reads a release knows it.
 
     Raises:
         Refused: nobody would be left.
     """
-    _place_released(session, len(values), recoding, policy, sensitive)
-    out = [_alone(session, len(values), recoding, policy, sensitive)]
-    rows = int(str(session.scalar(f"SELECT count(*) FROM {SNAPSHOT}")))
-    draws = pa.table({"source_row": np.arange(rows), "draw": row_draws(draw_key, rows)})
-    session.attach_arrow("companion_draws", draws)
-    for number, many in enumerate(values):
-        out.append(_companions(session, number, many, policy, out[0]))
-    chosen = " UNION ".join(f"SELECT source_row FROM {name}" for name in out)
-    session.run(f"CREATE OR REPLACE TEMP TABLE held_back AS {chosen}")
+    _place_released(session, len(versions), recoding, policy, sensitive)
+    _alone(session, len(versions), recoding, policy, sensitive)
+    drawn = pa.table({"source_row": _companions(session, versions, policy, draw_key)})
+    session.attach_arrow("companion", drawn)
+    session.run(
+        "CREATE OR REPLACE TEMP TABLE held_back AS SELECT source_row FROM alone "
+        "UNION SELECT source_row FROM companion"
+    )
     lost = int(str(session.scalar("SELECT count(*) FROM held_back")))
     if lost:
         session.run(f"DELETE FROM {ENTERED} WHERE source_row IN (SELECT source_row FROM held_back)")
@@ -108,31 +136,6 @@ def hold_back(
                 "data, or set `period: increment`.",
             )
     return lost
-
-
-def keep_the_new(session: Session, config: ReleaseConfig, earlier: Sequence[Earlier]) -> int:
-    """Leave in ``entered`` only rows that came since the last version; returns how many left.
-
-    A row is old where an earlier version's snapshot held one of the same data subject with the same
-    raw quasi-identifiers and sensitive values, whether or not that version released it: its period
-    is over. Of several alike the first ones are. If nothing came since the last version, the rows
-    are those of that version's period, so that a run without new data changes nothing.
-    """
-    before = int(str(session.scalar(f"SELECT count(*) FROM {ENTERED}")))
-    shown = config.names(Role.SUBJECT, Role.QUASI_IDENTIFIER, Role.SENSITIVE)
-    for count in range(len(earlier), 0, -1):
-        parts = []
-        for number, version in enumerate(earlier[:count]):
-            name = f"period_{number}"
-            session.attach_parquet(name, check_bytes(version.snapshot))
-            parts.append(_pairing(session, NOW, name, shown))
-        old = " UNION ".join(f"SELECT source_row FROM ({part})" for part in parts)
-        session.run(f"CREATE OR REPLACE TEMP TABLE old_rows AS {old}")
-        new = f"FROM {ENTERED} WHERE source_row NOT IN (SELECT source_row FROM old_rows)"
-        if session.scalar(f"SELECT count(*) {new}"):
-            session.run(f"CREATE OR REPLACE TEMP TABLE {ENTERED} AS SELECT * {new}")
-            break
-    return before - int(str(session.scalar(f"SELECT count(*) FROM {ENTERED}")))
 
 
 def _role(config: ReleaseConfig, name: str) -> Role:
@@ -154,44 +157,25 @@ def _telling(config: ReleaseConfig, name: str) -> str:
     return f"CASE WHEN {value} NOT IN ({literals(list(harmless))}) THEN {value} END"
 
 
-def _pairing(session: Session, now: str, then: str, columns: Sequence[str]) -> str:
-    """SQL of ``source_row`` and ``then_row``: the same records in two snapshots.
-
-    The n-th of several alike is the n-th of those alike in the other.
-    """
-    both = [_column_names(session, relation) for relation in (now, then)]
-    common = [name for name in columns if all(name in names for names in both)]
-    keys = [f"CAST({quote(name)} AS VARCHAR)" for name in common]
-    listed = ", ".join(f"{key} AS k{i}" for i, key in enumerate(keys))
-    numbered = "row_number() OVER (PARTITION BY {} ORDER BY file_row_number) AS turn".format(
-        ", ".join(keys) or "1"
-    )
-    sides = [
-        f"(SELECT file_row_number, {numbered}{', ' + listed if listed else ''} FROM {relation})"
-        for relation in (now, then)
-    ]
-    same = " AND ".join(
-        ["a.turn = b.turn", *(f"a.k{i} IS NOT DISTINCT FROM b.k{i}" for i in range(len(keys)))]
-    )
-    return (
-        f"SELECT a.file_row_number AS source_row, b.file_row_number AS then_row "
-        f"FROM {sides[0]} AS a JOIN {sides[1]} AS b ON {same}"
-    )
-
-
-def _column_names(session: Session, relation: str) -> list[str]:
+def column_names(session: Session, relation: str) -> list[str]:
+    """Names of a relation's columns, in its order."""
     return list(session.fetch(f"SELECT * FROM {relation} LIMIT 0").column_names)
 
 
 def _remember_one(
-    session: Session, config: ReleaseConfig, columns: Sequence[str], version: Earlier, number: str
-) -> int:
+    session: Session,
+    config: ReleaseConfig,
+    columns: Sequence[str],
+    version: Earlier,
+    number: str,
+    shown: Sequence[str],
+) -> Version:
     then = version.candidate
     held = pq.read_schema(check_bytes(then.data)).names
     session.attach_parquet("then_data", then.data.path)
     session.attach_parquet("then_lineage", check_bytes(then.lineage))
     session.attach_parquet("then_snapshot", check_bytes(version.snapshot))
-    names = [_column_names(session, relation) for relation in (NOW, "then_snapshot")]
+    names = [column_names(session, relation) for relation in (NOW, "then_snapshot")]
     known = [n for n in _shown(config, (*columns, *held)) if all(n in each for each in names)]
     keys = [f"CAST(s.{quote(name)} AS VARCHAR) AS k{i}" for i, name in enumerate(known)]
     listed = ", ".join(f"k{i}" for i in range(len(known))) or "1"
@@ -211,17 +195,31 @@ def _remember_one(
     labels = [n for n in held if _role(config, n) is Role.QUASI_IDENTIFIER]
     ranked = ", ".join(f"d.{quote(name)}" for name in labels) or "1"
     secret = [_telling(config, n) for n in held if _role(config, n) is Role.SENSITIVE]
+    raw = ", ".join(f"coalesce('+' || CAST(s.{quote(n)} AS VARCHAR), '-')" for n in shown) or "''"
     session.run(
-        f"CREATE TEMP TABLE then_{number} AS SELECT a.class, a.subject, b.key, row_number() OVER "
+        f"CREATE TEMP TABLE then_{number} AS SELECT row_number() OVER (ORDER BY a.source_row) - 1 "
+        "AS id, a.class, a.subject, b.key, a.raw, row_number() OVER "
         f"(PARTITION BY b.key ORDER BY a.source_row) AS turn"
         f"{''.join(f', a.s{i}' for i in range(len(secret)))} FROM "
         f"(SELECT l.source_row, l.subject, dense_rank() OVER (ORDER BY {ranked}) AS class, "
+        f"to_json([{raw}]) AS raw, "
         f"{', '.join([*keys, *(f'{told} AS s{i}' for i, told in enumerate(secret))]) or '1'} "
         "FROM then_data AS d JOIN then_lineage AS l ON l.row = d.file_row_number "
         "JOIN then_snapshot AS s ON s.file_row_number = l.source_row) AS a "
         f"LEFT JOIN keys AS b ON {same}"
     )
-    return len(secret)
+    codes = "".join(
+        f", CASE WHEN s{i} IS NULL THEN {NOTHING} "
+        f"ELSE dense_rank() OVER (ORDER BY s{i}) END AS s{i}"
+        for i in range(len(secret))
+    )
+    rows = session.fetch(f"SELECT id, class, subject{codes} FROM then_{number} ORDER BY id")
+    told = [_ints(rows, f"s{i}") for i in range(len(secret))]
+    return Version(
+        _ints(rows, "class"),
+        _ints(rows, "subject"),
+        np.stack(told, axis=1) if told else np.empty((rows.num_rows, 0), np.int64),
+    )
 
 
 def _place_released(
@@ -232,7 +230,7 @@ def _place_released(
     sensitive: Sequence[SensitiveColumn],
 ) -> None:
     """``placed``: every row that would be released, its labels and sensitive codes, and per earlier
-    version the row's ``class_<i>``, NULL where it was not in it."""
+    version the row's ``class_<i>`` and ``then_<i>``, NULL where it was not in it."""
     labels = "".join(
         f", r.{quote(column.name)} AS q{i}" for i, column in enumerate(recoding.columns)
     )
@@ -255,7 +253,8 @@ def _place_released(
     )
     for i in range(versions):
         session.run(
-            f"CREATE OR REPLACE TEMP TABLE placed AS SELECT p.*, t.class AS class_{i} FROM "
+            f"CREATE OR REPLACE TEMP TABLE placed AS SELECT p.*, t.class AS class_{i}, "
+            f"t.id AS then_{i} FROM "
             "(SELECT placed.*, key, row_number() OVER (PARTITION BY key ORDER BY source_row) "
             f"AS turn FROM placed JOIN key_{i} USING (source_row)) AS n "
             f"LEFT JOIN then_{i} AS t ON t.key = n.key AND t.turn = n.turn "
@@ -269,45 +268,94 @@ def _alone(
     recoding: Recoding,
     policy: TierPolicy,
     sensitive: Sequence[SensitiveColumn],
-) -> str:
-    """Rows in too small a group of the same past and the same class."""
+) -> None:
+    """``alone``: rows in too small a group of the same past and the same class."""
     names = [f"class_{i}" for i in range(versions)]
-    names += [f"q{i}" for i in range(len(recoding.columns))]
-    listed = ", ".join(names)
-    few = [f"count(DISTINCT subject) < {policy.smallest_class}"]
-    if policy.distinct_l > 1:
-        few += [f"count(DISTINCT s{i}) < {policy.distinct_l}" for i in range(len(sensitive))]
-    same = " AND ".join(f"p.{name} IS NOT DISTINCT FROM few.{name}" for name in names)
+    came = " OR ".join(f"{name} IS NULL" for name in names)
+    labels = [f"q{i}" for i in range(len(recoding.columns))]
+    listed, here = ", ".join([*names, *labels]), ", ".join(labels)
     session.run(
-        "CREATE OR REPLACE TEMP TABLE alone AS SELECT p.source_row FROM placed AS p SEMI JOIN "
-        f"(SELECT {listed} FROM placed GROUP BY {listed} HAVING {' OR '.join(few)}) AS few "
-        f"ON {same}"
+        "CREATE OR REPLACE TEMP TABLE placed_in AS SELECT source_row, subject, "
+        f"dense_rank() OVER (ORDER BY {listed}) AS cell, ({came}) AND count(*) OVER "
+        f"(PARTITION BY {listed}) < count(*) OVER (PARTITION BY {here}) AS came"
+        f"{''.join(f', s{i}' for i in range(len(sensitive)) if policy.distinct_l > 1)} FROM placed"
     )
-    return "alone"
+    few = [
+        "SELECT cell FROM placed_in GROUP BY cell "
+        f"HAVING count(DISTINCT subject) < {policy.smallest_class}"
+    ]
+    for i in range(len(sensitive) if policy.distinct_l > 1 else 0):
+        # Who is new, and no class of their own, still shows two values with any one person known.
+        few.append(
+            f"SELECT cell FROM (SELECT cell, any_value(came) AS came, s{i}, "
+            f"count(DISTINCT subject) AS people FROM placed_in GROUP BY cell, s{i}) "
+            "GROUP BY cell HAVING "
+            f"count(s{i}) < {policy.distinct_l} OR (any_value(came) AND count(s{i}) = 2 "
+            f"AND min(people) FILTER (s{i} IS NOT NULL) = 1)"
+        )
+    session.run(
+        "CREATE OR REPLACE TEMP TABLE alone AS SELECT source_row FROM placed_in "
+        f"WHERE cell IN ({' UNION '.join(few)})"
+    )
 
 
-def _companions(session: Session, number: int, values: int, policy: TierPolicy, alone: str) -> str:
-    """Rows of an earlier class that must leave, too, because too few of it left."""
-    few = [f"count(DISTINCT subject) < {policy.smallest_class}"]
-    if policy.distinct_l > 1:
-        few += [f"count(DISTINCT s{i}) < {policy.distinct_l}" for i in range(values)]
-    name = f"with_{number}"
-    spread = "".join(f", s{i}" for i in range(values))
-    # One of each sensitive value before a second of any: the fewest who must leave.
-    session.run(
-        f"CREATE OR REPLACE TEMP TABLE {name} AS "
-        "WITH staying AS (SELECT p.source_row, key, row_number() OVER (PARTITION BY key "
-        f"ORDER BY source_row) AS turn FROM placed AS p JOIN key_{number} USING (source_row) "
-        f"WHERE source_row NOT IN (SELECT source_row FROM {alone})), "
-        f"met AS (SELECT then_{number}.*, staying.source_row FROM then_{number} "
-        "LEFT JOIN staying USING (key, turn)), "
-        f"gone AS (SELECT class, greatest({policy.smallest_class} - count(DISTINCT subject), 1) "
-        "AS wanted FROM met WHERE source_row IS NULL "
-        f"GROUP BY class HAVING {' OR '.join(few)}), "
-        "left_over AS (SELECT source_row, class, wanted, draw, row_number() OVER "
-        f"(PARTITION BY class{spread} ORDER BY draw) AS turn FROM met "
-        "JOIN gone USING (class) JOIN companion_draws USING (source_row)) "
-        "SELECT source_row FROM left_over "
-        "QUALIFY row_number() OVER (PARTITION BY class ORDER BY turn, draw) <= wanted"
+def _companions(
+    session: Session, versions: Sequence[Version], policy: TierPolicy, key: bytes
+) -> Ints:
+    """Source rows of those who must stay away, so that whoever left is hidden among them."""
+    source_row, ids, away = _everybody(session, len(versions))
+    past, newest = np.zeros(len(away), np.int64), np.full(len(away), -1)
+    for i, version in enumerate(versions):
+        held = ids[:, i] >= 0
+        classes = np.zeros(len(away), np.int64)
+        classes[held] = version.classes[ids[held, i]]
+        past = np.unique(past * (1 + classes.max(initial=0)) + classes, return_inverse=True)[1]
+        newest[held] = i
+    at = ids[np.arange(len(away)), newest] * len(versions) + newest
+    before = session.fetch(f"SELECT id * {len(versions)} + version AS at FROM {TAKEN}")
+    taken = away & np.isin(at, _ints(before, "at"))
+    cells = int(past.max(initial=-1)) + 1
+    split = np.bincount(past, away, cells) * np.bincount(past, ~away, cells) > 0
+    asked = np.flatnonzero(split[past] & (newest >= 0))
+    asked = asked[np.argsort(past[asked], kind="stable")]
+    wanted = Wanted(policy.smallest_class, policy.distinct_l)
+    own = hashlib.blake2b(policy.tier.encode(), key=key).digest()
+    found = [np.empty(0, np.int64)]
+    for members in np.split(asked, np.flatnonzero(np.diff(past[asked])) + 1):
+        if len(members):
+            version, rows = versions[newest[members[0]]], ids[members, newest[members[0]]]
+            cell = Cell(version.subjects[rows], version.codes[rows], away[members], taken[members])
+            found.append(members[companions(cell, wanted, own)])
+    drawn = np.concatenate(found)
+    # They are among those who are gone when it is asked again.
+    now = {"version": newest[drawn], "id": ids[drawn, newest[drawn]]}
+    session.attach_arrow("taken_now", pa.table(now))
+    session.run(f"INSERT INTO {TAKEN} SELECT version, id FROM taken_now")
+    return source_row[drawn]
+
+
+def _everybody(session: Session, versions: int) -> tuple[Ints, Ints, Flags]:
+    """Everybody in this version or in one before: the source row, −1 where there is none; the id in
+    each version, −1 where they were not in it, shape (n, versions); and who will be away."""
+    listed = ", ".join(f"then_{i}" for i in range(versions))
+    for i in range(versions):
+        session.run(
+            f"CREATE OR REPLACE TEMP TABLE gone_{i} AS SELECT id, raw, row_number() OVER "
+            f"(PARTITION BY raw ORDER BY id) AS turn FROM then_{i} WHERE id NOT IN "
+            f"(SELECT then_{i} FROM placed WHERE then_{i} IS NOT NULL)"
+        )
+    people = " UNION ".join(f"SELECT raw, turn FROM gone_{i}" for i in range(versions))
+    joins = "".join(f" LEFT JOIN gone_{i} USING (raw, turn)" for i in range(versions))
+    gone_ids = ", ".join(f"gone_{i}.id AS then_{i}" for i in range(versions))
+    rows = session.fetch(
+        f"SELECT source_row, {listed}, source_row IN (SELECT source_row FROM alone) AS away "
+        f"FROM placed UNION ALL SELECT -1, {gone_ids}, true FROM ({people}) {joins} "
+        f"ORDER BY source_row, {listed}"
     )
-    return name
+    ids = np.stack([_ints(rows, f"then_{i}") for i in range(versions)], axis=1)
+    return _ints(rows, "source_row"), ids, rows["away"].to_numpy().astype(np.bool_)
+
+
+def _ints(table: pa.Table, name: str) -> Ints:
+    found: Ints = pc.fill_null(table[name], -1).to_numpy().astype(np.int64)
+    return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from itertools import count
 
+from stepdown.anonymise.history import DRAWS
 from stepdown.anonymise.remember import MEMORY
 from stepdown.anonymise.subjects import SUBJECTS
 from stepdown.config import ReleaseConfig, tier_policy, treatment_of
@@ -21,6 +22,7 @@ def keys_needed(config: ReleaseConfig, shredded: Collection[str] = ()) -> list[s
     """
     owners = [
         (MEMORY, None),
+        *([(DRAWS, None)] if _draws(config) else []),
         *([(SUBJECTS, None)] if config.consent else []),
         *((tier.value, None) for tier in config.tier_names() if _uses(config, tier)),
         *((Tier.PARTNER.value, name) for name in config.recipients if own_pseudonyms(config, name)),
@@ -42,6 +44,12 @@ def own_pseudonyms(config: ReleaseConfig, recipient: str) -> list[str]:
         for name in config.columns
         if name in agreed and treatment_of(config, name, Tier.PARTNER) == "pseudonym"
     ]
+
+
+def _draws(config: ReleaseConfig) -> bool:
+    """Whether anybody may be held back, and others with them."""
+    policies = [tier_policy(config, tier) for tier in config.tier_names() if tier.parent]
+    return any(policy.hold_back and policy.period == "whole" for policy in policies)
 
 
 def _uses(config: ReleaseConfig, tier: Tier) -> bool:

@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 
 from stepdown.anonymise.consent import PARENT, PARENT_LINEAGE, SNAPSHOT, Entry, enter
 from stepdown.anonymise.hierarchy import LONG_SCHEMA
-from stepdown.anonymise.history import NOW, keep_the_new
+from stepdown.anonymise.history import NOW
+from stepdown.anonymise.period import keep_the_new
 from stepdown.anonymise.quasi_identifiers import Demand, Inherited, search_columns
 from stepdown.anonymise.treat import Treated, treat
 from stepdown.artifacts import ArtifactRef, check_bytes

@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from stepdown.artifacts import ArtifactRef, check_bytes
+from stepdown.attacks.composition import told_apart
 from stepdown.attacks.written import Written, open_written, stable
 from stepdown.candidate import Candidate, Earlier
 from stepdown.config import LoadedConfig, tier_policy
@@ -33,6 +34,11 @@ def differencing(
     subjects, or with fewer than l sensitive values in a column that both files hold, is isolated by
     the difference, unless it is a whole class of the version: that showed it by itself, under the
     policy of its day. Those who left count with the records of the file that they were among.
+
+    A group that is in one of the two files only is isolated, too, where with any one of its people
+    taken out a single value is left: whoever knows that one would know the others. A group that is
+    a whole class shows that by itself. And the intruder guesses who of a missing group left by its
+    composition: see ``told_apart``.
 
     Where each version covers a period of its own, the data subject counts, too, and the n-th of
     several alike in one source is the n-th in the other: a newcomer who is like somebody of an
@@ -69,16 +75,22 @@ def differencing(
         session = new.session
         for name, table in zip(("now", "before"), sides, strict=True):
             session.attach_arrow(name, table)
+        _pair(session, len(secret))
         groups, small, exposed, records = _count(session, policy.smallest_class, policy.distinct_l,
                                                  len(secret))  # fmt: skip
+        betrayed = 0
+        if policy.distinct_l > 1 and not increments:
+            _list_missing(new, keys, snapshot, len(secret))
+            betrayed = max((told_apart(session, f"s{i}") for i in range(len(secret))), default=0)
     return AttackResult(
         "differencing",
-        stable(min(1.0, exposed / records)) if records else 0.0,
+        stable(min(1.0, (exposed + betrayed) / records)) if records else 0.0,
         attempts=groups,
-        successes=small,
+        successes=small + betrayed,
         against=version.address,
         note=f"of {groups:,} groups by class in both files, {small:,} have fewer than "
-        f"{policy.smallest_class} data subjects or {policy.distinct_l} sensitive values",
+        f"{policy.smallest_class} data subjects or {policy.distinct_l} sensitive values"
+        + (f"; in {betrayed:,} the composition tells who left" if betrayed else ""),
     )
 
 
@@ -92,7 +104,6 @@ def _side(written: Written, keys: Sequence[str], secret: Sequence[str], within: 
     ``turn`` among those alike within the file (``record``) or all of its source (``source``)."""
     config = written.config
     labels = ", ".join(written.quasi_identifiers()) or "1"
-    raw = ", ".join(f"coalesce('+' || source.{quote(n)}::VARCHAR, '-')" for n in keys) or "''"
     among = "SEMI JOIN record USING (source_row)" if within == "record" else ""
     values = []
     for i, name in enumerate(secret):
@@ -102,7 +113,7 @@ def _side(written: Written, keys: Sequence[str], secret: Sequence[str], within: 
         values.append(f"CASE WHEN {text} IS NOT NULL{listed} THEN {text} END AS s{i}")
     return written.session.fetch(
         "WITH known AS (SELECT file_row_number AS source_row, "
-        f"to_json([{raw}]) AS raw FROM source), "
+        f"{_raw(keys)} AS raw FROM source), "
         "turned AS (SELECT source_row, row_number() OVER (PARTITION BY raw ORDER BY source_row) "
         f"AS turn FROM known {among}) "
         f"SELECT dense_rank() OVER (ORDER BY {labels}) AS class, subject, turn, "
@@ -111,21 +122,41 @@ def _side(written: Written, keys: Sequence[str], secret: Sequence[str], within: 
     )
 
 
+def _pair(session: Session, columns: int) -> None:
+    """``pair``: every record of either file beside the same one of the other."""
+    either = "".join(f", coalesce(n.s{i}, b.s{i}) AS s{i}" for i in range(columns))
+    sized = "SELECT *, count(*) OVER (PARTITION BY class) AS class_size FROM"
+    session.run(
+        "CREATE OR REPLACE TEMP TABLE pair AS SELECT dense_rank() OVER (ORDER BY n.class, b.class) "
+        "AS met, n.class AS here, b.class AS there, n.subject AS mine, b.subject AS theirs, "
+        f"coalesce(n.raw, b.raw) AS raw, b.turn AS b_turn, n.class_size AS here_size, "
+        f"b.class_size AS there_size{either} FROM ({sized} now) AS n "
+        f"FULL JOIN ({sized} before) AS b ON n.raw = b.raw AND n.turn = b.turn"
+    )
+
+
 def _count(session: Session, k: int, least: int, columns: int) -> tuple[int, int, int, int]:
     """Groups, those that are too small, records in them, records of the new file."""
-    either = "".join(f", coalesce(n.s{i}, b.s{i}) AS s{i}" for i in range(columns))
     few = [f"least(nullif(count(DISTINCT mine), 0), nullif(count(DISTINCT theirs), 0)) < {k}"]
     if least > 1:
         few += [f"count(DISTINCT s{i}) < {least}" for i in range(columns)]
+    known = "SELECT NULL::BIGINT AS met WHERE false"
+    if least > 1:
+        # Of two values one is left where a single person shows the other.
+        known = " UNION ".join(
+            f"SELECT met FROM (SELECT met, any_value(here_size) AS size, sum(count(*)) OVER "
+            f"(PARTITION BY met) AS records, s{i}, "
+            "greatest(count(DISTINCT mine), count(DISTINCT theirs)) AS people FROM pair "
+            f"WHERE here IS NULL OR there IS NULL GROUP BY met, s{i}) GROUP BY met "
+            f"HAVING count(s{i}) = 2 AND min(people) FILTER (s{i} IS NOT NULL) = 1 "
+            "AND max(size) IS DISTINCT FROM max(records)"
+            for i in range(columns)
+        ) or known  # fmt: skip
     session.run(
-        "CREATE TEMP TABLE sizes AS SELECT count(*) AS records, "
-        f"coalesce({' OR '.join(few)}, false) "
+        "CREATE OR REPLACE TEMP TABLE sizes AS SELECT count(*) AS records, "
+        f"coalesce({' OR '.join(few)} OR met IN ({known}), false) "
         # A whole class of the version is nothing that only subtraction shows.
-        "AND count(b_turn) IS DISTINCT FROM any_value(class_size) AS small FROM "
-        "(SELECT n.class AS here, b.class AS there, n.subject AS mine, b.subject AS theirs, "
-        f"b.turn AS b_turn, b.class_size{either} FROM now AS n FULL JOIN "
-        "(SELECT *, count(*) OVER (PARTITION BY class) AS class_size FROM before) AS b "
-        "ON n.raw = b.raw AND n.turn = b.turn) GROUP BY here, there"
+        "AND count(b_turn) IS DISTINCT FROM any_value(there_size) AS small FROM pair GROUP BY met"
     )
     row = session.fetch(
         "SELECT count(*) AS groups, count(*) FILTER (small) AS small, "
@@ -133,3 +164,24 @@ def _count(session: Session, k: int, least: int, columns: int) -> tuple[int, int
         "(SELECT count(*) FROM now) AS records FROM sizes"
     ).to_pylist()[0]
     return row["groups"], row["small"], row["exposed"], row["records"]
+
+
+def _list_missing(new: Written, keys: Sequence[str], snapshot: ArtifactRef, columns: int) -> None:
+    """``missing``: the version's records that the file lacks, and which the source lacks as well.
+
+    Of several alike, as many are in the source as it has rows like them.
+    """
+    session = new.session
+    session.attach_parquet("source", check_bytes(snapshot))
+    listed = "".join(f", s{i}" for i in range(columns))
+    session.run(
+        "CREATE OR REPLACE TEMP TABLE missing AS SELECT there, coalesce(many, 0) < b_turn AS "
+        f'"left"{listed} FROM pair LEFT JOIN (SELECT {_raw(keys)} AS raw, count(*) AS many '
+        "FROM source GROUP BY 1) AS held USING (raw) WHERE here IS NULL"
+    )
+
+
+def _raw(keys: Sequence[str]) -> str:
+    """SQL of a text of the raw values of a row of ``source``."""
+    listed = ", ".join(f"coalesce('+' || source.{quote(n)}::VARCHAR, '-')" for n in keys) or "''"
+    return f"to_json([{listed}])"

@@ -22,7 +22,7 @@ from stepdown.vocabulary import Tier
 
 AS_OF = date(2026, 3, 1)
 KEYS = {f"clinic/{name}/1": bytes([i + 1]) * 32 for i, name in enumerate(
-    ["internal", "partner", "public", "partner/ministry", "partner/university"]
+    ["internal", "partner", "public", "partner/ministry", "partner/university", "draws"]
 )}  # fmt: skip
 LOOSE = {
     "smallest_class": 1,

@@ -4,11 +4,14 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from derive_case import LOOSE, Case, lineage, make_case, released
+from test_companions import one_of_each_first
 
+from stepdown.anonymise import history
 from stepdown.artifacts import ArtifactRef, sha256_of
 from stepdown.attacks.differencing import differencing
 from stepdown.candidate import Candidate, Earlier
@@ -75,21 +78,30 @@ def test_newcomers_wait_until_they_number_k(tmp_path):
     assert sizes(held) == {"20-29": 6, "30-39": 6}
     assert (held.report.held_back, held.report.suppressed_records) == (2, 0)
     assert held.report.earlier == ["clinic/partner/v1"]
-    third = with_rows(first, joined(old, people((3, 25, "ab"), start=12)), "third")
+    third = with_rows(first, joined(old, people((4, 25, "ab"), start=12)), "third")
     shown = partner(third, v1, run="3")
-    assert sizes(shown) == {"20-29": 9, "30-39": 6}
+    assert sizes(shown) == {"20-29": 10, "30-39": 6}
     assert shown.report.held_back == 0
 
 
 def test_newcomers_who_were_held_back_count_together_with_those_after_them(tmp_path):
     old = people((6, 25, "ab"))
-    two, one = people((2, 25, "ab"), start=6), people((1, 25, "b"), start=8)
+    two, more = people((2, 25, "ab"), start=6), people((2, 25, "ab"), start=8)
     first = case_of(tmp_path, old)
     v1 = published(first, partner(first, run="1"))
     second = with_rows(first, joined(old, two), "second")
     v2 = published(second, partner(second, v1, run="2"), "v2")
-    third = with_rows(first, joined(old, two, one), "third")
-    assert sizes(partner(third, v1, v2, run="3")) == {"20-29": 9}
+    third = with_rows(first, joined(old, two, more), "third")
+    assert sizes(partner(third, v1, v2, run="3")) == {"20-29": 10}
+
+
+def test_newcomers_wait_while_one_of_them_would_know_the_others(tmp_path):
+    old = people((6, 25, "ab"))
+    first = case_of(tmp_path, old)
+    v1 = published(first, partner(first, run="1"))
+    # The one with b would read off the difference that all who came with them have a.
+    second = with_rows(first, joined(old, people((4, 25, "aaab"), start=6)), "second")
+    assert sizes(partner(second, v1, run="2")) == {"20-29": 6}
 
 
 def test_newcomers_wait_while_all_of_them_have_one_illness(tmp_path):
@@ -110,7 +122,7 @@ def test_whoever_leaves_takes_others_along(tmp_path):
     second = with_rows(first, without_one, "second")
     after = partner(second, v1, run="2")
     left = 9 - sizes(after)["20-29"]
-    assert left in (3, 4)
+    assert left == 4
     assert sizes(after)["30-39"] == 6
     assert after.report.held_back == left - 1
     gone = Counter(old["illness"][:9])
@@ -204,3 +216,65 @@ def test_a_newcomer_who_is_like_somebody_of_an_earlier_period_is_not_them(tmp_pa
     assert sizes(new) == {"20-29": 5}
     found = differencing(new, v1, second.snapshot, second.loaded)
     assert (found.measured, found.successes) == (0.0, 0)
+
+
+def many_classes(classes: int) -> dict[str, list[Any]]:
+    return joined(*(people((12, age * 10, "ab"), start=100 * age) for age in range(classes)))
+
+
+def without(rows: dict[str, list[Any]], left: set[int]) -> dict[str, list[Any]]:
+    return {
+        name: [v for i, v in enumerate(values) if i not in left] for name, values in rows.items()
+    }
+
+
+def odd_ones(before: Candidate, after: Candidate) -> dict[str, str]:
+    """By subtraction: the value that is one too many among those missing of each class."""
+    groups = [Counter(zip(released(c)["age"], released(c)["illness"], strict=True))
+              for c in (before, after)]  # fmt: skip
+    missing: dict[str, Counter[str]] = {}
+    for (age, illness), many in (groups[0] - groups[1]).items():
+        missing.setdefault(age, Counter())[illness] = many
+    return {age: group.most_common(1)[0][0] for age, group in missing.items()}
+
+
+@pytest.fixture(scope="module")
+def forty_leavers(tmp_path_factory) -> tuple[Case, Case, Earlier, dict[str, str]]:
+    rows = many_classes(40)
+    left = {12 * age + int(draw) for age, draw in enumerate(np.random.default_rng(3).integers(0, 12, 40))}  # fmt: skip  # noqa: E501
+    first = case_of(tmp_path_factory.mktemp("left"), rows, K3 | {"smallest_class": 5})
+    v1 = published(first, partner(first, run="1"))
+    own = {f"{rows['age'][i]}-{rows['age'][i] + 9}": rows["illness"][i] for i in left}
+    return first, with_rows(first, without(rows, left), "second"), v1, own
+
+
+def test_the_odd_one_out_of_forty_missing_groups_is_no_better_than_chance(forty_leavers):
+    _, second, v1, own = forty_leavers
+    after = partner(second, v1, run="2")
+    odd = odd_ones(v1.candidate, after)
+    assert set(odd) == set(own)
+    assert sum(odd[age] == own[age] for age in own) < 30
+    found = differencing(after, v1, second.snapshot, second.loaded)
+    assert (found.measured, found.successes) == (0.0, 0)
+
+
+def test_differencing_finds_companions_who_tell_who_left(forty_leavers, monkeypatch):
+    _, second, v1, own = forty_leavers
+    monkeypatch.setattr(history, "companions", one_of_each_first)
+    after = partner(second, v1, run="old draw")
+    odd = odd_ones(v1.candidate, after)
+    assert all(odd[age] == own[age] for age in own)
+    found = differencing(after, v1, second.snapshot, second.loaded)
+    assert found.successes == 40
+    assert "the composition tells who left" in found.note
+
+
+def test_differencing_finds_a_group_of_which_one_member_knows_the_others(tmp_path):
+    old = people((8, 25, "ab"))
+    rules = K3 | {"hold_back": False}
+    first = case_of(tmp_path, old, rules)
+    v1 = published(first, partner(first, run="1"))
+    for more, successes in (("aaab", 1), ("aabb", 0)):
+        second = with_rows(first, joined(old, people((4, 25, more), start=8)), more)
+        found = differencing(partner(second, v1, run=more), v1, second.snapshot, second.loaded)
+        assert found.successes == successes

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import pytest
+from derive_case import make_case
 
+from stepdown.anonymise.keys import keys_needed
 from stepdown.errors import ConfigInvalid, KeyMissing
 from stepdown.keyring import key_name, load_keyring, write_keyring
 
@@ -41,3 +43,21 @@ def test_what_is_no_keyring_is_refused_without_showing_it(tmp_path, monkeypatch,
     monkeypatch.setenv("STEPDOWN_KEYRING", text)
     with pytest.raises(ConfigInvalid):
         load_keyring(tmp_path / "none", [NAME], may_create=[NAME])
+
+
+def test_a_keyring_of_the_environment_is_told_which_new_key_to_add(tmp_path, monkeypatch):
+    monkeypatch.setenv("STEPDOWN_KEYRING", "{}")
+    with pytest.raises(KeyMissing, match="visits/draws/1") as caught:
+        load_keyring(tmp_path / "none", ["visits/draws/1"], may_create=["visits/draws/1"])
+    assert "Add it to STEPDOWN_KEYRING" in caught.value.next
+
+
+def test_a_key_draws_who_is_held_back_where_anybody_may_be(tmp_path):
+    columns = {"age": {"role": "quasi_identifier", "type": "integer"}}
+    for tiers, wanted in (
+        ({"internal": {}, "partner": {}}, ["clinic/memory/1", "clinic/draws/1"]),
+        ({"internal": {}}, ["clinic/memory/1"]),
+        ({"internal": {}, "partner": {"period": "increment"}}, ["clinic/memory/1"]),
+    ):
+        config = make_case(tmp_path, {"age": [1]}, columns, tiers).loaded.config
+        assert keys_needed(config) == wanted
