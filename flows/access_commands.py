@@ -10,6 +10,7 @@ import typer
 
 from flows import say
 from flows.arguments import Address, AsJson, Store, Work
+from flows.places import deciding_workspace
 
 access = typer.Typer(
     name="access", help="Who may read a release, and who was given it.", no_args_is_help=True
@@ -62,9 +63,10 @@ def record(
     from stepdown import clock
     from stepdown.config.people import account
     from stepdown.release.access import record_access
+    from stepdown.release.ledger import open_ledger
 
     given = record_access(
-        _ledger(work, store),
+        open_ledger(deciding_workspace(work, store)),
         release,
         to,
         clock.today(),

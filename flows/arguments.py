@@ -36,6 +36,12 @@ Work = Annotated[
 Store = Annotated[
     str, typer.Option(envvar="STEPDOWN_STORE", help="Where releases are published: folder or URL.")
 ]
+PublisherKey = Annotated[
+    str,
+    typer.Option(
+        help="For what only the store still knows: an older public key of yours, `ed25519:…`."
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 Tiers = Annotated[
     list[Tier] | None,

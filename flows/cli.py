@@ -19,6 +19,7 @@ from flows.arguments import (
     AsJson,
     AsOf,
     Config,
+    PublisherKey,
     Store,
     Tiers,
     Work,
@@ -211,19 +212,25 @@ def withdraw(
     release: Address,
     reason: Annotated[str, typer.Option(help="Why; published on the tombstone.")],
     name: Annotated[str, typer.Option(help="Who withdraws it.")] = "",
+    publisher_key: PublisherKey = "",
     work: Work = Path("work"),
     store: Store = "store",
     json: AsJson = False,
 ) -> int:
     """Take a published release down and keep its tombstone; suspend what was made from it."""
     from stepdown.config.people import account
+    from stepdown.release.withdraw import take_over
     from stepdown.release.withdraw import withdraw as withdraw_release
 
     workspace, place = _places(work, store)
+    actor = name or account()
+    taken_over = take_over(workspace, place, release, actor, publisher_key)
     address = _address(workspace, release)
-    suspended = withdraw_release(workspace, place, address, reason=reason, actor=name or account())
+    suspended = withdraw_release(
+        workspace, place, address, reason=reason, actor=actor, publisher=publisher_key
+    )
     facts = {"release": address, "state": "withdrawn", "suspended": list(suspended)}
-    say.facts(facts, json)
+    say.facts(facts | ({"taken_over": list(taken_over)} if taken_over else {}), json)
     return 0
 
 

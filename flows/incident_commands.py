@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from flows import say
-from flows.arguments import Address, AsJson, Store, Work
+from flows.arguments import Address, AsJson, PublisherKey, Store, Work
 from stepdown.errors import WorldFailed
 
 
@@ -17,6 +17,7 @@ def incident(
     release: Address,
     reason: Annotated[str, typer.Option(help="What happened; kept in the ledger only.")],
     name: Annotated[str, typer.Option(help="Who reports it; default your account.")] = "",
+    publisher_key: PublisherKey = "",
     work: Work = Path("work"),
     store: Store = "store",
     json: AsJson = False,
@@ -25,20 +26,21 @@ def incident(
     from stepdown.config.people import account
     from stepdown.release.incident import report_incident
     from stepdown.release.store import open_store
+    from stepdown.release.withdraw import take_over
     from stepdown.workspace import open_workspace
 
+    workspace, place = open_workspace(work, store), open_store(store)
+    actor = name or account()
+    taken_over = take_over(workspace, place, release, actor, publisher_key)
     done = report_incident(
-        open_workspace(work, store),
-        open_store(store),
-        release,
-        reason=reason,
-        actor=name or account(),
+        workspace, place, release, reason=reason, actor=actor, publisher=publisher_key
     )
-    facts = done.as_json()
+    facts = done.as_json() | ({"taken_over": list(taken_over)} if taken_over else {})
     if json:
         say.document(facts)
         return 0
-    say.facts({key: facts[key] for key in ("reference", "suspended", "fetched", "told")}, False)
+    shown = ("reference", "suspended", "fetched", "told", "taken_over")
+    say.facts({key: facts[key] for key in shown if key in facts}, False)
     for note in done.notes:
         say.line(f"Note: {note}.")
     say.line("\nNext:")

@@ -14,6 +14,7 @@ import typer
 
 from flows import say
 from flows.arguments import AsJson, Store, Work
+from flows.places import deciding_workspace
 from stepdown.errors import InputWrong, WorldFailed
 
 ledger = typer.Typer(name="ledger", help="The record of everything that happened.")
@@ -112,11 +113,11 @@ def checkpoint(
     from stepdown.artifacts import new_file, write_durably
     from stepdown.release.checkpoint import make_checkpoint
     from stepdown.release.ledger import existing_ledger
-    from stepdown.workspace import Workspace, open_workspace
+    from stepdown.workspace import Workspace
 
     existing_ledger(Workspace(work.expanduser().resolve()))
     new_file(output, "the checkpoint")
-    signed = make_checkpoint(open_workspace(work, store))
+    signed = make_checkpoint(deciding_workspace(work, store))
     write_durably(output, signed.as_bytes())
     say.facts({"file": str(output), "public_key": signed.public_key, **signed.statement}, json)
     return 0

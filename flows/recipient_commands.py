@@ -10,6 +10,7 @@ import typer
 
 from flows import say
 from flows.arguments import AsJson, Store, Work
+from flows.places import deciding_workspace
 from stepdown.errors import InputWrong
 from stepdown.vocabulary import Tier
 
@@ -88,6 +89,7 @@ def add(
         bytes_per_day,
     )
     check_url(url)
+    deciding_workspace(work, store)
     ledger = _ledger(work, store)
     _new(output)
     token, secret = issue(ledger, terms, account())
@@ -137,6 +139,7 @@ def rotate(
     from stepdown.sharing.tokens import rotate as rotate_token
 
     check_url(url)
+    deciding_workspace(work, store)
     ledger = _ledger(work, store)
     _new(output)
     token, secret = rotate_token(ledger, id, dt.timedelta(days=overlap), _in_days(days), account())

@@ -9,6 +9,7 @@ import typer
 
 from flows import say
 from flows.arguments import AsJson, Config, Store, Work
+from flows.places import deciding_workspace
 
 
 def retain(
@@ -25,9 +26,8 @@ def retain(
     from stepdown.config import load_config
     from stepdown.config.people import account
     from stepdown.retention import retain as delete_old
-    from stepdown.workspace import open_workspace
 
-    loaded, workspace = load_config(config), open_workspace(work, store)
+    loaded, workspace = load_config(config), deciding_workspace(work, store)
     gone = delete_old(workspace, loaded, clock.today(), account(), dry_run=dry_run)
     if json:
         say.document({"dry_run": dry_run, "deleted": [each.as_json() for each in gone]})
@@ -49,9 +49,8 @@ def shred(
     """Destroy a key for ever, so that nothing made with it can be linked or matched again."""
     from stepdown.config.people import account
     from stepdown.shredding import shred as destroy
-    from stepdown.workspace import open_workspace
 
-    done = destroy(open_workspace(work, store), key, reason=reason, actor=account())
+    done = destroy(deciding_workspace(work, store), key, reason=reason, actor=account())
     if json:
         say.document(done.as_json())
     else:

@@ -9,6 +9,7 @@ import typer
 
 from flows import say
 from flows.arguments import Address, AsJson, Store, Work
+from flows.places import deciding_workspace
 from flows.signing_commands import Elsewhere, Key, load_private_key, read_bytes
 
 Answer = Annotated[str, typer.Option("--answer", help="`fine` or `objection`.")]
@@ -25,9 +26,8 @@ def pack(
     """Write what a reviewer or signer gets of a waiting release: its documents, never its data."""
     from stepdown.config.people import account
     from stepdown.release.pack import make_pack
-    from stepdown.workspace import open_workspace
 
-    files = make_pack(open_workspace(work, store), release, output, actor=account())
+    files = make_pack(deciding_workspace(work, store), release, output, actor=account())
     say.facts({"release": release, "folder": str(output), "files": files}, json)
     return 0
 

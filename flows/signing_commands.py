@@ -11,6 +11,7 @@ from flows import say
 from flows.arguments import Address, AsJson, Store, Work
 from flows.confirming import Yes, confirm, introduce
 from flows.consent_commands import look_again
+from flows.places import deciding_workspace
 from stepdown.errors import InputWrong
 
 if TYPE_CHECKING:
@@ -78,9 +79,8 @@ def _keygen_publisher(work: Path, store: str, json: bool) -> int:
     from stepdown.release.ledger import open_ledger
     from stepdown.release.locks import exclusively
     from stepdown.release.publisher import key_path, make_publisher_key
-    from stepdown.workspace import open_workspace
 
-    workspace = open_workspace(work, store)
+    workspace = deciding_workspace(work, store)
     ledger = open_ledger(workspace)
     with exclusively(workspace):
         key = make_publisher_key(ledger)

@@ -14,6 +14,7 @@
     ├── Refused               exit 1: a gate said no
     └── WorldFailed           exit 3: disk, network, database
         ├── ClockBackwards        the clock stands before what was written last
+        ├── LedgerIncomplete      the store holds a release that the ledger does not know
         ├── StoreCorrupt          published bytes differ from their manifest
         ├── AlreadyThere          somebody else created this file of the store first
         └── TransientError        the same call may succeed later; a task may retry
@@ -134,6 +135,10 @@ class WorldFailed(StepdownError):
 
 class ClockBackwards(WorldFailed):
     """The clock stands before the last line of the ledger; nothing was changed."""
+
+
+class LedgerIncomplete(WorldFailed):
+    """The store holds a release that the ledger does not know; nothing was changed."""
 
 
 class StoreCorrupt(WorldFailed):

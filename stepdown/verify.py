@@ -19,12 +19,13 @@ from stepdown.release.catalogue import find_release, resolve_address
 from stepdown.release.chain import verify_chain
 from stepdown.release.documents import CONFIG
 from stepdown.release.ledger import Ledger, open_ledger
+from stepdown.release.locks import exclusively
 from stepdown.release.manifest import MANIFEST, check_candidate
 from stepdown.release.memory import ancestors, candidate_of, full_report, snapshot_of
 from stepdown.release.publication import RELEASE
 from stepdown.release.publisher import publisher_keys
 from stepdown.release.records import Release
-from stepdown.release.recovery import recover
+from stepdown.release.recovery import finish_held
 from stepdown.release.store import Store
 from stepdown.release.verify_bytes import verify_bytes
 from stepdown.risk import assess_risk
@@ -77,7 +78,8 @@ def verify(
         ReleaseUnknown: the store has no such release.
     """
     if workspace:
-        recover(workspace, store)
+        with exclusively(workspace):
+            finish_held(open_ledger(workspace), store)
     release = resolve_address(store, address)
     if workspace is None:
         problems = list(verify_bytes(store, release, [publisher] if publisher else []))

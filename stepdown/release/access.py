@@ -17,6 +17,7 @@ from stepdown.release.consent_problem import consent_problem
 from stepdown.release.ledger import Ledger, Reader
 from stepdown.release.publication import IN_STORE
 from stepdown.release.records import EventKind, Release
+from stepdown.release.remembered import is_adopted
 from stepdown.release.review_date import NOT_SERVED, is_out, overdue_flags, review_flags
 from stepdown.release.superseded import REPLACED, why_not_kept
 from stepdown.vocabulary import ReleaseState, Tier
@@ -26,6 +27,8 @@ OUTSIDE = "there is no such release, or it is not for you"
 ANYBODY = "anybody"
 """Who reads public without being known."""
 EDITED = "its row in the ledger is not what its lines say: `stepdown ledger verify`"
+
+FORGOTTEN = "the ledger knows it from the store alone: bring its backup back"
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,8 @@ def may_read(
         return Access(False, "there is no such release", OUTSIDE)
     if not reader.is_as_written(release):  # "published" may be what somebody wrote over "suspended"
         return Access(False, EDITED, OUTSIDE)
+    if is_adopted(release):
+        return Access(False, FORGOTTEN, OUTSIDE)
     if release.tier is Tier.PUBLIC:
         return _public(reader, release, day)
     if outside := _not_theirs(release, governance, who):

@@ -11,15 +11,17 @@ from stepdown.artifacts import write_durably
 from stepdown.config.assessment import FOLDER, draft_text
 from stepdown.config.people import load_people
 from stepdown.errors import ConfigInvalid, InputWrong, MoveForbidden
+from stepdown.release.adoption import adopt
 from stepdown.release.assessments import RISK_OFFICER
 from stepdown.release.catalogue import find_release
 from stepdown.release.fetched import Fetched, tell_holders, who_fetched
-from stepdown.release.ledger import Writer, open_ledger
+from stepdown.release.ledger import Writer, open_ledger, protecting_ledger
 from stepdown.release.locks import exclusively
 from stepdown.release.notices import tell
-from stepdown.release.publication import IN_STORE, STORE_BEHIND, advance, settle
+from stepdown.release.publication import IN_STORE, STORE_BEHIND, settle
 from stepdown.release.records import EventKind, Release
 from stepdown.release.recovery import recover_held
+from stepdown.release.remembered import advance_if_whole
 from stepdown.release.store import Store
 from stepdown.release.withdraw import descendants
 from stepdown.vocabulary import ReleaseState, Tier
@@ -53,7 +55,13 @@ class Reported:
 
 
 def report_incident(
-    workspace: Workspace, store: Store, address: str, *, reason: str, actor: str
+    workspace: Workspace,
+    store: Store,
+    address: str,
+    *,
+    reason: str,
+    actor: str,
+    publisher: str = "",
 ) -> Reported:
     """Suspend a release and everything live that was made from it, in one transaction.
 
@@ -62,17 +70,20 @@ def report_incident(
 
     Args:
         reason: what happened; kept in the ledger, not published.
+        publisher: as for ``withdraw``.
 
     Raises:
         InputWrong: no reason is given.
+        SignatureInvalid: only the store knows it, and its document is not one that we signed.
         ReleaseUnknown: no such release.
         MoveForbidden: it was never published.
     """
     if not reason.strip():
         raise InputWrong("an incident needs a reason", where=address, next="Say what happened.")
     with exclusively(workspace):
-        ledger = open_ledger(workspace)
+        ledger = protecting_ledger(workspace)
         recover_held(ledger, store)
+        adopt(ledger, store, address, actor, publisher)
         release = find_release(ledger, address)
         if release.state not in IN_STORE:
             raise MoveForbidden(
@@ -90,7 +101,7 @@ def report_incident(
             number = len(writer.facts(EventKind.INCIDENT))
         for each in suspended:
             settle(ledger, store, each)
-        advance(ledger, store, actor)
+        advance_if_whole(open_ledger(workspace), store, actor)
     draft = _draft(workspace, release, reference, number)
     addresses = tuple(each.address for each in suspended)
     return Reported(reference, addresses, tuple(fetched), told, draft, _notes(touched))

@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,7 @@ EVENT_FIELDS = tuple(column.name for column in EVENTS.columns)
 _HASHED = [column.name for column in EVENTS.columns if column.name != "hash"]
 
 
-_MADE = (EventKind.CANDIDATE, EventKind.JOINED)
+_MADE = (EventKind.CANDIDATE, EventKind.JOINED, EventKind.ADOPTED)
 _TELLING = (EventKind.ACCESS, EventKind.NOTICE, EventKind.TOLD, EventKind.ALERT)
 _CHANGING = tuple(
     kind
@@ -66,10 +66,16 @@ _DECIDED = (
 
 @dataclass(frozen=True)
 class Ledger:
-    """A database that any number of processes may use at once."""
+    """A database that any number of processes may use at once.
+
+    Args:
+        protects: whether what is written takes something out of reach of people, and nothing else;
+            nothing may stand in the way of that.
+    """
 
     engine: sa.Engine
     root: Path
+    protects: bool = False
 
     @contextmanager
     def writing(self) -> Iterator[Writer]:
@@ -373,6 +379,15 @@ def open_ledger(workspace: Workspace) -> Ledger:
         with ledger.writing() as writer:
             upgrade(writer.connection)
     return ledger
+
+
+def protecting_ledger(workspace: Workspace) -> Ledger:
+    """The workspace's ledger for an act that only takes something out of reach of people.
+
+    Raises:
+        InputWrong, WorldFailed: as for ``open_ledger``.
+    """
+    return replace(open_ledger(workspace), protects=True)
 
 
 def existing_ledger(workspace: Workspace) -> Ledger:

@@ -35,6 +35,8 @@ def publisher_key(ledger: Ledger) -> SigningKey:
     if problem:
         raise KeyMissing(problem, where=str(key_path(ledger)), next=_NEXT)
     if not key_path(ledger).exists():
+        if ledger.protects:  # no reader would know a key that is made for a tombstone
+            raise KeyMissing("there is no publisher's key", where=str(key_path(ledger)), next=_NEXT)
         return make_publisher_key(ledger)
     key = load_key(key_path(ledger))
     if not known:

@@ -24,6 +24,7 @@ class EventKind(StrEnum):
     INTENT = "intent"
     UNDONE = "undone"
     PUBLISHED = "published"
+    ADOPTED = "adopted"
     SUPERSEDED = "superseded"
     EXPIRED = "expired"
     WITHDRAWN = "withdrawn"

@@ -13,6 +13,7 @@ from stepdown.release.publication import (
     settle,
 )
 from stepdown.release.records import EventKind, Release
+from stepdown.release.remembered import check_remembered
 from stepdown.release.store import Store
 from stepdown.vocabulary import ReleaseState
 from stepdown.workspace import Workspace
@@ -25,6 +26,9 @@ def recover(workspace: Workspace, store: Store) -> tuple[str, ...]:
 
     Returns:
         one sentence per thing that was mended.
+
+    Raises:
+        LedgerIncomplete: the store holds a release that the ledger does not know.
     """
     with exclusively(workspace):
         return recover_held(open_ledger(workspace), store)
@@ -32,6 +36,15 @@ def recover(workspace: Workspace, store: Store) -> tuple[str, ...]:
 
 def recover_held(ledger: Ledger, store: Store) -> tuple[str, ...]:
     """The same for a caller that holds the lock; so no intent found here is a living process's."""
+    mended = finish_held(ledger, store)
+    if not ledger.protects:
+        check_remembered(ledger, store)
+        advance(ledger, store, ACTOR)
+    return mended
+
+
+def finish_held(ledger: Ledger, store: Store) -> tuple[str, ...]:
+    """Complete or undo what was begun, and let nothing go on that waits."""
     mended = []
     with ledger.reading() as reader:
         unsettled = reader.unsettled()
@@ -49,7 +62,6 @@ def recover_held(ledger: Ledger, store: Store) -> tuple[str, ...]:
         # Killed before its intent: objects that no release.json speaks for.
         if release.unsettled is None and release.version:
             _delete_objects(store, release)
-    advance(ledger, store, ACTOR)
     return tuple(mended)
 
 

@@ -7,13 +7,15 @@ from pathlib import Path
 from stepdown import clock
 from stepdown.config.governance import load_governance
 from stepdown.errors import InputWrong, MoveForbidden
+from stepdown.release.adoption import adopt
 from stepdown.release.catalogue import find_release
 from stepdown.release.fetched import tell_holders
-from stepdown.release.ledger import Reader, Writer, open_ledger
+from stepdown.release.ledger import Reader, Writer, open_ledger, protecting_ledger
 from stepdown.release.locks import exclusively
 from stepdown.release.publication import STORE_BEHIND, advance, settle
 from stepdown.release.records import EventKind, Release
 from stepdown.release.recovery import recover_held
+from stepdown.release.remembered import adopted_below, advance_if_whole
 from stepdown.release.store import Store
 from stepdown.release.suspension import bring_back, standing_problem
 from stepdown.vocabulary import ReleaseState
@@ -26,23 +28,36 @@ MEND = (
 
 
 def withdraw(
-    workspace: Workspace, store: Store, address: str, *, reason: str, actor: str
+    workspace: Workspace,
+    store: Store,
+    address: str,
+    *,
+    reason: str,
+    actor: str,
+    publisher: str = "",
 ) -> tuple[str, ...]:
     """Withdraw a release and suspend every live release that was made from it.
+
+    One that only the store still knows is taken over from there first.
+
+    Args:
+        publisher: a public key that may have signed such a one, beside those known here.
 
     Returns:
         addresses of the suspended releases.
 
     Raises:
         InputWrong: no reason is given.
+        SignatureInvalid: only the store knows it, and its document is not one that we signed.
         ReleaseUnknown: no such release.
         MoveForbidden: it was never published, or is withdrawn already.
     """
     if not reason.strip():
         raise InputWrong("a withdrawal needs a reason", where=address, next="Give --reason.")
     with exclusively(workspace):
-        ledger = open_ledger(workspace)
+        ledger = protecting_ledger(workspace)
         recover_held(ledger, store)
+        adopt(ledger, store, address, actor, publisher)
         release = find_release(ledger, address)
         with ledger.writing() as writer:
             affected = [_take_down(writer, release, reason, actor)]
@@ -50,8 +65,22 @@ def withdraw(
             _tell(writer, affected, reason, actor)
         for each in affected:
             settle(ledger, store, each)
-        advance(ledger, store, actor)
+        advance_if_whole(open_ledger(workspace), store, actor)
         return tuple(each.address for each in affected[1:])
+
+
+def take_over(
+    workspace: Workspace, store: Store, address: str, actor: str, publisher: str = ""
+) -> tuple[str, ...]:
+    """Take over what only the store knows, before it is taken down, and say what; see ``adopt``.
+
+    Raises:
+        SignatureInvalid, WorldFailed: as for ``adopt``.
+    """
+    with exclusively(workspace):
+        ledger = protecting_ledger(workspace)
+        recover_held(ledger, store)
+        return adopt(ledger, store, address, actor, publisher)
 
 
 def reinstate(workspace: Workspace, store: Store, address: str, *, reason: str, actor: str) -> None:
@@ -123,8 +152,13 @@ def _tell(writer: Writer, affected: list[Release], reason: str, actor: str) -> N
 
 
 def descendants(reader: Reader, release: Release) -> list[Release]:
-    """Every release that was made from this one, however many steps down."""
+    """Every release that was made from this one, however many steps down, or may have been."""
+    found = {each.id: each for each in (*_below(reader, release), *adopted_below(reader, release))}
+    return list(found.values())
+
+
+def _below(reader: Reader, release: Release) -> list[Release]:
     found = []
     for child in reader.children(release):
-        found += [child, *descendants(reader, child)]
+        found += [child, *_below(reader, child)]
     return found

@@ -82,7 +82,7 @@ def test_a_new_version_supersedes_the_one_before(case: Case) -> None:
 
 
 def test_a_version_that_the_store_already_has_is_not_taken_again(case: Case) -> None:
-    case.store.replace("wells/internal/v7/release.json", b"{}")
+    case.store.replace("wells/internal/v7/left-behind.json", b"{}")
     assert case.submit(Tier.INTERNAL).release == "wells/internal/v8"
 
 
