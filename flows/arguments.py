@@ -43,6 +43,12 @@ PublisherKey = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+Today = Annotated[
+    dt.datetime | None,
+    typer.Option(
+        formats=["%Y-%m-%d"], help="Today's date, where the ledger puts this clock in doubt."
+    ),
+]
 Tiers = Annotated[
     list[Tier] | None,
     typer.Option("--tier", help="Stop at this tier; those above it are always part of the run."),

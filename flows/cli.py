@@ -22,6 +22,7 @@ from flows.arguments import (
     PublisherKey,
     Store,
     Tiers,
+    Today,
     Work,
 )
 from flows.assessment_commands import assessment
@@ -30,6 +31,7 @@ from flows.consent_commands import recheck
 from flows.fetch_command import fetch
 from flows.incident_commands import incident, notices
 from flows.ledger_commands import ledger
+from flows.places import settle_clock
 from flows.recipient_commands import recipient
 from flows.retention_commands import retain, shred
 from flows.review_commands import answer, pack, review
@@ -138,11 +140,13 @@ def run(
     config: Config,
     tier: Tiers = None,
     as_of: AsOf = None,
+    today: Today = None,
     work: Work = Path("work"),
     store: Store = "store",
     json: AsJson = False,
 ) -> int:
     """Run the release flow: derive every tier, gate it, publish what may be published."""
+    settle_clock(work, store, today)
     return _release(config, tier, as_of, work, store, json, publish=True)
 
 
@@ -240,6 +244,7 @@ def reinstate(
     reason: Annotated[str, typer.Option(help="Why it may stand; kept in the ledger.")],
     name: Annotated[str, typer.Option(help="Who decides; default your account.")] = "",
     yes: Yes = False,
+    today: Today = None,
     work: Work = Path("work"),
     store: Store = "store",
     json: AsJson = False,
@@ -248,6 +253,7 @@ def reinstate(
     from stepdown.config.people import account
     from stepdown.release.withdraw import reinstate as reinstate_release
 
+    settle_clock(work, store, today)
     workspace, place = _places(work, store)
     address = _address(workspace, release)
     confirm([address] if address.split("/")[1] == Tier.PUBLIC else [], yes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import shutil
 import sys
@@ -99,6 +100,27 @@ def export(
         return 0
     facts = {"file": str(output), "lines": chain.export_to(opened, output)}
     say.facts(facts, json)
+    return 0
+
+
+@ledger.command()
+def today(
+    date: Annotated[
+        dt.datetime, typer.Argument(formats=["%Y-%m-%d"], help="Today's date, from a calendar.")
+    ],
+    work: Work = Path("work"),
+    store: Store = "store",
+    json: AsJson = False,
+) -> int:
+    """Say that this machine's clock is right, where the ledger puts it in doubt."""
+    from stepdown.config.people import account
+    from stepdown.release.ledger import open_ledger
+    from stepdown.release.ledger_clock import confirm_today
+    from stepdown.workspace import open_workspace
+
+    ledger = open_ledger(open_workspace(work, store))
+    was_doubted = confirm_today(ledger, date.date(), account())
+    say.facts({"today": date.date().isoformat(), "was_in_doubt": was_doubted}, json)
     return 0
 
 

@@ -2,11 +2,44 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import typer
+
+from stepdown.errors import InputWrong
+
 if TYPE_CHECKING:
     from stepdown.workspace import Workspace
+
+
+def settle_clock(work: Path, store: str, today: dt.datetime | None) -> None:
+    """Believe the clock where today's date is typed, as an option or, at a terminal, when asked.
+
+    Nothing is asked where the clock is in no doubt; where nobody types it, what follows refuses.
+
+    Raises:
+        InputWrong: the clock shows another date.
+    """
+    from stepdown.config.people import account
+    from stepdown.release.ledger import open_ledger
+    from stepdown.release.ledger_clock import confirm_today, doubted
+    from stepdown.workspace import open_workspace
+
+    ledger = open_ledger(open_workspace(work, store))
+    typed = today.date() if today else None
+    problem = doubted(ledger)
+    if problem and typed is None and sys.stdin.isatty() and sys.stderr.isatty():
+        typer.echo(f"{problem.message}.", err=True)
+        answer = typer.prompt("If it is right, type today's date, YYYY-MM-DD", err=True)
+        try:
+            typed = dt.date.fromisoformat(answer.strip())
+        except ValueError:
+            raise InputWrong("is no date", where=answer[:20], next="Write YYYY-MM-DD.") from None
+    if typed is not None:
+        confirm_today(ledger, typed, account())
 
 
 def deciding_workspace(work: Path, store: str) -> Workspace:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from flows import say
-from flows.arguments import Address, AsJson, Store, Work
+from flows.arguments import Address, AsJson, Store, Today, Work
 from flows.confirming import Yes, confirm, introduce
 from flows.consent_commands import look_again
-from flows.places import deciding_workspace
+from flows.places import deciding_workspace, settle_clock
 from stepdown.errors import InputWrong
 
 if TYPE_CHECKING:
@@ -104,6 +104,7 @@ def approve(
     signed: Elsewhere = None,
     name: SignedName = "",
     yes: Yes = False,
+    today: Today = None,
     work: Work = Path("work"),
     store: Store = "store",
     json: AsJson = False,
@@ -119,6 +120,7 @@ def approve(
         raise InputWrong(
             "an approval needs --role", where=release, next="See: stepdown approve --help"
         )
+    settle_clock(work, store, today)
     look_again(*places, release)
     if signed is not None:
         return _record(places, release, signed, "approve", json, yes)

@@ -13,7 +13,9 @@
     │   └── SignatureInvalid      a signature that is not by whom, or not over what, it says
     ├── Refused               exit 1: a gate said no
     └── WorldFailed           exit 3: disk, network, database
-        ├── ClockBackwards        the clock stands before what was written last
+        ├── ClockDoubtful         the clock stands far after what was written last
+        │   └── ClockBackwards        the clock stands before what was written last
+        ├── LedgerDamaged         the ledger's lines, rows or indexes are not as they were written
         ├── LedgerIncomplete      the store holds a release that the ledger does not know
         ├── StoreCorrupt          published bytes differ from their manifest
         ├── AlreadyThere          somebody else created this file of the store first
@@ -133,8 +135,16 @@ class WorldFailed(StepdownError):
     exit_code = 3
 
 
-class ClockBackwards(WorldFailed):
+class ClockDoubtful(WorldFailed):
+    """The clock stands far after the last line of the ledger; nothing was changed."""
+
+
+class ClockBackwards(ClockDoubtful):
     """The clock stands before the last line of the ledger; nothing was changed."""
+
+
+class LedgerDamaged(WorldFailed):
+    """The ledger's lines, rows or indexes are not as they were written; nothing was changed."""
 
 
 class LedgerIncomplete(WorldFailed):

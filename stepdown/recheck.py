@@ -21,11 +21,13 @@ from stepdown.ingest import read_consent
 from stepdown.keyring import Keyring, load_keyring
 from stepdown.release.consent import Rechecked, follow_consent, is_looked_at
 from stepdown.release.consent_problem import UNTOLD
-from stepdown.release.ledger import Ledger, open_ledger
+from stepdown.release.ledger import Ledger, open_ledger, protecting_ledger
+from stepdown.release.ledger_clock import is_doubted
 from stepdown.release.locks import exclusively
 from stepdown.release.memory import ancestors, in_place, snapshot_of
 from stepdown.release.records import Release
 from stepdown.release.recovery import recover_held
+from stepdown.release.remembered import check_remembered
 from stepdown.release.store import Store
 from stepdown.vocabulary import ConsentAnswer, Tier
 from stepdown.workspace import Workspace
@@ -54,8 +56,11 @@ def follow_register(
     assert loaded.consents is not None
     dataset, consents = loaded.config.dataset, loaded.consents
     with exclusively(workspace):
-        ledger = open_ledger(workspace)
+        doubted = is_doubted(open_ledger(workspace))
+        # Nobody's withdrawal waits for a clock; but a wrong day must clear nobody either.
+        ledger = protecting_ledger(workspace) if doubted else open_ledger(workspace)
         recover_held(ledger, store)
+        check_remembered(ledger, store)
         with ledger.reading() as reader:
             found = [r for r in reader.releases(dataset) if is_looked_at(r)]
             known, shredded = reader.keys(), reader.shredded()
@@ -63,6 +68,8 @@ def follow_register(
         answers = _answers(workspace, loaded, keyring)
         held = {r.id: _held(ledger, workspace, loaded, keyring, r) for r in found}
         without = {r.id: _without(held[r.id], answers, r.tier) for r in found}
+        if doubted:
+            without = {id: count for id, count in without.items() if count}
         return follow_consent(
             ledger, store, dataset, without, consents.day, consents.ref.sha256, actor
         )

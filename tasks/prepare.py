@@ -9,7 +9,7 @@ from stepdown.artifacts import ArtifactRef
 from stepdown.candidate import Earlier
 from stepdown.ingest import Snapshot
 from stepdown.keyring import forget_keys, load_keyring
-from stepdown.release import memory, recovery
+from stepdown.release import chain, memory, recovery
 from stepdown.release.addresses import Series
 from stepdown.release.ledger import open_ledger
 from stepdown.release.leftovers import clear_leftovers
@@ -24,7 +24,11 @@ from tasks.run import Run
 
 @library_task
 def recover(run: Run) -> tuple[str, ...]:
-    """Finish or undo what a killed process left, then delete what nobody points to."""
+    """Finish or undo what a killed process left, then delete what nobody points to.
+
+    Not before the ledger was found whole: whatever is measured rests on its answers.
+    """
+    chain.check_whole(open_ledger(run.workspace))
     mended = recovery.recover(run.workspace, open_store(run.store))
     return mended + clear_leftovers(run.workspace, run.config.dataset)
 

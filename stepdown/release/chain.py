@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from stepdown.artifacts import new_file
-from stepdown.errors import InputWrong, WorldFailed
+from stepdown.errors import InputWrong, LedgerDamaged, WorldFailed
+from stepdown.release.integrity import database_problems, settlement_problems
 from stepdown.release.ledger import EVENT_FIELDS, FIRST_HASH, Ledger, Reader, line_hash
 from stepdown.release.records import Release
 
@@ -95,9 +96,28 @@ def check_ledger(ledger: Ledger, signed: Mapping[int, str] | None = None) -> Che
             f"the trigger {name}, which keeps lines from being changed, is gone"
             for name in reader.missing_triggers()
         ]
+        problems += database_problems(reader.connection)
         problems += _row_problems(reader, found)
     told = [*found.problems, *problems][:MOST_PROBLEMS]
     return Checked(tuple(told), found.lines, found.last_hash)
+
+
+def check_whole(ledger: Ledger) -> None:
+    """Refuse to go on with a ledger that is not whole; call it before any run or serve.
+
+    Raises:
+        LedgerDamaged: something is wrong with its lines, its rows or the database beneath them.
+        WorldFailed: it cannot be read at all.
+    """
+    problems = check_ledger(ledger).problems
+    if problems:
+        more = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
+        raise LedgerDamaged(
+            f"the ledger is damaged: {problems[0]}{more}",
+            where="ledger",
+            next="`stepdown ledger verify` lists it. Restore it from its backup; withdrawals, "
+            "incidents and revocations still work.",
+        )
 
 
 def check_export(path: Path, signed: Mapping[int, str] | None = None) -> Checked:
@@ -207,19 +227,31 @@ def _hash_of(line: Mapping[str, Any]) -> str | None:
 
 def _row_problems(reader: Reader, found: Walk) -> Iterator[str]:
     try:
-        releases = [release for release in reader.releases() if release.version]
+        releases = reader.releases()
     except (ValueError, TypeError, WorldFailed):
         yield "a row of the table of releases cannot be read, and no line says so"
         return
-    rows = {_key(release) for release in releases}
+    yield from settlement_problems(reader.connection)
+    rows = {_key(release) for release in releases if release.version}
     for key in sorted(found.states.keys() - rows):
         name = "/".join(str(part) for part in key if part)
         yield f"{name} has no row in the table of releases, and lines tell of it"
     for release in releases:
+        if not release.version:
+            if not _is_refused_as_written(reader, release):
+                yield f"a refused release of {release.address} has other facts than its lines say"
+            continue
         if found.states.get(_key(release)) != release.state.value:
             yield f"{release.address} is {release.state}, and no line says so"
         if not _is_as_written(reader, release):
             yield f"{release.address} has other hashes, signatures or terms than its lines say"
+
+
+def _is_refused_as_written(reader: Reader, release: Release) -> bool:
+    try:
+        return reader.is_refused_as_written(release)
+    except (ValueError, TypeError, AttributeError, WorldFailed):
+        return False
 
 
 def _is_as_written(reader: Reader, release: Release) -> bool:

@@ -119,7 +119,8 @@ def follow_consent(
         writer.append(EventKind.CONSENT, Series(dataset, Tier.INTERNAL), None, actor, facts)
     for release in suspended:
         settle(ledger, store, release)
-    advance(ledger, store, actor)
+    if not ledger.protects:
+        advance(ledger, store, actor)
     groups = (suspended, expired, public, closed)
     return Rechecked(day.isoformat(), counts, *(_addresses(group) for group in groups))
 

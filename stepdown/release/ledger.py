@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
@@ -16,7 +15,7 @@ import sqlalchemy as sa
 
 from stepdown import clock
 from stepdown.artifacts import canonical_json
-from stepdown.errors import ClockBackwards, MoveForbidden
+from stepdown.errors import MoveForbidden
 from stepdown.release.addresses import Series, version_number
 from stepdown.release.database import (
     database_failures,
@@ -24,6 +23,7 @@ from stepdown.release.database import (
     open_engine,
     take_writing_lock,
 )
+from stepdown.release.ledger_clock import DOUBTED, OWN_TIME, believable_now, doubt
 from stepdown.release.ledger_tables import (
     EVENTS,
     METADATA,
@@ -37,7 +37,6 @@ from stepdown.release.states import check_move
 from stepdown.vocabulary import ReleaseState, Tier
 from stepdown.workspace import Workspace
 
-PATIENCE_SECONDS = 2.0
 FIRST_HASH = "0" * 64
 EVENT_FIELDS = tuple(column.name for column in EVENTS.columns)
 _HASHED = [column.name for column in EVENTS.columns if column.name != "hash"]
@@ -82,7 +81,7 @@ class Ledger:
         """One transaction: all of it or nothing, and no other writer in between."""
         with database_failures(), self.engine.begin() as connection:
             take_writing_lock(connection)
-            yield Writer(connection, self.root)
+            yield Writer(connection, self.root, self.protects)
 
     @contextmanager
     def reading(self) -> Iterator[Reader]:
@@ -130,15 +129,33 @@ class Reader:
         newest = sa.select(EVENTS.c.seq, EVENTS.c.hash, EVENTS.c.at)
         return self.connection.execute(newest.order_by(EVENTS.c.seq.desc()).limit(1)).first()
 
+    def known_time(self) -> str:
+        """When the last line was written by a clock that nobody doubted; empty where none was."""
+        newest = sa.select(EVENTS.c.seq, EVENTS.c.at, EVENTS.c.facts).order_by(EVENTS.c.seq.desc())
+        before = sa.bindparam("before", type_=sa.Integer)
+        one = newest.where(EVENTS.c.seq < before).limit(1)
+        seq = 1 << 31
+        while line := self.connection.execute(one, {"before": seq}).first():
+            facts = line.facts if isinstance(line.facts, dict) else {}
+            if not facts.get(DOUBTED):
+                return str(facts.get(OWN_TIME, line.at))
+            seq = line.seq
+        return ""
+
     def decided_since(self, seq: int) -> bool:
         """Whether a line after this one changed what anybody may have."""
         return self.connection.execute(_DECIDED, {"after": seq}).first() is not None
 
-    def lines(self, *kinds: EventKind) -> Iterator[dict[str, Any]]:
-        """Every line, or those of these kinds, oldest first, a thousand at a time."""
+    def lines(self, *kinds: EventKind, scan: bool = False) -> Iterator[dict[str, Any]]:
+        """Every line, or those of these kinds, oldest first, a thousand at a time.
+
+        Args:
+            scan: read the table itself, so that no damaged index can hide a line.
+        """
         query = sa.select(EVENTS).order_by(EVENTS.c.seq)
+        kind = EVENTS.c.kind.concat("") if scan else EVENTS.c.kind
         if kinds:
-            query = query.where(EVENTS.c.kind.in_([kind.value for kind in kinds]))
+            query = query.where(kind.in_([each.value for each in kinds]))
         for line in self.connection.execute(query.execution_options(yield_per=1000)):
             yield dict(line._mapping)
 
@@ -231,6 +248,12 @@ class Reader:
             )
         )
 
+    def is_refused_as_written(self, release: Release) -> bool:
+        """The same of a refused release, whose number is no version's: by the hash of its row."""
+        lines = [line["facts"] for line in self.lines_of(release, *_CHANGING)]
+        rows = [facts[_ROW] for facts in lines if isinstance(facts, dict) and _ROW in facts]
+        return not rows or self._row_sha256(release.id) in rows
+
     def _is_accounted_for(self, release: Release) -> bool:
         """Whether a release's row is the one that the last line to change it left.
 
@@ -253,20 +276,37 @@ class Reader:
 
 @dataclass(frozen=True)
 class Writer(Reader):
-    """Changes to the ledger; every one is committed with its line."""
+    """Changes to the ledger; every one is committed with its line.
+
+    Args:
+        protects: as for ``Ledger``.
+    """
+
+    protects: bool = False
 
     def append(
-        self, kind: EventKind, series: Series, version: str | None, actor: str, facts: Any
+        self,
+        kind: EventKind,
+        series: Series,
+        version: str | None,
+        actor: str,
+        facts: Any,
+        *,
+        believed: bool = False,
     ) -> None:
         """Add a line to the chain.
 
+        Args:
+            believed: whether somebody vouches for the clock with this line.
+
         Raises:
-            ClockBackwards: the clock stands before the last line.
+            ClockDoubtful: the clock cannot be believed, and the act does not protect anybody.
         """
         last = self.last()
+        at, told = self._times(last.at if last else "", believed)
         line: dict[str, Any] = {
             "seq": last.seq + 1 if last else 1,
-            "at": _not_before(last.at if last else ""),
+            "at": at,
             "kind": kind.value,
             "dataset": series.dataset,
             "tier": series.tier.value,
@@ -274,10 +314,18 @@ class Writer(Reader):
             "version": version or "",
             "actor": actor,
             # As it will be read again: a key that is a number comes back as text, sorted otherwise.
-            "facts": json.loads(canonical_json(facts)),
+            "facts": json.loads(canonical_json({**facts, **told})),
             "previous_hash": last.hash if last else FIRST_HASH,
         }
         self.connection.execute(sa.insert(EVENTS), line | {"hash": line_hash(line)})
+
+    def _times(self, last: str, believed: bool) -> tuple[str, dict[str, Any]]:
+        """A line's time in the chain, never before the last one's; and what else its clock says."""
+        known = self.known_time()
+        now = clock.now() if self.protects or believed else believable_now(known)
+        if self.protects and doubt(now, known):
+            return last, {OWN_TIME: now, DOUBTED: True}
+        return max(now, last), {OWN_TIME: now} if believed or now < last else {}
 
     def add(self, new: NewRelease, actor: str) -> Release:
         """Write a candidate down."""
@@ -398,20 +446,6 @@ def existing_ledger(workspace: Workspace) -> Ledger:
         WorldFailed: the database cannot be used.
     """
     return Ledger(open_engine(workspace.ledger_url, METADATA, make=False), workspace.root)
-
-
-def _not_before(last: str) -> str:
-    """The time now, once it is not before the last line's; a clock may be set back a second."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while (at := clock.now()) < last:
-        if time.monotonic() > deadline:
-            raise ClockBackwards(
-                f"the clock stands at {at}, and the last line was written at {last}",
-                where="ledger",
-                next="Set the clock of this machine, then run again; nothing was changed.",
-            )
-        time.sleep(0.2)
-    return at
 
 
 def record_run(ledger: Ledger, series: Series, run: str, actor: str, facts: Any) -> None:

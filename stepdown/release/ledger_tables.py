@@ -124,6 +124,12 @@ def is_old(connection: Connection) -> bool:
     return bool(_missing_indexes(connection))
 
 
+def may_lack(name: str) -> bool:
+    """Whether an older ledger may be without it: the next command that writes makes it."""
+    added = (_OF_RELEASE.name, _OF_KIND.name)
+    return name in added
+
+
 def _missing_indexes(connection: Connection) -> list[Index]:
     found = {index["name"] for index in inspect(connection).get_indexes("events")}
     return [index for index in (_OF_RELEASE, _OF_KIND) if index.name not in found]

@@ -22,6 +22,7 @@ from stepdown.release.agreements import follow_agreement
 from stepdown.release.conditions import waiting_for
 from stepdown.release.documents import FULL_REPORT
 from stepdown.release.ledger import Ledger
+from stepdown.release.ledger_clock import check_clock
 from stepdown.release.locks import check_still_alone
 from stepdown.release.manifest import MANIFEST, Manifest, check_candidate
 from stepdown.release.metadata import put_metadata
@@ -75,6 +76,7 @@ def publish(ledger: Ledger, store: Store, release: Release, actor: str) -> Relea
         StoreCorrupt: the candidate's bytes are not those of its manifest; nothing was changed.
         WorldFailed: the store or the ledger failed; recovery will complete or undo it.
     """
+    check_clock(ledger)
     key = publisher_key(ledger)
     manifest = check_judged(release)
     copy_objects(store, release, manifest)

@@ -42,6 +42,7 @@ class EventKind(StrEnum):
     DELETED = "deleted"
     SHREDDED = "shredded"
     CHECKPOINT = "checkpoint"
+    CLOCK = "clock"
     CREDENTIAL = "credential"
     CREDENTIAL_CHANGED = "credential_changed"
     ALERT = "alert"

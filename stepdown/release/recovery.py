@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from stepdown.release.ledger import Ledger, open_ledger
+from stepdown.release.ledger_clock import check_clock
 from stepdown.release.locks import exclusively
 from stepdown.release.publication import (
     OPEN_INTENT,
@@ -28,6 +29,7 @@ def recover(workspace: Workspace, store: Store) -> tuple[str, ...]:
         one sentence per thing that was mended.
 
     Raises:
+        ClockDoubtful: by the ledger's last line, this machine's clock is wrong.
         LedgerIncomplete: the store holds a release that the ledger does not know.
     """
     with exclusively(workspace):
@@ -36,6 +38,8 @@ def recover(workspace: Workspace, store: Store) -> tuple[str, ...]:
 
 def recover_held(ledger: Ledger, store: Store) -> tuple[str, ...]:
     """The same for a caller that holds the lock; so no intent found here is a living process's."""
+    if not ledger.protects:
+        check_clock(ledger)
     mended = finish_held(ledger, store)
     if not ledger.protects:
         check_remembered(ledger, store)

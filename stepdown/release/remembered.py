@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from stepdown.errors import InputWrong, LedgerIncomplete
+from stepdown.errors import ClockDoubtful, InputWrong, LedgerIncomplete
 from stepdown.release.addresses import LATEST, Address, parse_address
 from stepdown.release.ledger import Ledger, Reader
+from stepdown.release.ledger_clock import check_clock
 from stepdown.release.publication import IN_STORE, OPEN_INTENT, RELEASE, advance
 from stepdown.release.records import Release
 from stepdown.release.store import Store
@@ -73,8 +74,9 @@ def advance_if_whole(ledger: Ledger, store: Store, actor: str) -> None:
     The act itself was done, and what stands in the way of others must not make it look undone.
     """
     try:
+        check_clock(ledger)
         check_remembered(ledger, store)
-    except LedgerIncomplete:
+    except (ClockDoubtful, LedgerIncomplete):
         return
     advance(ledger, store, actor)
 

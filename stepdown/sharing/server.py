@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 import uvicorn
 
 from stepdown.errors import WorldFailed
+from stepdown.release.chain import check_whole
 from stepdown.release.ledger import open_ledger
 from stepdown.release.recovery import recover
 from stepdown.release.store import open_store
@@ -79,6 +80,7 @@ def make_service(
 ) -> Service:
     """Everything that answers requests, after what a killed process left was put right."""
     ledger, store = open_ledger(workspace), open_store(store_url)
+    check_whole(ledger)
     recover(workspace, store)
     metrics, watcher, volume = Metrics(), Watcher(settings.watch), Volume()
 

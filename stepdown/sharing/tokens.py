@@ -123,11 +123,16 @@ def rotate(
 def revoke(ledger: Ledger, id: str, actor: str) -> Token:
     """Let a token, and every URL that was signed for it, stop working now.
 
+    By no clock: a token that has ended by this machine's may work by another's.
+
     Raises:
-        InputWrong: there is no such token in force.
+        InputWrong: there is no such token, or it was revoked already.
     """
-    in_force(ledger, id)
-    with ledger.writing() as writer:
+    with ledger.reading() as reader:
+        token = tokens(reader).get(id)
+    if token is None or token.revoked_at is not None:
+        raise _not_in_force(id)
+    with replace(ledger, protects=True).writing() as writer:
         facts = {"token": id, "revoked_at": clock.now()}
         writer.append(EventKind.CREDENTIAL_CHANGED, NO_SERIES, None, actor, facts)
         return tokens(writer)[id]
@@ -142,10 +147,14 @@ def in_force(ledger: Ledger, id: str) -> Token:
     with ledger.reading() as reader:
         token = tokens(reader).get(id)
     if token is None or token.problem(clock.now()):
-        raise InputWrong(
-            "is no token in force", where=id[:40], next="`stepdown recipient list` has their ids."
-        )
+        raise _not_in_force(id)
     return token
+
+
+def _not_in_force(id: str) -> InputWrong:
+    return InputWrong(
+        "is no token in force", where=id[:40], next="`stepdown recipient list` has their ids."
+    )
 
 
 def tokens_of(reader: Reader, who: str) -> list[Token]:
@@ -156,7 +165,7 @@ def tokens_of(reader: Reader, who: str) -> list[Token]:
 def tokens(reader: Reader) -> dict[str, Token]:
     """Id → token, oldest first."""
     found: dict[str, Token] = {}
-    for line in reader.lines(EventKind.CREDENTIAL, EventKind.CREDENTIAL_CHANGED):
+    for line in reader.lines(EventKind.CREDENTIAL, EventKind.CREDENTIAL_CHANGED, scan=True):
         facts = line["facts"]
         if line["kind"] == EventKind.CREDENTIAL:
             found[facts["token"]] = _issued(line["at"], facts)

@@ -12,11 +12,19 @@ from release_case import AS_OF, Case
 
 from stepdown import clock
 from stepdown.config import load_config
-from stepdown.errors import InputWrong, MoveForbidden, ReleaseUnknown, StoreCorrupt
+from stepdown.errors import (
+    InputWrong,
+    LedgerIncomplete,
+    MoveForbidden,
+    ReleaseUnknown,
+    StoreCorrupt,
+)
+from stepdown.release import publication
 from stepdown.release.approvals import Words, approve
 from stepdown.release.catalogue import find_release, list_releases, resolve_address, show_release
 from stepdown.release.chain import verify_chain
 from stepdown.release.publish import submit
+from stepdown.release.records import Release
 from stepdown.release.recovery import recover
 from stepdown.release.withdraw import reinstate, withdraw
 from stepdown.vocabulary import ReleaseState, Tier
@@ -370,16 +378,24 @@ def test_a_pointer_to_nothing_does_not_tell_what_is_waiting(case: Case) -> None:
     assert case.state("wells/public/v2") is ReleaseState.AWAITING_APPROVAL
 
 
-def test_a_version_taken_by_another_workspace_expires_the_waiting_release_only(
-    case: Case,
+def test_a_version_taken_by_another_ledger_meanwhile_expires_the_waiting_release_only(
+    case: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     case.submit(Tier.INTERNAL)
     case.submit(Tier.PARTNER, parent="wells/internal/v1")
-    case.store.replace("wells/partner/v1/release.json", b"{}")
+    original = publication.check_judged
+
+    def meanwhile(release: Release) -> object:
+        case.store.replace("wells/partner/v1/release.json", b"{}")
+        return original(release)
+
+    monkeypatch.setattr(publication, "check_judged", meanwhile)
     standing = case.approve("wells/partner/v1")
     assert standing.state is ReleaseState.EXPIRED
     assert case.store.read("wells/partner/v1/release.json") == b"{}"
-    assert case.submit(Tier.PARTNER, parent="wells/internal/v1").release == "wells/partner/v2"
+    # Two ledgers of one store: nothing goes on before somebody has looked.
+    with pytest.raises(LedgerIncomplete, match="wells/partner/v1"):
+        case.submit(Tier.PARTNER, parent="wells/internal/v1")
 
 
 @pytest.mark.parametrize(

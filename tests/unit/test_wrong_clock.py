@@ -1,0 +1,148 @@
+"""A machine whose clock is years ahead, or was: who is protected, and what waits for a date."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from release_case import Case
+from test_forgotten_ledger import command
+
+from stepdown import clock
+from stepdown.errors import ClockBackwards, ClockDoubtful, InputWrong
+from stepdown.release import ledger_clock
+from stepdown.release.addresses import Series
+from stepdown.release.chain import verify_chain
+from stepdown.release.incident import report_incident
+from stepdown.release.ledger import record_run
+from stepdown.release.ledger_clock import check_clock, confirm_today, doubt
+from stepdown.release.records import EventKind
+from stepdown.release.withdraw import withdraw
+from stepdown.sharing.tokens import Terms, issue, revoke
+from stepdown.vocabulary import ReleaseState, Tier
+
+SERIES = Series("wells", Tier.INTERNAL)
+Travel = Callable[[float], str]
+
+
+@pytest.fixture
+def travel(monkeypatch: pytest.MonkeyPatch) -> Travel:
+    """Set the clock so many days off, and give the time that it then shows."""
+    monkeypatch.setattr(ledger_clock, "PATIENCE_SECONDS", 0.0)
+
+    def to(days: float) -> str:
+        at = (dt.datetime.now(dt.UTC) + dt.timedelta(days=days)).isoformat(timespec="seconds")
+        monkeypatch.setattr(clock, "now", lambda: at)
+        return at
+
+    return to
+
+
+@pytest.fixture
+def case(tmp_path: Path) -> Case:
+    case = Case(tmp_path)
+    case.submit(Tier.INTERNAL)
+    case.submit(Tier.PARTNER, parent="wells/internal/v1")
+    case.approve("wells/partner/v1")
+    return case
+
+
+def poison(case: Case, travel: Travel) -> str:
+    """One line ten years ahead, as if it had been written before clocks were looked at."""
+    at = travel(3650)
+    with case.ledger.writing() as writer:
+        writer.append(EventKind.RUN, SERIES, None, "x", {}, believed=True)
+    travel(0)
+    return at
+
+
+def last(case: Case) -> dict[str, object]:
+    with case.ledger.reading() as reader:
+        return reader.events()[-1]
+
+
+@pytest.mark.parametrize("days", [3650, -30])
+def test_what_protects_people_is_done_by_any_clock_and_says_so(
+    case: Case, travel: Travel, days: int
+) -> None:
+    token, _ = issue(case.ledger, Terms("who", "2027-06-01T00:00:00+00:00"), "Ann")
+    before = last(case)["at"]
+    now = travel(days)
+    assert revoke(case.ledger, token.id, "Ann").revoked_at == now
+    line = last(case)
+    assert line["at"] == before
+    assert line["facts"] == {
+        "token": token.id,
+        "revoked_at": now,
+        "clock": now,
+        "clock_doubted": True,
+    }
+    report_incident(case.workspace, case.store, "wells/partner/v1", reason="r", actor="Ann")
+    withdraw(case.workspace, case.store, "wells/internal/v1", reason="r", actor="Ann")
+    assert case.state("wells/partner/v1") is ReleaseState.SUSPENDED
+    assert json.loads(case.store.read("wells/internal/v1/release.json"))["state"] == "withdrawn"
+    assert verify_chain(case.ledger) == ()
+    with case.ledger.reading() as reader:
+        assert reader.events()[-1]["at"] == before
+    # And it poisons nothing: by the right clock everything goes on.
+    travel(1)
+    assert case.submit(Tier.INTERNAL, age="[25, 30)").outcome == "published"
+
+
+def test_after_one_line_of_ten_years_ahead_a_revocation_and_a_withdrawal_still_work(
+    case: Case, travel: Travel
+) -> None:
+    token, _ = issue(case.ledger, Terms("who", "2027-06-01T00:00:00+00:00"), "Ann")
+    ahead = poison(case, travel)
+    assert revoke(case.ledger, token.id, "Ann").revoked_at
+    assert (last(case)["at"], last(case)["facts"]["clock"]) == (ahead, clock.now())  # type: ignore[index]
+    withdraw(case.workspace, case.store, "wells/internal/v1", reason="r", actor="Ann")
+    # Their lines vouch for no clock: a run still waits for somebody to type the date.
+    with pytest.raises(ClockBackwards, match="nothing was changed"):
+        case.submit(Tier.INTERNAL, age="[25, 30)")
+    assert confirm_today(case.ledger, clock.today(), "Ann")
+    assert case.submit(Tier.INTERNAL, age="[25, 30)").outcome == "published"
+    record_run(case.ledger, SERIES, "r", "Ann", {})
+    assert verify_chain(case.ledger) == ()
+    assert not confirm_today(case.ledger, clock.today(), "Ann")
+
+
+def test_a_publication_far_ahead_of_the_last_line_needs_todays_date(
+    case: Case, travel: Travel
+) -> None:
+    files = case.store.files()
+    travel(400)
+    check_clock(case.ledger)
+    travel(401)
+    with pytest.raises(ClockDoubtful, match="400 days") as refused:
+        case.submit(Tier.INTERNAL, age="[25, 30)")
+    assert "--today YYYY-MM-DD" in refused.value.next
+    assert case.store.files() == files
+    with pytest.raises(InputWrong, match="was typed"):
+        confirm_today(case.ledger, clock.today() - dt.timedelta(401), "Ann")
+    assert confirm_today(case.ledger, clock.today(), "Ann")
+    assert case.submit(Tier.INTERNAL, age="[25, 30)").outcome == "published"
+
+
+def test_the_date_is_typed_as_an_option_or_by_itself(
+    case: Case, travel: Travel, capsys: pytest.CaptureFixture[str]
+) -> None:
+    poison(case, travel)
+    address = ("reinstate", "wells/internal/v1", "--reason", "r")
+    assert command(case, *address) == 3
+    assert "ledger today" in capsys.readouterr().err
+    assert command(case, *address, "--today", "2036-11-30") == 2
+    assert "was typed" in capsys.readouterr().err
+    # It is believed now, and the command fails for its own reason: nothing is suspended.
+    assert command(case, *address, "--today", clock.today().isoformat()) == 2
+    assert "published cannot become" in capsys.readouterr().err
+    assert command(case, "ledger", "today", clock.today().isoformat(), "--json") == 0
+    assert json.loads(capsys.readouterr().out)["was_in_doubt"] is False
+    assert last(case)["kind"] == "clock"
+
+
+def test_a_new_ledger_has_no_doubt() -> None:
+    assert doubt("2026-11-30T00:00:00+00:00", "") is None
