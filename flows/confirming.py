@@ -11,6 +11,7 @@ import typer
 
 from flows import say
 from stepdown.errors import InputWrong
+from stepdown.plain_words import counted
 
 if TYPE_CHECKING:
     from stepdown.release.before_signing import Foreseen
@@ -28,16 +29,16 @@ def introduce(found: Foreseen) -> None:
     release = found.release
     report = read_full_report(release.folder)
     say.note(f"{release.address}: {release.terms.get('title', release.dataset)}")
-    facts = [say.counted(release.rows or 0, "row"), say.counted(len(release.columns), "column")]
+    facts = [counted(release.rows or 0, "row"), counted(len(release.columns), "column")]
     if report is not None:
         sizes = [report["risk"][name] for name in ("smallest_class", "smallest_class_wildcard")]
-        people = say.counted(min(sizes), "person", "people")
+        people = counted(min(sizes), "person", "people")
         facts.append(f"{people} in the smallest class")
     say.note(f"  {', '.join(facts)}")
     say.note(f"  the steward's report: {Path(release.folder) / STEWARD_PAGE}")
     needs = [*found.others]
     if found.signatures:
-        needs.insert(0, say.counted(found.signatures, "more approval"))
+        needs.insert(0, counted(found.signatures, "more approval"))
     if needs:
         say.note(f"  after this signature it still waits for: {'; '.join(needs)}")
     else:

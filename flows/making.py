@@ -11,6 +11,7 @@ from stepdown.artifacts import ArtifactRef
 from stepdown.candidate import Candidate, Earlier
 from stepdown.errors import DemandImpossible, Refused
 from stepdown.ingest import Snapshot
+from stepdown.plain_words import counted
 from stepdown.release.gate import Decision
 from stepdown.reports import NextStep, RiskReport, TierReport, Verdict
 from stepdown.vocabulary import Tier
@@ -152,7 +153,7 @@ def _measured(
 ) -> TierReport:
     """Everything known of a candidate's bytes, its verdicts aside."""
     name = _named(candidate)
-    progress(f"{name}: measuring {candidate.data.rows:,} rows")
+    progress(f"{name}: measuring {counted(candidate.data.rows, 'row')}")
     risk = assess_risk(run, snapshot, candidate, above, scale)
     progress(f"{name}: attacking")
     attacks = attack_candidate(

@@ -98,6 +98,19 @@ class RunOutcome:
         return self.tiers | {f"partner/{name}": end for name, end in self.recipients.items()}
 
     @property
+    def nobodys(self) -> list[str]:
+        """That a partner release reaches nobody, where no recipient is named."""
+        partner = self.tiers.get("partner")
+        if partner is None or partner.stopped or self.recipients:
+            return []
+        out = partner.state in ("published", "unchanged")
+        told = f"{partner.release} is published" if out else "partner passes its checks"
+        return [
+            f"{told}, but no recipient is named, so nobody can fetch it: add a file under "
+            f"partners/ that lists {self.dataset}, then run again"
+        ]
+
+    @property
     def stops(self) -> list[str]:
         """Why something was refused, one sentence each."""
         return [f"{n}: {r}" for n, end in self.ends.items() if end.stopped for r in end.reasons]
@@ -151,7 +164,8 @@ class RunOutcome:
         ]
 
     def as_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """The shape of ``run --json``; ``notes`` is said beside the tiers."""
+        return asdict(self) | {"notes": self.nobodys}
 
     def save(self, folder: Path) -> None:
         """Write ``<run>.json`` into a folder."""

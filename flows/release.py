@@ -22,6 +22,7 @@ from stepdown.candidate import STEWARD_PAGE
 from stepdown.config import LoadedConfig, load_config
 from stepdown.config.governance import load_governance
 from stepdown.config.people import account
+from stepdown.plain_words import counted
 from stepdown.release.gate import Outcome
 from stepdown.release.locks import exclusively
 from stepdown.release.publish import Standing
@@ -110,7 +111,7 @@ def _release(run: Run, tiers: list[Tier], publish: bool) -> RunOutcome:
     check_suites(run)
     progress("reading the source")
     snapshot = ingest(run)
-    progress(f"{snapshot.ref.rows:,} rows read, {snapshot.rejected:,} rejected")
+    progress(f"{counted(snapshot.ref.rows, 'row')} read, {snapshot.rejected:,} rejected")
     for reject in snapshot.rejects[:SHOWN_REJECTS]:
         progress(f"  {reject}")
     check_hierarchies(run, snapshot)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from flows.outcome import RunOutcome, number
 from stepdown.errors import StepdownError
+from stepdown.plain_words import counted
 
 _STARTED = time.monotonic()
 
@@ -36,15 +37,6 @@ def failure(error: StepdownError, as_json: bool) -> None:
         print(f"{error.kind}: {error}", file=sys.stderr)  # noqa: T201
 
 
-def counted(count: int, one: str, many: str = "") -> str:
-    """A number with its noun.
-
-    >>> counted(1, "row"), counted(2000, "row"), counted(2, "person", "people")
-    ('1 row', '2,000 rows', '2 people')
-    """
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
-
-
 def document(facts: Any) -> None:
     """One JSON document and nothing else."""
     print(json.dumps(facts, indent=1, ensure_ascii=False, default=str))  # noqa: T201
@@ -69,10 +61,10 @@ def outcome(run: RunOutcome, work: Any, store: str, as_json: bool) -> None:
             _line(f"{name}: records left out by the consent register: {causes}")
         if end.held_back:
             _line(
-                f"{name}: {end.held_back:,} records held back, so that subtracting the version "
-                "before isolates nobody"
+                f"{name}: {counted(end.held_back, 'record')} held back, so that subtracting the "
+                "version before isolates nobody"
             )
-    for told in run.attacked:
+    for told in (*run.nobodys, *run.attacked):
         _line(told)
     for reason in [*run.stops, *run.waits]:
         _line(reason)
@@ -134,7 +126,7 @@ def checked(loaded: Any, summary: Any, as_json: bool) -> None:
         document(facts)
         return
     _table(
-        f"{config.dataset}: {summary.rows:,} rows, {summary.rejected:,} rejected",
+        f"{config.dataset}: {counted(summary.rows, 'row')}, {summary.rejected:,} rejected",
         ["column", "role", "type", "missing"],
         [[name, c["role"], c["type"], f"{c['missing']:,}"] for name, c in facts["columns"].items()],
     )
@@ -242,8 +234,8 @@ def anonymised(result: dict[str, Any], as_json: bool) -> None:
         proof += f"; {result['nodes_checked']:,} of {result['lattice_size']:,} nodes checked"
     _line(f"loss {result['score']:.6f} ({proof})")
     _line(
-        f"{result['classes']:,} classes, the smallest of {result['smallest_class']:,}; "
-        f"{result['suppressed_rows']:,} rows suppressed"
+        f"{counted(result['classes'], 'class', 'classes')}, the smallest of "
+        f"{result['smallest_class']:,}; {counted(result['suppressed_rows'], 'row')} suppressed"
     )
 
 
@@ -269,8 +261,10 @@ def assessed(result: dict[str, Any], as_json: bool) -> None:
         return
     from flows.say_risk import risk_tables
 
-    people = "" if result["subjects"] == result["records"] else f" of {result['subjects']:,} people"
-    _line(f"{result['records']:,} records{people} in {result['classes']:,} classes")
+    records = counted(result["records"], "record")
+    people = f" of {counted(result['subjects'], 'person', 'people')}"
+    people = "" if result["subjects"] == result["records"] else people
+    _line(f"{records}{people} in {counted(result['classes'], 'class', 'classes')}")
     for title, columns, rows in risk_tables(result):
         # A title of its own line: a table narrower than its title would fold it.
         _line(f"\n{title}")

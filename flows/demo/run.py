@@ -18,6 +18,7 @@ from stepdown.config.assessment import assessment_path, latest_end
 from stepdown.config.governance import load_governance
 from stepdown.config.people import account
 from stepdown.keyring import write_keyring
+from stepdown.plain_words import counted
 from stepdown.release.approvals import Words, approve
 from stepdown.release.assessments import sign_assessment
 from stepdown.release.evidence import load_evidence
@@ -154,7 +155,7 @@ def _look_further(outcome: RunOutcome, folder: Path, config: Path) -> None:
         for reason, columns in _dropped_here(end).items():
             say.line(f"  {tier}: {', '.join(columns)} ({reason})")
         if end.suppressed:
-            say.line(f"  {tier}: {end.suppressed:,} records, to meet its privacy models")
+            say.line(f"  {tier}: {counted(end.suppressed, 'record')}, to meet its privacy models")
     say.line("\nWhere things are:")
     say.line(f"  {folder / 'raw' / 'covid_tests.csv'}\n    the raw table, with every identifier")
     say.line(f"  {config}\n    what each tier does to each column: edit it")

@@ -17,6 +17,7 @@ from stepdown.anonymise.axis import Axis, Floats, Ints, Steps
 from stepdown.anonymise.class_models import Demand, demands, distances_to, distinct_values, whole
 from stepdown.anonymise.histogram import Grouping, Histogram
 from stepdown.anonymise.models import TOLERANCE, PrivacyModels
+from stepdown.plain_words import counted
 
 Mask = npt.NDArray[np.bool_]
 
@@ -234,7 +235,7 @@ def _as_a_whole(grouping: Grouping, models: PrivacyModels, kept: Mask) -> str:
 
 
 def _too_many(suppressed: int, allowed: int) -> str:
-    return f"{suppressed} records would have to be suppressed, {allowed} may be"
+    return f"{counted(suppressed, 'record')} would have to be suppressed, {allowed:,} may be"
 
 
 def _class_labels(grouping: Grouping, classes: Ints) -> Ints:

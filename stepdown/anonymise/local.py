@@ -26,6 +26,7 @@ from stepdown.anonymise.packed_keys import grouped, runs
 from stepdown.anonymise.trees import Nodes
 from stepdown.anonymise.units import Units
 from stepdown.errors import DemandImpossible, Refused
+from stepdown.plain_words import counted
 
 FIRST_THRESHOLDS = 12
 THRESHOLDS = (128, 80, 72)
@@ -228,7 +229,7 @@ def _one_each(subject: npt.NDArray[np.int32], box: Ints) -> Ints:
 def _refuse_too_few(subjects: int, k: int) -> None:
     if subjects < k:
         raise DemandImpossible(
-            f"k={k} is asked of every class, the table holds {subjects} data subjects",
+            f"k={k} is asked of every class, the table holds {counted(subjects, 'data subject')}",
             next="Lower k or bring more data.",
         )
 

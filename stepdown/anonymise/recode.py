@@ -23,6 +23,7 @@ from stepdown.anonymise.models import PrivacyModels, SearchColumn, SensitiveColu
 from stepdown.anonymise.score import LossKind
 from stepdown.engine import Session, quote
 from stepdown.errors import ConfigInvalid, DemandImpossible
+from stepdown.plain_words import counted
 from stepdown.vocabulary import RecodingKind
 
 
@@ -240,7 +241,7 @@ def check_demands(
     """
     if subjects < models.k:
         raise DemandImpossible(
-            f"k = {models.k} is asked for, the table has {subjects} data subjects",
+            f"k = {models.k} is asked for, the table has {counted(subjects, 'data subject')}",
             next="Ask for a smaller class, or wait for more data.",
         )
     for column, coded in sensitive:
@@ -249,7 +250,7 @@ def check_demands(
             binned, advice = (_BINNED, _CODED) if column.numeric else ("", "")
             raise DemandImpossible(
                 f"l = {models.values_needed} is asked for, "
-                f"the column has {values} sensitive values{binned}",
+                f"the column has {counted(values, 'sensitive value')}{binned}",
                 where=f"column {column.name}",
                 next=f"Ask for a smaller l, or drop the column.{advice}",
             )

@@ -22,6 +22,7 @@ from stepdown.config.models import (
 )
 from stepdown.config.treatments import Generalise, LevelRange, Treatment, TruncateDate
 from stepdown.errors import PolicyInvalid
+from stepdown.plain_words import counted, listed
 from stepdown.vocabulary import ColumnType, PeriodKind, RecodingKind, Role, Tier
 
 LOOSER_IF_LESS = ("smallest_class", "distinct_l")
@@ -323,7 +324,7 @@ def _never_looser(
 def _show(value: Any) -> str:
     if isinstance(value, SignOff):
         return (
-            f"{value.people} people as {', '.join(value.roles) or 'nobody'}, "
+            f"{counted(value.people, 'person', 'people')} as {listed(value.roles)}, "
             f"{value.valid_days} and {value.report_days} days, "
             f"evidence of {', '.join(value.evidence or []) or 'nobody'}"
         )

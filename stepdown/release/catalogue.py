@@ -20,7 +20,10 @@ from stepdown.release.review_date import OVERDUE, review_flags
 from stepdown.release.sanity_answers import Review, reviews_of
 from stepdown.release.store import Store
 from stepdown.release.votes import votes_shown
-from stepdown.vocabulary import ReleaseState
+from stepdown.vocabulary import ReleaseState, Tier
+
+NO_RECIPIENT = "no recipient is named, so nobody can fetch it"
+"""Of a partner base without a copy: it carries copies and is never served itself."""
 
 
 def list_releases(ledger: Ledger | None, store: Store) -> list[dict[str, Any]]:
@@ -32,7 +35,17 @@ def list_releases(ledger: Ledger | None, store: Store) -> list[dict[str, Any]]:
     if ledger is None:
         return _releases_in_store(store)
     with ledger.reading() as reader:
-        return [_line(release, store) for release in reader.releases() if release.version]
+        lines = [_line(release, store) for release in reader.releases() if release.version]
+    return _flag_bases(lines)
+
+
+def _flag_bases(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    copied = {line["dataset"] for line in lines if line["recipient"]}
+    for line in lines:
+        is_live = line["state"] == ReleaseState.PUBLISHED and line["dataset"] not in copied
+        if is_live and line["tier"] == Tier.PARTNER:
+            line["flags"] = [*line["flags"], NO_RECIPIENT]
+    return lines
 
 
 def show_release(ledger: Ledger, store: Store, address: str) -> dict[str, Any]:
@@ -136,6 +149,7 @@ def _line(release: Release, store: Store) -> dict[str, Any]:
 def _releases_in_store(store: Store) -> list[dict[str, Any]]:
     folders = [name.rsplit("/", 1)[0] for name in store.files() if name.endswith(f"/{RELEASE}")]
     lines = [_line_from_store(store, parse_address(folder)) for folder in folders]
+    _flag_bases(lines)
     return sorted(lines, key=lambda line: (_address(line).rsplit("/", 1)[0], _number(line)))
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from stepdown.config.policy import ATTACKS, TierPolicy
+from stepdown.plain_words import counted
 from stepdown.reports import AttackReport, AttackResult, DeriveReport, RiskReport, Verdict
 from stepdown.vocabulary import Tier
 
@@ -130,7 +131,7 @@ def _about_these_bytes(
             Verdict(
                 "records",
                 derive.rows == risk.rows and risk.rows > 0,
-                f"The file has {risk.rows} records; {derive.rows} were written, "
+                f"The file has {counted(risk.rows, 'record')}; {derive.rows:,} were written, "
                 "and a release needs at least one.",
                 "Look at what consent, rows_per_subject and suppression took out.",
                 risk.rows,

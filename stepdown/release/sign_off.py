@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from stepdown.config.models import SignOff
 from stepdown.config.people import People, Person, same_person
 from stepdown.errors import SignatureInvalid
+from stepdown.plain_words import counted
 from stepdown.release.records import Release
 from stepdown.release.statements import Signed, check_signer, parse_signed
 
@@ -105,7 +106,8 @@ def _lapsed(signed: Signed, release: Release, person: Person, day: dt.date) -> s
     asked = SignOff.model_validate(release.sign_off)
     age = (day - dt.date.fromisoformat(str(statement["at"])[:10])).days
     if asked.valid_days is not None and age > asked.valid_days:
-        return f"an approval counts {asked.valid_days} days, and this one is {age} days old"
+        days = counted(asked.valid_days, "day")
+        return f"an approval counts {days}, and this one is {counted(age, 'day')} old"
     return ""
 
 

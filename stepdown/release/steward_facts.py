@@ -47,6 +47,9 @@ def steward_facts(
     results = report.attacks.results if report.attacks else ()
     told = [verdict.next for verdict in decision.reasons]
     return {
+        "reaches_nobody": report.tier is Tier.PARTNER
+        and not report.recipient
+        and not loaded.config.recipients,
         "outcome": OUTCOMES[decision.outcome.value],
         "reasons": [
             {

@@ -8,6 +8,7 @@ from typing import Any
 
 from stepdown.config.models import SignOff
 from stepdown.config.people import same_person
+from stepdown.plain_words import counted, listed
 from stepdown.release.records import Release
 from stepdown.vocabulary import ReleaseState
 
@@ -45,7 +46,8 @@ def votes_shown(release: Release) -> Votes:
     if not (waits and people == 1 and asked.people > 1):
         return Votes(shown, people)
     text = (
-        f"approval as {', '.join(asked.roles)} by {asked.people} people; "
+        f"approval as {listed(asked.roles)}, by {counted(asked.people, 'person', 'people')} at "
+        "least; "
         "1 is in, and who and how is shown when the second is"
     )
     return Votes([], people, text)

@@ -28,8 +28,8 @@ _SHORTEST_PART = 6
 
 def own_record_findings(
     session: Session, candidate: Candidate, config: ReleaseConfig
-) -> Iterator[tuple[int, str]]:
-    """Count and sentence for every pair of columns whose cells agree too often.
+) -> Iterator[tuple[str, int, str]]:
+    """Published column, count and sentence for every pair of columns whose cells agree too often.
 
     A published cell and an identifier of the same record, both in lower case and without spaces
     and separators, agree where they are equal, or where the cell contains the identifier and that
@@ -67,10 +67,10 @@ def own_record_findings(
         _list_trials(session, *columns, "1" if replaces else "unit")
         for test, count in tests_of_columns:
             if _is_no_chance(session, test):
-                yield (
-                    count,
-                    f"{test.published}: {count} cells repeat {test.withheld} of their own record",
-                )
+                cells = "1 cell repeats" if count == 1 else f"{count:,} cells repeat"
+                record = "its own record" if count == 1 else "their own record"
+                sentence = f"{test.published}: {cells} {test.withheld} of {record}"
+                yield test.published, count, sentence
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from stepdown.candidate import DATA_FILE, Candidate
 from stepdown.config import LoadedConfig, ReleaseConfig
 from stepdown.config.texts import config_texts
 from stepdown.engine.session import Session, literals, open_session, quote
+from stepdown.plain_words import counted
 from stepdown.risk.config_texts import check_config_texts
 from stepdown.risk.own_record import own_record_findings
 from stepdown.risk.tokens import (
@@ -39,7 +40,8 @@ class Residue:
     """What the check found.
 
     Args:
-        cells: cells of a record's own identifiers, and identifiers of anyone in any text.
+        cells: cells of a record's own identifiers, and identifiers of anyone in any text; of a
+            column in which several searches find some, the most that one of them finds.
         problems: one sentence each, with columns and counts, never a value.
     """
 
@@ -69,9 +71,13 @@ def find_residue(
         found = [
             *own_record_findings(session, candidate, config),
             *_token_findings(session, candidate, config),
-            *((1, problem) for problem in _metadata_problems(candidate, config)),
+            *((problem, 1, problem) for problem in _metadata_problems(candidate, config)),
         ]
-    return Residue(sum(count for count, _ in found), tuple(sentence for _, sentence in found))
+    # Several searches may find the same cells of a column: its largest count is counted once.
+    cells: dict[str, int] = {}
+    for place, count, _ in found:
+        cells[place] = max(count, cells.get(place, 0))
+    return Residue(sum(cells.values()), tuple(sentence for *_, sentence in found))
 
 
 def check_texts(
@@ -107,7 +113,7 @@ def check_texts(
         permit(session, [*open_to_all, *config_texts(config).values()])
         counts = _count_withheld(session, config)
     return in_config + tuple(
-        f"{place}: {counts[key]} withheld identifiers occur in it"
+        f"{place}: {_withheld(counts[key])} in it"
         for position, name in enumerate(texts)
         for key, place in ((f"{position} inside", name), (f"{position} name", "a file's name"))
         if key in counts
@@ -133,7 +139,7 @@ def _is_text(field: pa.Field) -> bool:
 
 def _token_findings(
     session: Session, candidate: Candidate, config: ReleaseConfig
-) -> Iterator[tuple[int, str]]:
+) -> Iterator[tuple[str, int, str]]:
     file = pq.ParquetFile(candidate.data.path)
     texts = [field.name for field in file.schema_arrow if _is_text(field)]
     start_search(session)
@@ -147,11 +153,15 @@ def _token_findings(
     for name in texts:
         rows, pages = counts.get(f"{name} rows", 0), counts.get(f"{name} pages", 0)
         if rows:
-            yield rows, f"{name}: {rows} withheld identifiers occur in it as whole words"
+            yield name, rows, f"{name}: {_withheld(rows)} in it as whole words"
         if pages > rows:
-            yield pages, f"{name}: {pages} withheld identifiers are in its file pages"
+            yield name, pages, f"{name}: {_withheld(pages)} in its file pages"
     if "names" in counts:
-        yield counts["names"], f"{counts['names']} withheld identifiers are in column or file names"
+        yield "names", counts["names"], f"{_withheld(counts['names'])} in column or file names"
+
+
+def _withheld(count: int) -> str:
+    return f"{counted(count, 'withheld identifier')} {'occurs' if count == 1 else 'occur'}"
 
 
 def _unseen_texts(candidate: Candidate, file: pq.ParquetFile, name: str) -> list[str]:

@@ -296,7 +296,7 @@ def test_the_first_of_two_votes_is_hidden_until_the_second_is_in(case: Case) -> 
     assert "too coarse" not in json.dumps(shown)
     assert shown["signatures"] == 1
     assert shown["waiting_for"][0] == (
-        "approval as steward, risk_officer, subject_representative by 2 people; "
+        "approval as steward, risk_officer and subject_representative, by 2 people at least; "
         "1 is in, and who and how is shown when the second is"
     )
     case.approve(PUBLIC, "steward")

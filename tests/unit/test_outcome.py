@@ -77,3 +77,15 @@ def test_attacks_that_had_nothing_to_compare_with_are_told_apart(capsys):
     say.outcome(RunOutcome("people", "r1", {"partner": end}), "work", "store", False)
     told = "partner: 18 attacks ran, all within their limits; 3 had nothing to compare with"
     assert told in capsys.readouterr().out
+
+
+def test_a_partner_release_that_reaches_nobody_says_so():
+    said = "no recipient is named, so nobody can fetch it"
+    alone = RunOutcome("wells", "r1", {"partner": TierOutcome("published", "wells/partner/v1", 1)})
+    assert said in alone.nobodys[0]
+    assert alone.nobodys[0].startswith("wells/partner/v1 is published, but")
+    assert said in alone.as_json()["notes"][0]
+    copy = {"clinic": TierOutcome("published", "wells/partner/clinic/v1", 1)}
+    assert RunOutcome("wells", "r1", alone.tiers, copy).nobodys == []
+    refused = {"partner": TierOutcome("refused", None, 1)}
+    assert RunOutcome("wells", "r1", refused).nobodys == []

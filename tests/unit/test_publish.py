@@ -21,7 +21,13 @@ from stepdown.errors import (
 )
 from stepdown.release import publication
 from stepdown.release.approvals import Words, approve
-from stepdown.release.catalogue import find_release, list_releases, resolve_address, show_release
+from stepdown.release.catalogue import (
+    NO_RECIPIENT,
+    find_release,
+    list_releases,
+    resolve_address,
+    show_release,
+)
 from stepdown.release.chain import verify_chain
 from stepdown.release.publish import submit
 from stepdown.release.records import Release
@@ -421,3 +427,13 @@ def test_a_row_that_was_edited_publishes_nothing_and_is_told(case: Case, edit: s
     assert verify_chain(case.ledger) == (
         f"{waiting} has other hashes, signatures or terms than its lines say",
     )
+
+
+def test_a_base_that_reaches_nobody_is_flagged_until_there_is_a_copy(case: Case) -> None:
+    case.submit(Tier.INTERNAL)
+    case.submit(Tier.PARTNER, parent="wells/internal/v1")
+    case.approve("wells/partner/v1")
+    flags = {line["tier"]: line["flags"] for line in list_releases(case.ledger, case.store)}
+    assert flags == {"internal": [], "partner": [NO_RECIPIENT]}
+    case.submit(Tier.PARTNER, "clinic", parent="wells/partner/v1")
+    assert all(not line["flags"] for line in list_releases(case.ledger, case.store))

@@ -112,7 +112,7 @@ def test_levels_stay_between_their_limits(session):
     search = [SearchColumn("age", table, at_least=1, at_most=2)]
     recoding, _ = anonymise(session, {"age": [30, 36, 41]}, search)
     assert recoding.levels == {"age": 1}
-    with pytest.raises(Refused, match="1 records would have to be suppressed, 0 may be"):
+    with pytest.raises(Refused, match="1 record would have to be suppressed, 0 may be"):
         anonymise(session, {"age": [30, 36, 41]}, search, k=2)
 
 
@@ -146,7 +146,7 @@ def test_numbers_are_counted_in_their_bins(session):
     recoding, _ = anonymise(session, columns, search, distinct_l=2, sensitive=binned)
     assert recoding.levels == {"zip": 1}
     stretched = [SensitiveColumn("income", numeric=True, bin_edges=(-5.0, 5000.0, 10_000.0))]
-    with pytest.raises(DemandImpossible, match="1 sensitive values, counting a number by") as told:
+    with pytest.raises(DemandImpossible, match="1 sensitive value, counting a number by") as told:
         anonymise(session, columns, search, distinct_l=2, sensitive=stretched)
     assert "top-code the column a tier above" in told.value.next
 

@@ -13,6 +13,7 @@ from risk_case import CONFIG, RiskCase, snapshot_columns, write
 from stepdown.config import ReleaseConfig
 from stepdown.engine import open_session
 from stepdown.risk import check_texts
+from stepdown.risk import residue as searches
 from stepdown.risk.config_texts import foresee_config_texts
 from stepdown.risk.own_record import _poisson_tail, own_record_findings
 from stepdown.risk.residue import find_residue
@@ -55,13 +56,13 @@ def test_an_identifier_of_ones_own_record_is_found(case, canary):
 
 def test_an_identifier_of_someone_who_is_in_no_release_is_found(case):
     case.data["zip"][0] = "ed evergreen"
-    assert residue(case).problems == ("zip: 1 withheld identifiers occur in it as whole words",)
+    assert residue(case).problems == ("zip: 1 withheld identifier occurs in it as whole words",)
 
 
 def test_an_identifier_in_a_column_name_is_residue(case):
     case.data["Bob Brontosaur"] = list(case.data["zip"])
     problems = residue(case).problems
-    assert "1 withheld identifiers are in column or file names" in problems
+    assert "1 withheld identifier occurs in column or file names" in problems
     assert not any("Bron" in problem for problem in problems)
 
 
@@ -143,7 +144,7 @@ def test_a_dictionary_page_that_keeps_a_dropped_value_is_residue(case):
     place = table.schema.names.index("zip")
     write(case.folder / "data" / "part-00000.parquet", table.set_column(place, "zip", kept))
     found = find_residue(candidate, case.snapshot_ref(), case.loaded(), case.folder)
-    assert found.problems == ("zip: 1 withheld identifiers are in its file pages",)
+    assert found.problems == ("zip: 1 withheld identifier occurs in its file pages",)
 
 
 def test_metadata_beyond_the_schema_is_residue(case):
@@ -264,7 +265,7 @@ def test_the_words_of_the_fixed_text_are_no_residue(case):
     found = check_texts(case.snapshot_ref(), case.loaded(), document, "Class sizes measured")
     assert found == (
         "`title` in the config repeats a value of name",
-        "report.html: 1 withheld identifiers occur in it",
+        "report.html: 1 withheld identifier occurs in it",
     )
 
 
@@ -320,3 +321,12 @@ def test_a_config_is_searched_before_there_is_a_candidate(case):
     case.config = case.config.replace("sex: {role", "sex: {allowed: [Washington], role")
     found = foresee_config_texts(case.snapshot_ref(), case.loaded())
     assert found == ("`title` in the config repeats a value of name",)
+
+
+def test_a_cell_that_two_searches_find_is_counted_once(case, monkeypatch):
+    beside = [("zip", 3, "beside own"), ("zip", 4, "beside own, too"), ("sex", 2, "another")]
+    monkeypatch.setattr(searches, "own_record_findings", lambda *asked: iter(beside))
+    case.data["zip"] = case.snapshot["name"][:5]
+    found = find_residue(case.candidate(), case.snapshot_ref(), case.loaded(), case.folder)
+    assert "zip: 4 withheld identifiers occur in it as whole words" in found.problems
+    assert found.cells == 4 + 2
