@@ -6,7 +6,7 @@ cdef struct Facts:
     # One sensitive column's demands; pointers into arrays that the Demands keep alive.
     Py_ssize_t offset, values
     const int32_t* codes
-    const uint8_t* countable
+    const uint8_t* kinds
     const uint8_t* measured
     int64_t distinct
     double log_entropy

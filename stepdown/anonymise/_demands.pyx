@@ -9,6 +9,9 @@ from libc.string cimport memset
 
 cdef double SLACK = 1e-9  # of every comparison of a distance with its limit
 cdef double RELATIVE_SLACK = 1e-12
+cdef enum:
+    SENSITIVE = 1  # kinds of values; 0 is what l does not count
+    HARMLESS = 2
 
 
 cdef class Demands:
@@ -45,7 +48,7 @@ cdef class Demands:
         facts.offset = offset
         facts.values = len(column.countable)
         facts.codes = <const int32_t*>self._pointer(codes, np.int32)
-        facts.countable = <const uint8_t*>self._pointer(column.countable, np.uint8)
+        facts.kinds = <const uint8_t*>self._pointer(column.kinds, np.uint8)
         facts.measured = <const uint8_t*>self._pointer(column.measured, np.uint8)
         facts.distinct = column.distinct_l
         facts.log_entropy = column.log_entropy_l
@@ -100,29 +103,38 @@ cdef class Demands:
 
 
 cdef bint enough_values(const Facts* facts, const int64_t* counts) noexcept nogil:
-    """Distinct l."""
-    cdef int64_t seen = 0
+    """Distinct l: harmless values are one value together, and enough by themselves."""
+    cdef int64_t seen = 0, harmless = 0
     cdef Py_ssize_t v
     if facts.distinct <= 1:
         return True
     for v in range(facts.values):
-        if facts.countable[v] and counts[v] > 0:
-            seen += 1
-    return seen >= facts.distinct
+        if counts[v] > 0:
+            if facts.kinds[v] == SENSITIVE:
+                seen += 1
+            elif facts.kinds[v] == HARMLESS:
+                harmless = 1
+    return seen + harmless >= facts.distinct or (harmless and not seen)
 
 
 cdef bint even_enough(const Facts* facts, const int64_t* counts) noexcept nogil:
     """Entropy l: log n - Σ c log c / n is at least log l."""
-    cdef double total = 0, sum_ = 0
+    cdef double total = 0, sum_ = 0, harmless = 0
     cdef Py_ssize_t v
     if facts.log_entropy <= 0:
         return True
     for v in range(facts.values):
-        if facts.countable[v] and counts[v] > 0:
-            total += counts[v]
-            sum_ += counts[v] * log(<double>counts[v])
+        if counts[v] > 0:
+            if facts.kinds[v] == SENSITIVE:
+                total += counts[v]
+                sum_ += counts[v] * log(<double>counts[v])
+            elif facts.kinds[v] == HARMLESS:
+                harmless += counts[v]
     if total == 0:
-        return False
+        return harmless > 0
+    if harmless > 0:
+        total += harmless
+        sum_ += harmless * log(harmless)
     return log(total) - sum_ / total >= facts.log_entropy - RELATIVE_SLACK
 
 
@@ -130,21 +142,33 @@ cdef bint no_value_dominates(
     const Facts* facts, const int64_t* counts, double* sorted_
 ) noexcept nogil:
     """Recursive (c, l): the largest count is below c times the sum from the l-th largest on."""
-    cdef Py_ssize_t v, many = 0, place
-    cdef double tail = 0
+    cdef Py_ssize_t v, many = 0
+    cdef double tail = 0, harmless = 0
     if facts.recursive_l <= 0:
         return True
     for v in range(facts.values):
-        if facts.countable[v] and counts[v] > 0:
-            place = many
-            while place > 0 and sorted_[place - 1] < counts[v]:
-                sorted_[place] = sorted_[place - 1]
-                place -= 1
-            sorted_[place] = <double>counts[v]
-            many += 1
+        if counts[v] > 0:
+            if facts.kinds[v] == SENSITIVE:
+                many = insert(sorted_, many, <double>counts[v])
+            elif facts.kinds[v] == HARMLESS:
+                harmless += counts[v]
+    if many == 0:
+        return harmless > 0
+    if harmless > 0:
+        many = insert(sorted_, many, harmless)
     for v in range(facts.recursive_l - 1, many):
         tail += sorted_[v]
-    return many > 0 and sorted_[0] < facts.recursive_c * tail
+    return sorted_[0] < facts.recursive_c * tail
+
+
+cdef Py_ssize_t insert(double* sorted_, Py_ssize_t many, double count) noexcept nogil:
+    """Put a count where it belongs among those sorted downwards; returns how many they are then."""
+    cdef Py_ssize_t place = many
+    while place > 0 and sorted_[place - 1] < count:
+        sorted_[place] = sorted_[place - 1]
+        place -= 1
+    sorted_[place] = count
+    return many + 1
 
 
 cdef bint near_the_whole(const Facts* facts, const int64_t* counts, double* excess) noexcept nogil:
@@ -166,18 +190,25 @@ cdef bint near_the_whole(const Facts* facts, const int64_t* counts, double* exce
     if facts.t >= 1:
         return True
     if facts.ordered:
-        return ordered_distance(facts, excess) <= facts.t + SLACK
+        return ordered_distance(facts, excess, excess + facts.values) <= facts.t + SLACK
     return tree_distance(facts, excess, excess + facts.nodes) <= facts.t + SLACK
 
 
-cdef double ordered_distance(const Facts* facts, const double* excess) noexcept nogil:
+cdef double ordered_distance(
+    const Facts* facts, const double* excess, double* at_point
+) noexcept nogil:
+    """Earth mover's distance along a row of points; several values may be at one."""
     cdef double moved = 0, distance = 0
     cdef Py_ssize_t v, points = 0
     for v in range(facts.values):
+        at_point[v] = 0
+    for v in range(facts.values):
         if facts.measured[v]:
-            points += 1
-            moved += excess[v]
-            distance += fabs(moved)
+            at_point[facts.parent[v]] += excess[v]
+            points = max(points, <Py_ssize_t>facts.parent[v] + 1)
+    for v in range(points):
+        moved += at_point[v]
+        distance += fabs(moved)
     return distance / (points - 1) if points > 1 else 0
 
 

@@ -24,9 +24,26 @@ DISTANCE_CELLS = 1 << 21
 """Cells of the largest dense block in which ordered distances are summed."""
 
 
-def distinct_values(column: SensitiveCounts, classes: int) -> Ints:
-    """Distinct values that count, per class."""
-    return np.bincount(column.entry[column.countable[column.code]], minlength=classes)
+def too_few_values(column: SensitiveCounts, held: Ints, needed: int) -> Demand:
+    """Distinct l: the values that count, the harmless ones as one.
+
+    A class of harmless values alone passes. So of a class that holds some, a finer node can save
+    those rows, and missing ones with them; what it cannot save are the sensitive values.
+
+    Args:
+        held: shape (classes,), the rows of each class.
+    """
+    classes = len(held)
+    telling = column.countable & ~column.harmless
+    distinct = np.bincount(column.entry[telling[column.code]], minlength=classes)
+    if not column.harmless.any():
+        fails = distinct < needed
+        return fails, np.where(fails, held, 0)
+    some_harmless = _some_harmless(column, classes)
+    fails = (distinct + some_harmless < needed) & ((distinct > 0) | ~some_harmless)
+    sensitive = summed(column.entry, column.rows * telling[column.code], classes)
+    lost = np.where(some_harmless, sensitive.astype(np.int64), held)
+    return fails, np.where(fails, lost, 0)
 
 
 def demands(column: SensitiveCounts, classes: int, models: PrivacyModels) -> Iterator[Demand]:
@@ -74,8 +91,12 @@ def distances_to(column: SensitiveCounts, classes: int, q: Floats) -> tuple[Floa
     """
     entry, code, rows, totals = _measured(column, classes)
     p = rows / totals[entry]
-    if column.ordered:
-        distances = _ordered(entry, code, p, classes, q[column.measured])
+    if column.points is not None:
+        points = column.points[column.measured]
+        many = int(points.max(initial=-1)) + 1
+        distances = _ordered(
+            entry, column.points[code], p, classes, summed(points, q[column.measured], many)
+        )
     else:
         levels = [np.arange(column.values), *column.ancestors]
         on_level = [_equal(entry, labels[code], p, classes, labels, q) for labels in levels]
@@ -114,7 +135,8 @@ def _ordered(entry: Ints, code: Ints, p: Floats, classes: int, q: Floats) -> Flo
         last = min(first + block, classes)
         a, b = np.searchsorted(entry, (first, last))
         cells = np.tile(-q, (last - first, 1))
-        cells[entry[a:b] - first, code[a:b]] += p[a:b]
+        # Harmless values of a bin are a pair of their own, at the same point.
+        np.add.at(cells, (entry[a:b] - first, code[a:b]), p[a:b])
         distances[first:last] = np.abs(np.cumsum(cells, axis=1)).sum(axis=1) / (points - 1)
     return distances
 
@@ -138,12 +160,13 @@ def _entropy(column: SensitiveCounts, classes: int, l: float) -> Demand:  # noqa
     Entropy is concave: what is kept of a class has at least ln l, so if that is a share a of it,
     the class has at least a·ln l.
     """
-    entry, rows, totals = _counted(column, classes)
+    entry, rows, totals, some_harmless = _counted(column, classes)
     p = rows / totals[entry]
     entropy = summed(entry, -p * np.log(p), classes)
-    fails = np.exp(entropy) < l * (1 - EQUAL_ENTROPY)
+    fails = (np.exp(entropy) < l * (1 - EQUAL_ENTROPY)) & _asked(column, classes)
     share = np.clip(1 - entropy / np.log(l) - TOLERANCE, 0.0, 1.0)
-    return fails, np.where(fails, _whole_rows(share * totals), 0)
+    # What is left of the harmless rows may pass by themselves, so no share is lost for good.
+    return fails, np.where(fails & ~some_harmless, _whole_rows(share * totals), 0)
 
 
 def _recursive(column: SensitiveCounts, classes: int, c: float, l: int) -> Demand:  # noqa: E741
@@ -152,7 +175,7 @@ def _recursive(column: SensitiveCounts, classes: int, c: float, l: int) -> Deman
     No subset has a larger tail than its class, so in what is kept every value has fewer rows than c
     times the class's tail.
     """
-    entry, rows, _ = _counted(column, classes)
+    entry, rows, _, some_harmless = _counted(column, classes)
     order = np.lexsort((-rows, entry))
     entry, rows = entry[order], rows[order]
     begins = np.searchsorted(entry, np.arange(classes))
@@ -161,10 +184,10 @@ def _recursive(column: SensitiveCounts, classes: int, c: float, l: int) -> Deman
     commonest = np.bincount(entry[rank == 0], weights=rows[rank == 0], minlength=classes)
     # 1.1 · 50 is a little more than 55 in floats: equality must fail all the same.
     limit = c * (1 - EQUAL_ENTROPY) * tail
-    fails = commonest >= limit
+    fails = (commonest >= limit) & _asked(column, classes)
     most = np.maximum(np.ceil(limit) - 1, 0.0)
     above = summed(entry, np.maximum(rows - most[entry], 0.0), classes)
-    return fails, np.where(fails, _whole_rows(above), 0)
+    return fails, np.where(fails & ~some_harmless, _whole_rows(above), 0)
 
 
 def _at_most(column: SensitiveCounts, classes: int, most: Floats) -> Demand:
@@ -192,10 +215,29 @@ def _disclosure(column: SensitiveCounts, classes: int, q: Floats, delta: float) 
     return fails, np.where(fails, lost, 0)
 
 
-def _counted(column: SensitiveCounts, classes: int) -> tuple[Ints, Ints, Floats]:
+def _some_harmless(column: SensitiveCounts, classes: int) -> Mask:
+    """The classes that hold a harmless value."""
+    return np.bincount(column.entry[column.harmless[column.code]], minlength=classes) > 0
+
+
+def _asked(column: SensitiveCounts, classes: int) -> Mask:
+    """The classes that l is asked of: all but those of harmless values alone."""
+    telling = (column.countable & ~column.harmless)[column.code]
+    some_harmless = _some_harmless(column, classes)
+    return (np.bincount(column.entry[telling], minlength=classes) > 0) | ~some_harmless
+
+
+def _counted(column: SensitiveCounts, classes: int) -> tuple[Ints, Ints, Floats, Mask]:
+    """Pairs of a class and a value that l counts, and per class their rows and whether some are
+    harmless, which count as one value."""
     inside = column.countable[column.code]
-    entry, rows = column.entry[inside], column.rows[inside]
-    return entry, rows, summed(entry, rows, classes)
+    entry, code, rows = column.entry[inside], column.code[inside], column.rows[inside]
+    alike = np.flatnonzero(column.harmless)
+    if len(alike) > 1:
+        code = np.where(column.harmless[code], alike[0], code)
+        pairs, pair_of = np.unique(entry * np.int64(column.values) + code, return_inverse=True)
+        entry, rows = pairs // column.values, summed(pair_of, rows, len(pairs)).astype(np.int64)
+    return entry, rows, summed(entry, rows, classes), _some_harmless(column, classes)
 
 
 def _whole_rows(rows: Floats) -> Ints:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,10 @@ from stepdown.anonymise.axis import Axis, Floats, Ints
 from stepdown.anonymise.hierarchy import HierarchyTable, label_codes
 from stepdown.anonymise.mixed_labels import label_nodes, mixed_levels
 from stepdown.anonymise.models import SearchColumn, SensitiveColumn
-from stepdown.engine import Session, quote
+from stepdown.engine import Session, literals, quote
+from stepdown.vocabulary import ColumnType
+
+Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,17 +47,28 @@ class CodedColumn:
 class CodedSensitive:
     """A sensitive column's values as integers, in their order where they have one.
 
+    Harmless categories are one code, so that t, too, takes them for one value. Harmless numbers and
+    leaves of a hierarchy keep their place, since one value in their stead would have none: t is
+    what it were if nothing was harmless.
+
     Args:
         values, codes: shape (v,).
-        countable, measured, ordered, ancestors: as in ``SensitiveCounts``.
+        countable, harmless, measured, points, ancestors: as in ``SensitiveCounts``.
     """
 
     values: pa.Array
     codes: Ints
     countable: npt.NDArray[np.bool_]
+    harmless: npt.NDArray[np.bool_]
     measured: npt.NDArray[np.bool_]
-    ordered: bool
+    points: Ints | None
     ancestors: tuple[Ints, ...] = ()
+
+    @property
+    def values_counted(self) -> int:
+        """How many values l can count, those that are harmless as one."""
+        harmless = bool(self.harmless.any())
+        return int(np.count_nonzero(self.countable & ~self.harmless)) + harmless
 
 
 def code_column(session: Session, relation: str, column: SearchColumn) -> CodedColumn:
@@ -161,26 +176,104 @@ def code_sensitive(session: Session, relation: str, column: SensitiveColumn) -> 
     """Number a sensitive column's values: categories, points in a row, or bins of them."""
     values = _distinct(session, relation, column.name)
     missing = np.asarray(pc.is_null(values))
-    harmless = np.asarray(
-        pc.is_in(pc.cast(values, pa.string()), pa.array(column.not_sensitive, pa.string()))
-    )
+    harmless = harmless_values(values, column.not_sensitive)
     if not column.numeric:
-        each, measured = np.arange(len(values)), np.ones(len(values), bool)
-        countable = ~(missing | harmless)
+        codes = np.arange(len(values))
+        if column.hierarchy is None and harmless.any():
+            codes = np.where(harmless, np.flatnonzero(harmless)[0], codes)
+            codes = np.unique(codes, return_inverse=True)[1].astype(np.int64)
+        many = int(codes.max(initial=-1)) + 1
         ancestors = _ancestors(values, column.hierarchy) if column.hierarchy else ()
-        return CodedSensitive(values, each, countable, measured, False, ancestors)
+        return CodedSensitive(
+            values,
+            codes,
+            _marked(codes[~missing], many),
+            _marked(codes[harmless], many),
+            np.ones(many, bool),
+            None,
+            ancestors,
+        )
     numbers = _numbers(values.filter(pc.is_valid(values)))
     if column.bin_edges is None:
         points, places = np.unique(numbers, return_inverse=True)
         many = len(points)
     else:
         many, places = len(column.bin_edges) - 1, bin_numbers(numbers, column.bin_edges)
-    codes = np.full(len(values), many)  # NULL comes last; no distribution holds it
+    return _numbered(values, missing, harmless, places, many)
+
+
+def _numbered(
+    values: pa.Array, missing: Flags, harmless: Flags, places: Ints, many: int
+) -> CodedSensitive:
+    """Codes of points in a row: a code for each, one more for what is harmless there, NULL last."""
+    twins, twin = np.unique(places[harmless[~missing]], return_inverse=True)
+    codes = np.full(len(values), many + len(twins))
     codes[~missing] = places
-    countable = np.zeros(many + 1, bool)
-    countable[codes[~missing]] = True
-    countable[codes[harmless]] = False
-    return CodedSensitive(values, codes, countable, np.arange(many + 1) < many, ordered=True)
+    codes[harmless] = many + twin
+    size = many + len(twins) + 1
+    return CodedSensitive(
+        values,
+        codes,
+        _marked(codes[~missing], size),
+        _marked(codes[harmless], size),
+        np.arange(size) < size - 1,
+        np.concatenate([np.arange(many), twins, [0]]).astype(np.int64),
+    )
+
+
+def harmless_values(values: pa.Array, listed: Sequence[str]) -> Flags:
+    """Shape (v,): the values that a list of texts names; a number in whatever spelling.
+
+    >>> harmless_values(pa.array([45.0, 4.5, None]), ["45"])
+    array([ True, False, False])
+    """
+    if not listed:
+        return np.zeros(len(values), bool)
+    kind = values.type
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+        numbers = pa.array([number for text in listed if (number := _number(text)) is not None])
+        found = pc.is_in(pc.cast(values, pa.float64(), safe=False), numbers.cast(pa.float64()))
+        return np.asarray(pc.and_(found, pc.is_valid(values)))
+    if pa.types.is_temporal(kind):
+        moments = pa.array([moment for text in listed if (moment := _moment(text)) is not None])
+        zoneless = pc.cast(values, pa.timestamp("us"), safe=False)
+        return np.asarray(pc.is_in(zoneless, moments.cast(pa.timestamp("us"))))
+    texts, wanted = pc.cast(values, pa.string()), list(listed)
+    if pa.types.is_boolean(kind):
+        wanted = [text.strip().lower() for text in listed]
+    return np.asarray(pc.is_in(texts, pa.array(wanted, pa.string())))
+
+
+def harmless_sql(cell: str, listed: Sequence[str], type: ColumnType) -> str:
+    """The same as a condition on an SQL cell, never NULL; of a column of this type in a config."""
+    kinds = {ColumnType.INTEGER: "DOUBLE", ColumnType.NUMBER: "DOUBLE"}
+    kinds |= dict.fromkeys((ColumnType.DATE, ColumnType.TIMESTAMP), "TIMESTAMP")
+    kinds[ColumnType.BOOLEAN] = "BOOLEAN"
+    kind = kinds.get(type, "VARCHAR")
+    same = " OR ".join(
+        f"TRY_CAST({cell} AS {kind}) = TRY_CAST({literals([text])} AS {kind})" for text in listed
+    )
+    return f"coalesce({same or 'false'}, false)"
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _moment(text: str) -> dt.datetime | None:
+    try:
+        return dt.datetime.fromisoformat(text.strip())
+    except ValueError:
+        return None
+
+
+def _marked(codes: Ints, many: int) -> Flags:
+    marks = np.zeros(many, bool)
+    marks[codes] = True
+    return marks
 
 
 def _ancestors(values: pa.Array, table: HierarchyTable) -> tuple[Ints, ...]:

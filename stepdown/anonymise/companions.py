@@ -19,7 +19,9 @@ import numpy.typing as npt
 Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 NOTHING = -1
-"""The code of a value that reveals nothing: it is not counted as one."""
+"""The code of a missing value: it is not counted as one."""
+HARMLESS = -2
+"""The code of all values that reveal nothing: one value, and enough by itself."""
 _DRAWS = 100
 
 
@@ -42,7 +44,7 @@ class Cell:
 
     Args:
         subject: shape (n,), codes of the data subjects.
-        codes: shape (n, columns), the sensitive values; ``NOTHING`` reveals nothing.
+        codes: shape (n, columns), the sensitive values, 0 and above; ``NOTHING``, ``HARMLESS``.
         away: shape (n,), who is not in the new version, whatever is decided here.
         taken: shape (n,), those of them who are away as companions already.
     """
@@ -152,6 +154,8 @@ def _drawn(cell: Cell, wanted: Wanted, size: int, order: np.random.Generator) ->
 
 def _varied(subject: Ints, codes: Ints, least: int) -> bool:
     told = codes != NOTHING
+    if told.any() and (codes[told] == HARMLESS).all():
+        return True
     pairs = np.unique(np.stack((codes[told], subject[told])), axis=1)
     values, people = np.unique(pairs[0], return_counts=True)
     if len(values) < least:

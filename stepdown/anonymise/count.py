@@ -243,5 +243,12 @@ def sensitive_counts(
     entries, codes = np.divmod(pairs, values)
     totals = np.bincount(pair_of, weights=rows).astype(np.int64)
     return SensitiveCounts(
-        entries, codes, totals, coded.countable, coded.measured, coded.ordered, coded.ancestors
+        entries,
+        codes,
+        totals,
+        coded.countable,
+        coded.harmless,
+        coded.measured,
+        coded.points,
+        coded.ancestors,
     )

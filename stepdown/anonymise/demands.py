@@ -20,6 +20,8 @@ class ClassDemand:
 
     Args:
         countable: shape (values,); whether l counts the value.
+        harmless: shape (values,); values that l counts together as one, asking nothing of a class
+            that holds no other.
         measured: shape (values,); whether distributions hold the value. A class in which nothing
             is measured says nothing, so no distribution is asked of it.
         whole: shape (values,), the distribution over the whole input, 0 where not measured.
@@ -31,7 +33,8 @@ class ClassDemand:
         least, most: shape (values,), a measured value's share of the class lies between.
         t: largest distance from ``whole``; 1 asks nothing.
         ordered: the values are points in a row; else the distance runs over a tree.
-        parent: shape (nodes,), the tree: values first, every node before its parent, -1 at the top.
+        parent: shape (nodes,), the tree: values first, every node before its parent, -1 at the top;
+            where ordered shape (values,), the point at which each measured value is.
         height: shape (nodes,), what moving a unit of mass across the node costs, 1 at the top.
     """
 
@@ -48,15 +51,24 @@ class ClassDemand:
     ordered: bool = False
     parent: Parents = field(default_factory=lambda: np.zeros(0, np.int32))
     height: Floats = field(default_factory=lambda: np.zeros(0))
+    harmless: Mask = field(default_factory=lambda: np.zeros(0, bool))
 
     def __post_init__(self) -> None:
         values = len(self.countable)
+        if not len(self.harmless):
+            object.__setattr__(self, "harmless", np.zeros(values, bool))
         if not len(self.parent):
             object.__setattr__(self, "parent", np.array([values] * values + [-1], np.int32))
             object.__setattr__(self, "height", np.array([0.0] * values + [1.0]))
         if not len(self.most):
             object.__setattr__(self, "least", np.zeros(values))
             object.__setattr__(self, "most", np.full(values, math.inf))
+
+    @property
+    def kinds(self) -> npt.NDArray[np.uint8]:
+        """Shape (values,): 1 for a value that l counts, 2 for a harmless one, 0 for any other."""
+        counted = np.asarray(self.countable, np.uint8)
+        return np.where(self.harmless, np.uint8(2), counted)
 
     @property
     def asks(self) -> bool:
@@ -86,21 +98,28 @@ def with_recursive_l(demand: ClassDemand, c: float, least: int) -> ClassDemand:
 
 
 def with_t(
-    demand: ClassDemand, t: float, *, ordered: bool = False, levels: npt.ArrayLike | None = None
+    demand: ClassDemand,
+    t: float,
+    *,
+    points: npt.ArrayLike | None = None,
+    levels: npt.ArrayLike | None = None,
 ) -> ClassDemand:
     """t-closeness by the equal, the ordered or the hierarchical distance.
 
     Args:
         demand: to add it to.
         t: largest distance.
-        ordered: the measured values are points in a row.
+        points: shape (values,), the point in a row at which each measured value is; None without.
         levels: shape (levels, values), the values' nodes from the first level above them up to
             the top, numbered anew on each; None without a hierarchy.
 
     Source: Li, Li, Venkatasubramanian 2007, doi:10.1109/ICDE.2007.367856.
     """
+    if points is not None:
+        place = np.asarray(points, np.int32)
+        return replace(demand, t=t, ordered=True, parent=place, height=np.zeros(len(place)))
     if levels is None:
-        return replace(demand, t=t, ordered=ordered)
+        return replace(demand, t=t, ordered=False)
     parent, height = _value_tree(np.asarray(levels))
     return replace(demand, t=t, ordered=False, parent=parent, height=height)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -25,8 +25,10 @@ class SensitiveCounts:
     Args:
         entry, code, rows: shape (p,), p pairs of an entry and a value, each once, by entry.
         countable: shape (values,), bool; whether l counts the value.
+        harmless: shape (values,), bool; values that reveal nothing, to l one value together.
         measured: shape (values,), bool; whether distributions hold the value.
-        ordered: t is the ordered distance, over the codes in their order.
+        points: shape (values,), where t is the ordered distance: the place of each measured value
+            in the row of them, 0 for the others; None where it is another.
         ancestors: per level of the values' own hierarchy above the values and below its root,
             shape (values,), the label's code; () makes all values equally far apart.
     """
@@ -35,8 +37,9 @@ class SensitiveCounts:
     code: Ints
     rows: Ints
     countable: npt.NDArray[np.bool_]
+    harmless: npt.NDArray[np.bool_]
     measured: npt.NDArray[np.bool_]
-    ordered: bool
+    points: Ints | None
     ancestors: tuple[Ints, ...] = ()
 
     @property
@@ -178,15 +181,7 @@ class Grouping:
         rows = add_up(pair_of, counts.rows, len(first))
         order = np.argsort(keys[first])
         classes, codes = np.divmod(keys[first][order], counts.values)
-        return SensitiveCounts(
-            classes,
-            codes,
-            rows[order],
-            counts.countable,
-            counts.measured,
-            counts.ordered,
-            counts.ancestors,
-        )
+        return replace(counts, entry=classes, code=codes, rows=rows[order])
 
     def rolled_up(self) -> Histogram:
         """The classes as a histogram of their own, in the order of their first entries."""
@@ -251,12 +246,7 @@ def sorted_along_widest(histogram: Histogram, axes: Sequence[Axis]) -> Histogram
         roaming=None if roaming is None else (place[roaming[0]], roaming[1]),
         weights=ordered(histogram.weights),
         population=ordered(histogram.population),
-        sensitive=tuple(
-            SensitiveCounts(
-                place[s.entry], s.code, s.rows, s.countable, s.measured, s.ordered, s.ancestors
-            )
-            for s in histogram.sensitive
-        ),
+        sensitive=tuple(replace(s, entry=place[s.entry]) for s in histogram.sensitive),
         sorted_by=widest,
     )
 

@@ -20,8 +20,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from stepdown.anonymise.coding import code_sensitive
-from stepdown.anonymise.companions import NOTHING, Cell, Flags, Ints, Wanted, companions
+from stepdown.anonymise.coding import code_sensitive, harmless_sql
+from stepdown.anonymise.companions import HARMLESS, NOTHING, Cell, Flags, Ints, Wanted, companions
 from stepdown.anonymise.consent import ENTERED
 from stepdown.anonymise.models import SensitiveColumn
 from stepdown.anonymise.recode import Recoding
@@ -29,7 +29,7 @@ from stepdown.anonymise.treat import SOURCE_ROW, SUBJECT, TREATED
 from stepdown.artifacts import check_bytes
 from stepdown.candidate import Earlier
 from stepdown.config import ReleaseConfig, TierPolicy
-from stepdown.engine import Session, literals, quote
+from stepdown.engine import Session, quote
 from stepdown.errors import Refused
 from stepdown.vocabulary import Role
 
@@ -49,7 +49,8 @@ class Version:
 
     Args:
         classes: shape (n,). subjects: shape (n,), their codes in that version's source.
-        codes: shape (n, columns), its sensitive values, ``NOTHING`` where one reveals nothing.
+        codes: shape (n, columns), its sensitive values, ``NOTHING`` where one is missing and
+            ``HARMLESS`` where one reveals nothing.
     """
 
     classes: Ints
@@ -150,11 +151,10 @@ def _shown(config: ReleaseConfig, columns: Sequence[str]) -> list[str]:
 
 
 def _telling(config: ReleaseConfig, name: str) -> str:
-    """SQL of an earlier version's sensitive value; NULL where it reveals nothing."""
-    value, harmless = f"CAST(d.{quote(name)} AS VARCHAR)", config.columns[name].not_sensitive
-    if not harmless:
-        return value
-    return f"CASE WHEN {value} NOT IN ({literals(list(harmless))}) THEN {value} END"
+    """SQL of an earlier version's sensitive value, an empty text for all that are harmless."""
+    value, column = f"d.{quote(name)}", config.columns[name]
+    same = harmless_sql(value, column.not_sensitive, column.type)
+    return f"CASE WHEN {same} THEN '' ELSE '=' || CAST({value} AS VARCHAR) END"
 
 
 def column_names(session: Session, relation: str) -> list[str]:
@@ -209,7 +209,7 @@ def _remember_one(
         f"LEFT JOIN keys AS b ON {same}"
     )
     codes = "".join(
-        f", CASE WHEN s{i} IS NULL THEN {NOTHING} "
+        f", CASE WHEN s{i} IS NULL THEN {NOTHING} WHEN s{i} = '' THEN {HARMLESS} "
         f"ELSE dense_rank() OVER (ORDER BY s{i}) END AS s{i}"
         for i in range(len(secret))
     )
@@ -239,6 +239,8 @@ def _place_released(
         for i, column in enumerate(sensitive):
             coded = code_sensitive(session, TREATED, column)
             counted = np.where(coded.countable[coded.codes], coded.codes, -1)
+            # Harmless values are one value, whatever their places, and below all others.
+            counted[coded.harmless[coded.codes]] = HARMLESS
             table = pa.table({"value": coded.values, "code": counted})
             session.attach_arrow(f"history_codes_{i}", table)
             codes += f", nullif(v{i}.code, -1) AS s{i}"
@@ -290,8 +292,9 @@ def _alone(
             f"SELECT cell FROM (SELECT cell, any_value(came) AS came, s{i}, "
             f"count(DISTINCT subject) AS people FROM placed_in GROUP BY cell, s{i}) "
             "GROUP BY cell HAVING "
-            f"count(s{i}) < {policy.distinct_l} OR (any_value(came) AND count(s{i}) = 2 "
-            f"AND min(people) FILTER (s{i} IS NOT NULL) = 1)"
+            # A group of harmless values alone gives nothing away.
+            f"(count(s{i}) < {policy.distinct_l} AND max(s{i}) IS DISTINCT FROM {HARMLESS}) "
+            f"OR (any_value(came) AND count(s{i}) = 2 AND min(people) FILTER (s{i} IS NOT NULL) = 1)"
         )
     session.run(
         "CREATE OR REPLACE TEMP TABLE alone AS SELECT source_row FROM placed_in "

@@ -1,7 +1,7 @@
 """Whether the classes of one node satisfy the models, and what has to be suppressed there.
 
-A node has to suppress every class that fails a demand. For k, k-map and distinct l a class that
-fails fails at every finer node too, so its rows are lost there as well; for the demands in
+A node has to suppress every class that fails a demand. For k and k-map a class that fails fails
+at every finer node too, so its rows are lost there as well; for the demands in
 ``class_models.py`` a part of them is. Demands on the released table as a whole bound nothing.
 """
 
@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stepdown.anonymise.axis import Axis, Floats, Ints, Steps
-from stepdown.anonymise.class_models import Demand, demands, distances_to, distinct_values, whole
+from stepdown.anonymise.class_models import Demand, demands, distances_to, too_few_values, whole
 from stepdown.anonymise.histogram import Grouping, Histogram
 from stepdown.anonymise.models import TOLERANCE, PrivacyModels
 from stepdown.plain_words import counted
@@ -197,8 +197,7 @@ def _demands(grouping: Grouping, models: PrivacyModels) -> Iterator[Demand]:
     for i in range(len(grouping.histogram.sensitive)):
         column = grouping.sensitive(i)
         if models.values_needed > 1:
-            uniform = distinct_values(column, grouping.classes) < models.values_needed
-            yield uniform, np.where(uniform, rows, 0)
+            yield too_few_values(column, rows, models.values_needed)
         yield from demands(column, grouping.classes, models)
 
 

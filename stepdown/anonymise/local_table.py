@@ -224,7 +224,12 @@ def class_demand(
         codes, rows: shape (u,), the column's codes, and how many rows have them.
     """
     counts = np.where(coded.measured, summed(codes, rows, len(coded.measured)), 0.0)
-    demand = ClassDemand(coded.countable, coded.measured, counts / max(counts.sum(), 1.0))
+    demand = ClassDemand(
+        coded.countable,
+        coded.measured,
+        counts / max(counts.sum(), 1.0),
+        harmless=coded.harmless,
+    )
     if models.values_needed > 1:
         demand = with_distinct_l(demand, models.values_needed)
     if models.entropy_l > 1:
@@ -235,7 +240,7 @@ def class_demand(
     if models.t is not None:
         root = np.zeros(len(coded.measured), np.int64)
         levels = np.vstack([*coded.ancestors, root]) if coded.ancestors else None
-        demand = with_t(demand, models.t, ordered=coded.ordered, levels=levels)
+        demand = with_t(demand, models.t, points=coded.points, levels=levels)
     if models.delta_disclosure is not None:
         demand = with_delta_disclosure(demand, models.delta_disclosure)
     if models.beta is not None:

@@ -56,7 +56,9 @@ class SensitiveColumn:
     Args:
         name: of the relation's column.
         numeric: its values are ordered; t is then the ordered distance.
-        not_sensitive: texts of values that reveal nothing; l does not count them, nor NULL.
+        not_sensitive: texts of values that reveal nothing, numbers in any spelling. l counts them
+            together as one value, and asks nothing of a class that holds no other; see
+            ``CodedSensitive`` for t. NULL is no value to l.
         bin_edges: ascending edges of the bins a numeric column is counted in, values outside
             clipped into the first and the last; None makes every distinct value a point of its own.
         hierarchy: of its values; t is then the hierarchical distance. None, and not numeric, makes

@@ -245,9 +245,11 @@ def check_demands(
             next="Ask for a smaller class, or wait for more data.",
         )
     for column, coded in sensitive:
-        values = int(coded.countable.sum())
-        if models.values_needed > max(values, 1):
+        values, harmless = coded.values_counted, bool(coded.harmless.any())
+        only_harmless = harmless and values == 1
+        if models.values_needed > max(values, 1) and not only_harmless:
             binned, advice = (_BINNED, _CODED) if column.numeric else ("", "")
+            binned = f"{', all harmless ones as one' if harmless else ''}{binned}"
             raise DemandImpossible(
                 f"l = {models.values_needed} is asked for, "
                 f"the column has {counted(values, 'sensitive value')}{binned}",

@@ -87,7 +87,10 @@ def _bound_by_slices(run: Run, low: Steps, top: Steps, size: int) -> float:
     if run.loss.needs_classes:
         return -math.inf
     parts = run.loss.parts(top, None)
-    alone = PrivacyModels(k=run.models.k, distinct_l=run.models.values_needed)
+    # Where harmless values may pass by themselves, finer classes can lose fewer rows to l.
+    harmless = any(column.harmless.any() for column in run.views.base.sensitive)
+    needed = 1 if harmless else run.models.values_needed
+    alone = PrivacyModels(k=run.models.k, distinct_l=needed)
     total = 0.0
     for group in _slices(low, top, size, 1):
         if run.out_of_time:

@@ -25,7 +25,8 @@ class Views:
         self._axes = axes
         wide = sorted(range(len(axes)), key=lambda j: -axes[j].size(0))[: self.WIDE_AXES]
         self._wide = frozenset(wide)
-        self._views = [sorted_along_widest(base, axes)]
+        self.base = sorted_along_widest(base, axes)
+        self._views = [self.base]
         self._best: dict[Steps, Histogram] = {}
         self._wanted: Counter[Steps] = Counter()
         self._room = self.KEPT_TIMES_BASE * base.entries

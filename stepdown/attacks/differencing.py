@@ -12,8 +12,9 @@ from stepdown.attacks.composition import told_apart
 from stepdown.attacks.written import Written, open_written, stable
 from stepdown.candidate import Candidate, Earlier
 from stepdown.config import LoadedConfig, tier_policy
-from stepdown.engine import Session, literals, quote
+from stepdown.engine import Session, quote
 from stepdown.reports import AttackResult
+from stepdown.risk.harmless import is_harmless
 from stepdown.vocabulary import Role
 
 _KNOWN = (Role.QUASI_IDENTIFIER, Role.SENSITIVE)
@@ -100,17 +101,17 @@ def _raw_names(written: Written, snapshot: ArtifactRef) -> set[str]:
 
 
 def _side(written: Written, keys: Sequence[str], secret: Sequence[str], within: str) -> pa.Table:
-    """One file's records: class, subject, a text of the raw values, the sensitive values, and the
-    ``turn`` among those alike within the file (``record``) or all of its source (``source``)."""
+    """One file's records: class, subject, a text of the raw values, the sensitive values (an empty
+    text for all that are harmless), and the ``turn`` among those alike within the file
+    (``record``) or all of its source (``source``)."""
     config = written.config
     labels = ", ".join(written.quasi_identifiers()) or "1"
     among = "SEMI JOIN record USING (source_row)" if within == "record" else ""
     values = []
     for i, name in enumerate(secret):
-        text = f"record.{written.alias(name)}::VARCHAR"
-        harmless = config.columns[name].not_sensitive
-        listed = f" AND {text} NOT IN ({literals(list(harmless))})" if harmless else ""
-        values.append(f"CASE WHEN {text} IS NOT NULL{listed} THEN {text} END AS s{i}")
+        cell, column = f"record.{written.alias(name)}", config.columns[name]
+        harmless = is_harmless(cell, column.not_sensitive, column.type)
+        values.append(f"CASE WHEN {harmless} THEN '' ELSE '=' || {cell}::VARCHAR END AS s{i}")
     return written.session.fetch(
         "WITH known AS (SELECT file_row_number AS source_row, "
         f"{_raw(keys)} AS raw FROM source), "
@@ -139,7 +140,11 @@ def _count(session: Session, k: int, least: int, columns: int) -> tuple[int, int
     """Groups, those that are too small, records in them, records of the new file."""
     few = [f"least(nullif(count(DISTINCT mine), 0), nullif(count(DISTINCT theirs), 0)) < {k}"]
     if least > 1:
-        few += [f"count(DISTINCT s{i}) < {least}" for i in range(columns)]
+        # Harmless values are one value, and give nothing away where there is no other.
+        few += [
+            f"(count(DISTINCT s{i}) < {least} AND max(s{i}) IS DISTINCT FROM '')"
+            for i in range(columns)
+        ]
     known = "SELECT NULL::BIGINT AS met WHERE false"
     if least > 1:
         # Of two values one is left where a single person shows the other.

@@ -9,10 +9,11 @@ from stepdown.artifacts import ArtifactRef, check_bytes
 from stepdown.attacks.written import Written, open_written, stable
 from stepdown.candidate import Candidate
 from stepdown.config import LoadedConfig
-from stepdown.engine import Session, literals
+from stepdown.engine import Session
 from stepdown.reports import AttackResult
 from stepdown.risk.bins import BINNED, DATED, sensitive_bin
 from stepdown.risk.classes import build_classes
+from stepdown.risk.harmless import is_harmless
 from stepdown.risk.privacy_models import BINS
 from stepdown.vocabulary import Role
 
@@ -29,18 +30,18 @@ def homogeneity(
     The intruder finds the class (missing is a value of its own) and reads its sensitive values.
     Two attacks per sensitive column:
 
-    ``homogeneity``: the share of records that show the only sensitive value of their class. Values
-    that are missing or listed as ``not_sensitive`` are harmless: a class that holds nothing else
-    gives nothing away, and beside one sensitive value they do not hide it. Whoever finds
-    ``positive`` and ``invalid`` guesses ``positive``, and is right about those who show it; the
-    others lose nothing, and are not counted. It is 0 wherever distinct l is 2 or more.
+    ``homogeneity``: the share of records that show the only value of their class. Values listed as
+    ``not_sensitive`` are one value together, as for l: a class that holds nothing else gives
+    nothing away, and beside one sensitive value they are a second one. Missing values are none:
+    a class gives its one value away whatever is missing beside it. It is 0 wherever distinct l
+    is 2 or more.
 
     ``skewness``: by how much a class moves what an intruder believes. Of categories, the largest
     gain in probability over the table, of any class and any sensitive value: max (p_class −
     p_table), harmless values in the denominators only. Of numbers and dates, the largest move of
-    the mean bin over the range. Neither is ever more than t: half the sum of all differences is at
-    least the largest, and to move a mean costs the earth mover at least the way. The note gives the
-    largest odds ratio of any value or bin.
+    the mean bin over the range, harmless ones where they lie. Neither is ever more than t: half the
+    sum of all differences is at least the largest, and to move a mean costs the earth mover at
+    least the way. The note gives the largest odds ratio of any value or bin.
 
     Numbers are counted in the bins of the gate's l, dates day by day, and for ``skewness`` in bins.
 
@@ -81,8 +82,9 @@ def _column(written: Written, name: str) -> Iterator[AttackResult]:
     ordered = written.config.columns[name].type in (*BINNED, *DATED)
     _tabulate(written, name, bins=written.config.columns[name].type in BINNED)
     alone = session.fetch(
-        "SELECT coalesce(sum(n), 0)::BIGINT AS records, count(*) AS classes FROM "
-        "(SELECT sum(n) AS n FROM held WHERE value IS NOT NULL GROUP BY class HAVING count(*) = 1)"
+        "SELECT coalesce(sum(n), 0)::BIGINT AS records, count(*) AS classes FROM (SELECT "
+        "sum(n) AS n FROM held WHERE value IS NOT NULL OR harmless GROUP BY class "
+        "HAVING count(*) = 1 AND NOT bool_or(harmless))"
     ).to_pylist()[0]
     yield AttackResult(
         "homogeneity",
@@ -92,21 +94,25 @@ def _column(written: Written, name: str) -> Iterator[AttackResult]:
         column=name,
         note=f"{alone['classes']:,} classes show one sensitive value only",
     )
-    _tabulate(written, name, bins=ordered)
+    # Numbers and dates stay where they lie, as in t.
+    _tabulate(written, name, bins=ordered, harmless_lie=ordered)
     yield _skewness(session, name, ordered)
 
 
-def _tabulate(written: Written, name: str, bins: bool) -> None:
-    """Leave ``held``: class, sensitive value (NULL for harmless ones), records that show it."""
+def _tabulate(written: Written, name: str, bins: bool, harmless_lie: bool = False) -> None:
+    """Leave ``held``: class, value, whether it is harmless, records that show it.
+
+    Harmless values are one, without a value, unless they are to lie where they are.
+    """
     cell, column = written.alias(name), written.config.columns[name]
-    value = cell
+    value, harmless = cell, is_harmless(cell, column.not_sensitive, column.type)
     if bins:
         value = sensitive_bin(written.session, cell, name, written.config, written.tier)
-    if column.not_sensitive:
-        listed = literals(column.not_sensitive)
-        value = f"CASE WHEN ({cell})::VARCHAR NOT IN ({listed}) THEN ({value}) END"
+    if column.not_sensitive and not harmless_lie:
+        value = f"CASE WHEN NOT {harmless} THEN ({value}) END"
+    flag = "false" if harmless_lie else harmless
     written.session.run(
-        f"CREATE OR REPLACE TEMP TABLE held AS SELECT class, {value} AS value, "
+        f"CREATE OR REPLACE TEMP TABLE held AS SELECT class, {value} AS value, {flag} AS harmless, "
         "count(*)::DOUBLE AS n FROM member JOIN record USING (row) GROUP BY ALL"
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from stepdown.attacks.aligned import MISSING, Aligned, AnyInts, Column, Floats, Ints, numbers
 from stepdown.attacks.classes import Classes
 from stepdown.attacks.compared import OwnClasses, RowsOfSubjects, compared
+from stepdown.attacks.harmless import reveals_nothing
 from stepdown.attacks.linkage import by_richness
 from stepdown.attacks.nearest import best_classes, closeness, target_count
 from stepdown.reports import AttackResult
@@ -20,7 +21,10 @@ TOLERANCE = 0.05
 
 
 def inference(
-    aligned: Aligned, quasi_identifiers: Sequence[str], sensitive: Sequence[str]
+    aligned: Aligned,
+    quasi_identifiers: Sequence[str],
+    sensitive: Sequence[str],
+    harmless: Mapping[str, Sequence[str]] | None = None,
 ) -> tuple[AttackResult, ...]:
     """How much better sensitive values are guessed of people in the file than of anybody else.
 
@@ -32,6 +36,11 @@ def inference(
     The control is the same guess from the file without the target's own records. What the file
     teaches about everybody, it teaches then too: only what it gives away about the people in it is
     left over. Where everybody has one record and k people share every class, that is at most 1/k.
+
+    Nobody is attacked whose own value is harmless: a right guess of it reveals nothing.
+
+    Args:
+        harmless: sensitive column → texts of its values that reveal nothing.
 
     Source: Giomi et al. 2023, doi:10.56553/popets-2023-0055, section 5.3, with a control of other
         people; taking out one at a time is the same control without a sampling error of its own.
@@ -48,7 +57,7 @@ def inference(
         if nothing:
             return tuple(AttackResult(ATTACK, 0.0, 0, column=name, note=why) for name in sensitive)
     intruder = _Intruder(aligned, by_richness(aligned, quasi_identifiers))
-    return tuple(intruder.guess(name) for name in sensitive)
+    return tuple(intruder.guess(name, (harmless or {}).get(name, ())) for name in sensitive)
 
 
 class _Intruder:
@@ -71,9 +80,15 @@ class _Intruder:
         self.starts = np.searchsorted(classes.of_row[self.order], np.arange(classes.count + 1))
         self.people = RowsOfSubjects.of(aligned)
 
-    def guess(self, sensitive: str) -> AttackResult:
-        """Guess one column of every target."""
+    def guess(self, sensitive: str, harmless: Sequence[str]) -> AttackResult:
+        """Guess one column of every target whose own value reveals something."""
         secret = _Secret.of(self.aligned.columns[sensitive])
+        # Missing is code 0, and the values count from 1.
+        nothing = np.append(False, reveals_nothing(secret.column.values, harmless))
+        attacked = ~nothing[secret.column.above[self.rows]]
+        if not attacked.any():
+            why = "every value in the file is harmless"
+            return AttackResult(ATTACK, 0.0, 0, column=sensitive, note=why)
         right, of = self._right(secret, self.nearest)
         others_right, others = self._right(secret, self.nearest_of_others)
         for i, (row, tied) in enumerate(zip(self.rows, self.nearest_of_others, strict=True)):
@@ -83,7 +98,12 @@ class _Intruder:
                 truth = secret.column.above[row : row + 1]
                 others_right[i] -= secret.right_counts(secret.column.mine[own], truth)[0]
                 others[i] -= len(own)
-        return compared(ATTACK, right / of, others_right / others, column=sensitive)
+        return compared(
+            ATTACK,
+            (right / of)[attacked],
+            (others_right / others)[attacked],
+            column=sensitive,
+        )
 
     def _right(self, secret: _Secret, nearest: list[Ints]) -> tuple[Floats, Floats]:
         """Per target, the records in its nearest classes whose value is right, and all of them."""

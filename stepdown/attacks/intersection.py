@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from stepdown.attacks.harmless import reveals_nothing
 from stepdown.attacks.pinned import ABSENT, Sight, pinned
 from stepdown.attacks.views import Places, View, find_places
 from stepdown.attacks.written import open_written, stable
@@ -36,7 +37,8 @@ def intersection(
     of the people (records) in both releases whose value is pinned jointly and by neither alone.
 
     Numbers are compared in ten bins between the extremes of all the files; other values as texts.
-    A value that is missing or ``not_sensitive`` in one release counts as nothing there.
+    A value that is missing in one release counts as nothing there. All ``not_sensitive`` ones are
+    one value, which hides another and is never pinned itself.
 
     Args:
         view: the release that is attacked, a candidate.
@@ -62,6 +64,7 @@ def intersection(
             for i, values in zip(holding, codes, strict=True)
         ]
         truth = _truth(codes, [rows[i] for i in holding])
+        truth[truth == HARMLESS] = ABSENT
         for i, sight in zip(holding[1:], sights[1:], strict=True):
             results.append(_result(name, opened[i].view.address, [sights[0], sight], truth))
         if len(sights) > 2:
@@ -70,6 +73,10 @@ def intersection(
         note = "no other release holds a sensitive column of this one"
         return [AttackResult("intersection", 0.0, 0, note=note)]
     return results
+
+
+HARMLESS = 0
+"""The code of all values that reveal nothing."""
 
 
 @dataclass(frozen=True)
@@ -94,10 +101,9 @@ def _open(view: View, loaded: LoadedConfig, scratch: str | Path | None) -> _Open
 
 
 def _codes(columns: list[pa.ChunkedArray], loaded: LoadedConfig, name: str) -> list[Ints]:
-    """Every file's column as codes that mean the same in all of them."""
+    """Every file's column as codes that mean the same in all of them; ``HARMLESS`` is one."""
     column = loaded.config.columns[name]
     texts = [values.cast(pa.string()) for values in columns]
-    harmless = pa.array(column.not_sensitive, pa.string())
     if column.type in BINNED:
         coded = _bins([values.cast(pa.float64()).to_numpy() for values in columns])
     else:
@@ -106,9 +112,10 @@ def _codes(columns: list[pa.ChunkedArray], loaded: LoadedConfig, name: str) -> l
             pc.fill_null(pc.index_in(text, value_set=known), ABSENT).to_numpy().astype(np.int64)
             for text in texts
         ]
-    for codes, text, values in zip(coded, texts, columns, strict=True):
-        nothing = pc.or_(pc.is_null(values), pc.is_in(text, value_set=harmless))
-        codes[nothing.to_numpy()] = ABSENT
+    for codes, values in zip(coded, columns, strict=True):
+        codes += HARMLESS + 1
+        codes[reveals_nothing(values, column.not_sensitive)] = HARMLESS
+        codes[pc.is_null(values).to_numpy()] = ABSENT
     return coded
 
 

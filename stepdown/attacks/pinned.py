@@ -14,7 +14,7 @@ Flags = npt.NDArray[np.bool_]
 _Words = npt.NDArray[np.uint64]
 
 ABSENT = -1
-"""The group of a target who is not in a view, and the code of a value that reveals nothing."""
+"""The group of a target who is not in a view, and the code of a missing value."""
 _BITS = 64
 
 
@@ -24,8 +24,8 @@ class Sight:
 
     Args:
         groups: shape (n_pairs,), int ≥ 0: a set of records in which a target may be.
-        values: shape (n_pairs,), int: a sensitive value that the group shows, ``ABSENT`` for one
-            that reveals nothing. Pairs may repeat, so that every record may stand for one.
+        values: shape (n_pairs,), int: a sensitive value that the group shows, ``ABSENT`` for a
+            missing one. Pairs may repeat, so that every record may stand for one.
         targets: shape (n_targets,), int: each target's group, ``ABSENT`` where the release does
             not hold them and so says nothing of them.
     """
@@ -58,7 +58,7 @@ def pinned(sights: Sequence[Sight], truth: Ints) -> Pinned:
     """Find the targets whose sensitive value is the only one that every view allows.
 
     A view allows the sensitive values of the target's group, and views together those that all of
-    them allow. What reveals nothing neither counts nor hides: see ``homogeneity``.
+    them allow. What is missing neither counts nor hides: see ``homogeneity``.
 
     Args:
         sights: one per release, over the same targets and the same codes of values.

@@ -59,6 +59,7 @@ def run_attacks(
     names = knowable(candidate, parent, config)
     quasi_identifiers = [n for n in names if config.columns[n].role is Role.QUASI_IDENTIFIER]
     sensitive = [n for n in names if config.columns[n].role is Role.SENSITIVE]
+    harmless = {name: config.columns[name].not_sensitive for name in sensitive}
     with open_session(scratch) as session:
         session.attach_parquet("hierarchies", candidate.hierarchies.path)
         aligned = align(session, candidate, parent, names)
@@ -69,7 +70,7 @@ def run_attacks(
             singling_out(aligned, quasi_identifiers),
             singling_out(aligned, names, WITH_SENSITIVE),
             linkability(aligned, names),
-            *inference(aligned, quasi_identifiers, sensitive),
+            *inference(aligned, quasi_identifiers, sensitive, harmless),
         )
 
 

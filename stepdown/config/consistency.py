@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 import re
 from collections.abc import Iterator
@@ -139,6 +140,10 @@ def _columns(config: ReleaseConfig) -> Iterator[str]:
             yield f"columns.{name}: id_pattern is for columns that identify"
         if column.not_sensitive and column.role is not Role.SENSITIVE:
             yield f"columns.{name}: not_sensitive is for sensitive columns"
+        if strangers := sum(not _reads_as(text, column.type) for text in column.not_sensitive):
+            yield (
+                f"columns.{name}: not_sensitive lists {strangers} texts that are no {column.type}"
+            )
         if column.kind == "age" and column.type not in NUMERIC:
             yield f"columns.{name}: an age is an integer or a number, not a {column.type}"
         for tier in config.tier_names():
@@ -255,6 +260,18 @@ def _not_searched(config: ReleaseConfig, name: str, column: Column, tier: Tier) 
 
 def _rounds(treatment: Treatment) -> bool:
     return isinstance(treatment, CodeNumber) and treatment.code.round is not None
+
+
+def _reads_as(text: str, type: ColumnType) -> bool:
+    """Whether a text can be a value of a column of this type."""
+    try:
+        if type in NUMERIC:
+            return math.isfinite(float(text))
+        if type in DATED:
+            dt.datetime.fromisoformat(text.strip())
+    except ValueError:
+        return False
+    return type is not ColumnType.BOOLEAN or text.strip().lower() in ("true", "false")
 
 
 def _recipients(config: ReleaseConfig) -> Iterator[str]:

@@ -45,7 +45,9 @@ class Column(Model):
     )
     loss_weight: float = Field(1.0, gt=0, description="How much losing its detail matters.")
     not_sensitive: list[str] = Field(
-        [], description="Values of a sensitive column that reveal nothing (l counts the others)."
+        [],
+        description="Values of a sensitive column that reveal nothing: to l and t they are one "
+        "value together, and a class of them alone passes l. A number may be spelled in any way.",
     )
     because: Reason | None = Field(None, description="Why the column is insensitive.")
     override: Reason | None = Field(

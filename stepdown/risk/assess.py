@@ -17,6 +17,7 @@ from stepdown.engine.session import Session, open_session, quote
 from stepdown.reports import Persisting, RiskReport
 from stepdown.risk.bins import BINNED, DATED, sensitive_bin
 from stepdown.risk.classes import ClassTable, Ints, build_classes
+from stepdown.risk.harmless import is_harmless
 from stepdown.risk.households import household_expected_reidentifications
 from stepdown.risk.individual import class_risk, prosecutor_risk
 from stepdown.risk.insensitive import insensitive_problems
@@ -233,17 +234,23 @@ def _distinct_l(session: Session, table: _Released, config: ReleaseConfig) -> di
     for name in _sensitive(table, config):
         column = config.columns[name]
         bins = _bins(session, table, config, name) if column.type in BINNED else None
-        measures[name] = distinct_l(session, table.alias(name), column.not_sensitive, bins)
+        harmless = is_harmless(table.alias(name), column.not_sensitive, column.type)
+        measures[name] = distinct_l(session, table.alias(name), harmless, bins)
     return measures
 
 
 def _t(session: Session, table: _Released, config: ReleaseConfig) -> dict[str, float]:
     measures = {}
     for name in _sensitive(table, config):
-        if config.columns[name].type in (*BINNED, *DATED):
+        column = config.columns[name]
+        if column.type in (*BINNED, *DATED):
             measures[name] = ordered_distance_t(session, _bins(session, table, config, name), BINS)
         else:
-            measures[name] = equal_distance_t(session, table.alias(name))
+            cell = table.alias(name)
+            harmless = is_harmless(cell, column.not_sensitive, column.type)
+            # A text that no cell is: what is harmless is one value.
+            one = f"CASE WHEN {harmless} THEN 'harmless' ELSE '=' || ({cell})::VARCHAR END"
+            measures[name] = equal_distance_t(session, one if column.not_sensitive else cell)
     return measures
 
 

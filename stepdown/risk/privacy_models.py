@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from stepdown.engine.session import Session, literals
+from stepdown.engine.session import Session
 from stepdown.risk.earth_mover import ordered_distances
 
 BINS = 10
@@ -28,28 +26,29 @@ def bin_expression(number: str, lowest: float, highest: float) -> str:
 def distinct_l(
     session: Session,
     value: str,
-    not_sensitive: Sequence[str] = (),
+    harmless: str = "false",
     counted_as: str | None = None,
 ) -> int:
     """Fewest distinct sensitive values in a class; 0 where some class holds none.
 
+    Values that reveal nothing count together as one, and a class that holds no other is not asked.
+    Where no class holds any other, nothing can be given away: the number of records then.
+
     Args:
         session: holds ``record`` and ``member`` of ``build_classes``.
         value: SQL over ``record``; missing does not count.
-        not_sensitive: texts of values that reveal nothing and do not count.
+        harmless: SQL of whether the value reveals nothing, never NULL.
         counted_as: SQL of what is counted instead of the value, such as its bin.
 
     Source: Machanavajjhala et al. 2007, doi:10.1145/1217299.1217302.
     """
-    counted = counted_as or value
-    if not_sensitive:
-        listed = literals(list(not_sensitive))
-        counted = f"CASE WHEN ({value})::VARCHAR NOT IN ({listed}) THEN ({counted}) END"
-    least = session.scalar(
-        f"SELECT min(n) FROM (SELECT count(DISTINCT {counted}) AS n "
-        "FROM member JOIN record USING (row) GROUP BY class)"
-    )
-    return int(str(least)) if least is not None else 0
+    found = session.fetch(
+        "SELECT min(telling + harmless::INT) FILTER (telling > 0 OR NOT harmless) AS least, "
+        "coalesce(sum(records), 0)::BIGINT AS records FROM (SELECT count(*) AS records, "
+        f"count(DISTINCT CASE WHEN NOT {harmless} THEN ({counted_as or value}) END) AS telling, "
+        f"bool_or({harmless}) AS harmless FROM member JOIN record USING (row) GROUP BY class)"
+    ).to_pylist()[0]
+    return int(found["records"] if found["least"] is None else found["least"])
 
 
 def equal_distance_t(session: Session, value: str) -> float:

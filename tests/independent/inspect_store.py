@@ -256,8 +256,12 @@ def _small_classes(release: Release) -> Iterator[str]:
         column = release.config["columns"][name]
         if column.get("type", "string") != "string" or distinct <= 1:
             continue
-        telling = frame[name].where(~frame[name].isin(column.get("not_sensitive", [])))
-        least = telling.groupby(codes).nunique().min()
+        harmless = frame[name].isin(column.get("not_sensitive", []))
+        held = frame[name].mask(harmless, "harmless").groupby(codes).nunique()
+        # Harmless values are one value, and a class that holds no other gives nothing away.
+        asked = (frame[name].notna() & ~harmless).groupby(codes).any()
+        asked |= ~harmless.groupby(codes).any()
+        least = held[asked].min()
         if least < distinct:
             yield f"a class has {least} values of {name}, fewer than {distinct}"
 

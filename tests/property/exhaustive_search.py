@@ -67,7 +67,7 @@ def cases(draw):
         rows=draw(st.lists(row, min_size=many, max_size=many)),
         weights=[draw(st.sampled_from([1.0, 1.0, 0.5, 2.0])) for _ in paths],
         sensitive=[[draw(values) for _ in range(attributes)] for _ in range(many)],
-        harmless=[draw(st.sampled_from([(), ("3",)])) for _ in range(attributes)],
+        harmless=[draw(st.sampled_from(HARMLESS_VALUES)) for _ in range(attributes)],
         ordered=[draw(st.booleans()) for _ in range(attributes)],
         subjects=draw(
             st.none() | st.lists(st.sampled_from([*"abcdefg", None]), min_size=many, max_size=many)
@@ -86,6 +86,7 @@ def cases(draw):
 
 
 TREE = {"1": ("1", "a", "*"), "2": ("2", "a", "*"), "3": ("3", "b", "*")}
+HARMLESS_VALUES = [(), ("3",), ("1", "3"), ("1", "2", "3")]
 LOSSES = ["loss", "loss", "arithmetic", "entropy", "aecs", "discernibility"]
 
 
@@ -143,7 +144,7 @@ def skewed_case(seed: int) -> Case:
             [rng.choice(["1", "1", "1", "2", "2", "3", None]) for _ in range(attributes)]
             for _ in range(many)
         ],
-        harmless=[()] * attributes,
+        harmless=[rng.choice(HARMLESS_VALUES) for _ in range(attributes)],
         ordered=[rng.random() < 0.5 for _ in range(attributes)],
         subjects=[str(rng.randrange(many)) for _ in range(many)] if rng.random() < 0.4 else None,
         survey_weights=None,
@@ -264,10 +265,18 @@ def judge_node(case: Case, node: tuple[int, ...]) -> tuple[float, int] | None:
 
 
 def tally(case: Case, rows, a: int, counted: bool = False) -> Counter:
-    """The values of some rows that distributions hold, or those that l counts."""
-    left_out = {None, *case.harmless[a]} if counted else {None} if case.ordered[a] else set()
-    values = (case.sensitive[i][a] for i in rows)
-    return Counter(value for value in values if value not in left_out)
+    """The values of some rows that distributions hold, or those that l counts.
+
+    What is harmless is one value to l, and to distributions where it has no place of its own.
+    """
+    left_out = {None} if counted or case.ordered[a] else set()
+    values = [case.sensitive[i][a] for i in rows if case.sensitive[i][a] not in left_out]
+    if counted or not (case.ordered[a] or tree_of(case, a)):
+        values = [HARMLESS if value in case.harmless[a] else value for value in values]
+    return Counter(values)
+
+
+HARMLESS = "harmless"
 
 
 def tree_of(case: Case, a: int) -> dict | None:
@@ -277,13 +286,14 @@ def tree_of(case: Case, a: int) -> dict | None:
 def holds(models: PrivacyModels, held: Counter, counted: Counter, table: Counter) -> bool:
     """The demands on a class's values but for t."""
     n = counted.total()
-    if models.distinct_l > 1 and len(counted) < models.distinct_l:
+    asked = set(counted) != {HARMLESS}
+    if asked and models.distinct_l > 1 and len(counted) < models.distinct_l:
         return False
-    if models.entropy_l > 1:
+    if asked and models.entropy_l > 1:
         entropy = -sum(c / n * math.log(c / n) for c in counted.values())
         if not counted or math.exp(entropy) < models.entropy_l * (1 - 1e-12):
             return False
-    if models.recursive_cl:
+    if asked and models.recursive_cl:
         c, l = models.recursive_cl  # noqa: E741
         r = sorted(counted.values(), reverse=True)
         if not r or not r[0] < c * sum(r[l - 1 :]):

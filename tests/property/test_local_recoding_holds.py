@@ -40,6 +40,7 @@ class Case:
     many_values: int
     countable: list[bool]
     measured: list[bool]
+    harmless: list[bool]
     subjects: bool
     weights: list[float]
 
@@ -89,6 +90,7 @@ def cases(draw, largest=24, widest=3):
         4,
         draw(st.lists(st.booleans(), min_size=4, max_size=4)),
         draw(st.sampled_from([[True] * 4, [True, True, True, False]])),
+        draw(st.sampled_from([[False] * 4, [True, False, True, False], [True] * 4])),
         subjects,
         draw(st.lists(st.sampled_from([1.0, 0.5, 0.25]), min_size=len(paths), max_size=len(paths))),
     )
@@ -152,11 +154,23 @@ def units_of(case, codes):
     return units, each
 
 
+def harmless(case):
+    """What reveals nothing, of what l counts."""
+    return [a and b for a, b in zip(case.harmless, case.countable, strict=True)]
+
+
+def points_of(case):
+    """The place of every measured value among them."""
+    return [sum(case.measured[:v]) if case.measured[v] else 0 for v in range(4)]
+
+
 def demand_of(case):
     counts = Counter(row[1] for row in case.rows)
     whole = np.array([counts[v] if case.measured[v] else 0 for v in range(4)], float)
     whole /= max(whole.sum(), 1.0)
-    demand = ClassDemand(np.array(case.countable), np.array(case.measured), whole)
+    demand = ClassDemand(
+        np.array(case.countable), np.array(case.measured), whole, harmless=np.array(harmless(case))
+    )
     match case.model:
         case ("none",):
             return demand
@@ -169,7 +183,7 @@ def demand_of(case):
         case ("t equal", t):
             return with_t(demand, t)
         case ("t ordered", t):
-            return with_t(demand, t, ordered=True)
+            return with_t(demand, t, points=points_of(case))
         case ("t tree", t):
             return with_t(demand, t, levels=VALUE_LEVELS)
         case ("beta", beta):
@@ -183,7 +197,11 @@ def demand_of(case):
 
 def satisfied(case, values, everyone):
     """Whether the values of a class meet the model, by the textbook."""
-    counting = sorted(Counter(v for v in values if case.countable[v]).values(), reverse=True)
+    counted = ["harmless" if harmless(case)[v] else v for v in values if case.countable[v]]
+    counting = sorted(Counter(counted).values(), reverse=True)
+    by_l = case.model[0] in ("distinct", "entropy", "recursive")
+    if by_l and set(counted) == {"harmless"}:
+        return True
     inside = [v for v in values if case.measured[v]]
     every = [v for v in everyone if case.measured[v]]
     p = {v: inside.count(v) / len(inside) for v in range(4)} if inside else {}
@@ -287,6 +305,7 @@ SPARE_FROM_THE_HOST = Case(
     model=("t ordered", 0.3),
     many_values=4,
     countable=[False] * 4,
+    harmless=[False] * 4,
     measured=[True, True, True, False],
     subjects=True,
     weights=[1.0, 1.0],

@@ -43,14 +43,27 @@ def test_a_class_with_one_sensitive_value_gives_all_its_records_away(tmp_path):
     assert skewed.note.endswith("largest odds ratio 4")
 
 
-def test_harmless_values_give_nothing_away_and_hide_nothing(tmp_path):
-    case = _case(
-        tmp_path, "aabbbccc", ["invalid", "invalid", "flu", "invalid", None, "flu", "cold", "flu"]
-    )
+def test_harmless_values_give_nothing_away_and_are_a_second_value(tmp_path):
+    results = ["invalid", "invalid", "flu", "invalid", "cold", None, "flu", "cold"]
+    case = _case(tmp_path, "aabbccdd", results)
     homogeneous, _ = _attacked(case, "result")
-    # a holds no sensitive value; in b the one who shows flu is guessed rightly; c holds two.
+    # a holds harmless values alone, b one beside flu, d two others; c shows cold and nothing else.
     assert (homogeneous.successes, homogeneous.attempts) == (1, 8)
     assert homogeneous.measured == 0.125
+
+
+def test_a_harmless_number_is_found_in_any_spelling_and_lies_where_it_is_for_the_mean(tmp_path):
+    case = _case(tmp_path, "aaabbb", ["flu"] * 6)
+    case.data["income"] = [0.0, 4.0, 45.0, 45.0, 45.0, 45.0]  # bins 0 0 4, 4 4 4
+    before = _attacked(case, "income")
+    assert before[0].successes == 3
+    case.config = case.config.replace(
+        "income: {role: sensitive,", 'income: {role: sensitive, not_sensitive: ["45"],'
+    )
+    assert "45" in case.config
+    homogeneous, skewed = _attacked(case, "income")
+    assert homogeneous.successes == 0
+    assert skewed == before[1]
 
 
 def test_numbers_within_one_bin_are_one_value(tmp_path):

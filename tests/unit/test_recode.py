@@ -8,6 +8,7 @@ import pytest
 
 from stepdown.anonymise.axis import Axis
 from stepdown.anonymise.declared_hierarchy import build_hierarchy
+from stepdown.anonymise.hierarchy import HierarchyTable
 from stepdown.anonymise.histogram import Grouping, Histogram
 from stepdown.anonymise.models import PrivacyModels, SearchColumn, SensitiveColumn
 from stepdown.anonymise.recode import anonymise_relation
@@ -126,17 +127,55 @@ def test_a_subject_with_several_rows_counts_once_also_where_rows_merge(session):
         anonymise(session, columns, [SearchColumn("age", table)], k=3, subject="who")
 
 
-def test_l_counts_neither_missing_values_nor_those_that_are_not_sensitive(session):
-    columns = {"zip": ["a", "a", "a", "b", "b"], "result": ["+", None, "invalid", "+", "-"]}
-    search = [SearchColumn("zip", hierarchy(["a", "b"]))]
-    sensitive = [SensitiveColumn("result", not_sensitive=("invalid",))]
+def test_l_counts_harmless_values_as_one_and_missing_ones_not(session):
+    results = {
+        "a": ["+", None],  # one value
+        "b": ["+", "-"],
+        "c": ["void", "lost"],  # harmless alone
+        "d": ["+", "lost"],
+        "e": ["lost", None],  # harmless alone
+        "f": [None, None],  # no value
+    }
+    columns = {
+        "zip": [place for place, held in results.items() for _ in held],
+        "result": [value for held in results.values() for value in held],
+    }
+    search = [SearchColumn("zip", hierarchy(list(results)))]
+    sensitive = [SensitiveColumn("result", not_sensitive=("void", "lost"))]
     recoding, released = anonymise(
-        session, columns, search, distinct_l=2, sensitive=sensitive, suppression=0.6
+        session, columns, search, distinct_l=2, sensitive=sensitive, suppression=0.4
     )
     assert recoding.levels == {"zip": 0}
-    assert released["zip"].to_pylist() == ["b", "b"]
-    with pytest.raises(DemandImpossible, match="the column has 2 sensitive values"):
-        anonymise(session, columns, search, distinct_l=3, sensitive=sensitive)
+    assert released["zip"].to_pylist() == [*"bbccddee"]
+    said = "the column has 3 sensitive values, all harmless ones as one"
+    with pytest.raises(DemandImpossible, match=said):
+        anonymise(session, columns, search, distinct_l=4, sensitive=sensitive)
+    nothing_to_hide = {"zip": ["a", "b"], "result": ["void", "lost"]}
+    recoding, _ = anonymise(session, nothing_to_hide, search, distinct_l=4, sensitive=sensitive)
+    assert recoding.levels == {"zip": 0}
+
+
+def test_a_class_that_fails_beside_harmless_values_may_pass_without_them(session):
+    # x and y share a label on level 1, where five harmless rows and one other have two values.
+    columns = {"q": [*"xxxxx", "y", *"zzz"], "ill": [*["none"] * 5, "flu", "flu", "cold", "gout"]}
+    levels = [["x", "y", "z"], ["xy", "xy", "z"], ["*"] * 3]
+    texts = tuple(pa.array(level) for level in levels)
+    table = HierarchyTable("q", texts[0], texts, np.ones(3, bool))
+    sensitive = [SensitiveColumn("ill", not_sensitive=("none",))]
+    recoding, _ = anonymise(
+        session, columns, [SearchColumn("q", table)], distinct_l=3, sensitive=sensitive,
+        suppression=0.12,
+    )  # fmt: skip
+    assert (recoding.levels, recoding.suppressed_rows) == ({"q": 0}, 1)
+
+
+def test_a_harmless_number_is_found_in_any_spelling_and_apart_from_its_bin(session):
+    columns = {"zip": ["a", "a", "b", "b"], "count": [45.0, 44.0, 45.0, 45.0]}
+    search = [SearchColumn("zip", hierarchy(["a", "b"]))]
+    for spelled in ("45", "45.0", "4.5e1"):
+        binned = [SensitiveColumn("count", True, (spelled,), bin_edges=(0.0, 50.0, 100.0))]
+        recoding, _ = anonymise(session, columns, search, distinct_l=2, sensitive=binned)
+        assert recoding.levels == {"zip": 0}
 
 
 def test_numbers_are_counted_in_their_bins(session):

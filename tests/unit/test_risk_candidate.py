@@ -60,11 +60,21 @@ def test_without_a_quasi_identifier_all_subjects_are_one_class(case):
     assert (risk.classes, risk.smallest_class, risk.smallest_class_wildcard) == (1, 4, 4)
 
 
-def test_l_counts_sensitive_values_only(case):
+def test_l_counts_harmless_values_as_one(case):
     # First class: negative; second: invalid, which reveals nothing, and negative.
     assert case.assess().distinct_l["result"] == 1
     case.data["result"] = ["negative", "positive", "invalid", "invalid", None]
+    assert case.assess().distinct_l["result"] == 2  # the second class is not asked
+    case.data["result"] = ["negative", "positive", None, None, None]
     assert case.assess().distinct_l["result"] == 0
+
+
+def test_harmless_values_are_one_value_to_t(case):
+    case.data["result"] = ["void", "negative", "invalid", "negative", "negative"]
+    apart = case.assess().t["result"]
+    case.config = case.config.replace("not_sensitive: [invalid]", "not_sensitive: [invalid, void]")
+    # One of two harmless in the first class, one of three in the second, two of five in all.
+    assert case.assess().t["result"] == pytest.approx(0.1) != apart
 
 
 def test_numbers_are_counted_in_ten_bins_of_the_parents_range(case):
