@@ -294,7 +294,8 @@ def _alone(
             "GROUP BY cell HAVING "
             # A group of harmless values alone gives nothing away.
             f"(count(s{i}) < {policy.distinct_l} AND max(s{i}) IS DISTINCT FROM {HARMLESS}) "
-            f"OR (any_value(came) AND count(s{i}) = 2 AND min(people) FILTER (s{i} IS NOT NULL) = 1)"
+            f"OR (any_value(came) AND count(s{i}) = 2 "
+            f"AND min(people) FILTER (s{i} IS NOT NULL) = 1)"
         )
     session.run(
         "CREATE OR REPLACE TEMP TABLE alone AS SELECT source_row FROM placed_in "
