@@ -136,6 +136,38 @@ class Persisting:
 
 
 @dataclass(frozen=True)
+class RareValues:
+    """Who holds the values of one released column.
+
+    Args:
+        values: distinct values, missing cells aside.
+        holders: of the rarest value: data subjects, or households where those are fewer and the
+            column is constant in households; 0 where it has no value.
+        households: whether households were counted.
+        subjects: people in the file; alone: those who, with their household at most, are the only
+            ones who hold their value; few: those whose value fewer than k hold, these included.
+        kind: what a text column's values are: ``date``, ``number`` or nothing known.
+        too_fine: ``day`` or the unit of dates that are finer than this tier may have, though the
+            config does not call them dates.
+        remedy: the finest treatment that would pass, in the config's words; empty where none is
+            needed.
+        override: why the config lets it stand.
+    """
+
+    column: str
+    values: int
+    holders: int
+    households: bool
+    subjects: int
+    alone: int = 0
+    few: int = 0
+    kind: str = ""
+    too_fine: str = ""
+    remedy: str = ""
+    override: str = ""
+
+
+@dataclass(frozen=True)
 class RiskReport:
     """What an intruder could do with a file, measured on its bytes.
 
@@ -162,6 +194,8 @@ class RiskReport:
         residue: cells in which the residue check found a withheld identifier.
         insensitive_problems: columns that are called insensitive and could point at somebody.
         persisting: columns that stand in for an id of people or households, most held first.
+        rare_values: who holds the values of each column that is not rekeyed; None where nobody
+            asked, as at internal.
         attacks: what came of them; None where they were not run, which refuses a release.
     """
 
@@ -187,6 +221,7 @@ class RiskReport:
     residue_problems: tuple[str, ...]
     insensitive_problems: tuple[str, ...] = ()
     persisting: tuple[Persisting, ...] = ()
+    rare_values: tuple[RareValues, ...] | None = None
     attacks: AttackReport | None = None
 
 

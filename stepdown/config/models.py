@@ -52,8 +52,9 @@ class Column(Model):
     because: Reason | None = Field(None, description="Why the column is insensitive.")
     override: Reason | None = Field(
         None,
-        description="Why it may be finer than its kind's floor, or stay insensitive although "
-        "nearly unique or constant per household.",
+        description="Why it may be finer than its kind's floor, stay insensitive although nearly "
+        "unique or constant per household, or hold values of fewer than k people. At public the "
+        "risk officer must approve, too.",
     )
     allowed: list[str] | None = Field(None, description="The values its raw column may hold.")
     between: tuple[float, float] | None = Field(None, description="The range its raw numbers have.")

@@ -35,6 +35,9 @@ LOOSER_IF_MORE = (
 )
 
 
+RISK_OFFICER = "risk_officer"
+"""The role that must approve a public file with an overridden column, whoever else must."""
+
 ATTACKS = tuple(AttackLimits.model_fields)
 """The attacks that a policy limits, in the order in which they are told."""
 
@@ -130,6 +133,7 @@ def _policy(config: ReleaseConfig, tier: Tier, rules: TierRules, where: str) -> 
         # 1 / 0.2 is 5.000000000000001 on some platforms; a k of 6 would be a surprise.
         stated["smallest_class"] = math.ceil(1 / rules.highest_risk - 1e-9)
     ruled = _never_looser(config, tier, base, stated, where)
+    ruled["sign_off"] = _with_the_risk_officer(config, tier, ruled["sign_off"])
     limits, loosened = _attack_limits(config, tier, rules, base_limits, ruled, where)
     looser = tuple(key for key in stated if _is_looser(key, stated[key], base[key]))
     shown = [f"{key} {_show(stated[key])}, default {_show(base[key])}" for key in looser]
@@ -150,6 +154,15 @@ def _policy(config: ReleaseConfig, tier: Tier, rules: TierRules, where: str) -> 
         looser_than_default=(*looser, *(key for key, _, _ in loosened)),
         **ruled,
     )
+
+
+def _with_the_risk_officer(config: ReleaseConfig, tier: Tier, asked: SignOff) -> SignOff:
+    """Nobody can call a public column back: what overrides a check on it is theirs to sign."""
+    overridden = any(config.columns[name].override for name in released_columns(config, tier))
+    if tier is not Tier.PUBLIC or not overridden or RISK_OFFICER in asked.roles:
+        return asked
+    roles = [*asked.roles, RISK_OFFICER]
+    return asked.model_copy(update={"roles": roles, "people": max(asked.people, 1)})
 
 
 def _attack_limits(

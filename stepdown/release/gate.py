@@ -14,6 +14,7 @@ from enum import StrEnum
 
 from stepdown.config.policy import ATTACKS, TierPolicy
 from stepdown.plain_words import counted
+from stepdown.release.column_verdicts import column_verdicts
 from stepdown.reports import AttackReport, AttackResult, DeriveReport, RiskReport, Verdict
 from stepdown.vocabulary import Tier
 
@@ -95,6 +96,7 @@ def judge(
         *(_sensitive(risk, policy, sensitive) if risk else ()),
         *(_expected(risk, policy) if risk else ()),
         *(_leaks(risk) if risk else ()),
+        *(column_verdicts(risk, policy) if risk else ()),
         *(_attacks(risk.attacks, policy, data_sha256) if risk else ()),
         _suite(verdicts),
     ]

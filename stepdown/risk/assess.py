@@ -29,6 +29,7 @@ from stepdown.risk.privacy_models import (
     equal_distance_t,
     ordered_distance_t,
 )
+from stepdown.risk.rare_in_candidate import rare_values
 from stepdown.risk.residue import find_residue
 from stepdown.risk.trajectories import trajectory_class_sizes
 from stepdown.risk.wildcard import smallest_wildcard_class
@@ -110,6 +111,7 @@ def assess_risk(
             residue_problems=residue.problems,
             insensitive_problems=insensitive_problems(session, table.insensitive(config)),
             persisting=persisting,
+            rare_values=rare_values(session, candidate, parent, config, table.judged(config)),
         )
 
 
@@ -140,6 +142,10 @@ class _Released:
             for name in self.columns
             if config.columns[name].role is Role.INSENSITIVE and not config.columns[name].override
         }
+
+    def judged(self, config: ReleaseConfig) -> dict[str, str]:
+        """Every column that is not rekeyed: a reader sees what it says of a person."""
+        return {name: self.alias(name) for name in self.columns if not self._rekeyed(config, name)}
 
     def record_view(self, config: ReleaseConfig) -> str:
         """SQL of ``record``: every written row with its subject, household and sampling weight.
@@ -218,6 +224,7 @@ def _attach(
     session.attach_parquet("lineage", candidate.lineage.path)
     session.attach_parquet("parent", parent.path)
     session.attach_parquet("snapshot", snapshot.path)
+    session.attach_parquet("hierarchies", candidate.hierarchies.path)
 
 
 def _highest_risk(classes: ClassTable) -> float:

@@ -94,6 +94,7 @@ def green_risk(sha256: str = "d", rows: int = 40, **facts: Any) -> RiskReport:
         "nesting_problems": (),
         "residue": 0,
         "residue_problems": (),
+        "rare_values": (),
         "attacks": green_attacks(sha256),
     }
     return RiskReport(**(known | facts))

@@ -171,6 +171,7 @@ def make_sample(
         nesting_problems=(),
         residue=0,
         residue_problems=(),
+        rare_values=(),
         attacks=green_attacks(data.sha256),
     )
     candidate = Candidate(tier, recipient, str(folder), data, data, hierarchies, report)
