@@ -237,6 +237,8 @@ def anonymised(result: dict[str, Any], as_json: bool) -> None:
         f"{counted(result['classes'], 'class', 'classes')}, the smallest of "
         f"{result['smallest_class']:,}; {counted(result['suppressed_rows'], 'row')} suppressed"
     )
+    if "hierarchies" in result["notes"]:
+        _line(f"– hierarchies {result['notes']['hierarchies']}")
 
 
 def _columns_without_a_role(left_out: list[str], kept: list[str]) -> None:

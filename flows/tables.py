@@ -24,7 +24,7 @@ def anonymise(
         Path, typer.Option("--output", "-o", help="Where to write; .csv or .parquet.")
     ],
     hierarchies: Annotated[
-        Path | None, typer.Option(help="Folder of <column>.csv or *_<column>.csv.")
+        Path | None, typer.Option(help="Folder of <column>.csv or *_hierarchy_<column>.csv.")
     ] = None,
     k: Annotated[int, typer.Option("--k", help="Smallest class, in data subjects.", **MODELS)] = 1,
     sensitive: Annotated[

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from stepdown.anonymise.arguments import Arguments, DistanceKind
 from stepdown.anonymise.hierarchy import HierarchyTable, default_hierarchy, hierarchy_from_file
+from stepdown.anonymise.hierarchy_folder import HierarchyFolder
 from stepdown.anonymise.models import PrivacyModels, SearchColumn, SensitiveColumn
 from stepdown.anonymise.recode import (
     Recoding,
@@ -55,8 +56,9 @@ def anonymise_file(
         output: ``.csv`` or ``.parquet``, written whole or not at all: the quasi-identifiers, the
             sensitive and the kept columns in the input's order, and its rows without the
             suppressed ones, sorted.
-        hierarchies: folder of ``<column>.csv`` or ``*_<column>.csv``, one row per value, level 0
-            first. A column without a file generalises to ``*``, a date to month, quarter and year.
+        hierarchies: folder of ``<column>.csv`` or ``*_hierarchy_<column>.csv``, one row per value,
+            level 0 first. A column without a file generalises to ``*``, a date to month, quarter
+            and year.
         t_kind: distance of two values of a sensitive column; for the hierarchical one the folder
             holds the column's hierarchy.
         sensitive: columns that l, t, delta-disclosure and beta-likeness are about.
@@ -108,6 +110,7 @@ def anonymise_file(
         written, left_out = _written(session, [*quasi_identifiers, *sensitive, *keep])
         # What nobody named takes no part in anything from here on.
         _only(session, [*written, *([subject] if subject else [])])
+        hierarchy_folder = HierarchyFolder(hierarchies, [*written, *left_out])
         relations = [RELATION]
         if population is not None:
             open_table(session, POPULATION, population, Path(folder), quasi_identifiers)
@@ -115,7 +118,9 @@ def anonymise_file(
             relations.append(POPULATION)
         columns = [
             SearchColumn(
-                name, _hierarchy(session, relations, name, hierarchies), weight=weights.get(name, 1)
+                name,
+                _hierarchy(session, relations, name, hierarchy_folder),
+                weight=weights.get(name, 1),
             )
             for name in quasi_identifiers
         ]
@@ -125,7 +130,7 @@ def anonymise_file(
             RELATION,
             columns,
             models,
-            sensitive=[_sensitive(session, name, t_kind, hierarchies) for name in sensitive],
+            sensitive=[_sensitive(session, name, t_kind, hierarchy_folder) for name in sensitive],
             subject=subject,
             population=POPULATION if population else None,
             suppression=suppression,
@@ -145,7 +150,12 @@ def anonymise_file(
         "apply": finished - searched,
     }
     kept = [name for name in written if name in keep]
-    return _answer(found, recoding) | {"left_out": left_out, "kept": kept, "seconds": seconds}
+    passed_over = hierarchy_folder.passed_over(quasi_identifiers)
+    notes = dict(_LOCAL_NOTES) if recoding == "local" else {}
+    if passed_over:
+        notes["hierarchies"] = f"named after no column, so not used: {', '.join(passed_over)}"
+    answer = _answer(found, recoding) | {"left_out": left_out, "kept": kept, "notes": notes}
+    return answer | {"seconds": seconds}
 
 
 def _written(session: Session, named: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -175,7 +185,6 @@ def _answer(found: Recoding, recoding: RecodingKind) -> dict[str, object]:
         "suppressed_rows": found.suppressed_rows,
         "classes": found.classes,
         "smallest_class": found.smallest_class,
-        "notes": _LOCAL_NOTES if is_local else {},
     }
 
 
@@ -187,10 +196,10 @@ _LOCAL_NOTES = {
 
 
 def _hierarchy(
-    session: Session, relations: Sequence[str], column: str, folder: Path | None
+    session: Session, relations: Sequence[str], column: str, folder: HierarchyFolder
 ) -> HierarchyTable:
     distinct = _distinct(session, relations, column)
-    file = None if folder is None else _hierarchy_file(column, folder)
+    file = folder.file_of(column)
     if file is None:
         return default_hierarchy(column, distinct)
     return hierarchy_from_file(column, distinct, file)
@@ -203,33 +212,16 @@ def _distinct(session: Session, relations: Sequence[str], column: str) -> pa.Arr
 
 
 def _sensitive(
-    session: Session, column: str, kind: DistanceKind, folder: Path | None
+    session: Session, column: str, kind: DistanceKind, folder: HierarchyFolder
 ) -> SensitiveColumn:
     if kind != "hierarchical":
         return SensitiveColumn(column, numeric=kind == "ordered")
-    file = None if folder is None else _hierarchy_file(column, folder)
+    file = folder.file_of(column)
     if file is None:
         raise ConfigInvalid(
             f"the hierarchical distance needs a hierarchy of column {column}",
-            where=str(folder) if folder else "--hierarchies",
+            where=str(folder.folder or "--hierarchies"),
             next=f"Add {column}.csv to the folder, or ask for the equal distance.",
         )
     table = hierarchy_from_file(column, _distinct(session, [RELATION], column), file)
     return SensitiveColumn(column, hierarchy=table)
-
-
-def _hierarchy_file(column: str, folder: Path) -> Path | None:
-    if not folder.is_dir():
-        raise ConfigInvalid("no such folder of hierarchies", where=str(folder))
-    exact = folder / f"{column}.csv"
-    if exact.is_file():
-        return exact
-    ending = f"_{column}.csv"
-    found = sorted(file for file in folder.iterdir() if file.name.endswith(ending))
-    if len(found) > 1:
-        raise ConfigInvalid(
-            f"several hierarchies for column {column}: {', '.join(file.name for file in found)}",
-            where=str(folder),
-            next=f"Name the one to use {column}.csv.",
-        )
-    return found[0] if found else None

@@ -11,7 +11,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stepdown.anonymise.hierarchy_file import check_rows, read_rows, typed_leaves
+from stepdown.anonymise.hierarchy_file import (
+    check_rows,
+    read_rows,
+    typed_leaves,
+    without_heading,
+)
 from stepdown.anonymise.hierarchy_rules import CALENDAR, date_labels
 from stepdown.errors import HierarchyInvalid
 
@@ -48,11 +53,12 @@ def hierarchy_from_file(name: str, values: pa.Array, path: Path) -> HierarchyTab
     """The hierarchy of a CSV file, checked against the distinct values of the data.
 
     Raises:
-        HierarchyInvalid: the file is not a hierarchy, or misses a value.
+        HierarchyInvalid: the file is not a hierarchy, misses a value, or begins with what may be
+            a heading or a leaf.
     """
-    return hierarchy_from_rows(
-        name, sorted_distinct(values), read_rows(path), f"{path}: column {name}"
-    )
+    values, where = sorted_distinct(values), f"{path}: column {name}"
+    rows = without_heading(read_rows(path), name, values, where)
+    return hierarchy_from_rows(name, values, rows, where)
 
 
 def default_hierarchy(name: str, values: pa.Array) -> HierarchyTable:

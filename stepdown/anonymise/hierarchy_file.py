@@ -43,6 +43,62 @@ def read_rows(path: Path) -> list[tuple[str, ...]]:
     return rows
 
 
+def without_heading(
+    rows: Sequence[tuple[str, ...]], name: str, values: pa.Array, where: str
+) -> Sequence[tuple[str, ...]]:
+    """The rows without a first one that names the levels instead of being a leaf.
+
+    A first row is looked at where its leaf is no value of the data and none of its labels is in
+    another row. It is a heading where it begins with the column's name, names a level, or is the
+    only one whose leaf is no number, date or truth value.
+
+    Args:
+        name: of the column. values: what the data hold.
+
+    Raises:
+        HierarchyInvalid: it cannot be told whether the first row is a heading.
+    """
+    first, others = rows[0], rows[1:]
+    alone = all(label not in level for label, *level in zip(*rows, strict=True))
+    if not others or not alone or _is_among(first[0], values):
+        return rows
+    named = any(cell.strip().casefold() == name.casefold() for cell in first)
+    if named or any(_NAMES_A_LEVEL.fullmatch(cell.strip()) for cell in first):
+        return others
+    for type in (values.type, pa.float64(), pa.date32(), pa.bool_()):
+        if not _reads_as(first[0], type) and all(_reads_as(row[0], type) for row in others):
+            return others
+    if len(first) == 1:
+        return rows  # without labels a leaf too many changes nothing
+    raise HierarchyInvalid(
+        "row 1 may be a heading: its leaf is no value of the data, and its labels are in no other "
+        "row",
+        where=where,
+        next="Delete the row if it is a heading; put it below another row if it is a leaf.",
+    )
+
+
+_NAMES_A_LEVEL = re.compile(
+    r"values?|leaf|leaves|original|raw|labels?|(level|lvl|l|ebene|niveau|nivel|livello)[ _.-]?\d+",
+    re.IGNORECASE,
+)
+
+
+def _is_among(text: str, values: pa.Array) -> bool:
+    try:
+        return pa.scalar(_typed(text, values.type), values.type) in values.unique()
+    except (ValueError, OverflowError, pa.ArrowInvalid):
+        return False
+
+
+def _reads_as(text: str, type: pa.DataType) -> bool:
+    try:
+        _typed(text, type)
+    except ValueError:
+        return False
+    return True
+
+
 def check_rows(rows: Sequence[tuple[str, ...]], where: str) -> None:
     """Refuse a table that is not one row per leaf with as many levels each.
 

@@ -10,7 +10,7 @@ import pytest
 
 from stepdown.anonymise.file import anonymise_file
 from stepdown.anonymise.models import PrivacyModels
-from stepdown.errors import ConfigInvalid, Refused, SourceInvalid
+from stepdown.errors import ConfigInvalid, HierarchyInvalid, Refused, SourceInvalid
 
 TEXT = "name;zip;sex\r\nA;47677;f\r\nB;47602;f\r\nC;;m\r\nD;47678;m\r\n"
 LEVELS = "47677;476*;*\n47602;476*;*\n47678;476*;*\n"
@@ -19,7 +19,7 @@ LEVELS = "47677;476*;*\n47602;476*;*\n47678;476*;*\n"
 @pytest.fixture
 def source(tmp_path) -> Path:
     (tmp_path / "h").mkdir()
-    (tmp_path / "h" / "people_zip.csv").write_text(LEVELS)
+    (tmp_path / "h" / "people_hierarchy_zip.csv").write_text(LEVELS)
     path = tmp_path / "people.csv"
     path.write_text(TEXT, newline="")
     return path
@@ -82,6 +82,79 @@ def test_the_hidden_index_of_pandas_stays_behind(tmp_path):
     assert pq.read_schema(out).names == ["sex"]
     assert pq.read_schema(out).metadata is None
     assert found["left_out"] == ["__index_level_0__"]
+
+
+@pytest.fixture
+def ages(tmp_path) -> Path:
+    (tmp_path / "h").mkdir()
+    path = tmp_path / "ages.csv"
+    path.write_text("age,mother_age\n30,31\n31,30\n30,31\n31,30\n")
+    return path
+
+
+def aged(path: Path, *files: str, content: str = "30;thirties;*\n31;thirties;*\n40;forties;*\n"):
+    for name in files:
+        (path.parent / "h" / name).write_text(content)
+    options = {"hierarchies": path.parent / "h", "output": path.with_name("out.csv")}
+    return anonymise_file(path, ["age"], PrivacyModels(k=3), **options)
+
+
+@pytest.mark.parametrize("other", ["mother_age.csv", "x_hierarchy_mother_age.csv"])
+def test_another_columns_hierarchy_is_not_taken(ages, other):
+    found = aged(ages, other)
+    assert (found["levels"], found["score"]) == ({"age": 1}, 1.0)
+
+
+def test_a_file_that_only_ends_like_the_column_is_passed_over_and_named(ages):
+    found = aged(ages, "grandmother_age.csv")
+    assert found["levels"] == {"age": 1}
+    assert found["notes"]["hierarchies"].endswith("not used: grandmother_age.csv")
+
+
+@pytest.mark.parametrize("name", ["age.csv", "hierarchy_age.csv", "adult_hierarchy_age.csv"])
+def test_a_columns_own_hierarchy_is_found(ages, name):
+    # Two of three leaves share thirties: (2/3 - 1/3) / (1 - 1/3).
+    assert aged(ages, name, "mother_age.csv")["score"] == pytest.approx(0.5)
+
+
+def test_the_exact_name_comes_first_and_two_others_are_an_error(ages):
+    assert "hierarchies" not in aged(ages, "age.csv", "a_hierarchy_age.csv")["notes"]
+    (ages.parent / "h" / "age.csv").unlink()
+    with pytest.raises(ConfigInvalid, match=r"a_hierarchy_age\.csv, b_hierarchy_age\.csv"):
+        aged(ages, "b_hierarchy_age.csv")
+
+
+LEAVES = "30;thirties;*\n31;thirties;*\n40;forties;*\n"
+
+
+@pytest.mark.parametrize("heading", ["age;decade;all", "Value;Decade;All", "Alter;Stufe;alle"])
+def test_a_heading_of_a_hierarchy_is_no_leaf(ages, heading):
+    assert aged(ages, "age.csv", content=f"{heading}\n{LEAVES}")["score"] == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("heading", "score"),
+    [("town,region,country", 0.5), ("place,level1,level2", 0.5), ("ort,land,staat", None)],
+)
+def test_a_heading_of_texts_is_recognised_or_refused(tmp_path, heading, score):
+    (tmp_path / "h").mkdir()
+    leaves = "ulm,south,de\naalen,south,de\nkiel,north,de\n"
+    (tmp_path / "h" / "town.csv").write_text(f"{heading}\n{leaves}")
+    people = tmp_path / "people.csv"
+    people.write_text("town\nulm\naalen\nulm\naalen\n")
+    options = {"hierarchies": tmp_path / "h", "output": tmp_path / "out.csv"}
+    if score is None:
+        with pytest.raises(HierarchyInvalid, match="row 1 may be a heading"):
+            anonymise_file(people, ["town"], PrivacyModels(k=3), **options)
+        return
+    assert anonymise_file(people, ["town"], PrivacyModels(k=3), **options)[
+        "score"
+    ] == pytest.approx(score)
+
+
+def test_a_first_leaf_that_nobody_has_stays_a_leaf(ages):
+    content = "29;twenties;*\n30;thirties;*\n31;thirties;*\n"
+    assert aged(ages, "age.csv", content=content)["score"] == pytest.approx(0.5)
 
 
 def test_parquet_in_and_out_leaves_other_columns_as_they_are(tmp_path):
