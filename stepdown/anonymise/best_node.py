@@ -98,7 +98,7 @@ def best_node(
         Refused: no node is valid, or none was found within the budget.
     """
     base, axes = counted.base, counted.axes
-    allowed = math.floor(suppression * counted.rows + 1e-9)
+    allowed = allowed_rows(suppression, counted.rows)
     best = search(base, axes, models, allowed, loss, budget_seconds)
     grouping = Grouping(base, axes, best.steps)
     kept = np.flatnonzero(kept_classes(grouping, models))
@@ -110,6 +110,11 @@ def best_node(
         for j, column in enumerate(counted.columns)
     }
     return BestNode(best, grouping, kept, rows, grouping.subjects()[kept], shares)
+
+
+def allowed_rows(suppression: float, rows: int) -> int:
+    """How many of the rows a share of suppression comes to."""
+    return math.floor(suppression * rows + 1e-9)
 
 
 def _fresh(base: Histogram) -> Histogram:

@@ -191,7 +191,7 @@ def _demands(grouping: Grouping, models: PrivacyModels) -> Iterator[Demand]:
         few = people < models.k_map
         yield few, np.where(few, rows, 0)
         if models.delta_presence is not None:
-            yield _presence(subjects, people, *models.delta_presence)
+            yield presence(subjects, people, *models.delta_presence)
     if not models.about_sensitive:
         return
     for i in range(len(grouping.histogram.sensitive)):
@@ -201,7 +201,7 @@ def _demands(grouping: Grouping, models: PrivacyModels) -> Iterator[Demand]:
         yield from demands(column, grouping.classes, models)
 
 
-def _presence(subjects: Ints, people: Ints, least: float, most: float) -> Demand:
+def presence(subjects: Ints, people: Ints, least: float, most: float) -> Demand:
     """Delta-presence: the share of a class's people in the population who are in the table.
 
     What is kept of a class stands for no more people than the class, so it has no more than

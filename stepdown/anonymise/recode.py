@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from stepdown.anonymise import released
 from stepdown.anonymise.axis import Ints
-from stepdown.anonymise.best_node import Counted, best_node
+from stepdown.anonymise.best_node import Counted, allowed_rows, best_node
+from stepdown.anonymise.blame import nothing_holds
 from stepdown.anonymise.coding import (
     CodedColumn,
     CodedSensitive,
@@ -22,7 +23,7 @@ from stepdown.anonymise.local_table import LocalTable, check_local, recode_table
 from stepdown.anonymise.models import PrivacyModels, SearchColumn, SensitiveColumn
 from stepdown.anonymise.score import LossKind
 from stepdown.engine import Session, quote
-from stepdown.errors import ConfigInvalid, DemandImpossible
+from stepdown.errors import ConfigInvalid, DemandImpossible, Refused
 from stepdown.plain_words import counted
 from stepdown.vocabulary import RecodingKind
 
@@ -126,9 +127,14 @@ def anonymise_relation(
     if recoding == "local":
         check_local(columns, models, loss)
         progress("counting, and making classes")
-        found = recode_table_locally(
-            session, relation, coded, coded_sensitive, models, subject, weight, budget_seconds
-        )
+        try:
+            found = recode_table_locally(
+                session, relation, coded, coded_sensitive, models, subject, weight, budget_seconds
+            )
+        except Refused as error:
+            base = count(session, relation, coded, coded_sensitive, subject, weight)
+            lead = "no local recoding meets the models, and it suppresses nothing"
+            raise _explained(error, Counted(coded, base), models, 0, sensitive, lead) from None
         return _local(found, coded, started)
     progress("counting")
     base = count(session, relation, coded, coded_sensitive, subject, weight)
@@ -137,7 +143,11 @@ def anonymise_relation(
         base = with_population(base, people, [column.axis for column in coded])
     counted = time.perf_counter()
     progress(f"searching {_lattice_size(coded):,} nodes of {base.entries:,} combinations")
-    best = best_node(Counted(coded, base), models, suppression, loss, budget_seconds)
+    try:
+        best = best_node(Counted(coded, base), models, suppression, loss, budget_seconds)
+    except Refused as error:
+        allowed = allowed_rows(suppression, int(base.rows.sum()))
+        raise _explained(error, Counted(coded, base), models, allowed, sensitive) from None
     return Recoding(
         levels={name: min(levels) for name, levels in best.level_shares.items()},
         level_shares=best.level_shares,
@@ -166,6 +176,19 @@ def anonymise_relation(
         if best.optimum.suppressed
         else None,
     )
+
+
+def _explained(
+    error: Refused,
+    counted: Counted,
+    models: PrivacyModels,
+    allowed: int,
+    sensitive: Sequence[SensitiveColumn],
+    lead: str = "no generalisation meets the models",
+) -> Refused:
+    """The refusal with the demands and columns at fault, where the coarsest levels fail, too."""
+    names = [column.name for column in sensitive]
+    return nothing_holds(counted, models, allowed, names, lead) or error
 
 
 def _local(found: LocalTable, coded: Sequence[CodedColumn], started: float) -> Recoding:
