@@ -13,7 +13,7 @@ import numpy as np
 
 from stepdown.anonymise.axis import Axis
 from stepdown.anonymise.best_node import Counted
-from stepdown.anonymise.class_models import Mask, demands, distances_to, distinct_values, whole
+from stepdown.anonymise.class_models import Mask, demands, distances_to, too_few_values, whole
 from stepdown.anonymise.histogram import Grouping
 from stepdown.anonymise.judge import individual_risk, presence
 from stepdown.anonymise.models import TOLERANCE, PrivacyModels
@@ -97,7 +97,7 @@ class _Node:
         for i, name in enumerate(self.sensitive):
             column = grouping.sensitive(i)
             if models.distinct_l > 1:
-                few = distinct_values(column, grouping.classes) < models.distinct_l
+                few, _ = too_few_values(column, grouping.rows(), models.distinct_l)
                 yield _Part("l", f"{models.distinct_l} different values of {name}", name, few)
             for kind, (words, nothing) in _EASED.items():
                 limit = getattr(models, kind)
