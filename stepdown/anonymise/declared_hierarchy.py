@@ -98,7 +98,7 @@ def _check_type(name: str, column: Column, held: pa.DataType) -> None:
             fits, what = pa.types.is_string(held), "prefixes are for a string"
     if not fits:
         raise HierarchyInvalid(
-            f"{what}, and the column is a {column.type}",
+            f"{what}, and the column's type is {column.type}",
             where=f"columns.{name}.hierarchy",
             next="Declare the column's type, or give it another hierarchy.",
         )

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stepdown.config.models import Column
-from stepdown.ingest.text_types import ARROW_TYPES, integers_of, parse_texts
+from stepdown.ingest.text_types import ARROW_TYPES, integers_of, measurable, parse_texts
 from stepdown.vocabulary import ColumnType
 
 EXACT = float(2**53)
@@ -133,7 +133,7 @@ def _integers_to_int64(column: pa.Array) -> pa.Array:
 
 
 def _finite(column: pa.Array) -> pa.Array:
-    return pc.if_else(pc.is_finite(column), column, None)
+    return measurable(column)
 
 
 def _to(kind: pa.DataType) -> Callable[[pa.Array], pa.Array]:

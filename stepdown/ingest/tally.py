@@ -101,6 +101,8 @@ class Tally:
 
 
 def _an(word: str) -> str:
+    if word == "number":
+        return "a number between -1e150 and 1e150"
     return f"{'an' if word[0] in 'aeiou' else 'a'} {word}"
 
 

@@ -31,6 +31,8 @@ _NUMBER = r"^-?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 _DATE = r"^(\d{3}[1-9]|\d{2}[1-9]0|\d[1-9]00|[1-9]000)-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$"
 _TIME = r"^[T ]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,9})?)?(Z|[+-]([01]\d|2[0-3])(:?[0-5]\d)?)?$"
 _ZONE = r"(Z|[+-]\d\d(:?\d\d)?)$"
+LARGEST = 1e150
+"""Of a number, either side of zero."""
 _INT64 = (Decimal(-(2**63)), Decimal(2**63 - 1))
 _EPOCH = dt.datetime(1970, 1, 1)
 
@@ -54,9 +56,18 @@ def integers_of(wholes: pa.Array) -> pa.Array:
     return pc.if_else(fits, wholes, None).cast(pa.int64())
 
 
+def measurable(values: pa.Array) -> pa.Array:
+    """Numbers with which one can reckon, null elsewhere: infinite ones, NaN, and any above 1e150.
+
+    A variance squares, and a square above 1e308 is no number. Stata's codes for missing values are
+    above 8.9e307: as a number they would be the largest of all, so they have to be declared.
+    """
+    return pc.if_else(pc.less_equal(pc.abs(values), LARGEST), values, None)
+
+
 def _numbers(texts: pa.Array) -> pa.Array:
     values = _only(texts, _NUMBER).cast(pa.float64())
-    return pc.if_else(pc.is_finite(values), values, None)
+    return measurable(values)
 
 
 def _booleans(texts: pa.Array) -> pa.Array:

@@ -174,8 +174,11 @@ def midpoints(leaves: Leaves, nodes: Nodes) -> Floats:
         low, high = np.full(many, np.inf), np.full(many, -np.inf)
         np.minimum.at(low, leaves.codes[level][held], leaves.points[held])
         np.maximum.at(high, leaves.codes[level][held], leaves.points[held])
-        ends = low[nodes.code[here]], high[nodes.code[here]]
-        middle[here] = np.where(np.isfinite(ends[0]), (ends[0] + ends[1]) / 2, np.nan)
+        # A node above missing values only has no ends, and ∞ − ∞ would be no number.
+        known = np.isfinite(low)
+        middles = np.full(many, np.nan)
+        middles[known] = (low[known] + high[known]) / 2
+        middle[here] = middles[nodes.code[here]]
     return middle
 
 

@@ -51,6 +51,7 @@ def test_a_text_that_spells_a_value_becomes_it(kind, text, value):
         (ColumnType.INTEGER, "99999999999999999999"),
         *((ColumnType.NUMBER, text) for text in ["nan", "NaN", "inf", "-Infinity", "1,5", "1e999"]),
         *((ColumnType.NUMBER, text) for text in ["1_000", "+1", ".", "0x1p3", "1 "]),
+        *((ColumnType.NUMBER, text) for text in ["8.98846567431158e+307", "-1.1e150"]),
         *((ColumnType.BOOLEAN, text) for text in ["t", "2", "on", "wahr", "1.0"]),
         *((ColumnType.DATE, text) for text in ["2023-02-29", "2024-2-29", "29.02.2024"]),
         *((ColumnType.DATE, text) for text in ["0000-01-01", "2024-13-01", "2024-01-01 00:00"]),

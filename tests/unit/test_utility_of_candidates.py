@@ -235,3 +235,11 @@ def test_an_empty_file_has_figures_that_are_none(tmp_path):
     found = measure_utility(case.candidate(), case.snapshot_ref(), case.loaded(), tmp_path)
     assert found.columns["age"].hellinger is None
     assert found.records == 0
+
+
+def test_a_number_column_without_a_value_has_no_middle_and_warns_of_nothing(tmp_path):
+    # Warnings are errors here: ∞ − ∞ used to print a RuntimeWarning into a run.
+    rows = {"age": pa.array([None] * 4, pa.int64()), "sex": ["f", "f", "m", "m"]}
+    columns = {"age": TENS, "sex": {"role": "quasi_identifier", "partner": "keep"}}
+    _, found = partner_of(tmp_path, rows, columns, smallest_class=2)
+    assert (found.columns["age"].mean_change, found.columns["age"].missing) == (None, 1.0)
