@@ -196,6 +196,9 @@ class RiskReport:
         persisting: columns that stand in for an id of people or households, most held first.
         rare_values: who holds the values of each column that is not rekeyed; None where nobody
             asked, as at internal.
+        alone_share: data subjects who are alone on quasi-identifiers and insensitive columns
+            together; None where nobody asked. alone_without: a smallest set of columns without
+            which few enough are, where they are too many.
         attacks: what came of them; None where they were not run, which refuses a release.
     """
 
@@ -222,6 +225,8 @@ class RiskReport:
     insensitive_problems: tuple[str, ...] = ()
     persisting: tuple[Persisting, ...] = ()
     rare_values: tuple[RareValues, ...] | None = None
+    alone_share: float | None = None
+    alone_without: tuple[str, ...] = ()
     attacks: AttackReport | None = None
 
 

@@ -152,6 +152,11 @@ class PolicyRules(Model):
     expected_reidentifications: Share | None = Field(
         None, description="Most expected re-identifications per record."
     )
+    alone_share: Share | None = Field(
+        None,
+        description="Most data subjects who may be alone on quasi-identifiers and insensitive "
+        "columns together.",
+    )
     suppressed_records: Share | None = Field(
         None, description="Largest share of the parent's records that may be suppressed."
     )

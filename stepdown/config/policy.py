@@ -29,6 +29,7 @@ LOOSER_IF_LESS = ("smallest_class", "distinct_l")
 LOOSER_IF_MORE = (
     "t_closeness",
     "expected_reidentifications",
+    "alone_share",
     "suppressed_records",
     "information_loss",
     "review_months",
@@ -51,6 +52,7 @@ class TierPolicy:
     distinct_l: int
     t_closeness: float
     expected_reidentifications: float
+    alone_share: float
     suppressed_records: float
     information_loss: float
     recoding: RecodingKind
@@ -320,7 +322,8 @@ def _never_looser(
     if tier.parent is None:
         return rules
     above = tier_policy(config, tier.parent)
-    for key in (*LOOSER_IF_LESS, "t_closeness", "expected_reidentifications"):
+    never = ("t_closeness", "expected_reidentifications", "alone_share")
+    for key in (*LOOSER_IF_LESS, *never):
         theirs = getattr(above, key)
         if not _is_looser(key, rules[key], theirs):
             continue

@@ -1,4 +1,4 @@
-"""What the gate says of each column by itself: whether enough people hold each of its values."""
+"""What the gate says of the columns: whether enough people hold each value, and few are alone."""
 
 from __future__ import annotations
 
@@ -8,19 +8,44 @@ from stepdown.vocabulary import Tier
 
 
 def column_verdicts(risk: RiskReport, policy: TierPolicy) -> list[Verdict]:
-    """One verdict about every column at fault, or one about all of them; none at internal."""
+    """What of the columns, each and together, could find a person; nothing at internal."""
     if policy.tier is Tier.INTERNAL:
         return []
+    return [*_rare_values(risk, policy), _alone(risk, policy)]
+
+
+def _alone(risk: RiskReport, policy: TierPolicy) -> Verdict:
+    share, limit = risk.alone_share, policy.alone_share
+    if share is None or not 0 <= share <= 1:
+        return _unmeasured("alone_share", "Who is alone on the columns together")
+    text = (
+        f"{share:.2%} of the data subjects are alone on quasi-identifiers and insensitive columns "
+        f"together; the policy allows {limit:.2%}."
+    )
+    if share <= limit:
+        return Verdict("alone_share", True, text, "", share, limit)
+    named = ", ".join(risk.alone_without)
+    mend = (
+        f"Without {named} it would pass: drop or recode them"
+        if named
+        else "The quasi-identifiers alone are enough for it: generalise them further"
+    )
+    return Verdict("alone_share", False, text, f"{mend}.", share, limit)
+
+
+def _unmeasured(check: str, what: str) -> Verdict:
+    return Verdict(
+        check,
+        False,
+        f"{what}: could not be measured, and what was not measured is not published.",
+        "Run again; if it stays so, look at the run's log for the step that failed.",
+    )
+
+
+def _rare_values(risk: RiskReport, policy: TierPolicy) -> list[Verdict]:
+    """One verdict about every column at fault, or one about all of them."""
     if risk.rare_values is None:
-        return [
-            Verdict(
-                "rare_values",
-                False,
-                "How many hold each value of each column: could not be measured, and what was not "
-                "measured is not published.",
-                "Run again; if it stays so, look at the run's log for the step that failed.",
-            )
-        ]
+        return [_unmeasured("rare_values", "How many hold each value of each column")]
     held = [rare for rare in risk.rare_values if rare.values]
     k = policy.smallest_class
     failing = [_rare(rare, policy) for rare in held if rare.too_fine or not rare.holders >= k]

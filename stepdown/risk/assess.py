@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -15,6 +16,7 @@ from stepdown.config.policy import persisting_share
 from stepdown.config.treatments import Surrogate
 from stepdown.engine.session import Session, open_session, quote
 from stepdown.reports import Persisting, RiskReport
+from stepdown.risk.alone import columns_to_drop, share_alone
 from stepdown.risk.bins import BINNED, DATED, sensitive_bin
 from stepdown.risk.classes import ClassTable, Ints, build_classes
 from stepdown.risk.harmless import is_harmless
@@ -112,6 +114,7 @@ def assess_risk(
             insensitive_problems=insensitive_problems(session, table.insensitive(config)),
             persisting=persisting,
             rare_values=rare_values(session, candidate, parent, config, table.judged(config)),
+            **_alone(session, table, config),
         )
 
 
@@ -225,6 +228,23 @@ def _attach(
     session.attach_parquet("parent", parent.path)
     session.attach_parquet("snapshot", snapshot.path)
     session.attach_parquet("hierarchies", candidate.hierarchies.path)
+
+
+def _alone(session: Session, table: _Released, config: ReleaseConfig) -> dict[str, Any]:
+    """Who is alone on quasi-identifiers and insensitive columns; the columns that make it so."""
+    tier = table.candidate.tier
+    if tier is Tier.INTERNAL:
+        return {}
+    limit = tier_policy(config, tier).alone_share
+    quasi = table.names(config, Role.QUASI_IDENTIFIER)
+    beside = {
+        name: table.alias(name)
+        for name in table.columns
+        if config.columns[name].role is Role.INSENSITIVE and not config.columns[name].override
+    }
+    share = share_alone(session, [*quasi, *beside.values()])
+    without = columns_to_drop(session, quasi, beside, limit) if share > limit else ()
+    return {"alone_share": _stable(share), "alone_without": without}
 
 
 def _highest_risk(classes: ClassTable) -> float:

@@ -95,6 +95,7 @@ def green_risk(sha256: str = "d", rows: int = 40, **facts: Any) -> RiskReport:
         "residue": 0,
         "residue_problems": (),
         "rare_values": (),
+        "alone_share": 0.0,
         "attacks": green_attacks(sha256),
     }
     return RiskReport(**(known | facts))

@@ -172,6 +172,7 @@ def make_sample(
         residue=0,
         residue_problems=(),
         rare_values=(),
+        alone_share=0.0,
         attacks=green_attacks(data.sha256),
     )
     candidate = Candidate(tier, recipient, str(folder), data, data, hierarchies, report)
