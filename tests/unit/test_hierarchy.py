@@ -61,7 +61,7 @@ def test_a_rule_for_values_of_another_type_is_refused_by_name(values, type, hier
     with pytest.raises(HierarchyInvalid, match=said) as refusal:
         build(values, hierarchy, type=type)
     assert refusal.value.where == "columns.x.hierarchy"
-    assert f"the column is a {type}" in refusal.value.message
+    assert f"the column's type is {type}" in refusal.value.message
     assert "forty" not in str(refusal.value)
 
 
