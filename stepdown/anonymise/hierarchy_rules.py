@@ -72,11 +72,12 @@ def _interval_level(
     starts, codes = np.unique(steps, return_inverse=True)
     inside = [_interval_label(start * level.width, level, whole) for start in starts]
     labels = np.asarray(inside, dtype=object)[codes]
-    labels[~finite] = "not a number"
     if level.bottom is not None:
         labels[below] = f"<{_number(level.bottom)}"
     if level.top is not None:
         labels[above] = f"{_number(level.top)}+"
+    # On every level, also one with ends: infinity would else have one parent and NaN another.
+    labels[~finite] = "not a number"
     return pa.array(labels, pa.string(), mask=missing)
 
 

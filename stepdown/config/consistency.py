@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from stepdown.config.built_hierarchies import hierarchy_faults
 from stepdown.config.licences import COMMON, closest, spdx_expression
 from stepdown.config.models import Column, ReleaseConfig, TierRules
 from stepdown.config.policy import (
@@ -144,6 +145,8 @@ def _columns(config: ReleaseConfig) -> Iterator[str]:
             yield (
                 f"columns.{name}: not_sensitive lists {strangers} texts that are no {column.type}"
             )
+        for fault in hierarchy_faults(column):
+            yield f"columns.{name}.hierarchy: {fault}"
         if column.kind == "age" and column.type not in NUMERIC:
             yield f"columns.{name}: an age is an integer or a number, not a {column.type}"
         for tier in config.tier_names():

@@ -232,8 +232,16 @@ def test_kinds_have_floors_of_their_own(tmp_path):
     assert (age.generalise.at_least, seen.generalise.at_least) == (2, 3)
 
 
+def test_bands_that_cut_through_those_below_are_refused_before_any_value_shows_it(tmp_path):
+    text = CONFIG.replace(
+        "kind: age", "kind: age, hierarchy: {intervals: [{width: 5}, {width: 8}]}"
+    )
+    with pytest.raises(ConfigInvalid, match=r"columns\.age\.hierarchy: level 2 cuts through"):
+        load_config(write(tmp_path, text))
+
+
 def test_the_floors_hold_in_a_hierarchy_of_the_configs_own(tmp_path):
-    bands = "{intervals: [{width: 2}, {width: 5}, {width: 5, top: 85}]}"
+    bands = "{intervals: [{width: 1}, {width: 5}, {width: 5, top: 85}]}"
     text = CONFIG.replace("kind: age", f"kind: age, hierarchy: {bands}")
     config = load_config(write(tmp_path, text)).config
     levels = [treatment_of(config, "age", tier) for tier in (Tier.PARTNER, Tier.PUBLIC)]
