@@ -19,6 +19,7 @@ from tasks.assess import (
     assess_risk,
     attack_candidate,
     copies_do_not_join,
+    count_released_rows,
     joint_view,
     measure_exposure,
     measure_utility,
@@ -170,6 +171,7 @@ def _measured(
         attacks=attacks,
         utility=measure_utility(run, candidate, above),
         exposure=measure_exposure(run, snapshot, candidate, above, lineage),
+        released=count_released_rows(run, candidate),
     )
 
 

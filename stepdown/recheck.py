@@ -139,7 +139,7 @@ def _held(
     lineage = folder / LINEAGE_FILE
     if not lineage.is_file() or sha256_of(lineage) != release.lineage_sha256:
         return None
-    snapshot = snapshot_of(root, workspace)
+    snapshot = snapshot_of(in_place(release, workspace), root, workspace)
     if snapshot is None:
         return None
     with open_session(workspace.scratch) as session:

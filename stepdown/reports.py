@@ -35,6 +35,7 @@ class DeriveReport:
         held_back: rows kept out because too few came, or left, since an earlier version.
         lost_to_period: rows whose period an earlier version has covered.
         earlier: addresses of the versions published before that were looked at.
+        snapshot_sha256: of the pinned source that the lineage's ``source_row`` counts in.
     """
 
     sha256: str
@@ -60,6 +61,7 @@ class DeriveReport:
     held_back: int = 0
     lost_to_period: int = 0
     earlier: list[str] = field(default_factory=list)
+    snapshot_sha256: str = ""
 
     def levels_of(self, column: str) -> tuple[int, ...]:
         """Every level that a label of the column is on, lowest first; () of an unknown column."""
@@ -282,6 +284,25 @@ class UtilityReport:
 
 
 @dataclass(frozen=True)
+class ReleasedRows:
+    """What a stranger can count in the file itself: nothing but its rows is looked at.
+
+    Args:
+        sha256: of the data file this is about.
+        classes: combinations of the quasi-identifiers. smallest_class: the rarest one's records.
+        class_sizes: band of class sizes, in records (``1``, ``2``, ``3–4``, …) → records.
+        columns: column → its distribution; no distance, and nothing before.
+    """
+
+    sha256: str
+    rows: int
+    classes: int
+    smallest_class: int
+    class_sizes: dict[str, int]
+    columns: dict[str, ColumnUtility]
+
+
+@dataclass(frozen=True)
 class FrontierPoint:
     """One policy a tier could have, and what it would come to.
 
@@ -317,6 +338,19 @@ class NextStep:
     suppressed_share: float
     column: str = ""
     level: int | None = None
+
+
+CLASS_BANDS = {
+    "1": 1,
+    "2": 2,
+    "3–4": 3,
+    "5–10": 5,
+    "11–19": 11,
+    "20–49": 20,
+    "50–99": 50,
+    "100+": 100,
+}
+"""Bands of class sizes, and where each begins."""
 
 
 @dataclass(frozen=True)
@@ -374,6 +408,7 @@ class TierReport:
     exposure: Exposure | None = None
     frontier: tuple[FrontierPoint, ...] = ()
     next_steps: tuple[NextStep, ...] = ()
+    released: ReleasedRows | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Plain types for report.json."""

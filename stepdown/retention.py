@@ -34,9 +34,9 @@ from stepdown.release.manifest import MANIFEST
 from stepdown.release.memory import (
     ancestors,
     candidate_of,
-    full_report,
     in_place,
     snapshot_path,
+    source_sha256,
 )
 from stepdown.release.records import EventKind, Release
 from stepdown.release.superseded import may_be_kept
@@ -232,10 +232,10 @@ def _deletion(
 def _source(reader: Reader, release: Release, workspace: Workspace) -> str:
     """Name of the snapshot that a release goes back to; empty where nobody knows."""
     root = in_place(ancestors(reader, release)[-1], workspace)
-    if not (Path(root.folder) / FULL_REPORT).is_file():
+    reports = [Path(each.folder) / FULL_REPORT for each in (release, root)]
+    if not all(report.is_file() for report in reports):
         return ""
-    sha256 = str(full_report(root)["derive"]["parent_sha256"])
-    return snapshot_path(workspace, release.dataset, sha256).name
+    return snapshot_path(workspace, release.dataset, source_sha256(release, root)).name
 
 
 def _named(folder: Path, name: str) -> list[Path]:

@@ -11,13 +11,13 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from stepdown.artifacts import ArtifactRef, check_bytes
-from stepdown.candidate import DATA_FILE
-from stepdown.config import LoadedConfig, ReleaseConfig, tier_hash
+from stepdown.artifacts import ArtifactRef, check_bytes, sha256_of
+from stepdown.candidate import DATA_FILE, Candidate
+from stepdown.config import LoadedConfig, ReleaseConfig, released_hash, tier_hash
 from stepdown.errors import ReleaseUnknown, StoreCorrupt
 from stepdown.release.catalogue import find_release, resolve_address
 from stepdown.release.chain import verify_chain
-from stepdown.release.documents import CONFIG
+from stepdown.release.documents import CONFIG, FULL_REPORT
 from stepdown.release.ledger import Ledger, open_ledger
 from stepdown.release.locks import exclusively
 from stepdown.release.manifest import MANIFEST, check_candidate
@@ -121,9 +121,10 @@ def _against_workspace(
         )
     with ledger.reading() as reader:
         chain = ancestors(reader, row)
-    snapshot = snapshot_of(chain[-1], workspace)
     try:
         check_candidate(Path(row.folder), row.manifest_sha256 or "")
+        _check_report(row)
+        snapshot = snapshot_of(row, chain[-1], workspace)
         if snapshot is None:
             return [], tuple(
                 f"{what}: the snapshot is no longer kept" for what in _NEEDS_WORKSPACE[2:]
@@ -132,22 +133,46 @@ def _against_workspace(
         check_bytes(candidate.lineage)
     except StoreCorrupt as error:
         return [f"{error.where}: {error.message}"], _NEEDS_WORKSPACE[2:]
+    problems = _made_from(row, candidate, chain[1] if len(chain) > 1 else None)
     parent = _data(chain[1]) if len(chain) > 1 else snapshot
     if parent is None or not Path(parent.path).is_file():
         gone = "the parent's candidate is no longer kept"
-        return [], tuple(f"{what}: {gone}" for what in _NEEDS_WORKSPACE[2:])
+        return problems, tuple(f"{what}: {gone}" for what in _NEEDS_WORKSPACE[2:])
     try:
         scale = _data(chain[2]) if row.recipient else None
         risk = assess_risk(candidate, parent, snapshot, loaded, workspace.scratch, scale=scale)
     except StoreCorrupt as error:
         return [f"{error.where}: {error.message}"], _NEEDS_WORKSPACE[2:]
     recorded = full_report(row)["risk"]
-    problems = [*risk.nesting_problems, *risk.residue_problems]
+    problems += [*risk.nesting_problems, *risk.residue_problems]
     for field in fields(risk):
         # Attacks are sampled, and what they were run beside may have grown since.
         if field.name != "attacks" and not _same(getattr(risk, field.name), recorded[field.name]):
             problems.append(f"{field.name} is no longer what the report recorded")
     return problems, ()
+
+
+def _check_report(row: Release) -> None:
+    """The steward's report is the one that was signed; it says what the release was made from."""
+    path = Path(row.folder) / FULL_REPORT
+    recorded = row.terms.get("judged", {}).get("report_sha256")
+    if not path.is_file() or sha256_of(path) != recorded:
+        raise StoreCorrupt("is gone or is not the report that the ledger recorded", where=str(path))
+
+
+def _made_from(row: Release, candidate: Candidate, parent: Release | None) -> list[str]:
+    """The chain to the tier above, by hashes of the ledger: nothing that is published tells it.
+
+    The ledger has it since ``manifest_version`` 2; an earlier manifest has it itself.
+    """
+    found = candidate.report.parent_sha256
+    recorded = row.terms.get("judged", {}).get("parent_data_sha256", found)
+    problems = []
+    if found != recorded:
+        problems.append("the steward's report names another parent than the ledger recorded")
+    if parent is not None and parent.data_sha256 != found:
+        problems.append(f"it was made from other data than those of {parent.address}")
+    return problems
 
 
 def _same(measured: Any, recorded: Any) -> bool:
@@ -171,6 +196,12 @@ def _config(row: Release) -> LoadedConfig:
     ordered = kept["config"] | {"columns": {name: columns[name] for name in kept["columns"]}}
     config = ReleaseConfig.model_validate(ordered)
     manifest = json.loads((Path(row.folder) / MANIFEST).read_bytes())
-    if tier_hash(config, row.tier, row.recipient) != manifest["config_sha256"]:
+    # An earlier manifest has the hash of the whole config itself.
+    recorded = row.terms.get("judged", {}).get("config_sha256", manifest["config_sha256"])
+    if tier_hash(config, row.tier, row.recipient) != recorded:
+        raise StoreCorrupt("is not the config that the ledger recorded", where=str(path))
+    released = [column["name"] for column in manifest["columns"]]
+    published = released_hash(config, row.tier, released, row.recipient)
+    if manifest["manifest_version"] > 1 and published != manifest["config_sha256"]:
         raise StoreCorrupt("is not the config that the manifest names", where=str(path))
     return LoadedConfig(config, path)

@@ -15,7 +15,14 @@ from stepdown.attacks.across import held_beside
 from stepdown.candidate import Candidate, Earlier
 from stepdown.config import tier_policy
 from stepdown.ingest import Snapshot
-from stepdown.reports import AttackReport, Exposure, RiskReport, UtilityReport, Verdict
+from stepdown.reports import (
+    AttackReport,
+    Exposure,
+    ReleasedRows,
+    RiskReport,
+    UtilityReport,
+    Verdict,
+)
 from stepdown.risk import exposure
 from tasks.boundary import library_task
 from tasks.keys import open_keyring
@@ -95,6 +102,14 @@ def measure_exposure(
 def measure_utility(run: Run, candidate: Candidate, parent: ArtifactRef) -> UtilityReport:
     """Measure what the protection cost."""
     return utility.measure_utility(candidate, parent, run.loaded, run.workspace.scratch)
+
+
+@library_task
+def count_released_rows(run: Run, candidate: Candidate) -> ReleasedRows:
+    """Count what anybody who holds the file can count, in the file alone."""
+    return utility.count_released_rows(
+        candidate.data, run.config, candidate.tier, run.workspace.scratch
+    )
 
 
 @library_task

@@ -100,6 +100,7 @@ def derive_tier(
             write_subjects(session, config, keyring, SNAPSHOT, lineage, folder)
     hierarchies = _write_hierarchies(made.demand.columns, folder)
     report = tier_report(config, tier, data, above, made, treated, recoding, past)
+    report = replace(report, snapshot_sha256=snapshot.sha256)
     return Candidate(tier, None, str(folder.resolve()), data, lineage, hierarchies, report)
 
 
@@ -152,6 +153,7 @@ def derive_copy(
             write_subjects(session, config, keyring, SNAPSHOT, lineage, folder)
     hierarchies = _write_hierarchies(as_base, folder)
     report = copy_report(config, recipient, base, data, loss)
+    report = replace(report, snapshot_sha256=snapshot.sha256)
     return Candidate(
         Tier.PARTNER, recipient, str(folder.resolve()), data, lineage, hierarchies, report
     )

@@ -1,6 +1,6 @@
 """A dataset's release config, and the policy it gives each tier."""
 
-from stepdown.config.load import LoadedConfig, json_schema, load_config, tier_hash
+from stepdown.config.load import LoadedConfig, json_schema, load_config, released_hash, tier_hash
 from stepdown.config.models import ReleaseConfig
 from stepdown.config.policy import (
     TierPolicy,
@@ -19,6 +19,7 @@ __all__ = [
     "json_schema",
     "load_config",
     "released_columns",
+    "released_hash",
     "released_with_role",
     "tier_hash",
     "tier_policy",

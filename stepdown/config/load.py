@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,7 @@ def load_config(path: str | Path) -> LoadedConfig:
 def tier_hash(config: ReleaseConfig, tier: Tier, recipient: str | None = None) -> str:
     """SHA-256 of what the config says about a tier and those above it, however it is spelled.
 
+    Of all columns, released or not: this hash is the ledger's, and is not published.
     What a config says about lower tiers, other recipients and the schedule cannot change a byte of
     this tier, so a change there asks nobody to sign it again; nor does an agreement's renewal.
     """
@@ -99,6 +101,53 @@ def tier_hash(config: ReleaseConfig, tier: Tier, recipient: str | None = None) -
     # Columns keep their order: it is the order of the released table.
     text = json.dumps([facts, own, list(config.columns)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def released_hash(
+    config: ReleaseConfig, tier: Tier, columns: Sequence[str], recipient: str | None = None
+) -> str:
+    """SHA-256 of what the config says of released columns, and of the policy they are held to.
+
+    This one is published: what the config says of other columns, of the source and of the consents
+    is not in it, or a guess of it could be confirmed. ``tier_hash`` covers those too.
+
+    Args:
+        columns: those of the released file, in its order.
+    """
+    tiers = list(Tier)[: list(Tier).index(tier) + 1]
+    facts = config.model_dump(mode="json", exclude_defaults=True, include=set(_ABOUT))
+    rules = config.model_dump(mode="json", exclude_defaults=True, include={"tiers"})
+    for name in tiers:
+        told = rules.get("tiers", {}).get(name.value, {})
+        facts[name.value] = {
+            key: value
+            for key, value in told.items()
+            if key != "alternatives" and (name is tier or key != "keep_superseded")
+        }
+    below = {other.value for other in Tier} - {name.value for name in tiers}
+    for released in columns:
+        column = config.columns[released].model_dump(mode="json", exclude_defaults=True)
+        facts[f"column {released}"] = {
+            key: value for key, value in column.items() if key not in {*below, "id_pattern"}
+        }
+    copy = config.recipients[recipient].model_dump(mode="json") if recipient else None
+    own = _in_bytes(copy) if copy else None
+    text = json.dumps([facts, own, list(columns)], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+_ABOUT = (
+    "dataset",
+    "title",
+    "description",
+    "contact",
+    "creators",
+    "publisher",
+    "keywords",
+    "sensitivity",
+    "purposes",
+)
+"""What a config says of the dataset as a whole."""
 
 
 def _in_bytes(agreed: dict[str, Any]) -> dict[str, Any]:

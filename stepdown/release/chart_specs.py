@@ -87,8 +87,14 @@ def limits_chart(measures: Sequence[Mapping[str, Any]]) -> Chart:
     return Chart("limits", CHARTS["limits"], CHARTS["limits_text"], spec, header, rows)
 
 
-def sizes_chart(key: str, title: str, sizes: Sequence[Mapping[str, Any]], k: int) -> Chart:
-    """Histogram of class sizes; bands that are wholly below k are shaded and say so."""
+def sizes_chart(
+    key: str, title: str, sizes: Sequence[Mapping[str, Any]], k: int, *, people: bool = True
+) -> Chart:
+    """Histogram of class sizes; bands that are wholly below k are shaded and say so.
+
+    Args:
+        people: whether sizes are in people; else in records.
+    """
     values = [{**size, "text": count(size["records"])} for size in sizes]
     most = max((size["records"] for size in sizes), default=0) or 1
     below = [size for size in sizes if size["below_k"]]
@@ -135,7 +141,7 @@ def sizes_chart(key: str, title: str, sizes: Sequence[Mapping[str, Any]], k: int
         {"mark": mark, "encoding": {"x": x, "y": y, "text": {"field": "text"}}}
         | _where("datum.records > 0")
     )
-    text = CHARTS["sizes_text"].format(
+    text = CHARTS["sizes_text" if people else "sizes_public"].format(
         below=count(sum(size["records"] for size in below)),
         all=count(sum(size["records"] for size in sizes)),
         k=k,
@@ -280,20 +286,19 @@ def attacks_chart(key: str, title: str, attacks: Sequence[Mapping[str, Any]]) ->
             {"mark": dot | {"color": colour, "shape": shape}, "encoding": {"x": x("measured")}}
             | _where(test),
         ]
-    told = any("interval" in one for one in attacks)
     rows = tuple(
         (
             attack_words(one["attack"]),
             percent(one["measured"]),
-            *([_span(one.get("interval"))] if told else []),
+            _span(one.get("interval")),
             "–" if (limit := _real_limit(one)) is None else "≤ " + percent(limit),
             CHARTS["reported"] if limit is None else CHARTS["yes" if one["passed"] else "no"],
         )
         for one in attacks
     )
-    names = ("attack", "figure", *(["interval"] if told else []), "limit", "verdict")
+    names = ("attack", "figure", "interval", "limit", "verdict")
     spec = _rows_spec(values, layers, row=54, bottom=20)
-    text = CHARTS["attacks_text" if told else "attacks_public"]
+    text = CHARTS["attacks_text"]
     return Chart(key, title, text, spec, tuple(CHARTS[name] for name in names), rows)
 
 

@@ -20,7 +20,7 @@ from stepdown.config import LoadedConfig, ReleaseConfig
 from stepdown.release.data_package import data_package
 from stepdown.release.gate import Decision
 from stepdown.release.page import render
-from stepdown.release.report_facts import Facts, measures, published_report, verdict_facts
+from stepdown.release.report_facts import Facts, published_report, verdict_facts
 from stepdown.release.steward_facts import steward_facts
 from stepdown.reports import RiskReport, TierReport
 
@@ -101,12 +101,7 @@ def write_steward(
     full = replace(report, verdicts=decision.verdicts)
     steward = steward_facts(loaded, full, decision, columns, previous)
     page = render(
-        facts
-        | {
-            "verdict": verdict_facts(decision),
-            "measures": measures(decision),
-            "steward": steward,
-        }
+        facts | {"verdict": verdict_facts(decision, steward["asked"]), "steward": steward}
     )
     folder = candidate.path
     content = full.as_json() | {"columns": columns}

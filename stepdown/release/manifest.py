@@ -1,6 +1,8 @@
 """What a release consists of, hashed: the document whose SHA-256 approvals sign.
 
-Content only: no clock, no path of a machine, no approval. Equal releases have equal manifests.
+Content only: no clock, no path of a machine, no approval, and nothing of the source or of the tier
+above, whose hash would confirm a guess of what was withheld. Equal releases have equal manifests,
+whatever they were made from; what that was is in the ledger.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from typing import Any
 import stepdown
 from stepdown.artifacts import canonical_json, check_bytes, sha256_of, write_durably
 from stepdown.candidate import Candidate
-from stepdown.config import LoadedConfig, tier_hash
+from stepdown.config import LoadedConfig, released_hash
 from stepdown.errors import StoreCorrupt
 from stepdown.release.data_package import file_schema
 from stepdown.release.documents import DATAPACKAGE, REPORT_HTML, REPORT_JSON, write_documents
@@ -75,22 +77,30 @@ def build_manifest(
 ) -> dict[str, Any]:
     """The manifest's content, of the files that lie in the candidate's folder now."""
     data = Path(candidate.data.path).relative_to(candidate.path).as_posix()
+    schema = file_schema(candidate)
     return {
-        "manifest_version": 1,
+        "manifest_version": 2,
         "dataset": loaded.config.dataset,
         "tier": candidate.tier.value,
         "recipient": candidate.recipient,
         "title": loaded.config.title,
         "as_of": as_of.isoformat(),
-        "config_sha256": tier_hash(loaded.config, candidate.tier, candidate.recipient),
-        "parent_data_sha256": candidate.report.parent_sha256,
+        "config_sha256": released_hash(
+            loaded.config,
+            candidate.tier,
+            [column["name"] for column in schema],
+            candidate.recipient,
+        ),
         "rows": candidate.data.rows,
-        "columns": file_schema(candidate),
+        "columns": schema,
         "files": [
             _entry(candidate.path, name)
             for name in sorted([data, REPORT_HTML, REPORT_JSON, DATAPACKAGE])
         ],
-        "decision": {"outcome": decision.outcome.value, "checks": public_checks(decision)},
+        "decision": {
+            "outcome": decision.outcome.value,
+            "checks": public_checks(loaded.config, candidate, decision),
+        },
         "versions": {
             "stepdown": stepdown.__version__,
             **{name: version(name) for name in _LIBRARIES},

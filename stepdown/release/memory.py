@@ -98,10 +98,25 @@ def ancestors(reader: Reader, release: Release) -> list[Release]:
     return chain
 
 
-def snapshot_of(internal: Release, workspace: Workspace) -> ArtifactRef | None:
-    """The pinned source that an internal release was made from; None where it is not kept."""
-    sha256 = str(full_report(internal)["derive"]["parent_sha256"])
-    path = snapshot_path(workspace, internal.dataset, sha256)
+def source_sha256(release: Release, root: Release) -> str:
+    """Hash of the pinned source that a release goes back to.
+
+    The release's own report says so, and where it is from before reports did, the internal one's at
+    the root of its chain. They differ where a run found the tier above unchanged: what came of
+    another source had the same bytes.
+    """
+    own = full_report(release)["derive"].get("snapshot_sha256")
+    return str(own or full_report(root)["derive"]["parent_sha256"])
+
+
+def snapshot_of(release: Release, root: Release, workspace: Workspace) -> ArtifactRef | None:
+    """The pinned source that a release goes back to; None where it is not kept.
+
+    Args:
+        root: the internal release at the end of its chain.
+    """
+    sha256 = source_sha256(release, root)
+    path = snapshot_path(workspace, release.dataset, sha256)
     if not path.is_file():
         return None
     return ArtifactRef(str(path), sha256, pq.read_metadata(path).num_rows)
@@ -142,9 +157,8 @@ def _earlier(
     root = in_place(ancestors(reader, release)[-1], workspace)
     snapshot = None
     if not lacking and (Path(root.folder) / FULL_REPORT).is_file():
-        sha256 = str(full_report(root)["derive"]["parent_sha256"])
-        source = snapshot_path(workspace, release.dataset, sha256)
-        snapshot = snapshot_of(root, workspace) or _tokens(workspace, deleted, source)
+        source = snapshot_path(workspace, release.dataset, source_sha256(release, root))
+        snapshot = snapshot_of(release, root, workspace) or _tokens(workspace, deleted, source)
     hierarchies = folder / HIERARCHIES_FILE
     if not lacking and not hierarchies.is_file():
         stand_in = _tokens(workspace, deleted, hierarchies)

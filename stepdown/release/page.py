@@ -23,14 +23,18 @@ from stepdown.release.chart_specs import (
 )
 from stepdown.release.charts import draw
 from stepdown.release.wording import (
+    AT_LEAST,
+    AT_MOST,
     ATTACK_GROUPS,
     CHARTS,
     TEMPLATES,
     attack_words,
+    split_check,
     template,
     words_of,
 )
 
+_ATTACK = "attack_"
 _MOST_SPREADS = 24
 """Columns whose distributions are drawn; a page is to be looked at."""
 _CAPTION = 110
@@ -64,7 +68,10 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.tests["about_attack"] = _about_attack
     environment.filters |= {
+        "asked": _asked,
+        "limit": _limit,
         "figure": figure,
         "count": count,
         "percent": percent,
@@ -83,20 +90,24 @@ def page_charts(
     """Every chart of the page by its place; a place with nothing to draw is empty."""
     k = report["smallest_class_limit"]
     sizes = []
-    this = report["class_sizes"] or []
+    this = (steward or report)["class_sizes"] or []
     above = (steward["class_sizes_above"] if steward else None) or []
+    people = steward is not None
     if above:
-        sizes.append(sizes_chart("sizes-above", CHARTS["sizes_above"], _on_bands(above, this), k))
+        bands = _on_bands(above, this)
+        sizes.append(sizes_chart("sizes-above", CHARTS["sizes_above"], bands, k, people=people))
     if this:
-        sizes.append(sizes_chart("sizes", CHARTS["sizes"], _on_bands(this, above), k))
+        bands = _on_bands(this, above)
+        sizes.append(sizes_chart("sizes", CHARTS["sizes"], bands, k, people=people))
     spreads = (steward["distributions"] if steward else report["distributions"]) or []
     contributions = (steward["contributions"] if steward else None) or []
     shares = [one["share"] for one in contributions]
     frontier = steward["frontier"] if steward else []
     measured = [one for one in frontier if one["average_risk"] is not None]
-    attacks = _drawn_attacks(report, steward)
+    attacks = _drawn_attacks(steward) if steward else []
+    measured_limits = steward["measures"] if steward else []
     return {
-        "limits": [limits_chart(report["measures"])] if report["measures"] else [],
+        "limits": [limits_chart(measured_limits)] if measured_limits else [],
         "sizes": sizes,
         "columns": [columns_chart(contributions)] if any(shares) else [],
         "spreads": [
@@ -134,12 +145,8 @@ def _on_bands(
     return [known.get(band, empty) for band, empty in bands.items()]
 
 
-def _drawn_attacks(
-    report: Mapping[str, Any], steward: Mapping[str, Any] | None
-) -> list[dict[str, Any]]:
+def _drawn_attacks(steward: Mapping[str, Any]) -> list[dict[str, Any]]:
     """One row per attack: its worst result, told by how much of the limit it uses."""
-    if steward is None:
-        return [one | {"measured": one["measured_at_most"]} for one in report["attacks"] or []]
     results: Sequence[dict[str, Any]] = [*(steward["attacks"] or []), *(steward["across"] or [])]
     worst: dict[str, dict[str, Any]] = {}
     for one in results:
@@ -156,6 +163,30 @@ def _grouped(attacks: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]
         titles = [title for title, names in ATTACK_GROUPS.items() if one["attack"] in names]
         groups[titles[0] if titles else next(reversed(groups))].append(one)
     return groups
+
+
+def _about_attack(check: str) -> bool:
+    return check.startswith(_ATTACK)
+
+
+def _asked(check: str) -> str:
+    """A published check as people read it."""
+    if _about_attack(check):
+        return attack_words(check.removeprefix(_ATTACK))
+    name, column = split_check(check)
+    label = AT_LEAST.get(name) or AT_MOST.get(name)
+    if label is None:
+        return words_of(check).capitalize()
+    return f"{label}: {column}" if column else label
+
+
+def _limit(check: Mapping[str, Any]) -> str:
+    """A published check's limit with the side that it must stay on; a dash where it has none."""
+    limit, name = check["limit"], check["check"]
+    if limit is None or (_about_attack(name) and limit >= 1):
+        return "–"
+    shown = percent(limit) if _about_attack(name) else figure(limit)
+    return f"{'≥' if split_check(name)[0] in (*AT_LEAST, 'records') else '≤'} {shown}"
 
 
 def _compared(value: Any, kind: str) -> str:

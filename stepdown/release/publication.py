@@ -82,6 +82,7 @@ def publish(ledger: Ledger, store: Store, release: Release, actor: str) -> Relea
     copy_objects(store, release, manifest)
     check_still_alone()
     document = put_metadata(store, manifest, _release_document(release))
+    store.set_times(release.address, document["published_at"])
     open_intent(ledger, release, actor)
     commit(store, document, key)
     published = record_published(ledger, store, release, actor)

@@ -11,7 +11,7 @@ from typing import Any
 from stepdown import clock
 from stepdown.artifacts import sha256_of
 from stepdown.candidate import SUBJECTS_FILE, Candidate
-from stepdown.config import LoadedConfig, tier_policy
+from stepdown.config import LoadedConfig, tier_hash, tier_policy
 from stepdown.config.governance import load_governance
 from stepdown.config.policy import keeps_superseded, tier_purpose
 from stepdown.release.addresses import Series, parse_address
@@ -254,6 +254,9 @@ def _describe(
             "consent": _consent(loaded, candidate),
             "judged": {
                 "report_sha256": sha256_of(candidate.path / FULL_REPORT),
+                # Of every column and of what it was made from: no published hash covers them.
+                "config_sha256": tier_hash(config, candidate.tier, candidate.recipient),
+                "parent_data_sha256": candidate.report.parent_sha256,
                 "at": clock.now(),
                 "by": [actor],
                 "sensitivity": config.sensitivity,
@@ -311,8 +314,14 @@ def standing(
 
 
 def _may_join(store: Store, release: Release, new: NewRelease) -> bool:
+    """Whether a waiting release is the new one, to the byte: what is published, and what is not.
+
+    Equal manifests are no proof of it: they say nothing of what was withheld, which the steward's
+    report does, and which those who signed have seen.
+    """
     taken = store.exists(f"{release.address}/{RELEASE}")
-    return release.manifest_sha256 == new.manifest_sha256 and not taken
+    reports = [each.terms["judged"]["report_sha256"] for each in (release, new)]
+    return release.manifest_sha256 == new.manifest_sha256 and reports[0] == reports[1] and not taken
 
 
 def _end_others(ledger: Ledger, others: list[Release], actor: str) -> str | None:

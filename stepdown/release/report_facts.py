@@ -1,8 +1,9 @@
-"""The facts of the published report: what its reader could work out from the file, and verdicts.
+"""The facts of the published report: what its reader could count in the file, limits, and verdicts.
 
-Everything else helps an intruder more than a reader and is the steward's (steward_facts.py). It
-depends on this candidate alone, never on what was released before: the same run a month later has
-to come to the same bytes, or no run would ever find that nothing changed.
+A function of the released rows, of what the config says of released columns, of the policy and the
+as-of date, and of nothing else: a figure that needs the lineage, the source or the tier above could
+be solved for what was withheld. Those are the steward's (steward_facts.py); here they are a limit,
+and that it was kept.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ from stepdown.config.treatments import Model
 from stepdown.release.data_package import file_schema, licence
 from stepdown.release.gate import TOLERANCE, Decision
 from stepdown.release.wording import (
-    ACROSS_RELEASES,
     AT_LEAST,
     AT_MOST,
     AUDIENCE,
@@ -29,16 +29,24 @@ from stepdown.release.wording import (
     OTHERS,
     split_check,
 )
-from stepdown.reports import AttackResult, ColumnUtility, Exposure, RiskReport, TierReport, Verdict
-from stepdown.vocabulary import Tier
+from stepdown.reports import AttackResult, ColumnUtility, ReleasedRows, TierReport
+from stepdown.vocabulary import Role, Tier
 
 _FEWEST_SHOWN = 5
 """House rule: a bin of fewer records, or than k, is not drawn by itself, whatever the tier."""
 _MOST_BINS = 12
 _MOST_ORDERED = 20
 _INTERVAL = re.compile(r"([\[(])(.*), (.*)([\])])")
-_ATTACK = re.compile(r"attack")
-_ACROSS = re.compile(rf"(?<![a-z])({'|'.join(sorted(ACROSS_RELEASES))})(?![a-z])")
+_POLICY_CHECKS = (
+    "smallest_class",
+    "expected_reidentifications",
+    "suppressed_records",
+    "information_loss",
+)
+_SENSITIVE_CHECKS = ("distinct_l", "t_closeness")
+OTHER_CHECKS = "other_checks"
+"""All that is not told by name: the tier's suite, households and trajectories, copies side by side,
+consent. Whether one of those is asked can depend on what is withheld."""
 
 Facts = dict[str, Any]
 
@@ -50,10 +58,16 @@ def published_report(
     decision: Decision,
     as_of: dt.date,
 ) -> Facts:
-    """The report as readers of the release get it."""
+    """The report as readers of the release get it.
+
+    Of the report only ``released`` is read, which was counted in the file alone; of the decision
+    only which checks passed.
+    """
     schema = file_schema(candidate)
     held = {column["name"] for column in schema}
     policy = tier_policy(config, candidate.tier)
+    counted = report.released
+    checks = public_checks(config, candidate, decision)
     return {
         "dataset": config.dataset,
         "tier": candidate.tier.value,
@@ -65,7 +79,7 @@ def published_report(
         "as_of": as_of.isoformat(),
         "data_sha256": candidate.data.sha256,
         "rows": candidate.data.rows,
-        "verdict": verdict_facts(decision),
+        "verdict": verdict_facts(decision, checks),
         "released_to": released_to(config, candidate, policy),
         "columns": [
             column
@@ -76,31 +90,59 @@ def published_report(
             }
             for column in schema
         ],
-        "dropped": [
-            {
-                "name": name,
-                "why": f"{column.role.value.replace('_', ' ')}, not for {candidate.tier}",
-            }
-            for name, column in config.columns.items()
-            if name not in held
-        ],
-        "risk": _risk(report.risk),
         "smallest_class_limit": policy.smallest_class,
-        "measures": measures(decision),
-        "class_sizes": class_sizes(report.exposure, policy.smallest_class),
-        "distributions": _distributions(report, policy.smallest_class),
-        "attacks": _attacks(report, attack_limits(policy)),
-        "information_loss": candidate.report.information_loss,
+        "information_loss_limit": policy.information_loss,
+        "classes": counted.classes if counted else None,
+        "smallest_class_records": counted.smallest_class if counted else None,
+        "class_sizes": class_sizes(counted.class_sizes if counted else None),
+        "distributions": _distributions(counted, policy.smallest_class, candidate.tier),
         "relaxed": relaxed_rules(config, candidate.tier, held),
-        "checks": public_checks(decision),
+        "checks": checks,
     }
 
 
-def verdict_facts(decision: Decision) -> Facts:
-    """How many of the checks a reader is told of passed."""
-    asked = _told(decision)
-    failed = sum(not verdict.passed for verdict in asked)
-    return {"passed": not decision.reasons, "checks": len(asked), "failed": failed}
+def public_checks(config: ReleaseConfig, candidate: Candidate, decision: Decision) -> list[Facts]:
+    """What was asked of the file: each check's limit and whether it was kept, and no figure.
+
+    Closed by default. A check is told under its name where whether it is asked, and its limit,
+    follow from the policy and the released columns; every other one counts under
+    ``other_checks``, where neither its name nor that it was asked says anything of the source.
+    """
+    policy = tier_policy(config, candidate.tier)
+    held = [column["name"] for column in file_schema(candidate)]
+    sensitive = [n for n in held if n in config.names(Role.SENSITIVE)]
+    limits: dict[str, float | int | None] = {"records": 1}
+    limits |= {name: getattr(policy, name) for name in _POLICY_CHECKS}
+    for name in _SENSITIVE_CHECKS:
+        limits |= {f"{name}:{column}": getattr(policy, name) for column in sensitive}
+    limits |= {"nested": None, "residue": 0, "residue_in_documents": None, "insensitive": None}
+    limits |= {f"attack_{name}": limit for name, limit in attack_limits(policy).items()}
+    limits[OTHER_CHECKS] = None
+    passed: dict[str, bool] = {OTHER_CHECKS: True}
+    for verdict in decision.verdicts:
+        name = _told_as(verdict.check, limits)
+        passed[name] = passed.get(name, True) and verdict.passed
+    return [
+        {"check": name, "limit": limit, "passed": passed[name]}
+        for name, limit in limits.items()
+        if name in passed
+    ]
+
+
+def _told_as(check: str, limits: Mapping[str, object]) -> str:
+    """The name under which a verdict is published; part of ``other_checks`` by default."""
+    name, column = split_check(check)
+    exact = f"{name}:{column}" if column else name
+    if exact in limits:
+        return exact
+    # One line for an attack, whichever columns it was made on.
+    return name if name in limits and name.startswith("attack_") else OTHER_CHECKS
+
+
+def verdict_facts(decision: Decision, checks: Collection[Mapping[str, Any]]) -> Facts:
+    """How many of these checks passed."""
+    failed = sum(not check["passed"] for check in checks)
+    return {"passed": not decision.reasons, "checks": len(checks), "failed": failed}
 
 
 def released_to(config: ReleaseConfig, candidate: Candidate, policy: TierPolicy) -> Facts:
@@ -131,21 +173,6 @@ def relaxed_rules(config: ReleaseConfig, tier: Tier, held: Collection[str]) -> l
     return rules + columns
 
 
-def public_checks(decision: Decision) -> list[Facts]:
-    """Every verdict as name, answer and figures; no text that a suite may have written."""
-    return [
-        {
-            "check": verdict.check,
-            "passed": verdict.passed,
-            "measured": _rounded_up(verdict.measured, verdict.limit, verdict.passed)
-            if _ATTACK.match(verdict.check)
-            else verdict.measured,
-            "limit": verdict.limit,
-        }
-        for verdict in _told(decision)
-    ]
-
-
 def measures(decision: Decision) -> list[Facts]:
     """Measures beside their limits, each once, in the order the gate asked."""
     found: dict[str, Facts] = {}
@@ -170,11 +197,14 @@ def measures(decision: Decision) -> list[Facts]:
     return list(found.values())
 
 
-def class_sizes(exposure: Exposure | None, k: int, *, above: bool = False) -> list[Facts] | None:
-    """Bands of class sizes with their records; ``below_k`` where the whole band is too small."""
-    if exposure is None:
+def class_sizes(sizes: Mapping[str, int] | None, k: int = 0) -> list[Facts] | None:
+    """Bands of class sizes with their records; ``below_k`` where the whole band is too small.
+
+    Args:
+        k: 0 where sizes are counted in records, which have no limit.
+    """
+    if sizes is None:
         return None
-    sizes = exposure.class_sizes_above if above else exposure.class_sizes
     return [
         {"band": band, "records": records, "below_k": _largest(band) < k}
         for band, records in sizes.items()
@@ -225,50 +255,13 @@ def attack_passed(result: AttackResult, limits: Mapping[str, float]) -> bool:
     return limit is None or 0 <= result.measured <= limit + TOLERANCE
 
 
-def _told(decision: Decision) -> list[Verdict]:
-    # A verdict about another release comes and goes with what was released before.
-    return [one for one in decision.verdicts if not _ACROSS.search(one.check)]
-
-
-def _attacks(report: TierReport, limits: Mapping[str, float]) -> list[Facts] | None:
-    """Each attack on this file alone: whether it passed, and its worst result, rounded up."""
-    if report.attacks is None:
-        return None
-    told: list[Facts] = []
-    alone = [r for r in report.attacks.results if not r.against and r.attack not in ACROSS_RELEASES]
-    for name in dict.fromkeys(result.attack for result in alone):
-        results = [result for result in alone if result.attack == name]
-        limit = limits.get(name)
-        worst = max(result.measured for result in results)
-        passed = all(attack_passed(result, limits) for result in results)
-        told.append(
-            {
-                "attack": name,
-                "passed": passed,
-                "limit": limit,
-                "measured_at_most": _rounded_up(worst, limit, passed),
-            }
-        )
-    return told
-
-
-def _rounded_up(measured: Any, limit: Any, passed: bool) -> Any:
-    """An attack's result to the next hundredth: the last digits could point at single records."""
-    if not _is_figure(measured):
-        return measured
-    up = math.ceil(measured * 100 - 1e-9) / 100
-    # Rounding up must not make a result that passed look as if it had not.
-    return min(up, limit) if passed and _is_figure(limit) else up
-
-
-def _distributions(report: TierReport, k: int) -> list[Facts] | None:
+def _distributions(counted: ReleasedRows | None, k: int, tier: Tier) -> list[Facts] | None:
     # Internal's bins are values as they were collected: they stand in the data and nowhere else.
-    if report.utility is None or report.tier is Tier.INTERNAL:
+    if counted is None or tier is Tier.INTERNAL:
         return None
-    rows = report.utility.records
     spreads = [
-        spread(name, column, rows, k, before=False)
-        for name, column in report.utility.columns.items()
+        spread(name, column, counted.rows, k, before=False)
+        for name, column in counted.columns.items()
         if column.bins
     ]
     return [one for one in spreads if one is not None]
@@ -282,17 +275,6 @@ def losses(report: TierReport) -> list[Facts]:
         for name, label in LOSSES.items()
         if name in found
     ]
-
-
-def _risk(risk: RiskReport) -> Facts:
-    return {
-        "subjects": risk.subjects,
-        "classes": risk.classes,
-        "smallest_class": min(risk.smallest_class, risk.smallest_class_wildcard),
-        "highest_risk": risk.highest_risk,
-        "average_risk": risk.average_risk,
-        "expected_reidentifications_share": risk.expected_reidentifications_share,
-    }
 
 
 def _merged(bins: list[tuple[str, float, float]]) -> list[tuple[str, float, float]]:

@@ -13,10 +13,11 @@ from stepdown.release.report_facts import (
     attack_passed,
     class_sizes,
     losses,
+    measures,
     spread,
 )
 from stepdown.release.wording import OUTCOMES
-from stepdown.reports import AttackResult, DeriveReport, Exposure, TierReport
+from stepdown.reports import AttackResult, DeriveReport, Exposure, RiskReport, TierReport
 from stepdown.vocabulary import Tier
 
 _COMPARED = (
@@ -46,10 +47,19 @@ def steward_facts(
     limits = attack_limits(policy)
     results = report.attacks.results if report.attacks else ()
     told = [verdict.next for verdict in decision.reasons]
+    released = report.exposure.class_sizes if report.exposure else None
+    above = report.exposure.class_sizes_above if report.exposure else None
     return {
         "reaches_nobody": report.tier is Tier.PARTNER
         and not report.recipient
         and not loaded.config.recipients,
+        "risk": _risk(report.risk),
+        "information_loss": report.derive.information_loss,
+        "measures": measures(decision),
+        "class_sizes": class_sizes(released, policy.smallest_class),
+        "dropped": [
+            {"name": name, "why": why} for name, why in report.derive.dropped_columns.items()
+        ],
         "outcome": OUTCOMES[decision.outcome.value],
         "reasons": [
             {
@@ -79,8 +89,7 @@ def steward_facts(
             for step in report.next_steps
         ],
         "derived": _derived(report.derive),
-        "class_sizes_above": class_sizes(report.exposure, policy.smallest_class, above=True)
-        or None,
+        "class_sizes_above": class_sizes(above, policy.smallest_class) or None,
         "contributions": _contributions(report.exposure),
         "groups": exposed_groups(report, policy.smallest_class),
         "distributions": _distributions(report, policy.smallest_class),
@@ -171,6 +180,17 @@ def changes(
         if name in levels and levels[name] != level
     ]
     return told
+
+
+def _risk(risk: RiskReport) -> Facts:
+    return {
+        "subjects": risk.subjects,
+        "classes": risk.classes,
+        "smallest_class": min(risk.smallest_class, risk.smallest_class_wildcard),
+        "highest_risk": risk.highest_risk,
+        "average_risk": risk.average_risk,
+        "expected_reidentifications_share": risk.expected_reidentifications_share,
+    }
 
 
 def _derived(derive: DeriveReport) -> Facts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import io
 import os
@@ -163,6 +164,21 @@ class Store:
             with _durable(self._local(path)) as (writer, place):
                 writer.write(content)
                 place(os.replace)
+
+    def set_times(self, path: str, moment: str) -> None:
+        """Give every file and folder below one the same time, where a store keeps such times.
+
+        Else the times would tell how long each file took, and a synchronised copy would keep that.
+
+        Args:
+            moment: ISO 8601 with time zone.
+        """
+        if not self.is_local:
+            return
+        seconds = dt.datetime.fromisoformat(moment).timestamp()
+        with _failures(path):
+            for each in sorted(Path(self._full(path)).rglob("*"), reverse=True):
+                os.utime(each, (seconds, seconds))
 
     def delete(self, path: str) -> None:
         """Remove a file or a whole folder; nothing happens where there is none."""

@@ -106,6 +106,7 @@ CHARTS = {
     "sizes": "Class sizes in this release",
     "sizes_text": "Records by the number of people who look alike. {below} of {all} records stand "
     "in classes that are certainly smaller than {k}.",
+    "sizes_public": "Records by the number of records that look alike.",
     "sizes_table": "Class size",
     "below": "below {k}",
     "columns": "Columns that make people unique",
@@ -116,8 +117,6 @@ CHARTS = {
     "the tier above.",
     "attacks_text": "The dot is the result, the line through it the 95 % interval, the tall mark "
     "the limit; the scale is wider near 0. Of an attack made several times the worst is drawn.",
-    "attacks_public": "The dot is the result, rounded up, and the tall mark the limit; the scale "
-    "is wider near 0. Of an attack made several times the worst is drawn.",
     "no_limit": "{measured}, only reported",
     "with_limit": "{measured}, limit {limit}",
     "frontier": "Risk against loss",
@@ -157,9 +156,10 @@ _NAMES = (
     "as_of at_most average_risk band before after below_k bins checks check class_sizes classes "
     "column columns contact data_sha256 dataset description distributions dropped "
     "expected_reidentifications_share failed highest_risk information_loss kind label licence "
-    "limit loss losses measured measured_at_most measures attack attacks audience name "
+    "information_loss_limit limit loss losses measured measures attack attacks audience name "
     "organisation passed people recipient records relaxed released_to because risk role roles "
-    "rows rule sign_off smallest_class subjects terms tier title treatment type utility value "
+    "rows rule sign_off smallest_class smallest_class_limit smallest_class_records subjects terms "
+    "tier title treatment type utility value "
     "verdict version why side string double float int date day timestamp "
     "number category"
 )

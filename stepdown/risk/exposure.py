@@ -12,23 +12,14 @@ from stepdown.artifacts import ArtifactRef, check_bytes
 from stepdown.candidate import Candidate
 from stepdown.config import LoadedConfig, ReleaseConfig
 from stepdown.engine.session import Session, open_session, quote
-from stepdown.reports import Exposure
+from stepdown.reports import CLASS_BANDS, Exposure
 from stepdown.risk.classes import ClassTable, build_classes
 from stepdown.risk.suda import COLUMNS
 from stepdown.risk.suda_session import find_special_uniques
 from stepdown.vocabulary import Role, Tier
 
-BANDS = {
-    "1": 1,
-    "2": 2,
-    "3–4": 3,
-    "5–10": 5,
-    "11–19": 11,
-    "20–49": 20,
-    "50–99": 50,
-    "100+": 100,
-}
-"""Bands of class sizes, in data subjects, and where each begins."""
+BANDS = CLASS_BANDS
+"""Here in data subjects."""
 
 GROUPS = 10
 """How many of the smallest groups are told."""

@@ -2,5 +2,6 @@
 
 from stepdown.utility.files import utility_of_files
 from stepdown.utility.measure import measure_utility
+from stepdown.utility.released_rows import count_released_rows
 
-__all__ = ["measure_utility", "utility_of_files"]
+__all__ = ["count_released_rows", "measure_utility", "utility_of_files"]

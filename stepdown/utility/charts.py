@@ -66,7 +66,7 @@ def label_bins(
         place = np.full(many, np.inf)
         held = np.isfinite(leaves.points)
         np.minimum.at(place, leaves.codes[level][held], leaves.points[held])
-    return _named(labels, shares[0], shares[1], people >= fewest, place)
+    return named_bins(labels, shares[0], shares[1], people >= fewest, place)
 
 
 def value_bins(above: Cells, released: Cells, subjects: Ints, fewest: int) -> Bins:
@@ -79,7 +79,7 @@ def value_bins(above: Cells, released: Cells, subjects: Ints, fewest: int) -> Bi
     labels = pa.concat_arrays([released.texts, pa.array([OTHER], pa.string())])
     gone_missing = np.asarray(above.texts.is_null()) & (at == len(released.texts))
     before[-1] -= float(above.counts[gone_missing].sum())
-    return _named(labels, before, after, np.append(subjects >= fewest, False), None)
+    return named_bins(labels, before, after, np.append(subjects >= fewest, False), None)
 
 
 def range_bins(above: Cells, released: Cells, kind: str) -> Bins:
@@ -102,13 +102,19 @@ def range_bins(above: Cells, released: Cells, kind: str) -> Bins:
     return Bins(names, _shares(shares[0]), _shares(shares[1]))
 
 
-def _named(
+def named_bins(
     labels: pa.Array,
     before: Floats,
     after: Floats,
     nameable: np.ndarray[tuple[int], np.dtype[np.bool_]],
     place: Floats | None,
 ) -> Bins:
+    """Bins of labels, the commonest by name and the rest together; both sides as shares.
+
+    Args:
+        nameable: shape (n,), whether a label may be named at all.
+        place: shape (n,), where the labels go beside each other; None sorts by how common they are.
+    """
     texts = labels.to_pylist()
     present = np.asarray(pc.is_valid(labels))
     named = np.flatnonzero(nameable & present)

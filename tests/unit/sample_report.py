@@ -18,6 +18,7 @@ from stepdown.reports import (
     Exposure,
     FrontierPoint,
     NextStep,
+    ReleasedRows,
     TierReport,
     UtilityReport,
     Verdict,
@@ -103,6 +104,15 @@ def exposure() -> Exposure:
     )
 
 
+def released(sha256: str) -> ReleasedRows:
+    found = utility(sha256)
+    columns = {
+        name: ColumnUtility(column.kind, bins=column.bins, after=column.after)
+        for name, column in found.columns.items()
+    }
+    return ReleasedRows(sha256, 14_704, 40, 13, {"11–19": 310, "100+": 14_394}, columns)
+
+
 FRONTIER = (
     FrontierPoint("k = 3", False, True, 3, 0.021, 1 / 3, 0.12, 0.004),
     FrontierPoint("k = 5", False, True, 5, 0.0135, 1 / 5, 0.18, 0.006),
@@ -145,5 +155,6 @@ def make_report(
         exposure(),
         FRONTIER,
         STEPS if refused else (),
+        released(sha256),
     )
     return replace(sample, risk=risk), report, decision

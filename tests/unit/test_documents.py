@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sample_report import AS_OF, EARLIER, attacks, exposure, make_report, utility
+from sample_report import AS_OF, EARLIER, attacks, exposure, make_report, released, utility
 
 from stepdown.release.documents import PUBLISHED, read_full_report, write_documents
 from stepdown.release.gate import Decision
-from stepdown.release.report_facts import measures, public_checks, published_report, spread
+from stepdown.release.report_facts import measures, public_checks, spread
 from stepdown.release.steward_facts import changes, exposed_groups
 from stepdown.release.summary import run_summary
 from stepdown.release.wording import fixed_text
-from stepdown.reports import AttackReport, AttackResult, ColumnUtility, TierReport, Verdict
+from stepdown.reports import AttackReport, ColumnUtility, TierReport, Verdict
 from stepdown.vocabulary import Tier
 
 CANARY = "kanarienvogel"
@@ -48,6 +48,8 @@ def test_the_published_documents_hold_nothing_of_the_tier_above(tmp_path: Path) 
             "level 2", "levels", "suppressed_cells", "held_back", "lost_to", "gap", "lattice",
             EARLIER, "smallest_groups", "contributions", "0.79", "79%", "frontier", "k = 20",
             "next_steps", "1.23%", "0.0123", "control", "attempts", "interval", str(tmp_path),
+            "subjects", "weight", "highest_risk", "0.25", "suppressed records",
+            "parent", '"measured"',
         ):  # fmt: skip
             found = re.search(rf"(?<![\w.]){re.escape(word)}(?![\w.])", visible(name, text))
             assert not found, (name, word)
@@ -96,28 +98,44 @@ def test_the_published_documents_do_not_depend_on_earlier_releases(tmp_path: Pat
     assert "There is no earlier version" not in (second / "steward-report.html").read_text()
 
 
-def test_a_verdict_about_other_releases_is_not_published() -> None:
-    checks = ("attack_intersection:result", "attack_success(differencing)", "attack_order", "rows")
-    decision = Decision("d", "publish", tuple(Verdict(c, True, "", "", 0.081, 0.2) for c in checks))  # type: ignore[arg-type]
-    told = {check["check"]: check["measured"] for check in public_checks(decision)}
-    assert told == {"attack_order": 0.09, "rows": 0.081}
+def told(folder: Path, tier: Tier, *verdicts: Verdict) -> dict[str, Any]:
+    """The published checks of a decision, by name."""
+    sample, _, _ = make_report(folder, tier)
+    decision = Decision("d", "publish", verdicts)  # type: ignore[arg-type]
+    checks = public_checks(sample.loaded.config, sample.candidate, decision)
+    assert all(check.keys() == {"check", "limit", "passed"} for check in checks)
+    return {check["check"]: (check["limit"], check["passed"]) for check in checks}
 
 
-def test_an_attack_is_published_rounded_up_and_never_past_a_limit_it_kept(tmp_path: Path) -> None:
-    sample, report, decision = make_report(tmp_path)
-    results = (
-        AttackResult("inference", 0.0903, 100, column="age"),
-        AttackResult("inference", 0.05, 100, column="sex"),
-        AttackResult("skewness", 0.151, 100),
-        AttackResult("homogeneity", 0.3, 100),
+def test_a_check_is_published_as_its_limit_and_that_it_was_kept(tmp_path: Path) -> None:
+    verdicts = (
+        Verdict("smallest_class", True, "12 people", "", 12, 11),
+        Verdict("smallest_class", False, "3 people", "", 3, 11),
+        Verdict("distinct_l:result", True, "", "", 2, 2),
+        Verdict("suppressed_records", True, "", "", 0.0391849, 0.1),
+        Verdict("attack_inference:result", True, "", "", 0.0903, 0.2),
+        Verdict("attack_inference:age", True, "", "", 0.05, 0.2),
     )
-    report = replace(report, attacks=AttackReport(report.sha256, results))
-    facts = published_report(sample.loaded.config, sample.candidate, report, decision, AS_OF)
-    assert facts["attacks"] == [
-        {"attack": "inference", "passed": True, "limit": 1 / 11, "measured_at_most": 1 / 11},
-        {"attack": "skewness", "passed": True, "limit": 0.3, "measured_at_most": 0.16},
-        {"attack": "homogeneity", "passed": False, "limit": 0.0, "measured_at_most": 0.3},
-    ]
+    assert told(tmp_path, Tier.PUBLIC, *verdicts) == {
+        "smallest_class": (11, False),
+        "suppressed_records": (0.1, True),
+        "distinct_l:result": (2, True),
+        "attack_inference": (1 / 11, True),
+        "other_checks": (None, True),
+    }
+
+
+def test_a_check_that_nobody_listed_is_published_as_one_of_the_others(tmp_path: Path) -> None:
+    """Neither its name nor its limit: whether it is asked can tell of what is withheld."""
+    verdicts = (
+        Verdict("no_free_text", True, "", "", 7, 7),
+        Verdict("household_expected_reidentifications", True, "", "", 0.0123, 0.03),
+        Verdict("distinct_l:a_column_that_is_not_released", True, "", "", 2, 2),
+        Verdict("rare_values:result", True, "", "", 12, 11),
+    )
+    assert told(tmp_path, Tier.PUBLIC, *verdicts) == {"other_checks": (None, True)}
+    failed = replace(verdicts[0], passed=False)
+    assert told(tmp_path / "f", Tier.PUBLIC, *verdicts, failed) == {"other_checks": (None, False)}
 
 
 SCRIPT = """
@@ -145,17 +163,19 @@ def test_another_process_writes_the_same_bytes(tmp_path: Path) -> None:
 
 def test_a_rare_value_is_in_no_document(tmp_path: Path) -> None:
     """A raw value in the bins, or in the label of a group, must not come through to a report."""
-    found = utility("d")
-    result = found.columns["result"]
-    bins = (*result.bins[:-1], CANARY)
-    planted = replace(found, columns=found.columns | {"result": replace(result, bins=bins)})
+    bins = (*utility("d").columns["result"].bins[:-1], CANARY)
+
+    def planted(found: Any) -> Any:
+        result = replace(found.columns["result"], bins=bins)
+        return replace(found, columns=found.columns | {"result": result})
+
     groups = (({"age": f"{CANARY}-age", "sex": CANARY}, 1),)
     for tier in (Tier.INTERNAL, Tier.PUBLIC):
         folder = tmp_path / tier.value
         sample, report, decision = make_report(folder, tier)
         derive = replace(report.derive, levels={"age": 0, "sex": 0})
         report = replace(
-            report, derive=derive, utility=planted,
+            report, derive=derive, utility=planted(utility("d")), released=planted(released("d")),
             exposure=replace(exposure(), smallest_groups=groups),
         )  # fmt: skip
         write_documents(sample.loaded, sample.candidate, report, decision, AS_OF)

@@ -20,7 +20,6 @@ from stepdown.release.charts import draw
 from stepdown.release.report_facts import class_sizes
 from stepdown.release.wording import ATTACK_GROUPS
 from stepdown.release.wording import ATTACKS as ATTACKS_TOLD
-from stepdown.reports import Exposure
 
 
 def measure(measured: float, limit: float, side: str, passed: bool = True) -> dict[str, Any]:
@@ -59,10 +58,10 @@ def test_a_drawing_holds_its_figures_as_text_and_no_long_coordinate() -> None:
 
 
 def test_bands_that_are_wholly_below_k_are_shaded_and_named() -> None:
-    sizes = class_sizes(Exposure({"1": 3, "2": 0, "3–10": 5, "11+": 90}, {}), 11) or []
+    sizes = class_sizes({"1": 3, "2": 0, "3–10": 5, "11+": 90}, 11) or []
     assert [one["below_k"] for one in sizes] == [True, True, True, False]
     assert "below 11" in draw(sizes_chart("s", "Sizes", sizes, 11))
-    straddling = class_sizes(Exposure({"5–20": 3, "21+": 5}, {}), 11) or []
+    straddling = class_sizes({"5–20": 3, "21+": 5}, 11) or []
     assert "below 11" not in draw(sizes_chart("s", "Sizes", straddling, 11))
 
 

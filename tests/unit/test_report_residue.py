@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sample_candidate import raw_columns, write_table
-from sample_report import AS_OF, make_report, utility
+from sample_report import AS_OF, make_report, released
 
 from stepdown.release.documents import PUBLISHED, write_documents
 from stepdown.release.wording import fixed_text
@@ -22,9 +22,9 @@ def problems(folder: Path, names: list[str], bins: tuple[str, ...]) -> tuple[str
     kind, values = columns["name"]
     columns["name"] = (kind, [*names, *values[len(names) :]])
     snapshot = write_table(folder / "snapshot.parquet", columns)
-    found = utility(report.sha256)
+    found = released(report.sha256)
     result = replace(found.columns["result"], bins=bins)
-    report = replace(report, utility=replace(found, columns=found.columns | {"result": result}))
+    report = replace(report, released=replace(found, columns=found.columns | {"result": result}))
     write_documents(sample.loaded, sample.candidate, report, decision, AS_OF)
     texts = {name: (folder / name).read_bytes() for name in PUBLISHED}
     return check_texts(snapshot, sample.loaded, texts, fixed_text(), sample.scratch)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -156,9 +158,6 @@ def test_a_file_too_many_or_too_few_is_a_problem(
 def test_a_manifest_and_data_that_were_both_replaced_still_differ_from_the_ledger(
     places: tuple[Workspace, Store], tmp_path: Path
 ) -> None:
-    import hashlib
-    import json
-
     folder = tmp_path / "store/wells/partner/v1"
     manifest = json.loads((folder / "manifest.json").read_text()) | {"title": "forged"}
     raw = json.dumps(manifest).encode()
@@ -189,6 +188,41 @@ def test_a_lineage_that_is_not_the_one_bound_to_the_data_is_a_problem(
     answer = _verified(*places, "wells/partner/v1")
     assert not answer["ok"]
     assert "lineage.parquet" in answer["problems"][0]
+
+
+def _change(file: Path, *path: str, to: object) -> None:
+    facts = inside = json.loads(file.read_bytes())
+    for name in path[:-1]:
+        inside = inside[name]
+    inside[path[-1]] = to
+    file.write_text(json.dumps(facts))
+
+
+def test_the_chain_to_the_tier_above_is_told_by_workspace_and_ledger_alone(
+    places: tuple[Workspace, Store], tmp_path: Path
+) -> None:
+    above = open_ledger(places[0])
+    release, parent = (find_release(above, f"wells/{t}/v1") for t in ("partner", "internal"))
+    judged = release.terms["judged"]
+    assert judged["parent_data_sha256"] == parent.data_sha256
+    for file in (tmp_path / "store/wells/partner/v1").rglob("*"):
+        if file.is_file():
+            for withheld in ("parent_data_sha256", "config_sha256", "report_sha256"):
+                assert judged[withheld].encode() not in file.read_bytes()
+    folder = Path(release.folder)
+    kept = {name: (folder / name).read_bytes() for name in ("tier-report.json", "config.json")}
+    _change(folder / "tier-report.json", "derive", "parent_sha256", to="0" * 64)
+    told = _verified(*places, "wells/partner/v1")["problems"]
+    assert told
+    assert "not the report that the ledger recorded" in told[0]
+    (folder / "tier-report.json").write_bytes(kept["tier-report.json"])
+    # Of a column that is not released: no published hash covers it, the ledger's does.
+    _change(folder / "config.json", "config", "columns", "zeal", "description", to="forged")
+    told = _verified(*places, "wells/partner/v1")["problems"]
+    assert told
+    assert "not the config that the ledger recorded" in told[0]
+    (folder / "config.json").write_bytes(kept["config.json"])
+    assert _verified(*places, "wells/partner/v1")["ok"]
 
 
 def test_what_is_no_longer_kept_is_named_as_not_checked(

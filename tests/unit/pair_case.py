@@ -1,0 +1,368 @@
+"""Two sources that differ only in what is withheld, released side by side by the real parts.
+
+Prefect, the attacks and the suites are left out: of their verdicts only a limit, and that it was
+kept, is published.
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import json
+import random
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from attack_case import green_attacks
+from governance_case import govern, key_of, words
+from partner_case import write_partner
+
+from stepdown import clock
+from stepdown.anonymise import derive_copy, derive_tier
+from stepdown.anonymise.keys import keys_needed
+from stepdown.candidate import Candidate
+from stepdown.config import LoadedConfig, load_config, tier_policy
+from stepdown.ingest import ingest
+from stepdown.keyring import Keyring
+from stepdown.release.approvals import approve
+from stepdown.release.documents import tier_report
+from stepdown.release.gate import judge
+from stepdown.release.ledger import open_ledger
+from stepdown.release.memory import ever_published
+from stepdown.release.publish import submit
+from stepdown.release.store import Store, open_store
+from stepdown.reports import Verdict
+from stepdown.risk import assess_risk
+from stepdown.risk.exposure import measure_exposure
+from stepdown.sharing import delta
+from stepdown.utility import count_released_rows, measure_utility
+from stepdown.vocabulary import Tier
+from stepdown.workspace import open_workspace
+
+Row = dict[str, str]
+Change = Callable[[list[Row], random.Random], None]
+
+NAMES = (
+    "person", "household", "name", "note", "agreed", "sex", "age", "seen", "ill", "income",
+    "visits", "weight",
+)  # fmt: skip
+DROPPED = ("name", "note", "income")
+"""Columns that no tier releases."""
+
+CONFIG = """
+dataset: wells
+title: People and the wells they use
+contact: steward@example.org
+source: {path: raw.csv, tolerated_rejects: 0.1}
+columns:
+  person: {role: subject, partner: pseudonym}
+  household: {role: household, internal: pseudonym, partner: drop}
+  name: {role: direct_identifier, description: NOTE}
+  note: {role: free_text}
+  agreed: {role: consent, internal: drop}
+  sex: {role: quasi_identifier, allowed: [f, m], hierarchy: {tree: {any: [f, m]}}}
+  age: {role: quasi_identifier, type: integer, kind: age, between: [0, 110]}
+  seen: {role: quasi_identifier, type: date}
+  ill: {role: sensitive}
+  income: {role: sensitive, type: number, internal: drop}
+  visits: {role: insensitive, because: counted by the clinic, type: integer, partner: drop}
+  weight: {role: weight, type: number, partner: drop}
+tiers:
+  internal: {}
+  partner: {recoding: RECODING, because: a test, sign_off: {roles: [owner], people: 1}}
+  public:
+    {recoding: RECODING, because: a test, licence: CC0-1.0, sign_off: {roles: [steward], people: 1}}
+"""
+NOW = dt.datetime(2026, 11, 20, 12, tzinfo=dt.UTC)
+SIGNERS = {Tier.PARTNER: ("owner",), Tier.PUBLIC: ("steward",)}
+
+
+def people(
+    each: int, start: int, chance: random.Random, ages: Sequence[int] = (30, 45)
+) -> list[Row]:
+    """So many people in each of the classes of sex and band of ages, all seen in one month."""
+    rows = []
+    for age in ages:
+        for sex in "fm":
+            for n in range(each):
+                number = start + len(rows)
+                rows.append(
+                    {
+                        "person": f"P{number:05d}",
+                        "household": f"H{number:05d}",
+                        "name": f"Somebody Nr{number}",
+                        "note": f"remark {number}",
+                        "agreed": "public",
+                        "sex": sex,
+                        "age": str(age + chance.randrange(5)),
+                        "seen": f"2026-03-{1 + chance.randrange(28):02}",
+                        "ill": "ab"[n % 2],
+                        "income": str(chance.randrange(1000, 9000)),
+                        "visits": str(chance.randrange(9)),
+                        "weight": f"{chance.uniform(1, 3):.2f}",
+                    }
+                )
+    return rows
+
+
+def stranger(number: int, chance: random.Random, **facts: str) -> Row:
+    """One more person, of a class of the others unless ``facts`` say otherwise."""
+    (row,) = people(1, 90_000 + number, chance, (30,))[:1]
+    return row | facts
+
+
+def suppressed(rows: list[Row], chance: random.Random) -> None:
+    """People whom nobody resembles."""
+    for n in range(1 + chance.randrange(2)):
+        rows.append(stranger(n, chance, age=str(70 + 6 * n), ill=chance.choice("abc")))
+
+
+def without_consent(rows: list[Row], chance: random.Random) -> None:
+    for n in range(1 + chance.randrange(5)):
+        answer = chance.choice(["no", "internal", ""])
+        rows.append(stranger(10 + n, chance, agreed=answer, ill=chance.choice("abc")))
+
+
+def dropped_columns(rows: list[Row], chance: random.Random) -> None:
+    for row in chance.sample(rows, 9):
+        row["name"], row["note"] = f"Other {chance.random()}", f"else {chance.random()}"
+        row["income"] = str(chance.randrange(10_000, 90_000))
+
+
+def dropped_below_internal(rows: list[Row], chance: random.Random) -> None:
+    """Columns that internal keeps: a weight, a household and a count."""
+    for row in chance.sample(rows, 9):
+        row["weight"], row["visits"] = f"{chance.uniform(1, 9):.2f}", str(chance.randrange(99))
+        row["household"] = chance.choice(rows)["household"]
+
+
+def detail(rows: list[Row], chance: random.Random) -> None:
+    """Years within a band of five, days within a month."""
+    for row in chance.sample(rows, 25):
+        row["age"] = str(int(row["age"]) // 5 * 5 + chance.randrange(5))
+        row["seen"] = f"2026-03-{1 + chance.randrange(28):02}"
+
+
+def rejected(rows: list[Row], chance: random.Random) -> None:
+    for n in range(1 + chance.randrange(4)):
+        rows.insert(chance.randrange(len(rows)), stranger(20 + n, chance, age="unknown age"))
+
+
+def held_back(rows: list[Row], chance: random.Random) -> None:
+    """Newcomers to the second version, too few to be told from those who were there."""
+    for n in range(1 + chance.randrange(3)):
+        row = stranger(30 + n, chance, sex=chance.choice("fm"), ill=chance.choice("ab"))
+        rows.append(row | {"age": str(45 + chance.randrange(5))})
+
+
+KINDS: dict[str, Change] = {
+    change.__name__: change
+    for change in (
+        suppressed, without_consent, dropped_columns, dropped_below_internal, detail, rejected,
+        held_back,
+    )
+}  # fmt: skip
+LATER = {"held_back"}
+"""Kinds of difference that only a later version can have."""
+
+
+@dataclass
+class Side:
+    """One source, and all that was published of it.
+
+    Args:
+        note: a description of a column that no tier releases.
+    """
+
+    root: Path
+    recoding: str = "full-domain"
+    note: str = "as they say it"
+    versions: int = 0
+    candidates: dict[str, Candidate] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.root.mkdir(parents=True)
+        govern(self.root, "wells")
+        write_partner(self.root, "wells", ["person", "sex", "age", "ill"])
+        text = CONFIG.replace("RECODING", self.recoding).replace("NOTE", self.note)
+        (self.root / "wells.yaml").write_text(text)
+        self.store: Store = open_store(str(self.root / "store"))
+        self.workspace = open_workspace(self.root / "work", self.store.url)
+
+    def release(self, rows: list[Row]) -> None:
+        """Release the next version of everything, each a day after the one before."""
+        with open(self.root / "raw.csv", "w", newline="") as file:
+            writer = csv.DictWriter(file, NAMES)
+            writer.writeheader()
+            writer.writerows(rows)
+        self.versions += 1
+        loaded = load_config(self.root / "wells.yaml")
+        snapshot = ingest(loaded, self.workspace).ref
+        names = keys_needed(loaded.config)
+        keyring = Keyring({name: bytes([n]) * 32 for n, name in enumerate(sorted(names))})
+        published = ever_published(open_ledger(self.workspace), self.workspace, "wells")
+        made: dict[str, Candidate] = {}
+        for name in ("internal", "partner", "partner/clinic", "public"):
+            tier = Tier(name.split("/")[0])
+            recipient = "clinic" if "/" in name else None
+            folder = self.workspace.candidate("wells", f"run-{self.versions}", tier, recipient)
+            scratch = self.workspace.scratch
+            above = made["partner"] if recipient else made.get(str(tier.parent))
+            if recipient:
+                candidate = derive_copy(
+                    loaded, recipient, snapshot, made["partner"], made["internal"], keyring,
+                    folder, scratch, self.as_of,
+                )  # fmt: skip
+            else:
+                earlier = [each for each in published if each.is_of(tier)]
+                candidate = derive_tier(
+                    loaded, tier, snapshot, above, keyring, folder, scratch, self.as_of, earlier,
+                )  # fmt: skip
+            made[name] = candidate
+            self._publish(loaded, snapshot, candidate, above, name, made)
+        self.candidates = made
+
+    @property
+    def as_of(self) -> dt.date:
+        return dt.date(2026, 11, self.versions)
+
+    def _publish(
+        self,
+        loaded: LoadedConfig,
+        snapshot: Any,
+        candidate: Candidate,
+        above: Candidate | None,
+        name: str,
+        made: dict[str, Candidate],
+    ) -> None:
+        parent = above.data if above else snapshot
+        scratch = self.workspace.scratch
+        scale = made["internal"].data if candidate.recipient else None
+        risk = assess_risk(candidate, parent, snapshot, loaded, scratch, scale=scale)
+        risk = replace(risk, attacks=green_attacks(candidate.data.sha256))
+        policy = tier_policy(loaded.config, candidate.tier)
+        suite = (Verdict("suite_check", True, "as expected"),)
+        decision = judge(candidate.report, risk, suite, policy, candidate.data.sha256)
+        assert decision.reasons == (), (name, decision.reasons)
+        report = replace(
+            tier_report(loaded, candidate, risk),
+            utility=measure_utility(candidate, parent, loaded, scratch),
+            exposure=measure_exposure(candidate, parent, snapshot, loaded, scratch),
+            released=count_released_rows(candidate.data, loaded.config, candidate.tier, scratch),
+        )
+        version = f"v{self.versions}"
+        up = "partner" if candidate.recipient else candidate.tier.parent
+        done = submit(
+            self.workspace, self.store, loaded, candidate, report, decision,
+            run=f"run-{self.versions}", as_of=self.as_of,
+            parent=f"wells/{up}/{version}" if up else None, actor="tester",
+        )  # fmt: skip
+        address = f"wells/{name}/{version}"
+        assert done.outcome in ("published", "waiting"), (done, name)
+        for role in SIGNERS.get(candidate.tier, ()):
+            approve(self.workspace, self.store, address, key_of(role), words(role))
+
+    def published(self, address: str) -> dict[str, bytes]:
+        """Every file of a release and its time, the publisher's signature aside.
+
+        What the server says of it is among them.
+        """
+        found = {}
+        for path in self.store.files(address):
+            name, content = path.removeprefix(address), self.store.read(path)
+            if name == "/release.json":
+                document = json.loads(content)
+                content = json.dumps(
+                    {k: v for k, v in document.items() if k not in UNEQUAL}
+                ).encode()
+            else:
+                moment = (self.root / "store" / path).stat().st_mtime_ns
+                found[f"time of {name}"] = str(moment).encode()
+            found[name] = content
+        return found | {"served": self._served(address)}
+
+    def _served(self, address: str) -> bytes:
+        with open_ledger(self.workspace).reading() as reader:
+            release = next(r for r in reader.releases("wells") if r.address == address)
+        manifest = json.loads(self.store.read(f"{address}/manifest.json"))
+        table = delta.Table(delta.share_of(release), "wells", "latest", (release,))
+        lines = []
+        for form in (delta.PARQUET, delta.DELTA):
+            lines.append(delta.metadata_line(form, table, release, manifest))
+            for file in delta.data_files(manifest):
+                lines.append(delta.file_line(form, release, manifest, file, "https://a", 1))
+        return delta.lines(lines)
+
+
+UNEQUAL = ("signature",)
+RELEASES = ("internal", "partner", "partner/clinic", "public")
+DATA = "/data/part-00000.parquet"
+
+
+def differences(one: Side, other: Side) -> tuple[list[str], list[str]]:
+    """Releases that agree in the rows, and what else of those was not published alike."""
+    agree, unequal = [], []
+    for version in range(1, min(one.versions, other.versions) + 1):
+        for name in RELEASES:
+            address = f"wells/{name}/v{version}"
+            left, right = one.published(address), other.published(address)
+            if left[DATA] != right[DATA]:
+                continue
+            agree.append(f"{name}/v{version}")
+            differ = {n for n in left.keys() | right.keys() if left.get(n) != right.get(n)}
+            unequal += [f"{address}: {file}" for file in sorted(differ)]
+    return agree, unequal
+
+
+def versions(seed: int) -> tuple[list[Row], list[Row]]:
+    """The first version's rows, and those who came for the second."""
+    chance = random.Random(seed)
+    return people(40 + seed % 7, 0, chance), people(24 + seed % 5, 50_000, chance, (30,))
+
+
+def release_side(
+    folder: Path, seed: int, changes: Sequence[Change], recoding: str = "full-domain", *,
+    later: bool = True, chance: int = 0, note: str = "as told",
+) -> Side:  # fmt: skip
+    """One source, changed in what is withheld, released in one version or two.
+
+    Args:
+        seed: of everybody who is in both sources of a pair. chance: of the changes.
+    """
+    first, newcomers = versions(seed)
+    side, draw = Side(folder, recoding, note), random.Random(chance)
+    for change in changes:
+        if change.__name__ not in LATER:
+            change(first, draw)
+    side.release(first)
+    if later:
+        rows = first + newcomers
+        for change in changes:
+            if change.__name__ in LATER:
+                change(rows, draw)
+        side.release(rows)
+    return side
+
+
+def release_pair(
+    folder: Path, seed: int, changes: Sequence[Change], recoding: str = "full-domain", *,
+    later: bool = True,
+) -> tuple[Side, Side]:  # fmt: skip
+    """A source, and one with all of these changed; the config differs in a dropped column, too."""
+    one = release_side(folder / "one", seed, [], recoding, later=later)
+    other = release_side(
+        folder / "other", seed, changes, recoding, later=later, chance=seed, note="by their word"
+    )
+    return one, other
+
+
+@contextmanager
+def at_one_moment(monkeypatch: Any) -> Iterator[None]:
+    """The clock stands still: when something was published is not withheld."""
+    with monkeypatch.context() as patch:
+        patch.setattr(clock, "now", lambda: NOW.isoformat(timespec="seconds"))
+        patch.setattr(clock, "today", NOW.date)
+        yield
