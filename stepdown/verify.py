@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -176,13 +176,17 @@ def _made_from(row: Release, candidate: Candidate, parent: Release | None) -> li
 
 
 def _same(measured: Any, recorded: Any) -> bool:
+    if is_dataclass(measured) and not isinstance(measured, type):
+        measured = asdict(measured)
+    if isinstance(measured, tuple | list) and isinstance(recorded, list):
+        return len(measured) == len(recorded) and all(map(_same, measured, recorded))
     if isinstance(measured, dict):
         return measured.keys() == recorded.keys() and all(
             _same(value, recorded[name]) for name, value in measured.items()
         )
     if isinstance(measured, float) and isinstance(recorded, float | int):
         return math.isclose(measured, recorded, rel_tol=1e-9, abs_tol=1e-9)
-    return bool((list(measured) if isinstance(measured, tuple) else measured) == recorded)
+    return bool(measured == recorded)
 
 
 def _data(row: Release) -> ArtifactRef:

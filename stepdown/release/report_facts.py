@@ -117,6 +117,8 @@ def public_checks(config: ReleaseConfig, candidate: Candidate, decision: Decisio
         limits |= {f"{name}:{column}": getattr(policy, name) for column in sensitive}
     limits |= {"nested": None, "residue": 0, "residue_in_documents": None, "insensitive": None}
     limits |= {f"attack_{name}": limit for name, limit in attack_limits(policy).items()}
+    if candidate.tier is not Tier.INTERNAL:
+        limits["rare_values"] = policy.smallest_class
     limits[OTHER_CHECKS] = None
     passed: dict[str, bool] = {OTHER_CHECKS: True}
     for verdict in decision.verdicts:
@@ -135,8 +137,8 @@ def _told_as(check: str, limits: Mapping[str, object]) -> str:
     exact = f"{name}:{column}" if column else name
     if exact in limits:
         return exact
-    # One line for an attack, whichever columns it was made on.
-    return name if name in limits and name.startswith("attack_") else OTHER_CHECKS
+    # One line whichever columns it is about: that a column failed, or was let pass, is not told.
+    return name if name in limits and name not in _POLICY_CHECKS else OTHER_CHECKS
 
 
 def verdict_facts(decision: Decision, checks: Collection[Mapping[str, Any]]) -> Facts:

@@ -115,12 +115,14 @@ def test_a_check_is_published_as_its_limit_and_that_it_was_kept(tmp_path: Path) 
         Verdict("suppressed_records", True, "", "", 0.0391849, 0.1),
         Verdict("attack_inference:result", True, "", "", 0.0903, 0.2),
         Verdict("attack_inference:age", True, "", "", 0.05, 0.2),
+        Verdict("rare_values:result", True, "", "", 12, 11),
     )
     assert told(tmp_path, Tier.PUBLIC, *verdicts) == {
         "smallest_class": (11, False),
         "suppressed_records": (0.1, True),
         "distinct_l:result": (2, True),
         "attack_inference": (1 / 11, True),
+        "rare_values": (11, True),
         "other_checks": (None, True),
     }
 
@@ -131,7 +133,7 @@ def test_a_check_that_nobody_listed_is_published_as_one_of_the_others(tmp_path: 
         Verdict("no_free_text", True, "", "", 7, 7),
         Verdict("household_expected_reidentifications", True, "", "", 0.0123, 0.03),
         Verdict("distinct_l:a_column_that_is_not_released", True, "", "", 2, 2),
-        Verdict("rare_values:result", True, "", "", 12, 11),
+        Verdict("joint_view_with_public", True, "", "", 12, 11),
     )
     assert told(tmp_path, Tier.PUBLIC, *verdicts) == {"other_checks": (None, True)}
     failed = replace(verdicts[0], passed=False)
