@@ -34,6 +34,9 @@ class TierOutcome:
         level_shares: quasi-identifier → share of its cells on level 0, 1, ….
         without_consent: what the consent register says → records left out for it.
         held_back: records kept out because too few came, or left, since an earlier version.
+        loss: information loss of the quasi-identifiers that are kept.
+        columns_kept, columns_above: quasi-identifiers in this file, and in the source: a dropped
+            one counts nothing in ``loss``.
         attacks: attack → the worst of its results, a share.
         attacks_ran, attacks_within, attacks_idle: results of attacks that had something to attack,
             those of them within their limit, and those that had nothing to compare with.
@@ -50,6 +53,8 @@ class TierOutcome:
     smallest_class: int | None = None
     highest_risk: float | None = None
     loss: float | None = None
+    columns_kept: int | None = None
+    columns_above: int | None = None
     suppressed: int = 0
     without_consent: dict[str, int] = field(default_factory=dict)
     held_back: int = 0
@@ -158,7 +163,7 @@ class RunOutcome:
                 "columns": str(len(end.columns)) if end.columns else "–",
                 "smallest class": number(end.smallest_class),
                 "highest risk": "–" if end.highest_risk is None else f"{end.highest_risk:.1%}",
-                "loss": "–" if end.loss is None else f"{end.loss:.3f}",
+                "loss": _loss(end),
             }
             for name, end in self.ends.items()
         ]
@@ -172,8 +177,14 @@ class RunOutcome:
         write_durably(folder / f"{self.run}.json", canonical_json(self.as_json()))
 
 
-def tier_outcome(made: Made, standing: Standing | None) -> TierOutcome:
-    """One tier's end, from what was made of it and where it stands (None in a plan)."""
+def tier_outcome(
+    made: Made, standing: Standing | None, columns_above: int | None = None
+) -> TierOutcome:
+    """One tier's end, from what was made of it and where it stands (None in a plan).
+
+    Args:
+        columns_above: quasi-identifiers of the source.
+    """
     candidate, risk = made.candidate, made.risk
     if candidate is None or risk is None or made.decision is None:
         state = "refused" if standing else "would_refuse"
@@ -192,6 +203,8 @@ def tier_outcome(made: Made, standing: Standing | None) -> TierOutcome:
         smallest_class=risk.smallest_class,
         highest_risk=risk.highest_risk,
         loss=report.information_loss,
+        columns_kept=len(report.levels),
+        columns_above=columns_above,
         suppressed=report.suppressed_records,
         without_consent=report.without_consent,
         held_back=report.held_back,
@@ -236,6 +249,14 @@ def released_names(candidate: Candidate) -> tuple[str, ...]:
     import pyarrow.parquet as pq
 
     return tuple(pq.read_schema(candidate.data.path).names)
+
+
+def _loss(end: TierOutcome) -> str:
+    """The loss beside what it is over: with few columns left it is small."""
+    if end.loss is None:
+        return "–"
+    over = f" ({end.columns_kept}/{end.columns_above})" if end.columns_above else ""
+    return f"{end.loss:.3f}{over}"
 
 
 def _spread(shares: list[float]) -> str:

@@ -27,7 +27,7 @@ from stepdown.release.gate import Outcome
 from stepdown.release.locks import exclusively
 from stepdown.release.publish import Standing
 from stepdown.release.store import open_store
-from stepdown.vocabulary import ReleaseState, Tier
+from stepdown.vocabulary import ReleaseState, Role, Tier
 from stepdown.workspace import open_workspace
 from tasks.boundary import scrubbed
 from tasks.consent import follow_register, read_consent, recheck
@@ -126,7 +126,7 @@ def _release(run: Run, tiers: list[Tier], publish: bool) -> RunOutcome:
     ends = (
         _submit(run, made, before)
         if publish
-        else {one.name: tier_outcome(_as_submitted(run, one), None) for one in made}
+        else {one.name: tier_outcome(_as_submitted(run, one), None, _above(run)) for one in made}
     )
     if gone:
         # Whoever withdrew while the run worked is in what it has just released.
@@ -150,6 +150,10 @@ def _release(run: Run, tiers: list[Tier], publish: bool) -> RunOutcome:
     summarise(run, outcome.table, [*outcome.stops, *outcome.waits], reports)
     _tidy(made, ends)
     return outcome
+
+
+def _above(run: Run) -> int:
+    return len(run.config.names(Role.QUASI_IDENTIFIER))
 
 
 def _as_submitted(run: Run, one: Made) -> Made:
@@ -185,7 +189,7 @@ def _submit(run: Run, made: list[Made], before: Before) -> dict[str, TierOutcome
         base = Tier.PARTNER.value if one.recipient else one.tier.parent
         parent = ends[base].release if base else None
         standing = _submit_one(run, one, parent, before)
-        end = tier_outcome(one, standing)
+        end = tier_outcome(one, standing, _above(run))
         if standing.outcome in ("published", "unchanged"):
             end = replace(end, path=open_store(run.store).location(str(standing.release)))
         ends[one.name] = end

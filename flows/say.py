@@ -49,6 +49,8 @@ def outcome(run: RunOutcome, work: Any, store: str, as_json: bool) -> None:
         return
     columns = ["tier", "state", "rows", "columns", "smallest class", "highest risk", "loss"]
     _table(run.dataset, columns, [[row[name] for name in columns] for row in run.table])
+    if any(end.columns_above != end.columns_kept for end in run.ends.values()):
+        _line("Loss is over the quasi-identifiers kept (of all); a dropped one is not in it.")
     if run.shares:
         _line("Recoded locally (level 0 is the value untouched):")
         for shares in run.shares:

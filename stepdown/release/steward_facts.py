@@ -18,7 +18,7 @@ from stepdown.release.report_facts import (
 )
 from stepdown.release.wording import OUTCOMES
 from stepdown.reports import AttackResult, DeriveReport, Exposure, RiskReport, TierReport
-from stepdown.vocabulary import Tier
+from stepdown.vocabulary import Role, Tier
 
 _COMPARED = (
     ("risk", "smallest_class", "Smallest class", "count"),
@@ -50,6 +50,10 @@ def steward_facts(
     released = report.exposure.class_sizes if report.exposure else None
     above = report.exposure.class_sizes_above if report.exposure else None
     return {
+        "quasi_identifiers": {
+            "kept": len(report.derive.levels),
+            "of": len(loaded.config.names(Role.QUASI_IDENTIFIER)),
+        },
         "reaches_nobody": report.tier is Tier.PARTNER
         and not report.recipient
         and not loaded.config.recipients,

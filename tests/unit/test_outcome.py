@@ -89,3 +89,15 @@ def test_a_partner_release_that_reaches_nobody_says_so():
     assert RunOutcome("wells", "r1", alone.tiers, copy).nobodys == []
     refused = {"partner": TierOutcome("refused", None, 1)}
     assert RunOutcome("wells", "r1", refused).nobodys == []
+
+
+def test_a_loss_is_shown_beside_the_columns_it_is_over(capsys):
+    ends = {
+        "partner": TierOutcome("published", None, 9, loss=0.229, columns_kept=5, columns_above=9),
+        "public": TierOutcome("published", None, 9, loss=0.037, columns_kept=2, columns_above=9),
+    }
+    run = RunOutcome("people", "r1", ends)
+    assert [row["loss"] for row in run.table] == ["0.229 (5/9)", "0.037 (2/9)"]
+    say.outcome(run, "work", "store", False)
+    assert "a dropped one is not in it" in capsys.readouterr().out
+    assert run.as_json()["tiers"]["public"]["columns_kept"] == 2
