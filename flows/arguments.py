@@ -13,12 +13,28 @@ from stepdown.vocabulary import Tier
 
 if TYPE_CHECKING:
     from stepdown.anonymise.models import PrivacyModels
+    from stepdown.tables import Form
 
 Config = Annotated[
     Path, typer.Argument(metavar="CONFIG", help="A dataset's release config (YAML).")
 ]
 Configs = Annotated[list[Path], typer.Argument(metavar="CONFIG…", help="Release configs (YAML).")]
 Table = Annotated[Path, typer.Argument(metavar="FILE", help="A CSV or Parquet file.")]
+Missing = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--missing",
+        metavar="TEXT",
+        help="A text that means 'no value', and no other does; repeatable. '' alone: only empty "
+        "cells are missing. Default: empty cells, and NA where it cannot be a text.",
+    ),
+]
+Encoding = Annotated[
+    str | None, typer.Option(help="Of a CSV, such as cp1252; default UTF-8, or UTF-16 by its mark.")
+]
+Delimiter = Annotated[
+    str | None, typer.Option(help="Of a CSV; default the likeliest of , ; tab and |.")
+]
 Address = Annotated[
     str,
     typer.Argument(
@@ -114,6 +130,13 @@ def _two_shares(text: str) -> tuple[float, float] | None:
             f"{text} is not two numbers", where="--delta-presence", next="For example: 0.1,0.7"
         ) from None
     return least, most
+
+
+def form(delimiter: str | None, encoding: str | None, missing: list[str] | None) -> Form:
+    """How the files of a command are written; an empty cell is missing whatever else is."""
+    from stepdown.tables import Form
+
+    return Form(delimiter, encoding, tuple(dict.fromkeys(("", *missing))) if missing else None)
 
 
 def names(text: str) -> list[str]:

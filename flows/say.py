@@ -122,6 +122,7 @@ def checked(loaded: Any, summary: Any, as_json: bool) -> None:
             }
             for name, column in config.columns.items()
         },
+        "missing": {"applied": summary.missing_texts, "likely": summary.likely},
         "tiers": [tier.value for tier in config.tier_names()],
     }
     if as_json:
@@ -132,6 +133,7 @@ def checked(loaded: Any, summary: Any, as_json: bool) -> None:
         ["column", "role", "type", "missing"],
         [[name, c["role"], c["type"], f"{c['missing']:,}"] for name, c in facts["columns"].items()],
     )
+    _missing(facts["missing"], "source.missing, or a column's `missing:`,")
     _line("The config is valid and fits its source.")
 
 
@@ -241,6 +243,19 @@ def anonymised(result: dict[str, Any], as_json: bool) -> None:
     )
     if "hierarchies" in result["notes"]:
         _line(f"– hierarchies {result['notes']['hierarchies']}")
+    _missing(result["missing"], "--missing TEXT")
+
+
+def _missing(found: dict[str, Any], where: str) -> None:
+    """Which cells count as missing, and which look as if they should."""
+    _line(f"missing: {found['applied']}")
+    if found["likely"]:
+        cells = "; ".join(
+            f"{name}: " + ", ".join(f"{text} in {number(n)}" for text, n in texts.items())
+            for name, texts in found["likely"].items()
+        )
+        _line(f"counted as values, though they often mean that there is none: {cells} cells")
+        _line(f"  {where} says which texts mean 'no value'.")
 
 
 def _columns_without_a_role(left_out: list[str], kept: list[str]) -> None:
@@ -275,6 +290,7 @@ def assessed(result: dict[str, Any], as_json: bool) -> None:
         _table("", columns, rows, right=columns[1:])
     for what, why in result["notes"].items():
         _line(f"– {what}: {why}")
+    _missing(result["missing"], "--missing TEXT")
 
 
 def table(title: str, columns: list[str], rows: list[list[str]]) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from flows import arguments, say
-from flows.arguments import AsJson, Table
+from flows.arguments import AsJson, Delimiter, Encoding, Missing, Table
+
+if TYPE_CHECKING:
+    from stepdown.tables import Form
 
 MODELS: Any = {"rich_help_panel": "What every class must satisfy"}
 """Where `anonymise --help` lists an option."""
@@ -77,6 +80,9 @@ def anonymise(
         typer.Option(help="One level per column, or labels of its own for every class."),
     ] = "full-domain",
     budget: Annotated[float | None, typer.Option(help="Seconds the search may take.")] = None,
+    missing: Missing = None,
+    encoding: Encoding = None,
+    delimiter: Delimiter = None,
     json: AsJson = False,
 ) -> int:
     """Make one table k-anonymous, l-diverse, t-close, … at the least loss; no config needed."""
@@ -110,6 +116,7 @@ def anonymise(
             keep=arguments.names(keep),
             recoding=recoding,
             budget_seconds=budget,
+            form=arguments.form(delimiter, encoding, missing),
             output=output,
             progress=(lambda what: None) if json else say.progress,
         ),
@@ -150,6 +157,9 @@ def assess(
         Literal["factorial", "product", "ihsn"],
         typer.Option(help="How a special unique counts by its size; sdcMicro's, or IHSN's."),
     ] = "factorial",
+    missing: Missing = None,
+    encoding: Encoding = None,
+    delimiter: Delimiter = None,
     json: AsJson = False,
 ) -> int:
     """Measure the re-identification risk of any file; no config needed."""
@@ -158,6 +168,7 @@ def assess(
     keep_pandas_out()
     from stepdown.risk import assess_file
 
+    form = arguments.form(delimiter, encoding, missing)
     result = assess_file(
         file,
         arguments.names(qi),
@@ -172,20 +183,23 @@ def assess(
         exact=exact,
         suda_size=suda_size,
         suda_weighting=suda_weighting,
+        delimiter=form.delimiter,
+        encoding=form.encoding,
+        missing=form.missing,
     )
     if against:
-        result["utility"] = _utility(file, against, arguments.names(f"{qi},{sensitive}"))
+        result["utility"] = _utility(file, against, arguments.names(f"{qi},{sensitive}"), form)
     say.assessed(result, json)
     return 0
 
 
-def _utility(file: Path, against: Path, named: list[str]) -> dict[str, Any]:
+def _utility(file: Path, against: Path, named: list[str], form: Form) -> dict[str, Any]:
     """What the file lost of its original in the columns that both have; no value of either."""
     from stepdown.risk.table_columns import column_names
     from stepdown.utility.files import utility_of_files
 
-    held = column_names(against, None, "utf-8")[0]
-    found = utility_of_files(file, against, [name for name in named if name in held])
+    held = column_names(against, form)
+    found = utility_of_files(file, against, [name for name in named if name in held], form=form)
     for column in found["columns"].values():
         for shown in ("bins", "before", "after"):
             del column[shown]

@@ -17,6 +17,7 @@ from stepdown.anonymise.hierarchy import HierarchyTable, label_codes
 from stepdown.anonymise.mixed_labels import label_nodes, mixed_levels
 from stepdown.anonymise.models import SearchColumn, SensitiveColumn
 from stepdown.engine import Session, literals, quote
+from stepdown.errors import ConfigInvalid
 from stepdown.vocabulary import ColumnType
 
 Flags = npt.NDArray[np.bool_]
@@ -194,6 +195,8 @@ def code_sensitive(session: Session, relation: str, column: SensitiveColumn) -> 
             ancestors,
         )
     numbers = _numbers(values.filter(pc.is_valid(values)))
+    if numbers is None:
+        raise _not_numbers(session, relation, column.name)
     if column.bin_edges is None:
         points, places = np.unique(numbers, return_inverse=True)
         many = len(points)
@@ -305,8 +308,8 @@ def _holds(session: Session, relation: str, column: str, type: pa.DataType) -> b
     return bool(session.fetch(asked).schema.field(0).type == type)
 
 
-def _numbers(values: pa.Array) -> Floats:
-    """Numbers in the values' order; texts that are not numbers in the order of the texts."""
+def _numbers(values: pa.Array) -> Floats | None:
+    """Numbers in the values' order; None where a text among them is no number."""
     if pa.types.is_date(values.type):
         values = pc.cast(values, pa.int32())
     elif pa.types.is_timestamp(values.type):
@@ -314,8 +317,25 @@ def _numbers(values: pa.Array) -> Floats:
     try:
         numbers = pc.cast(values, pa.float64(), safe=False)
     except pa.ArrowInvalid:
-        numbers = pc.cast(pc.rank(values, tiebreaker="min"), pa.float64())
-    return np.asarray(numbers.to_numpy(zero_copy_only=False), dtype=np.float64)
+        return None
+    found = np.asarray(numbers.to_numpy(zero_copy_only=False), dtype=np.float64)
+    # "nan" and "inf" are texts that somebody wrote for a missing value.
+    return None if pa.types.is_string(values.type) and not np.isfinite(found).all() else found
+
+
+def _not_numbers(session: Session, relation: str, column: str) -> ConfigInvalid:
+    name = quote(column)
+    cells = session.scalar(
+        f"SELECT count(*) FROM {quote(relation)} WHERE {name} IS NOT NULL "
+        f"AND NOT coalesce(isfinite(TRY_CAST({name} AS DOUBLE)), false)"
+    )
+    return ConfigInvalid(
+        f"{cells} of its cells are neither numbers nor dates, so no ordered distance can be "
+        "measured",
+        where=f"column {column}",
+        next="Say which texts mean 'no value' (--missing, or `missing:` of a config), mend those "
+        "cells, or ask for the equal distance.",
+    )
 
 
 def _distinct(session: Session, relation: str, column: str) -> pa.Array:

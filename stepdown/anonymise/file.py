@@ -5,26 +5,31 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
 
 from stepdown.anonymise.arguments import Arguments, DistanceKind
 from stepdown.anonymise.hierarchy import HierarchyTable, default_hierarchy, hierarchy_from_file
+from stepdown.anonymise.hierarchy_file import read_rows
 from stepdown.anonymise.hierarchy_folder import HierarchyFolder
 from stepdown.anonymise.models import PrivacyModels, SearchColumn, SensitiveColumn
 from stepdown.anonymise.recode import (
     Recoding,
     anonymise_relation,
-    check_columns,
+    check_once,
 )
 from stepdown.anonymise.score import LossKind
-from stepdown.anonymise.table_file import open_table, write_table_file
+from stepdown.anonymise.table_file import Attached, attach_tables, write_table_file
 from stepdown.engine import Session, open_session, quote
-from stepdown.errors import ConfigInvalid
+from stepdown.errors import ConfigInvalid, SourceInvalid
+from stepdown.tables import Form
+from stepdown.tables.missing import applied
 from stepdown.vocabulary import RecodingKind
 
-FILE, RELATION, POPULATION = "file", "table", "population"
+RELATION, POPULATION = "table", "population"
 
 
 def anonymise_file(
@@ -44,13 +49,15 @@ def anonymise_file(
     weights: Mapping[str, float] | None = None,
     recoding: RecodingKind = "full-domain",
     budget_seconds: float | None = None,
+    form: Form | None = None,
     scratch: Path | None = None,
     progress: Callable[[str], None] = lambda what: None,
 ) -> dict[str, object]:
     """Generalise and suppress a file until it satisfies the models, at the least loss.
 
     Args:
-        path: CSV (any delimiter, UTF-8, every cell a text, empty is missing) or Parquet.
+        path: CSV or Parquet. A column of a CSV whose texts are all numbers, dates or times is one
+            of those, and so is what is written of it where no cell was generalised.
         quasi_identifiers: columns to generalise; ties go to the first of them.
         models: what every class must satisfy.
         output: ``.csv`` or ``.parquet``, written whole or not at all: the quasi-identifiers, the
@@ -71,21 +78,23 @@ def anonymise_file(
         weights: column → how much losing its detail matters; 1 where not given.
         recoding: one level for all values of a column, or labels of its own for every class.
         budget_seconds: stop the search after this long with the best found.
+        form: how the files are written, and which texts in them mean 'no value'.
         scratch: folder for temporary files; None is the system's.
         progress: is told what comes next, in counts.
 
     Returns:
         The JSON of ``stepdown anonymise``: levels, level_shares, lattice_size, nodes_checked,
         proven, gap, score, suppressed_rows, classes, smallest_class, the seconds of count, search
-        and apply; left_out and kept: the columns without a role, in the input's order; notes say
-        why something is null.
+        and apply; left_out ("" has no name) and kept: the columns without a role, in the input's
+        order; missing: which texts meant 'no value' (applied), and how many cells hold one that
+        often does and did not (likely); notes say why something is null.
 
     Raises:
         ConfigInvalid: an argument is wrong. SourceInvalid: the file cannot be read.
         HierarchyInvalid, DemandImpossible, Refused: as ``anonymise_relation`` does.
     """
     started = time.perf_counter()
-    weights = weights or {}
+    weights, form = weights or {}, form or Form()
     asked = Arguments(
         quasi_identifiers,
         models,
@@ -104,18 +113,19 @@ def anonymise_file(
         tempfile.TemporaryDirectory(dir=scratch, prefix="anonymise-") as folder,
         open_session(folder) as session,
     ):
-        delimiter = open_table(session, FILE, path, Path(folder), quasi_identifiers)
         roles = [*quasi_identifiers, *sensitive, *([subject] if subject else [])]
-        check_columns(session, FILE, [*roles, *keep], [*roles, *keep])
-        written, left_out = _written(session, [*quasi_identifiers, *sensitive, *keep])
-        # What nobody named takes no part in anything from here on.
-        _only(session, [*written, *([subject] if subject else [])])
-        hierarchy_folder = HierarchyFolder(hierarchies, [*written, *left_out])
-        relations = [RELATION]
+        check_once([*roles, *keep])
+        files: dict[str, tuple[Path, Sequence[str]]] = {RELATION: (path, [*roles, *keep])}
         if population is not None:
-            open_table(session, POPULATION, population, Path(folder), quasi_identifiers)
-            check_columns(session, POPULATION, [], quasi_identifiers)
-            relations.append(POPULATION)
+            files[POPULATION] = (population, quasi_identifiers)
+        found_leaves = partial(_leaves, [*quasi_identifiers, *sensitive], hierarchies)
+        table = attach_tables(session, files, Path(folder), form, found_leaves)[RELATION]
+        hierarchy_folder = HierarchyFolder(hierarchies, table.all_names)
+        _check_times(table, [*quasi_identifiers, *sensitive], path)
+        named = {*quasi_identifiers, *sensitive, *keep}
+        written = [name for name in table.all_names if name in named]
+        left_out = [name for name in table.all_names if name not in named]
+        relations = list(files)
         columns = [
             SearchColumn(
                 name,
@@ -141,32 +151,78 @@ def anonymise_file(
         )
         progress("writing")
         searched = time.perf_counter()
-        rows = found.sorted_sql(session, written)
-        write_table_file(session, rows, output, delimiter, is_sorted=True)
+        rows, is_sorted = _released(session, found, written, table, recoding == "local")
+        write_table_file(session, rows, output, table.delimiter, is_sorted=is_sorted)
         finished = time.perf_counter()
     seconds = {
         "count": opened - started + found.count_seconds,
         "search": found.search_seconds,
         "apply": finished - searched,
     }
-    kept = [name for name in written if name in keep]
-    passed_over = hierarchy_folder.passed_over(quasi_identifiers)
     notes = dict(_LOCAL_NOTES) if recoding == "local" else {}
-    if passed_over:
+    if passed_over := hierarchy_folder.passed_over(quasi_identifiers):
         notes["hierarchies"] = f"named after no column, so not used: {', '.join(passed_over)}"
-    answer = _answer(found, recoding) | {"left_out": left_out, "kept": kept, "notes": notes}
-    return answer | {"seconds": seconds}
+    return _answer(found, recoding) | {
+        "left_out": left_out,
+        "kept": [name for name in written if name in keep],
+        "missing": {"applied": applied(form.missing), "likely": table.likely},
+        "notes": notes,
+        "seconds": seconds,
+    }
 
 
-def _written(session: Session, named: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The file's columns that are written, and those that are left out, in their order."""
-    held = session.fetch(f"SELECT * FROM {quote(FILE)} LIMIT 0").column_names
-    return [name for name in held if name in named], [name for name in held if name not in named]
+def _leaves(
+    columns: Sequence[str], folder: Path | None, all_names: Sequence[str]
+) -> dict[str, list[str]]:
+    """What the hierarchy files of a table call the columns' values."""
+    files = {name: HierarchyFolder(folder, all_names).file_of(name) for name in columns}
+    return {name: [row[0] for row in read_rows(file)] for name, file in files.items() if file}
 
 
-def _only(session: Session, names: Sequence[str]) -> None:
-    columns = ", ".join(quote(name) for name in names)
-    session.run(f"CREATE TEMP VIEW {quote(RELATION)} AS SELECT {columns} FROM {quote(FILE)}")
+def _check_times(table: Attached, columns: Sequence[str], path: Path) -> None:
+    several = [name for name in columns if name in table.several_offsets]
+    if several:
+        raise SourceInvalid(
+            f"the times of {', '.join(several)} have several offsets from UTC",
+            where=str(path),
+            next="Which day a time is in depends on the zone: convert them to one, or release the "
+            "file by a config that declares the column's `time_zone`.",
+        )
+
+
+def _released(
+    session: Session, found: Recoding, written: Sequence[str], table: Attached, is_local: bool
+) -> tuple[str, bool]:
+    """SQL of the released rows, and whether they come sorted.
+
+    A column of which no cell was generalised has the type that it came with.
+    """
+    untouched = [name for name, shares in found.level_shares.items() if set(shares) <= {0}]
+    if not is_local:
+        columns = [replace(c, labels=None) if c.name in untouched else c for c in found.columns]
+        found = replace(found, columns=tuple(columns))
+    rows = found.sorted_sql(session, written)
+    types = {name: "VARCHAR" for name in untouched if name in table.were_texts}
+    if is_local:
+        # Local recoding knows labels only, and sorts by them.
+        held = session.fetch(f"SELECT * FROM {quote(RELATION)} LIMIT 0").schema
+        own = {name: _ENGINE_TYPES.get(held.field(name).type) for name in untouched}
+        types = {name: type for name, type in own.items() if type} | types
+    casts = ", ".join(
+        f"CAST({quote(name)} AS {type}) AS {quote(name)}" for name, type in types.items()
+    )
+    return (f"SELECT * REPLACE ({casts}) FROM ({rows})" if casts else rows), not (
+        is_local and casts
+    )
+
+
+_ENGINE_TYPES = {
+    pa.int64(): "BIGINT",
+    pa.float64(): "DOUBLE",
+    pa.float32(): "FLOAT",
+    pa.date32(): "DATE",
+    pa.bool_(): "BOOLEAN",
+}
 
 
 def _answer(found: Recoding, recoding: RecodingKind) -> dict[str, object]:

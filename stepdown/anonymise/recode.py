@@ -224,19 +224,28 @@ def check_columns(
     Raises:
         ConfigInvalid: with the columns.
     """
+    check_once(once)
     held = session.fetch(f"SELECT * FROM {quote(relation)} LIMIT 0").column_names
-    twice = sorted({name for name in once if once.count(name) > 1})
-    if twice:
-        raise ConfigInvalid(
-            f"named twice: {', '.join(twice)}",
-            next="Name a column once: as a quasi-identifier, sensitive, the subject, or to keep.",
-        )
     unknown = [name for name in needed if name not in held]
     if unknown:
         raise ConfigInvalid(
             f"no such column: {', '.join(unknown)}",
             where=relation,
             next=f"The {relation} has: {', '.join(held)}.",
+        )
+
+
+def check_once(names: Sequence[str]) -> None:
+    """Refuse a column that is named twice.
+
+    Raises:
+        ConfigInvalid: with the columns.
+    """
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ConfigInvalid(
+            f"named twice: {', '.join(twice)}",
+            next="Name a column once: as a quasi-identifier, sensitive, the subject, or to keep.",
         )
 
 

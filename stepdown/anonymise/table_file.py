@@ -1,67 +1,214 @@
-"""A table's file, CSV or Parquet: read as it is, written sorted and whole or not at all."""
+"""A table's file, CSV or Parquet: read into plain types, written sorted and whole or not at all."""
 
 from __future__ import annotations
 
-import csv
-import io
 import os
-import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from stepdown.engine import Session, file_literal, literals, quote
-from stepdown.errors import SourceInvalid, WorldFailed
+from stepdown.errors import WorldFailed
+from stepdown.tables import Form, open_table
+from stepdown.tables.kinds import Kinds, plain, typed
+from stepdown.tables.missing import BY_DEFAULT, NOT_A_TEXT, is_missing, likely_missing
+from stepdown.tables.text_types import ARROW_TYPES
+from stepdown.vocabulary import ColumnType
 
-DELIMITERS = ",;\t|"
 
-
-def open_table(
-    session: Session, relation: str, path: Path, folder: Path, typed: Sequence[str]
-) -> str:
-    """Make a file a relation.
+@dataclass(frozen=True)
+class Attached:
+    """A file that is a relation of a session.
 
     Args:
-        session: what reads the file.
-        relation: name of the relation.
-        path: Parquet, or else CSV with any delimiter, whose every cell is a text or missing.
-        folder: for a copy of a CSV, to be kept as long as the session is.
-        typed: columns that are cast to one of the six plain types.
+        all_names: its columns in their order; "" has no name.
+        delimiter: of a CSV, a comma for Parquet.
+        likely: column → text → cells that hold it, of the texts that often mean 'no value'.
+        were_texts: columns of dates that a Parquet file holds as texts.
+        several_offsets: columns whose times have more than one offset from UTC; they stay texts.
+    """
 
-    Returns:
-        The delimiter of a CSV, a comma for Parquet.
+    all_names: tuple[str, ...]
+    delimiter: str
+    likely: dict[str, dict[str, int]]
+    were_texts: tuple[str, ...]
+    several_offsets: tuple[str, ...]
+
+
+def attach_tables(
+    session: Session,
+    files: Mapping[str, tuple[Path, Sequence[str]]],
+    folder: Path,
+    form: Form,
+    leaves: Callable[[Sequence[str]], Mapping[str, Sequence[str]]],
+) -> dict[str, Attached]:
+    """Make files relations, a column of the same name in all of them of one type.
+
+    A column of a CSV holds numbers, dates or times where all of its texts are such.
+
+    Args:
+        session: what reads the relations.
+        files: relation → its file and the columns to read of it.
+        folder: for copies, to be kept as long as the session is.
+        form: how the files are written.
+        leaves: of the first file's column names: column → texts that a hierarchy gives for its
+            values, a heading among them perhaps.
 
     Raises:
-        SourceInvalid: the file cannot be read.
+        SourceInvalid: a file cannot be read or lacks a column.
     """
-    if not path.is_file():
-        raise SourceInvalid("no such file", where=str(path), next="Give a CSV or Parquet file.")
-    source, delimiter = path, ","
-    if path.suffix != ".parquet":
-        header, delimiter = _heading(path)
-        # The table is read several times; Parquet is read faster than CSV is parsed.
-        source = folder / f"{relation}.parquet"
-        types = ", ".join(f"{literals([name])}: 'VARCHAR'" for name in header)
-        _reading(
-            session,
-            path,
-            f"COPY (SELECT * FROM read_csv({file_literal(path)}, columns = {{{types}}}, "
-            f"delim = {literals([delimiter])}, header = true, quote = '\"', escape = '\"', "
-            f"auto_detect = false)) TO {literals([str(source)])} (FORMAT parquet)",
-        )
-    read = f"read_parquet({file_literal(source)})"
-    file = quote(f"{relation}'s file")
-    _reading(session, path, f"CREATE TEMP VIEW {file} AS SELECT * FROM {read}")
-    schema = session.fetch(f"SELECT * FROM {file} LIMIT 0").schema
-    plain = [
-        f"CAST({quote(field.name)} AS {_plain_type(field.type)}) AS {quote(field.name)}"
-        if field.name in typed
-        else quote(field.name)
-        for field in schema
+    read = [
+        _Reading(relation, path, list(dict.fromkeys(names)), form)
+        for relation, (path, names) in files.items()
     ]
-    session.run(f"CREATE TEMP VIEW {quote(relation)} AS SELECT {', '.join(plain)} FROM {file}")
-    return delimiter
+    for each in read:
+        each.copy(folder / f"{each.relation}.read.parquet")
+    types: dict[str, pa.DataType] = {}
+    known = leaves(read[0].all_names)
+    for each in read:
+        for name in each.names:
+            own = each.type_of(name, known.get(name, ()))
+            types[name] = _common(types.get(name, own), own)
+    attached = {}
+    for each in read:
+        source = each.finish(types, folder / f"{each.relation}.parquet")
+        session.run(
+            f"CREATE TEMP VIEW {quote(each.relation)} AS "
+            f"SELECT * FROM read_parquet({file_literal(source)})"
+        )
+        attached[each.relation] = each.attached(types)
+    return attached
+
+
+class _Reading:
+    """One file on its way to a relation: copied as it types itself, then in its final types."""
+
+    def __init__(self, relation: str, path: Path, names: list[str], form: Form) -> None:
+        self.relation = relation
+        self.names = names
+        self._path = path
+        self._form = form
+        self._kinds = {name: Kinds(form.missing) for name in names}
+        self._likely: dict[str, Counter[str]] = {name: Counter() for name in names}
+
+    def copy(self, to: Path) -> None:
+        """Read the file once, with what hides its types looked at."""
+        # The engine takes names that differ only in capitals for one.
+        with open_table(self._path, self._form, self.names) as table:
+            table.require(self.names, fold=True)
+            self._is_csv = table.kind == "csv"
+            self.all_names, self._delimiter = table.all_names, table.delimiter
+            self._copied = to
+            plain_batches = (self._plain(batch) for batch in table.batches(self.names))
+            self._schema = _write(to, plain_batches, self.names)
+
+    def _plain(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        columns = []
+        for name, column in zip(self.names, batch.columns, strict=True):
+            if not self._is_csv:
+                column = plain(column, self._form.missing, f"{self._path}: column {name}")
+            if pa.types.is_string(column.type):
+                column = self._looked_at(name, column)
+            else:
+                self._likely[name] += likely_missing(column)
+            columns.append(column)
+        return pa.RecordBatch.from_arrays(columns, names=self.names)
+
+    def _looked_at(self, name: str, column: pa.Array) -> pa.Array:
+        once = column.dictionary_encode()
+        missing = self._form.missing
+        none = is_missing(once.dictionary, BY_DEFAULT if missing is None else missing)
+        texts = pc.if_else(none, None, once.dictionary)
+        self._kinds[name].take(texts)
+        codes = pc.fill_null(once.indices, len(texts)).to_numpy()
+        counts = np.bincount(codes, minlength=len(texts) + 1)
+        self._likely[name] += likely_missing(texts, counts[: len(texts)])
+        return texts.take(once.indices)
+
+    def type_of(self, name: str, leaves: Sequence[str]) -> pa.DataType:
+        """What the column is, as far as this file and the hierarchy's leaves tell."""
+        own = self._schema.field(name).type
+        if not pa.types.is_string(own):
+            return own
+        kind = self._kind(name)
+        if kind is ColumnType.STRING or not leaves:
+            return ARROW_TYPES[kind]
+        # A first row that is a heading must not make the column one of texts.
+        for rows in (leaves, leaves[1:]):
+            told = Kinds(self._form.missing)
+            told.take(pa.array(rows, pa.string()))
+            if told.kind == kind or {told.kind, kind} == {ColumnType.INTEGER, ColumnType.NUMBER}:
+                return ARROW_TYPES[kind]
+        return pa.string()
+
+    def _kind(self, name: str) -> ColumnType:
+        kinds = self._kinds[name]
+        if len(kinds.offsets) > 1 and kinds.kind is ColumnType.TIMESTAMP:
+            return ColumnType.STRING
+        if not self._is_csv and kinds.kind is not ColumnType.DATE:
+            return ColumnType.STRING  # its writer could have said so, and chose texts
+        return kinds.kind
+
+    def finish(self, types: Mapping[str, pa.DataType], to: Path) -> Path:
+        """The copy in its final types."""
+        final = pa.schema([(name, types[name]) for name in self.names])
+        if final == self._schema:
+            return self._copied
+        with pq.ParquetFile(self._copied) as file:
+            typed_batches = (self._typed(batch, final) for batch in file.iter_batches())
+            _write(to, typed_batches, self.names)
+        self._copied.unlink()
+        return to
+
+    def _typed(self, batch: pa.RecordBatch, final: pa.Schema) -> pa.RecordBatch:
+        columns = []
+        for column, field in zip(batch.columns, final, strict=True):
+            if column.type != field.type and pa.types.is_string(column.type):
+                once = column.dictionary_encode()
+                kind = next(kind for kind, arrow in ARROW_TYPES.items() if arrow == field.type)
+                column = typed(once.dictionary, kind, self._form.missing).take(once.indices)
+            columns.append(column.cast(field.type))
+        return pa.RecordBatch.from_arrays(columns, schema=final)
+
+    def attached(self, types: Mapping[str, pa.DataType]) -> Attached:
+        """What is known of the file now."""
+        for name in self.names:
+            if self._form.missing is None and not pa.types.is_string(types[name]):
+                self._likely[name].pop(NOT_A_TEXT, None)  # missing there by default
+        texts = [name for name in self.names if pa.types.is_string(self._schema.field(name).type)]
+        return Attached(
+            self.all_names,
+            self._delimiter,
+            {name: dict(found) for name, found in self._likely.items() if found},
+            ()
+            if self._is_csv
+            else tuple(name for name in texts if not pa.types.is_string(types[name])),
+            tuple(name for name in texts if len(self._kinds[name].offsets) > 1),
+        )
+
+
+def _common(one: pa.DataType, other: pa.DataType) -> pa.DataType:
+    if one == other:
+        return one
+    numbers = all(pa.types.is_integer(t) or pa.types.is_floating(t) for t in (one, other))
+    return pa.float64() if numbers else pa.string()
+
+
+def _write(path: Path, batches: Iterator[pa.RecordBatch], names: Sequence[str]) -> pa.Schema:
+    first = next(batches, None)
+    if first is None:
+        first = pa.RecordBatch.from_pydict({name: pa.array([], pa.string()) for name in names})
+    with pq.ParquetWriter(path, first.schema, compression="lz4") as writer:
+        for batch in chain([first], batches):
+            writer.write_batch(batch)
+    return first.schema
 
 
 def write_table_file(
@@ -96,54 +243,3 @@ def write_table_file(
         ) from None
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _heading(path: Path) -> tuple[list[str], str]:
-    """A CSV's column names, and the delimiter that its heading has most of."""
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            text = file.readline()
-            # A line break inside quotes belongs to a name.
-            while text.count('"') % 2 and (more := file.readline()):
-                text += more
-    except FileNotFoundError:
-        raise SourceInvalid("there is no such file", where=str(path)) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SourceInvalid(
-            f"cannot be read as UTF-8 text ({type(error).__name__})", where=str(path)
-        ) from None
-    unquoted = re.sub(r'"[^"]*"', "", text)
-    delimiter = max(DELIMITERS, key=unquoted.count)
-    header = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), [])
-    # The engine takes names that differ only in capitals for one.
-    folded = [name.casefold() for name in header]
-    twice = sorted({name for name in header if folded.count(name.casefold()) > 1})
-    if not header or twice:
-        raise SourceInvalid(
-            f"the heading names twice: {', '.join(twice)}" if header else "has no heading",
-            where=str(path),
-            next="The first line names every column, once.",
-        )
-    return header, delimiter
-
-
-def _reading(session: Session, path: Path, sql: str) -> None:
-    try:
-        session.run(sql)
-    except WorldFailed:
-        kind = "Parquet" if path.suffix == ".parquet" else "UTF-8 CSV with equally long rows"
-        raise SourceInvalid(
-            f"cannot be read as {kind}", where=str(path), next="Mend or convert the file."
-        ) from None
-
-
-def _plain_type(type: pa.DataType) -> str:
-    if pa.types.is_boolean(type):
-        return "BOOLEAN"
-    if pa.types.is_integer(type) and type != pa.uint64():
-        return "BIGINT"
-    if pa.types.is_floating(type):
-        return "DOUBLE"
-    if pa.types.is_date(type):
-        return "DATE"
-    return "TIMESTAMP" if pa.types.is_timestamp(type) else "VARCHAR"

@@ -10,14 +10,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv
-import pyarrow.parquet as pq
 
 from stepdown.attacks.aligned import Aligned, Ints, Reach, encode, reach_of
 from stepdown.attacks.classes import Classes, only_subject, owners
 from stepdown.engine.session import Session
 from stepdown.errors import SourceInvalid
 from stepdown.reports import AttackResult
+from stepdown.tables import read_coded
 
 ATTACK = "linkage"
 Flags = npt.NDArray[np.bool_]
@@ -160,21 +159,15 @@ def _auxiliary_reach(session: Session, aligned: Aligned, name: str, values: pa.A
 
 
 def _read(auxiliary: Auxiliary, columns: list[str]) -> pa.Table:
-    path = Path(auxiliary.path)
     try:
-        if path.suffix.lower() in (".parquet", ".pq"):
-            return pq.read_table(path, columns=columns).select(columns)
-        return pa.csv.read_csv(
-            path, convert_options=pa.csv.ConvertOptions(strings_can_be_null=True)
-        ).select(columns)
-    except FileNotFoundError:
-        raise SourceInvalid("no such file", where=str(path)) from None
-    except (OSError, KeyError, UnicodeDecodeError, pa.ArrowException) as error:
+        found = read_coded(Path(auxiliary.path), columns)
+    except SourceInvalid as error:
         raise SourceInvalid(
-            f"cannot be read, or lacks a column of {', '.join(columns)} ({type(error).__name__})",
-            where=str(path),
-            next=f"Mend the auxiliary table {auxiliary.name} or its columns in the config.",
+            f"the auxiliary table {auxiliary.name} cannot be read: {error.message}",
+            where=error.where,
+            next=f"{error.next} Its columns are in the config under `auxiliary:`.",
         ) from None
+    return pa.table({name: column.cells() for name, column in found.items()})
 
 
 def _known(names: Sequence[str]) -> str:

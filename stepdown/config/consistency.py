@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 import re
+import zoneinfo
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -147,6 +148,10 @@ def _columns(config: ReleaseConfig) -> Iterator[str]:
             )
         for fault in hierarchy_faults(column):
             yield f"columns.{name}.hierarchy: {fault}"
+        if column.time_zone and column.type is not ColumnType.TIMESTAMP:
+            yield f"columns.{name}: time_zone is for timestamps"
+        elif column.time_zone and column.time_zone not in zoneinfo.available_timezones():
+            yield f"columns.{name}: time_zone is not an IANA time zone, such as Africa/Nairobi"
         if column.kind == "age" and column.type not in NUMERIC:
             yield f"columns.{name}: an age is an integer or a number, not a {column.type}"
         for tier in config.tier_names():

@@ -39,6 +39,11 @@ class Column(Model):
         "are looked for in every release.",
     )
     date_format: str | None = Field(None, description="strptime pattern of a date column.")
+    time_zone: str | None = Field(
+        None,
+        description="IANA time zone in which a timestamp's day and month are told; needed where "
+        "its times have several offsets from UTC. Default: each time keeps its own clock's.",
+    )
     hierarchy: Hierarchy | None = Field(None, description="How its values generalise.")
     population: str | None = Field(
         None, description="CSV of people per place (place, people); needed to publish a place."

@@ -20,12 +20,18 @@ class Source(Model):
         None, description="Default: by the file's ending."
     )
     delimiter: str | None = Field(None, min_length=1, max_length=1, description="Default: sniffed.")
-    encoding: str | None = Field(None, description="Default: UTF-8, with or without BOM.")
+    encoding: str | None = Field(
+        None, description="Default: UTF-8, with or without BOM, or UTF-16 with one."
+    )
     url: str | None = Field(None, description="SQLAlchemy URL without a password.")
     url_env: str | None = Field(None, description="Environment variable that holds the URL.")
     query: str | None = Field(None, description="The SELECT that gives the table.")
-    missing: list[str] = Field(
-        [""], description="Texts that mean 'no value' in every column; a column may add its own."
+    missing: list[str] | None = Field(
+        None,
+        description="Texts that mean 'no value' in every column, and no others; a column may add "
+        "its own. Default: empty cells, and `NA` where it cannot be a text: in columns of another "
+        "type, and without quotes in a file that quotes its texts, as R writes it. `['']`: empty "
+        "cells alone. A number stands for every way to write it: `-99` is -99.0 too.",
     )
     tolerated_rejects: Share = Field(
         0.0, description="Share of rows that may fail their types and be left out."

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from stepdown.config.models import Column
-from stepdown.ingest.text_types import ARROW_TYPES, integers_of, measurable, parse_texts
+from stepdown.tables.missing import is_missing, likely_missing
+from stepdown.tables.text_types import (
+    ARROW_TYPES,
+    integers_of,
+    local_times,
+    measurable,
+    offsets_of,
+    parse_texts,
+)
 from stepdown.vocabulary import ColumnType
 
 EXACT = float(2**53)
@@ -23,11 +33,15 @@ class Conformed(NamedTuple):
         values: shape (rows,); null where missing or not fitting.
         fails: shape (rows,), bool without nulls; the cells that do not fit.
         missing: how many cells hold no value.
+        likely: text → how many of the other cells hold it, of those that often mean no value.
+        offsets: the offsets from UTC, or the zones, of its times; "" for none.
     """
 
     values: pa.Array
     fails: pa.Array
     missing: int
+    likely: Counter[str]
+    offsets: frozenset[str] = frozenset()
 
 
 def conform(column: pa.Array, declared: Column, missing: Sequence[str]) -> Conformed:
@@ -41,15 +55,19 @@ def conform(column: pa.Array, declared: Column, missing: Sequence[str]) -> Confo
     column = _plain(column)
     if native_family(column.type) == "string":
         return _from_texts(column, declared, missing)
-    convert = _CONVERSIONS.get((native_family(column.type), declared.type))
-    if pa.types.is_floating(column.type) and "nan" in [text.lower() for text in missing]:
-        column = pc.if_else(pc.is_nan(column), None, column)
-    kind = ARROW_TYPES[declared.type]
-    values = _one_zero(convert(column)) if convert else pa.nulls(len(column), kind)
+    family, kind = native_family(column.type), ARROW_TYPES[declared.type]
+    column = pc.if_else(is_missing(column, missing), None, column)
+    convert = _CONVERSIONS.get((family, declared.type))
+    if family == "timestamp with zone" and declared.type is ColumnType.TIMESTAMP:
+        values = local_times(column, declared.time_zone)
+    else:
+        values = _one_zero(convert(column)) if convert else pa.nulls(len(column), kind)
     fails = pc.and_(pc.is_valid(column), pc.is_null(values))
-    codes = parse_texts(pa.array(missing, pa.string()), declared.type, declared.date_format)
+    codes = _parsed(pa.array(missing, pa.string()), declared)
     values = pc.if_else(pc.is_in(values, value_set=codes.drop_null()), None, values)
-    return Conformed(values, fails, values.null_count - (fails.true_count or 0))
+    offsets = frozenset([column.type.tz]) if family == "timestamp with zone" else frozenset()
+    none = values.null_count - (fails.true_count or 0)
+    return Conformed(values, fails, none, likely_missing(column), offsets)
 
 
 def native_family(kind: pa.DataType) -> str:
@@ -85,19 +103,30 @@ def _plain(column: pa.Array) -> pa.Array:
 
 
 def _from_texts(texts: pa.Array, declared: Column, missing: Sequence[str]) -> Conformed:
-    codes = pa.array(missing, pa.string())
     if declared.type is ColumnType.STRING:
-        values = pc.if_else(pc.is_in(texts, value_set=codes), None, texts)
-        return Conformed(values, pa.repeat(False, len(texts)), values.null_count)
+        values = pc.if_else(is_missing(texts, missing), None, texts)
+        fails = pa.repeat(False, len(texts))
+        return Conformed(values, fails, values.null_count, likely_missing(values))
     # Each distinct text is parsed once.
     encoded = texts.dictionary_encode()
-    distinct = encoded.dictionary
-    distinct = pc.if_else(pc.is_in(distinct, value_set=codes), None, distinct)
-    parsed = _one_zero(parse_texts(distinct, declared.type, declared.date_format))
+    distinct = pc.if_else(is_missing(encoded.dictionary, missing), None, encoded.dictionary)
+    parsed = _one_zero(_parsed(distinct, declared))
+    # -99 and -99.0 are one number, and 2020-01-01 and 2020-01-01T00:00 one moment.
+    codes = _parsed(pa.array(missing, pa.string()), declared).drop_null()
+    coded = pc.and_(pc.is_valid(parsed), pc.is_in(parsed, value_set=codes))
+    distinct, parsed = (pc.if_else(coded, None, each) for each in (distinct, parsed))
     unfit = pc.and_(pc.is_valid(distinct), pc.is_null(parsed))
     values = parsed.take(encoded.indices)
     fails = pc.fill_null(unfit.take(encoded.indices), False)
-    return Conformed(values, fails, values.null_count - (fails.true_count or 0))
+    held = pc.fill_null(encoded.indices, len(distinct)).to_numpy()
+    counts = np.bincount(held, minlength=len(distinct) + 1)[: len(distinct)]
+    offsets = frozenset(offsets_of(distinct, declared.type, declared.date_format))
+    none = values.null_count - (fails.true_count or 0)
+    return Conformed(values, fails, none, likely_missing(distinct, counts), offsets)
+
+
+def _parsed(texts: pa.Array, declared: Column) -> pa.Array:
+    return parse_texts(texts, declared.type, declared.date_format, declared.time_zone)
 
 
 def _one_zero(values: pa.Array) -> pa.Array:
@@ -141,10 +170,6 @@ def _to(kind: pa.DataType) -> Callable[[pa.Array], pa.Array]:
     return lambda column: column.cast(kind, safe=False)
 
 
-def _zoned_to_utc(column: pa.Array) -> pa.Array:
-    return column.cast(pa.timestamp("us", "UTC"), safe=False).cast(pa.timestamp("us"))
-
-
 _CONVERSIONS: dict[tuple[str, ColumnType], Callable[[pa.Array], pa.Array]] = {
     **{("empty", kind): _to(arrow) for kind, arrow in ARROW_TYPES.items()},
     ("integer", ColumnType.INTEGER): _integers_to_int64,
@@ -160,6 +185,5 @@ _CONVERSIONS: dict[tuple[str, ColumnType], Callable[[pa.Array], pa.Array]] = {
     ("date", ColumnType.TIMESTAMP): _to(pa.timestamp("us")),
     ("timestamp", ColumnType.TIMESTAMP): _to(pa.timestamp("us")),
     ("timestamp", ColumnType.DATE): _timestamps_to_dates,
-    ("timestamp with zone", ColumnType.TIMESTAMP): _zoned_to_utc,
 }
 """What a native type is accepted as; every other pair fails. Text goes by its spelling."""

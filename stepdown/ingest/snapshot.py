@@ -19,24 +19,17 @@ from stepdown.artifacts import ArtifactRef, sha256_of
 from stepdown.config import LoadedConfig
 from stepdown.errors import SourceInvalid, WorldFailed
 from stepdown.ingest.conform import conform
-from stepdown.ingest.csv_source import open_csv
 from stepdown.ingest.native import check_native_types, remember_native_types
-from stepdown.ingest.parquet_source import open_parquet
-from stepdown.ingest.source import Source
+from stepdown.ingest.source import Source, open_file
 from stepdown.ingest.sql_source import open_sql
 from stepdown.ingest.tally import Tally
-from stepdown.ingest.text_types import ARROW_TYPES
+from stepdown.tables.form import ENDINGS
+from stepdown.tables.missing import applied, texts_of
+from stepdown.tables.text_types import ARROW_TYPES
+from stepdown.vocabulary import ColumnType
 from stepdown.workspace import Workspace
 
 GROUP_ROWS = 65_536
-ENDINGS = {
-    ".csv": "csv",
-    ".tsv": "csv",
-    ".tab": "csv",
-    ".txt": "csv",
-    ".parquet": "parquet",
-    ".pq": "parquet",
-}
 _A_DAY = 86_400
 
 
@@ -67,12 +60,16 @@ class SourceSummary:
         rows: records read, rejected ones included.
         columns: names in the config's order.
         missing: column → cells without a value.
+        missing_texts: which texts meant 'no value' in every column, in words.
+        likely: column → text → other cells that hold it, of texts that often mean 'no value'.
         rejected, rejects: as in a snapshot.
     """
 
     rows: int
     columns: tuple[str, ...]
     missing: dict[str, int]
+    missing_texts: str
+    likely: dict[str, dict[str, int]]
     rejected: int
     rejects: tuple[str, ...]
 
@@ -118,7 +115,16 @@ def check_source(loaded: LoadedConfig) -> SourceSummary:
         tally.check()
         source.sha256()
     columns = tuple(loaded.config.columns)
-    return SourceSummary(tally.rows, columns, dict(tally.missing), tally.rejected, tally.rejects)
+    likely = {name: dict(found) for name, found in tally.likely.items() if found}
+    return SourceSummary(
+        tally.rows,
+        columns,
+        dict(tally.missing),
+        applied(loaded.config.source.missing),
+        likely,
+        tally.rejected,
+        tally.rejects,
+    )
 
 
 def _open_source(loaded: LoadedConfig) -> AbstractContextManager[Source]:
@@ -133,7 +139,7 @@ def _open_source(loaded: LoadedConfig) -> AbstractContextManager[Source]:
         raise SourceInvalid(
             problem, where=str(path), next="Check source.path and source.format in the config."
         )
-    return open_parquet(loaded, path) if form == "parquet" else open_csv(loaded, path)
+    return open_file(loaded, path, "parquet" if form == "parquet" else "csv")
 
 
 def _unreadable(path: Path) -> str | None:
@@ -153,9 +159,16 @@ def _schema(loaded: LoadedConfig) -> pa.Schema:
 
 def _typed(loaded: LoadedConfig, source: Source, tally: Tally) -> Iterator[pa.RecordBatch]:
     config, schema = loaded.config, _schema(loaded)
+    missing = {
+        name: (
+            *texts_of(config.source.missing, column.type is ColumnType.STRING),
+            *column.missing,
+        )
+        for name, column in config.columns.items()
+    }
     for batch in source.batches:
         columns = {
-            name: conform(batch.column(name), column, config.source.missing + column.missing)
+            name: conform(batch.column(name), column, missing[name])
             for name, column in config.columns.items()
         }
         tally.add(batch, columns)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,7 +12,9 @@ from typing import Literal
 import pyarrow as pa
 
 from stepdown.config import LoadedConfig
-from stepdown.errors import SourceInvalid, TransientError
+from stepdown.errors import SourceInvalid
+from stepdown.tables import Form, open_table
+from stepdown.tables.csv_file import likelier_delimiter
 
 MIXED = "mixed"
 """Key of a field's metadata, and native type, of a column in which a database mixes types."""
@@ -35,6 +38,37 @@ class Source:
     label: str
     batches: Iterator[pa.RecordBatch]
     sha256: Callable[[], str | None]
+
+
+@contextmanager
+def open_file(
+    loaded: LoadedConfig, path: Path, kind: Literal["csv", "parquet"]
+) -> Iterator[Source]:
+    """A file's records: as text for CSV, in the types a Parquet file gives them.
+
+    Raises:
+        SourceInvalid: while opening or reading, for whatever makes it not the table declared.
+    """
+    source, columns = loaded.config.source, loaded.config.columns
+    missing = None if source.missing is None else tuple(source.missing)
+    form = Form(source.delimiter, source.encoding, missing)
+    with open_table(path, form, columns, kind) as table:
+        if table.heading is not None and len(table.all_names) == 1 < len(columns):
+            best, better = likelier_delimiter(path, table.heading)
+            hint = f" ({best!r} gives {better})" if better > 1 else ""
+            raise SourceInvalid(
+                f"delimiter {table.delimiter!r} gives one column, "
+                f"the config names {len(columns)}{hint}",
+                where=str(path),
+                next=f"Give the file's delimiter in source.delimiter of {loaded.path.name}.",
+            )
+        # What has no name, and the index that pandas hides in a file, cannot be meant.
+        hidden = set(table.index) - columns.keys()
+        found = [name for name in table.names if name not in hidden]
+        check_columns(found, loaded, str(path))
+        yield Source(
+            table.kind, str(path), str(source.path), table.batches(list(columns)), table.sha256
+        )
 
 
 def check_columns(found: Sequence[str], loaded: LoadedConfig, where: str) -> None:
@@ -75,17 +109,3 @@ def check_columns(found: Sequence[str], loaded: LoadedConfig, where: str) -> Non
 def _shown(name: str) -> str:
     # A header with a stray quote goes on into the records below it.
     return repr(name) if name.isprintable() and len(name) <= 100 else f"one of {len(name)} letters"
-
-
-def check_unchanged(before: str, after: str, path: Path) -> None:
-    """Refuse a file that was written to while it was read.
-
-    Raises:
-        TransientError: its bytes are no longer those that were read.
-    """
-    if before != after:
-        raise TransientError(
-            "the file changed while it was being read",
-            where=str(path),
-            next="Run again when whoever writes it has finished.",
-        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -132,6 +133,10 @@ def _batches(
 
 def _array(values: Sequence[Any], where: str) -> tuple[pa.Array, bool]:
     """One chunk of a column; where a database mixes types in it, the texts of its values."""
+    zones = {value.utcoffset() for value in values if isinstance(value, dt.datetime)}
+    if len(zones) > 1:
+        # An array has one zone, and would move every time to it.
+        return pa.array([None if value is None else _iso(value) for value in values]), True
     try:
         array = pa.array(values)
         if not isinstance(array.type, pa.BaseExtensionType):
@@ -146,3 +151,7 @@ def _array(values: Sequence[Any], where: str) -> tuple[pa.Array, bool]:
             ) from None
         texts = [None if value is None else str(value) for value in values]
         return pa.array(texts, pa.string()), True
+
+
+def _iso(value: Any) -> str:
+    return value.isoformat() if isinstance(value, dt.datetime) else str(value)

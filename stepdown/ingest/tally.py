@@ -27,6 +27,8 @@ class Tally:
         self.rows = 0
         self.rejected = 0
         self.missing: Counter[str] = Counter(dict.fromkeys(loaded.config.columns, 0))
+        self.likely: dict[str, Counter[str]] = {name: Counter() for name in loaded.config.columns}
+        self._offsets: dict[str, frozenset[str]] = {}
         self.families: dict[str, str] = dict.fromkeys(loaded.config.columns, "empty")
         self._failed: Counter[str] = Counter()
         self._first: list[tuple[int, int, str]] = []
@@ -35,6 +37,8 @@ class Tally:
         """Count one batch."""
         for place, (name, column) in enumerate(columns.items()):
             self.missing[name] += column.missing
+            self.likely[name] += column.likely
+            self._offsets[name] = self._offsets.get(name, frozenset()) | column.offsets
             field = batch.schema.field(name)
             is_mixed = MIXED.encode() in (field.metadata or {})
             family = MIXED if is_mixed else native_family(field.type)
@@ -68,6 +72,7 @@ class Tally:
                 where=self._source.where,
                 next="Check where it comes from.",
             )
+        self._check_offsets()
         self._check_columns()
         tolerated = self._loaded.config.source.tolerated_rejects
         if self.rejected / self.rows > tolerated or self.rejected == self.rows:
@@ -79,6 +84,22 @@ class Tally:
                 where=self._source.where,
                 next="Rows are records, counted from 1 after the header. Mend them, add codes for "
                 f"missing values, or raise source.tolerated_rejects in {self._loaded.path.name}.",
+            )
+
+    def _check_offsets(self) -> None:
+        columns = self._loaded.config.columns
+        several = [
+            f"column {name}: its times have {len(offsets)} offsets from UTC"
+            + (", some of them none" if "" in offsets else "")
+            for name, offsets in self._offsets.items()
+            if len(offsets) > 1 and columns[name].time_zone is None
+        ]
+        if several:
+            raise SourceInvalid(
+                "\n".join(several),
+                where=self._source.where,
+                next="Which month a time is in depends on the zone: declare the column's "
+                f"`time_zone`, such as Africa/Nairobi, in {self._loaded.path.name}.",
             )
 
     def _check_columns(self) -> None:

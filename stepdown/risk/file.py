@@ -22,24 +22,10 @@ from stepdown.risk.table_columns import (
     column_names,
     read_columns,
     read_floats,
-    reading,
     recoded,
 )
-
-
-@dataclass(frozen=True)
-class FileFormat:
-    """How a CSV is written; Parquet needs none of it.
-
-    Args:
-        delimiter: None takes the likeliest of ``, ; tab |`` in its heading.
-        encoding: of its text.
-        missing: texts that mean 'no value'.
-    """
-
-    delimiter: str | None = None
-    encoding: str = "utf-8"
-    missing: tuple[str, ...] = ("", "NA")
+from stepdown.tables import Form
+from stepdown.tables.missing import applied
 
 
 def assess_file(
@@ -58,8 +44,8 @@ def assess_file(
     suda_size: int | None = None,
     suda_weighting: Weighting = "factorial",
     delimiter: str | None = None,
-    encoding: str = "utf-8",
-    missing: Sequence[str] = ("", "NA"),
+    encoding: str | None = None,
+    missing: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """Risk measures of a CSV or Parquet file, in the shape ``assess --json`` prints.
 
@@ -83,7 +69,9 @@ def assess_file(
         suda_size: columns in the largest set searched for minimal sample uniques; all if that can
             be afforded.
         suda_weighting: how a minimal sample unique counts by its size; see ``suda.weights``.
-        delimiter, encoding, missing: of every CSV here.
+        delimiter, encoding: of every CSV here; by default what the file shows, and UTF-8.
+        missing: texts that mean 'no value', and no others, in every file here; None is the default
+            of ``stepdown.tables.missing``.
 
     Raises:
         SourceInvalid: a file cannot be read, has no records, lacks a named column or names one
@@ -95,17 +83,18 @@ def assess_file(
     _check_names([*quasi_identifiers, *sensitive], bool(quasi_identifiers), path)
     _check_share("sampling fraction", sampling_fraction, "--sampling-fraction")
     _check_share("threshold", threshold, "--threshold")
-    form = FileFormat(delimiter, encoding, tuple(missing))
+    form = Form(delimiter, encoding, None if missing is None else tuple(missing))
     named = [*quasi_identifiers, *sensitive, *filter(None, (weight, household, subject))]
+    column_names(path, form, named)
     other = _Original.find(path, against, form, [*quasi_identifiers, *sensitive], named)
-    table = _read(path, [*named, *(other.shared if other else ())], form, named)
+    table = _read(path, [*named, *(other.shared if other else ())], form)
     classes = coded_classes(
         [table[name] for name in quasi_identifiers],
         _weights(table, weight, path),
         table[subject] if subject else None,
     )
     sizes = _population(classes, quasi_identifiers, population, form)
-    return file_report(
+    return _read_as(form, table, named) | file_report(
         Measured(
             classes=classes,
             quasi_identifiers=quasi_identifiers,
@@ -123,6 +112,11 @@ def assess_file(
             same_records=other is not None and other.table.rows == table.rows,
         )
     )
+
+
+def _read_as(form: Form, table: TableColumns, names: Sequence[str]) -> dict[str, Any]:
+    likely = {name: table[name].likely for name in names if table[name].likely}
+    return {"missing": {"applied": applied(form.missing), "likely": likely}}
 
 
 def _check_names(names: Sequence[str], any_quasi_identifier: bool, path: Path) -> None:
@@ -148,16 +142,8 @@ def _check_share(what: str, share: float | None, option: str) -> None:
         )
 
 
-def _read(path: Path, names: Sequence[str], form: FileFormat, asked: Sequence[str]) -> TableColumns:
-    held, mark = column_names(path, form.delimiter, form.encoding)
-    unknown = [name for name in dict.fromkeys(asked) if name not in held]
-    if unknown:
-        raise SourceInvalid(
-            f"the file has no column {', '.join(unknown)}; it has {', '.join(held)}",
-            where=str(path),
-            next="Mend the column names.",
-        )
-    table = read_columns(path, names, delimiter=mark, encoding=form.encoding, missing=form.missing)
+def _read(path: Path, names: Sequence[str], form: Form) -> TableColumns:
+    table = read_columns(path, names, form)
     if not table.rows:
         raise SourceInvalid(
             "the file has no records", where=str(path), next="Give a file with at least one."
@@ -180,16 +166,15 @@ def _weights(table: TableColumns, weight: str | None, path: Path) -> Floats | No
 
 
 def _population(
-    classes: CodedClasses, names: Sequence[str], path: str | Path | None, form: FileFormat
+    classes: CodedClasses, names: Sequence[str], path: str | Path | None, form: Form
 ) -> tuple[Floats, Ints] | None:
     if path is None:
         return None
-    people = _read(Path(path), names, form, names)
-    with reading(Path(path)):
-        columns = [
-            recoded(people[name], like=mine)
-            for name, mine in zip(names, classes.quasi_identifiers, strict=True)
-        ]
+    people = _read(Path(path), names, form)
+    columns = [
+        recoded(people[name], like=mine)
+        for name, mine in zip(names, classes.quasi_identifiers, strict=True)
+    ]
     sizes, everywhere = population_sizes(classes, columns)
     short = int((sizes < classes.table.subjects).sum())
     if short:
@@ -214,15 +199,15 @@ class _Original:
         cls,
         path: Path,
         against: str | Path | None,
-        form: FileFormat,
+        form: Form,
         named: Sequence[str],
         used: Sequence[str],
     ) -> _Original | None:
         """Those of the named columns that are numeric in the original; else of all the others."""
         if against is None:
             return None
-        released = column_names(path, form.delimiter, form.encoding)[0]
-        held = column_names(Path(against), form.delimiter, form.encoding)[0]
+        released = column_names(path, form)
+        held = column_names(Path(against), form)
         shared = [name for name in held if name in released]
         if not shared:
             raise SourceInvalid(
@@ -230,7 +215,7 @@ class _Original:
                 where=str(against),
                 next="Give the file's own original, its columns under the same names.",
             )
-        table = _read(Path(against), shared, form, shared)
+        table = _read(Path(against), shared, form)
         numeric = [name for name in shared if table[name].numbers is not None]
         chosen = [name for name in numeric if name in named]
         return cls(table, tuple(chosen or [name for name in numeric if name not in used]))

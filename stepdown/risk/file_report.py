@@ -245,7 +245,10 @@ def _class_models(measured: Measured, notes: dict[str, str]) -> dict[str, Any]:
         notes["models"] = "no sensitive column was named, so only k is measured"
     texts = [name for name, column in found.items() if column["t_ordered"] is None]
     if texts:
-        notes["t_ordered"] = f"not numeric, so only the equal distance holds: {', '.join(texts)}"
+        counted = [f"{name} ({columns[name].cells_without_number():,} cells)" for name in texts]
+        notes["t_ordered"] = (
+            "neither numbers nor dates, so only the equal distance holds: " + ", ".join(counted)
+        )
     beyond = [name for name, column in found.items() if not column["beta_enhanced_holds"]]
     if beyond:
         notes["beta_enhanced"] = (

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -14,11 +12,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stepdown.errors import SourceInvalid
-from stepdown.risk.class_table import Floats, Ints
-
-DELIMITERS = ",;\t|"
-_CODES = pa.dictionary(pa.int32(), pa.string())
+from stepdown.risk.class_table import Floats
+from stepdown.tables import Form, open_table, read_coded
 
 
 @dataclass(frozen=True)
@@ -27,11 +22,13 @@ class CodedColumn:
 
     Args:
         codes: shape (rows,), int32; position of the cell's value, −1 where it is missing.
-        values: shape (distinct,), without nulls; an Arrow array of the file's own type.
+        values: shape (distinct,), without nulls; texts, numbers, flags, dates or times.
+        likely: text → cells that hold it, of the texts that often mean 'no value' and do not here.
     """
 
     codes: npt.NDArray[np.int32]
     values: pa.Array
+    likely: dict[str, int] = field(default_factory=dict)
 
     @property
     def distinct(self) -> int:
@@ -42,6 +39,11 @@ class CodedColumn:
         """The distinct values as numbers, dates as microseconds; None where one is neither."""
         numbers = self.each_number()
         return numbers if np.isfinite(numbers).all() else None
+
+    def cells_without_number(self) -> int:
+        """How many cells hold a value that is no number, date or time."""
+        none = ~np.isfinite(self.each_number())
+        return int(np.bincount(self.codes + 1, minlength=self.distinct + 1)[1:][none].sum())
 
     def in_order(self) -> CodedColumn:
         """A numeric column with its values, and so its codes, in ascending order."""
@@ -80,82 +82,37 @@ class TableColumns:
 
 
 def column_names(
-    path: Path, delimiter: str | None = None, encoding: str = "utf-8"
-) -> tuple[list[str], str]:
-    """A file's columns, and the delimiter of a CSV: the given one, or its heading's likeliest.
+    path: Path, form: Form | None = None, asked: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """A file's columns, but those without a name.
+
+    Args:
+        asked: columns that must be among them.
 
     Raises:
         SourceInvalid: the file is not there or has no heading, or it names a column twice.
     """
-    if is_parquet(path):
-        import pyarrow.parquet as pq
-
-        with reading(path):
-            names = list(pq.read_schema(path).names)
-        mark = ","
-    else:
-        with reading(path), open(path, encoding=_codec(encoding), newline="") as file:
-            text = file.readline()
-            # A line break inside quotes belongs to a name.
-            while text.count('"') % 2 and (more := file.readline()):
-                text += more
-        mark = delimiter or max(DELIMITERS, key=text.count)
-        with reading(path):
-            names = next(csv.reader(io.StringIO(text, newline=""), delimiter=mark), [])
-    if not names:
-        raise SourceInvalid(
-            "cannot be read as a table: it has no heading",
-            where=str(path),
-            next="Give a CSV with a header, or a Parquet file.",
-        )
-    if len(set(names)) != len(names):
-        raise SourceInvalid(
-            "two columns have the same name",
-            where=str(path),
-            next="Give every column a name of its own.",
-        )
-    return names, mark
+    with open_table(path, form, asked) as table:
+        table.require(asked)
+        return table.names
 
 
-def read_columns(
-    path: Path,
-    names: Sequence[str],
-    *,
-    delimiter: str = ",",
-    encoding: str = "utf-8",
-    missing: Sequence[str] = ("", "NA"),
-) -> TableColumns:
+def read_columns(path: Path, names: Sequence[str], form: Form | None = None) -> TableColumns:
     """The named columns; no other is kept.
 
     Args:
-        path: Parquet by its ending, else a CSV whose every cell is a text or missing.
-        names: columns of it, at least one.
-        delimiter, encoding: of a CSV.
-        missing: texts that mean 'no value' in a CSV. NaN in Parquet is missing too.
+        path: Parquet by its ending, else a CSV. names: columns of it, at least one.
+        form: how the file is written.
 
     Raises:
-        SourceInvalid: the file cannot be read, or a column holds lists or the like.
+        SourceInvalid: the file cannot be read or lacks a column, or a column holds lists or the
+            like.
     """
-    wanted = list(dict.fromkeys(names))
-    with reading(path):
-        if is_parquet(path):
-            import pyarrow.parquet as pq
-
-            table = pq.read_table(path, columns=wanted)
-        else:
-            table = _read_csv(path, wanted, delimiter, encoding, missing)
-    # One at a time, so that no column is held twice for longer than it takes to code it.
-    coded = {}
-    for name in wanted:
-        with reading(path):
-            coded[name] = _coded(table[name], is_parquet(path))
-        table = table.drop_columns([name])
-    return TableColumns(len(coded[wanted[0]].codes), coded)
-
-
-def is_parquet(path: Path) -> bool:
-    """Whether a file is taken for Parquet."""
-    return path.suffix.lower() in (".parquet", ".pq")
+    columns = {
+        name: CodedColumn(column.codes, column.values, column.likely)
+        for name, column in read_coded(path, names, form).items()
+    }
+    return TableColumns(len(columns[names[0]].codes), columns)
 
 
 def read_floats(column: CodedColumn) -> Floats | None:
@@ -174,61 +131,16 @@ def recoded(column: CodedColumn, like: CodedColumn) -> CodedColumn:
     """
     own, other = column.values, like.values
     if own.type != other.type:
-        own, other = own.cast(pa.string()), other.cast(pa.string())
+        numbers = all(
+            pa.types.is_integer(t) or pa.types.is_floating(t) for t in (own.type, other.type)
+        )
+        common = pa.float64() if numbers else pa.string()
+        own, other = own.cast(common, safe=False), other.cast(common, safe=False)
     place = pc.fill_null(pc.index_in(own, value_set=other), -1).to_numpy().astype(np.int32)
     new = place < 0
     place[new] = like.distinct + np.arange(int(new.sum()), dtype=np.int32)
     values = pa.concat_arrays([other, own.filter(pa.array(new))])
     return CodedColumn(np.append(place, np.int32(-1))[column.codes], values)
-
-
-def _read_csv(
-    path: Path, names: list[str], delimiter: str, encoding: str, missing: Sequence[str]
-) -> pa.Table:
-    from pyarrow import csv as arrow_csv
-
-    return arrow_csv.read_csv(
-        path,
-        arrow_csv.ReadOptions(encoding=encoding, block_size=8 << 20),
-        arrow_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
-        arrow_csv.ConvertOptions(
-            column_types=dict.fromkeys(names, _CODES),
-            include_columns=names,
-            null_values=list(missing),
-            strings_can_be_null=True,
-            quoted_strings_can_be_null=True,
-        ),
-    )
-
-
-def _coded(column: pa.ChunkedArray, parquet: bool) -> CodedColumn:
-    if pa.types.is_null(column.type):
-        # Of several chunks of nothing Arrow makes no common dictionary.
-        column = column.cast(pa.string())
-    if pa.types.is_float16(column.type):
-        column = column.cast(pa.float32())
-    if pa.types.is_floating(column.type):
-        # −0.0 equals 0.0; NaN is how some writers say that there is no value.
-        column = pc.add(column, 0.0)
-        column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
-    # A file's own dictionary may repeat a value or hold a null.
-    untidy = parquet and pa.types.is_dictionary(column.type)
-    if not pa.types.is_dictionary(column.type):
-        column = column.dictionary_encode()
-    whole = column.unify_dictionaries().combine_chunks()
-    if isinstance(whole, pa.ChunkedArray):
-        whole = whole.chunk(0) if whole.num_chunks else pa.array([], column.type)
-    codes = pc.fill_null(whole.indices, -1).cast(pa.int32()).to_numpy()
-    return _tidy(codes, whole.dictionary) if untidy else CodedColumn(codes, whole.dictionary)
-
-
-def _tidy(codes: Ints, values: pa.Array) -> CodedColumn:
-    """Without a null or a repeated value among the distinct ones, as files may have them."""
-    encoded = values.dictionary_encode()
-    if len(encoded.dictionary) == len(values) and not values.null_count:
-        return CodedColumn(codes.astype(np.int32, copy=False), values)
-    place = np.append(pc.fill_null(encoded.indices, -1).to_numpy(), -1).astype(np.int32)
-    return CodedColumn(place[codes], encoded.dictionary)
 
 
 def _as_floats(values: pa.Array) -> Floats:
@@ -241,32 +153,3 @@ def _number(value: object) -> float:
         return float(str(value))
     except ValueError:
         return float("nan")
-
-
-def _codec(encoding: str) -> str:
-    # A byte order mark is no part of the first name.
-    return "utf-8-sig" if encoding.lower().replace("_", "-") in ("utf-8", "utf8") else encoding
-
-
-class reading:  # noqa: N801
-    """Turn what a reader throws into one sentence without a cell of the file."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
-        if kind is None:
-            return
-        if issubclass(kind, FileNotFoundError):
-            raise SourceInvalid(
-                "no such file", where=str(self.path), next="Give a CSV or Parquet file."
-            ) from None
-        if issubclass(kind, OSError | UnicodeError | LookupError | csv.Error | pa.ArrowException):
-            raise SourceInvalid(
-                f"cannot be read as a table ({kind.__name__})",
-                where=str(self.path),
-                next="Give a CSV with a header and equally long rows, or a Parquet file.",
-            ) from None

@@ -10,11 +10,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet as pq
 
 from stepdown.engine import Session, open_session
 from stepdown.errors import SourceInvalid
+from stepdown.tables import Form, open_table, read_coded
 from stepdown.utility.cells import CATEGORY, NUMBER, Cells, read_cells
 from stepdown.utility.columns import Column, mean_errors, mean_il1s, sides_of
 from stepdown.utility.distances import Floats
@@ -26,7 +25,6 @@ from stepdown.utility.pairs import (
     make_rows,
 )
 
-_DELIMITERS = ",;\t|"
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _LABELS = (
     re.compile(rf"\s*[\[(]?\s*({_NUMBER})\s*(?:-|–|,|;|\.\.)\s*({_NUMBER})\s*[\])]?\s*"),
@@ -43,6 +41,7 @@ def utility_of_files(
     original_path: str | Path,
     columns: Sequence[str] | None = None,
     *,
+    form: Form | None = None,
     scratch: str | Path | None = None,
 ) -> dict[str, Any]:
     """How far a released file's columns moved from the original's, in plain types for ``--json``.
@@ -54,6 +53,7 @@ def utility_of_files(
     Args:
         released_path, original_path: CSV with a header, or Parquet.
         columns: those to compare; None takes all that both files have.
+        form: how both are written.
         scratch: folder in which the engine may spill.
 
     Returns:
@@ -63,20 +63,19 @@ def utility_of_files(
     Raises:
         SourceInvalid: a file cannot be read, or lacks a named column.
     """
+    form = form or Form()
+    paths = {"original": Path(original_path), "released": Path(released_path)}
     with open_session(scratch) as session:
-        held = [
-            _attach(session, relation, Path(path))
-            for relation, path in (("original", original_path), ("released", released_path))
-        ]
-        chosen = [name for name in held[1] if name in held[0]] if columns is None else columns
-        for names, path in zip(held, (original_path, released_path), strict=True):
-            unknown = [name for name in chosen if name not in names]
-            if unknown:
-                raise SourceInvalid(
-                    f"the file has no column {', '.join(unknown)}; it has {', '.join(names)}",
-                    where=str(path),
-                    next="Mend the column names.",
-                )
+        held = [_names(path, form, columns or ()) for path in paths.values()]
+        chosen = columns or [name for name in held[1] if name in held[0]]
+        if not chosen:
+            raise SourceInvalid(
+                "the files share no column",
+                where=str(released_path),
+                next="Give the file's own original, its columns under the same names.",
+            )
+        for relation, path in paths.items():
+            _attach(session, relation, path, chosen, form)
         return _compared(session, {name: _column(session, name) for name in chosen})
 
 
@@ -146,39 +145,14 @@ def _middles(cells: Cells) -> Floats:
     return points
 
 
-def _attach(session: Session, relation: str, path: Path) -> list[str]:
-    """Make a file a relation whose cells are text or NULL where it is a CSV."""
-    try:
-        if path.suffix.lower() in (".parquet", ".pq"):
-            names = list(pq.read_schema(path).names)
-            session.attach_parquet(relation, path)
-            return names
-        with open(path, encoding="utf-8") as file:
-            header = file.readline()
-        cut = pa.csv.ParseOptions(
-            delimiter=max(_DELIMITERS, key=header.count), newlines_in_values=True
-        )
-        names = list(pa.csv.open_csv(path, parse_options=cut).schema.names)
-        table = pa.csv.read_csv(
-            path,
-            parse_options=cut,
-            convert_options=pa.csv.ConvertOptions(
-                column_types=dict.fromkeys(names, pa.string()),
-                null_values=["", "NA"],
-                strings_can_be_null=True,
-                quoted_strings_can_be_null=True,
-            ),
-        )
-    except FileNotFoundError:
-        raise SourceInvalid("no such file", where=str(path)) from None
-    except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
-        raise SourceInvalid(
-            f"cannot be read as a table ({type(error).__name__})",
-            where=str(path),
-            next="Give a CSV with a header, or a Parquet file.",
-        ) from None
-    if len(set(names)) != len(names):
-        raise SourceInvalid("two columns have the same name", where=str(path))
-    rows = pa.array(np.arange(table.num_rows, dtype=np.int64))
-    session.attach_arrow(relation, table.append_column("file_row_number", rows))
-    return names
+def _attach(session: Session, relation: str, path: Path, names: Sequence[str], form: Form) -> None:
+    """Make columns of a file a relation."""
+    cells = {name: column.cells() for name, column in read_coded(path, names, form).items()}
+    rows = np.arange(len(cells[names[0]]), dtype=np.int64)
+    session.attach_arrow(relation, pa.table(cells | {"file_row_number": pa.array(rows)}))
+
+
+def _names(path: Path, form: Form, asked: Sequence[str]) -> tuple[str, ...]:
+    with open_table(path, form, asked) as table:
+        table.require(asked)
+        return table.names

@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from stepdown.errors import SourceInvalid
-from stepdown.ingest.csv_bytes import checked_blocks
+from stepdown.tables.csv_bytes import checked_blocks
 
 
 class Drip(io.BytesIO):

@@ -14,7 +14,8 @@ import pytest
 
 from stepdown.config import load_config
 from stepdown.errors import SourceInvalid, TransientError
-from stepdown.ingest import check_source, csv_source, ingest
+from stepdown.ingest import check_source, ingest
+from stepdown.tables import csv_bytes, csv_file
 from stepdown.workspace import open_workspace
 
 CANARY = "Rumpelstiltskin"
@@ -102,7 +103,7 @@ def test_a_snapshot_holds_the_configs_columns_in_its_order_typed(bench):
     }
     first, second = pq.read_table(snapshot.ref.path).to_pylist()
     assert [str(value) for value in first.values()] == [
-        "36", "Ada", "1.5", "True", "1815-12-10", "2024-01-01 09:00:00",
+        "36", "Ada", "1.5", "True", "1815-12-10", "2024-01-01 10:00:00",
     ]  # fmt: skip
     assert set(second.values()) == {None}
 
@@ -194,7 +195,7 @@ def test_row_numbers_count_records_not_lines(bench):
 
 
 def test_row_numbers_go_on_over_batches(bench, monkeypatch):
-    monkeypatch.setattr(csv_source, "BLOCK", 64)
+    monkeypatch.setattr(csv_bytes, "BLOCK", 64)
     rows = [f"Ada,{n}" for n in range(100)] + [f"{CANARY},x"]
     assert "row 101: age" in bench.refusal("name,age\n" + "\n".join(rows))
 
@@ -309,14 +310,14 @@ def test_a_binary_file_is_refused(bench):
 
 def test_a_file_that_changes_while_it_is_read_can_be_tried_again(bench, monkeypatch):
     loaded = bench.load("name,age\nAda,3\n")
-    real = csv_source.checked_blocks
+    real = csv_file.checked_blocks
 
     def meddled(*args):
         yield from real(*args)
         with open(bench.folder / "cases.csv", "a", encoding="utf-8") as file:
             file.write("Bo,4\n")
 
-    monkeypatch.setattr(csv_source, "checked_blocks", meddled)
+    monkeypatch.setattr(csv_file, "checked_blocks", meddled)
     with pytest.raises(TransientError, match="changed while"):
         ingest(loaded, bench.workspace)
     assert not list(bench.workspace.snapshots.iterdir())
@@ -349,7 +350,7 @@ def test_checking_a_source_counts_and_writes_nothing(bench):
 def test_a_row_group_holds_as_many_rows_whatever_the_batches(bench, monkeypatch):
     rows = "".join(f"Ada {n},{n}\n" for n in range(70_000))
     first = bench.ingest("name,age\n" + rows)
-    monkeypatch.setattr(csv_source, "BLOCK", 4096)
+    monkeypatch.setattr(csv_bytes, "BLOCK", 4096)
     assert bench.ingest("name,age\n" + rows).ref == first.ref
     groups = pq.read_metadata(first.ref.path)
     assert [groups.row_group(n).num_rows for n in range(2)] == [65_536, 70_000 - 65_536]

@@ -7,7 +7,7 @@ import datetime as dt
 import pyarrow as pa
 import pytest
 
-from stepdown.ingest.text_types import parse_texts
+from stepdown.tables.text_types import offsets_of, parse_texts
 from stepdown.vocabulary import ColumnType
 
 DAY = dt.date(2024, 2, 29)
@@ -34,8 +34,8 @@ NOON = dt.datetime(2024, 2, 29, 12, 0)
         (ColumnType.TIMESTAMP, "2024-02-29T12:00", NOON),
         (ColumnType.TIMESTAMP, "2024-02-29 12:00:00.0000019", NOON.replace(microsecond=1)),
         (ColumnType.TIMESTAMP, "2024-02-29T12:00:00Z", NOON),
-        (ColumnType.TIMESTAMP, "2024-02-29T14:00:00+02:00", NOON),
-        (ColumnType.TIMESTAMP, "2024-02-29T06:30:00-0530", NOON),
+        (ColumnType.TIMESTAMP, "2024-02-29T12:00:00+02:00", NOON),
+        (ColumnType.TIMESTAMP, "2024-02-29T12:00:00-0530", NOON),
         (ColumnType.STRING, " 007\t", " 007\t"),
     ],
 )
@@ -69,11 +69,19 @@ def test_a_date_format_replaces_iso():
     assert parsed.to_pylist() == [DAY, dt.date(2024, 3, 1), None, None]
 
 
-def test_a_date_format_with_a_zone_gives_utc():
-    parsed = parse_texts(
-        pa.array(["29.02.2024 14:00 +0200"]), ColumnType.TIMESTAMP, "%d.%m.%Y %H:%M %z"
-    )
-    assert parsed.to_pylist() == [NOON]
+@pytest.mark.parametrize("zone", [None, "Europe/Vienna"])
+def test_a_date_format_with_an_offset_keeps_the_day_unless_a_zone_is_given(zone):
+    written = pa.array(["29.02.2024 12:00 +0200"])
+    parsed = parse_texts(written, ColumnType.TIMESTAMP, "%d.%m.%Y %H:%M %z", zone)
+    assert parsed.to_pylist() == [NOON if zone is None else NOON.replace(hour=11)]
+
+
+def test_offsets_are_told_apart_however_they_are_written():
+    texts = ["2024-01-01T10:00Z", "2024-01-01T10:00:00.5+0000", "2024-01-01 10:00+03", "x", None]
+    assert offsets_of(pa.array(texts), ColumnType.TIMESTAMP) == {"+0000", "+0300"}
+    plain = ["2024-01-01T10:00", "2024-01-01T10:00-05:30", "2024-01-01"]
+    assert offsets_of(pa.array(plain), ColumnType.TIMESTAMP) == {"", "-0530"}
+    assert offsets_of(pa.array(["1.1.24 +0300"]), ColumnType.TIMESTAMP, "%d.%m.%y %z") == {"+0300"}
 
 
 def test_a_date_before_1970_with_a_time_of_day_keeps_its_day():

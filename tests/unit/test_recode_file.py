@@ -227,8 +227,6 @@ def test_a_refusal_leaves_the_last_output_in_place(source):
         ({"output": Path("out.xlsx")}, "must end in .csv or .parquet"),
         ({"quasi_identifiers": []}, "no quasi-identifier is named"),
         ({"quasi_identifiers": ["zip", "zip"]}, "named twice: zip"),
-        ({"quasi_identifiers": ["age"]}, "no such column: age"),
-        ({"keep": ["sex", "nme"]}, "no such column: nme"),
         ({"keep": ["zip"]}, "named twice: zip"),
         ({"subject": "name", "keep": ["name"]}, "named twice: name"),
         ({"subject": "zip"}, "named twice: zip"),
@@ -246,12 +244,25 @@ def test_wrong_arguments_are_refused_before_any_work(source, arguments, said):
 
 
 @pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"quasi_identifiers": ["age"]}, "none of its 3 columns is called age"),
+        ({"keep": ["sex", "nme"]}, "no column nme; it has name, zip, sex"),
+    ],
+)
+def test_a_column_that_the_file_lacks_is_named(source, arguments, said):
+    asked = {"quasi_identifiers": ["zip"], "output": source.with_name("out.csv")} | arguments
+    with pytest.raises(SourceInvalid, match=said):
+        anonymise_file(source, models=PrivacyModels(k=2), **asked)
+
+
+@pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "has no heading"),
-        (b"a;a\n1;2\n", "the heading names twice: a"),
-        (b"a;b\n1;2\n3\n", "equally long rows"),
-        (b"a;b\n1;\xff\xfe\n", "UTF-8"),
+        (b"", "the file has 0 bytes"),
+        (b"a;a\n1;2\n", "columns 1 and 2 have the same name"),
+        (b"a;b\n1;2\n3\n", "row 2 has 1 fields"),
+        (b"a;b\n1;\xff\xfe\n", "not valid utf-8 at byte 7"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_the_sources_fault(tmp_path, content, said):
@@ -265,7 +276,7 @@ def test_a_truncated_parquet_file_is_the_sources_fault(tmp_path):
     pq.write_table(pa.table({"a": [1]}), tmp_path / "in.parquet")
     whole = (tmp_path / "in.parquet").read_bytes()
     (tmp_path / "in.parquet").write_bytes(whole[:-20])
-    with pytest.raises(SourceInvalid, match="cannot be read as Parquet"):
+    with pytest.raises(SourceInvalid, match="not a Parquet file"):
         anonymise_file(
             tmp_path / "in.parquet", ["a"], PrivacyModels(k=2), output=tmp_path / "out.csv"
         )

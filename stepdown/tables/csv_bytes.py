@@ -24,6 +24,10 @@ MEND_QUOTES = (
     'A value with a delimiter, a quote or a line break stands in "…"; a quote in it is doubled.'
 )
 
+GIVE_ENCODING = (
+    "Give its encoding, such as cp1252 or utf-16: --encoding, or source.encoding of a config."
+)
+
 
 def codec_of(encoding: str | None, where: str) -> str:
     """Python's name of a text encoding; UTF-8 loses its byte order mark where it has one.
@@ -36,7 +40,7 @@ def codec_of(encoding: str | None, where: str) -> str:
         name = codecs.lookup(encoding or "utf-8").name
     except LookupError:
         raise SourceInvalid(
-            f"source.encoding {encoding!r} is not a text encoding",
+            f"encoding {encoding!r} is not a text encoding",
             where=where,
             next="Use one that Python knows, such as utf-8, cp1252, latin-1 or utf-16.",
         ) from None
@@ -81,7 +85,7 @@ def checked_blocks(
             raise SourceInvalid(
                 f"line {line + above} holds a NUL byte",
                 where=str(path),
-                next="Is it a text file, in the encoding that source.encoding gives?",
+                next=f"Is it a text file? {GIVE_ENCODING}",
             )
         quotes.take(block, line)
         line += block.count(b"\n")
@@ -128,7 +132,7 @@ def _undecodable(
     return SourceInvalid(
         f"the text is not valid {encoding}{place}",
         where=str(path),
-        next="Give its encoding in source.encoding, such as cp1252 or utf-16.",
+        next=GIVE_ENCODING,
     )
 
 

@@ -1,0 +1,96 @@
+"""Some columns of a file in memory, each as codes of its distinct values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from stepdown.tables.form import Form
+from stepdown.tables.kinds import Kinds, plain, typed
+from stepdown.tables.missing import likely_missing
+from stepdown.tables.open import open_table
+from stepdown.vocabulary import ColumnType
+
+Codes = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Coded:
+    """One column.
+
+    Args:
+        codes: shape (rows,), position of the cell's value, −1 where it is missing.
+        values: shape (distinct,), without nulls: texts, numbers, flags, dates or times.
+        likely: text → cells that hold it, of the texts that often mean 'no value' and do not here.
+    """
+
+    codes: Codes
+    values: pa.Array
+    likely: dict[str, int]
+
+    def cells(self) -> pa.Array:
+        """Shape (rows,), null where missing."""
+        return self.values.take(pa.array(self.codes, mask=self.codes < 0))
+
+
+def read_coded(path: Path, names: Sequence[str], form: Form | None = None) -> dict[str, Coded]:
+    """The named columns; no other is kept.
+
+    A column of texts that are all numbers, dates or times is one of those.
+
+    Args:
+        path: Parquet by its ending, else a CSV.
+        names: columns of it, at least one.
+        form: how the file is written.
+
+    Raises:
+        SourceInvalid: the file cannot be read or lacks a column, or a column holds lists or the
+            like.
+    """
+    form = form or Form()
+    wanted = list(dict.fromkeys(names))
+    with open_table(path, form, wanted) as table:
+        table.require(wanted)
+        chunks: dict[str, list[pa.Array]] = {name: [] for name in wanted}
+        for batch in table.batches(wanted):
+            for name, column in zip(wanted, batch.columns, strict=True):
+                where = f"{path}: column {name}"
+                each = column if table.kind == "csv" else plain(column, form.missing, where)
+                chunks[name].append(each.dictionary_encode())
+    # One at a time, so that no column is held twice for longer than it takes to code it.
+    return {name: _coded(chunks.pop(name), form) for name in wanted}
+
+
+def _coded(chunks: list[pa.Array], form: Form) -> Coded:
+    codes, values = _united(chunks)
+    if pa.types.is_string(values.type):
+        kinds = Kinds(form.missing)
+        kinds.take(values)
+        # Texts of several offsets stay texts: nobody says which of their days is meant.
+        kind = ColumnType.STRING if len(kinds.offsets) > 1 else kinds.kind
+        read = typed(values, kind, form.missing)
+        values = pc.if_else(pc.is_valid(read), values, None)
+    else:
+        read = values
+    counts = np.bincount(codes[codes >= 0], minlength=len(values)).astype(np.int64)
+    likely = dict(likely_missing(values, counts))
+    once = read.dictionary_encode()
+    if len(once.dictionary) == len(read) and not read.null_count:
+        return Coded(codes, read, likely)
+    place = np.append(pc.fill_null(once.indices, -1).to_numpy(), -1).astype(np.int32)
+    return Coded(place[codes], once.dictionary, likely)
+
+
+def _united(chunks: list[pa.Array]) -> tuple[Codes, pa.Array]:
+    if not chunks:
+        return np.array([], np.int32), pa.array([], pa.string())
+    whole = pa.chunked_array(chunks).unify_dictionaries().combine_chunks()
+    if isinstance(whole, pa.ChunkedArray):
+        whole = whole.chunk(0) if whole.num_chunks else chunks[0]
+    return pc.fill_null(whole.indices, -1).cast(pa.int32()).to_numpy(), whole.dictionary
