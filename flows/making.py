@@ -124,7 +124,12 @@ def _make_copy(
     if base.refused or base.candidate is None or internal is None:
         return Made(Tier.PARTNER, recipient, refusal=(_parent_refused(base),))
     progress(f"partner/{recipient}: deriving")
-    copy = derive_copy(run, snapshot, recipient, base.candidate, internal)
+    try:
+        copy = derive_copy(
+            run, snapshot, recipient, base.candidate, internal, before.published, before.remembered
+        )
+    except Refused as error:
+        return Made(Tier.PARTNER, recipient, refusal=(_no_table(error, ()),))
     joint = joint_view(run, copy, base.candidate, before.published)
     others = [internal, *(each.candidate for each in copies if each.candidate)]
     apart = copies_do_not_join(run, copy, others, before.published)

@@ -43,9 +43,15 @@ def derive_tier(
 
 @library_task
 def derive_copy(
-    run: Run, snapshot: Snapshot, recipient: str, base: Candidate, internal: Candidate
+    run: Run,
+    snapshot: Snapshot,
+    recipient: str,
+    base: Candidate,
+    internal: Candidate,
+    published: Sequence[Earlier] = (),
+    remembered: ArtifactRef | None = None,
 ) -> Candidate:
-    """Make a recipient's copy from the partner base."""
+    """Make a recipient's copy from the partner base, beside its own versions before."""
     return derive.derive_copy(
         run.loaded,
         recipient,
@@ -56,6 +62,8 @@ def derive_copy(
         run.workspace.candidate(run.config.dataset, run.id, Tier.PARTNER, recipient),
         run.workspace.scratch,
         run.as_of,
+        [version for version in published if version.is_of(Tier.PARTNER, recipient)],
+        remembered,
     )
 
 

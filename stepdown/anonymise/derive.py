@@ -7,10 +7,10 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
-from stepdown.anonymise.consent import PARENT_LINEAGE, SNAPSHOT
+from stepdown.anonymise.consent import ENTERED, PARENT, PARENT_LINEAGE, SNAPSHOT
 from stepdown.anonymise.derive_report import copy_report, tier_report
 from stepdown.anonymise.hierarchy import as_long_table
-from stepdown.anonymise.history import DRAWS, Past, hold_back, remember
+from stepdown.anonymise.history import DRAWS, NOW, Past, Shown, hold_back, remember
 from stepdown.anonymise.keys import own_pseudonyms
 from stepdown.anonymise.models import PrivacyModels, SearchColumn
 from stepdown.anonymise.prepare import inherited, prepare
@@ -34,11 +34,12 @@ from stepdown.candidate import HIERARCHIES_FILE, Candidate, Earlier
 from stepdown.config import (
     LoadedConfig,
     ReleaseConfig,
+    released_columns,
     tier_policy,
 )
 from stepdown.engine import Session, open_session, quote
 from stepdown.keyring import Keyring
-from stepdown.vocabulary import Tier
+from stepdown.vocabulary import Role, Tier
 
 BASE, INTERNAL = "base", "internal"
 
@@ -89,7 +90,12 @@ def derive_tier(
             versions = remember(session, config, made.columns, earlier)
             sensitive = sensitive_columns(session, loaded, tier)
             key = keyring.newest(config.dataset, DRAWS)
-            while held := hold_back(session, versions, recoding, policy, sensitive, key):
+            labels = [column.name for column in recoding.columns]
+            while True:
+                shown = Shown(recoding.released_sql(session), labels, sensitive)
+                held = hold_back(session, versions, shown, policy, key)
+                if not held:
+                    break
                 past = replace(past, held_back=past.held_back + held)
                 treated = treat(session, config, tier, made.columns, keyring, made.weight)
                 again = recode_tier(session, loaded, policy, made.demand, made.weight)
@@ -114,8 +120,13 @@ def derive_copy(
     folder: Path,
     scratch: Path,
     as_of: date,
+    earlier: Sequence[Earlier] = (),
+    remembered: ArtifactRef | None = None,
 ) -> Candidate:
     """Write a recipient's copy of the partner base: the columns they agreed to, and own pseudonyms.
+
+    A copy has fewer columns than the base, so its classes are larger and whole classes of the base
+    are parts of them: beside its own earlier versions it holds back further rows where it must.
 
     A pseudonym is the keyed hash, under the recipient's key, of the one at internal, which the
     lineage finds: two recipients cannot join their copies by it, and deleting one key cuts one
@@ -125,17 +136,20 @@ def derive_copy(
         recipient: a name among the config's recipients.
         base: the partner tier's candidate.
         internal: the candidate that the base was made from.
-        folder, scratch, as_of: as in ``derive_tier``.
+        folder, scratch, as_of, remembered: as in ``derive_tier``.
         snapshot: read for the types of its columns only.
+        earlier: the versions of this copy that were published before, oldest first.
 
     Raises:
         KeyMissing: the recipient's key is not in the keyring.
+        Refused: beside the earlier versions everybody would have to be held back.
         StoreCorrupt: bytes of the base or of internal are not those that were written.
         WorldFailed: the disk refused.
     """
-    config = loaded.config
+    config, policy = loaded.config, tier_policy(loaded.config, Tier.PARTNER)
     agreed = config.recipients[recipient].columns
     columns = [name for name in config.columns if name in agreed]
+    past = Past([e.address for e in earlier])
     with open_session(scratch) as session:
         session.attach_parquet(SNAPSHOT, check_bytes(snapshot))
         session.attach_parquet(BASE, check_bytes(base.data))
@@ -147,16 +161,50 @@ def derive_copy(
             if name in base.report.levels
         ]
         loss = _loss(session, as_base)
+        session.run(f"CREATE TEMP TABLE {ENTERED} AS SELECT source_row FROM {PARENT_LINEAGE}")
+        if earlier and policy.hold_back and policy.period == "whole":
+            session.attach_parquet(NOW, check_bytes(remembered or snapshot))
+            key = keyring.newest(config.dataset, DRAWS)
+            past = replace(past, held_back=_hold_back_too(session, loaded, columns, earlier, key))
         sql = _copy_sql(session, config, recipient, columns, keyring)
         data, lineage = write_release(session, sql, columns, LINEAGE, folder)
         if config.consent:
             write_subjects(session, config, keyring, SNAPSHOT, lineage, folder)
     hierarchies = _write_hierarchies(as_base, folder)
-    report = copy_report(config, recipient, base, data, loss)
+    report = copy_report(config, recipient, base, data, loss, past)
     report = replace(report, snapshot_sha256=snapshot.sha256)
     return Candidate(
         Tier.PARTNER, recipient, str(folder.resolve()), data, lineage, hierarchies, report
     )
+
+
+def _hold_back_too(
+    session: Session,
+    loaded: LoadedConfig,
+    columns: Sequence[str],
+    earlier: Sequence[Earlier],
+    key: bytes,
+) -> int:
+    """Take rows out of ``entered`` that the base shows and a copy of these columns must not."""
+    config, policy = loaded.config, tier_policy(loaded.config, Tier.PARTNER)
+    # Known again by all that the base shows, as there: who is alike in fewer columns is not one.
+    versions = remember(session, config, released_columns(config, Tier.PARTNER), earlier)
+    labels = [n for n in columns if config.columns[n].role is Role.QUASI_IDENTIFIER]
+    # The bins of numbers lie between the extremes of the tier above, as in the base.
+    session.run(f"CREATE OR REPLACE TEMP VIEW {PARENT} AS SELECT * FROM {INTERNAL}")
+    sensitive = sensitive_columns(session, loaded, Tier.PARTNER)
+    shown = Shown(
+        f"SELECT b.*, l.source_row AS {quote(SOURCE_ROW)}, l.subject AS {quote(SUBJECT)} "
+        f"FROM {BASE} b JOIN {PARENT_LINEAGE} l ON l.row = b.file_row_number "
+        f"WHERE l.source_row IN (SELECT source_row FROM {ENTERED})",
+        labels,
+        [column for column in sensitive if column.name in columns],
+        BASE,
+    )
+    lost = 0
+    while held := hold_back(session, versions, shown, policy, key):
+        lost += held
+    return lost
 
 
 def _copy_sql(
@@ -180,7 +228,8 @@ def _copy_sql(
     return (
         f"SELECT {', '.join(expressions)} FROM {BASE} b "
         f"JOIN {PARENT_LINEAGE} l ON l.row = b.file_row_number "
-        f"JOIN {INTERNAL} i ON i.file_row_number = l.parent_row {' '.join(joins)}"
+        f"JOIN {INTERNAL} i ON i.file_row_number = l.parent_row {' '.join(joins)} "
+        f"WHERE l.source_row IN (SELECT source_row FROM {ENTERED})"
     )
 
 

@@ -67,7 +67,12 @@ def dropped_columns(config: ReleaseConfig, tier: Tier) -> dict[str, str]:
 
 
 def copy_report(
-    config: ReleaseConfig, recipient: str, base: Candidate, data: ArtifactRef, loss: float
+    config: ReleaseConfig,
+    recipient: str,
+    base: Candidate,
+    data: ArtifactRef,
+    loss: float,
+    past: Past,
 ) -> DeriveReport:
     """The report of a recipient's copy: the base's, cut to the columns they agreed to.
 
@@ -102,6 +107,8 @@ def copy_report(
         level_shares={
             name: shares for name, shares in base.report.level_shares.items() if name in agreed
         },
+        held_back=past.held_back,
+        earlier=past.addresses,
     )
 
 

@@ -24,7 +24,6 @@ from stepdown.anonymise.coding import code_sensitive, harmless_sql
 from stepdown.anonymise.companions import HARMLESS, NOTHING, Cell, Flags, Ints, Wanted, companions
 from stepdown.anonymise.consent import ENTERED
 from stepdown.anonymise.models import SensitiveColumn
-from stepdown.anonymise.recode import Recoding
 from stepdown.anonymise.treat import SOURCE_ROW, SUBJECT, TREATED
 from stepdown.artifacts import check_bytes
 from stepdown.candidate import Earlier
@@ -41,6 +40,22 @@ DRAWS = "draws"
 """In the place of a tier in a key's name: the key by which companions are drawn."""
 TAKEN = "taken"
 """The relation of the rows that an earlier pass of the same run took out as companions."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a new version would show.
+
+    Args:
+        sql: a SELECT of its rows, with ``SOURCE_ROW`` and ``SUBJECT``.
+        labels: its quasi-identifiers. sensitive: its columns that l is about.
+        relation: whose rows have the sensitive columns' values.
+    """
+
+    sql: str
+    labels: Sequence[str]
+    sensitive: Sequence[SensitiveColumn]
+    relation: str = TREATED
 
 
 @dataclass(frozen=True)
@@ -97,9 +112,8 @@ def remember(
 def hold_back(
     session: Session,
     versions: Sequence[Version],
-    recoding: Recoding,
+    shown: Shown,
     policy: TierPolicy,
-    sensitive: Sequence[SensitiveColumn],
     draw_key: bytes,
 ) -> int:
     """Take out of ``entered`` who would stand alone between two versions; returns how many rows.
@@ -110,15 +124,15 @@ def hold_back(
     what the search would do: search again, and ask again until nobody is taken out.
 
     Args:
-        session: holds what ``remember`` left, ``treated`` and ``entered``.
+        session: holds what ``remember`` left, and ``entered``.
         versions: what ``remember`` returned.
         draw_key: nobody who reads a release knows it.
 
     Raises:
         Refused: nobody would be left.
     """
-    _place_released(session, len(versions), recoding, policy, sensitive)
-    _alone(session, len(versions), recoding, policy, sensitive)
+    _place_released(session, len(versions), shown, policy)
+    _alone(session, len(versions), shown, policy)
     drawn = pa.table({"source_row": _companions(session, versions, policy, draw_key)})
     session.attach_arrow("companion", drawn)
     session.run(
@@ -225,19 +239,16 @@ def _remember_one(
 def _place_released(
     session: Session,
     versions: int,
-    recoding: Recoding,
+    shown: Shown,
     policy: TierPolicy,
-    sensitive: Sequence[SensitiveColumn],
 ) -> None:
     """``placed``: every row that would be released, its labels and sensitive codes, and per earlier
     version the row's ``class_<i>`` and ``then_<i>``, NULL where it was not in it."""
-    labels = "".join(
-        f", r.{quote(column.name)} AS q{i}" for i, column in enumerate(recoding.columns)
-    )
+    labels = "".join(f", r.{quote(name)} AS q{i}" for i, name in enumerate(shown.labels))
     codes, joins = "", ""
     if policy.distinct_l > 1:
-        for i, column in enumerate(sensitive):
-            coded = code_sensitive(session, TREATED, column)
+        for i, column in enumerate(shown.sensitive):
+            coded = code_sensitive(session, shown.relation, column)
             counted = np.where(coded.countable[coded.codes], coded.codes, -1)
             # Harmless values are one value, whatever their places, and below all others.
             counted[coded.harmless[coded.codes]] = HARMLESS
@@ -251,7 +262,7 @@ def _place_released(
     session.run(
         f"CREATE OR REPLACE TEMP TABLE placed AS SELECT r.{quote(SOURCE_ROW)} AS source_row, "
         f"r.{quote(SUBJECT)} AS subject{labels}{codes} "
-        f"FROM ({recoding.released_sql(session)}) AS r{joins}"
+        f"FROM ({shown.sql}) AS r{joins}"
     )
     for i in range(versions):
         session.run(
@@ -267,35 +278,35 @@ def _place_released(
 def _alone(
     session: Session,
     versions: int,
-    recoding: Recoding,
+    shown: Shown,
     policy: TierPolicy,
-    sensitive: Sequence[SensitiveColumn],
 ) -> None:
     """``alone``: rows in too small a group of the same past and the same class."""
     names = [f"class_{i}" for i in range(versions)]
     came = " OR ".join(f"{name} IS NULL" for name in names)
-    labels = [f"q{i}" for i in range(len(recoding.columns))]
-    listed, here = ", ".join([*names, *labels]), ", ".join(labels)
+    labels = [f"q{i}" for i in range(len(shown.labels))]
+    secret = [f"s{i}" for i in range(len(shown.sensitive) if policy.distinct_l > 1 else 0)]
+    listed, here = ", ".join([*names, *labels]), ", ".join(labels) or "1"
     session.run(
         "CREATE OR REPLACE TEMP TABLE placed_in AS SELECT source_row, subject, "
         f"dense_rank() OVER (ORDER BY {listed}) AS cell, ({came}) AND count(*) OVER "
         f"(PARTITION BY {listed}) < count(*) OVER (PARTITION BY {here}) AS came"
-        f"{''.join(f', s{i}' for i in range(len(sensitive)) if policy.distinct_l > 1)} FROM placed"
+        f"{''.join(f', {each}' for each in secret)} FROM placed"
     )
     few = [
         "SELECT cell FROM placed_in GROUP BY cell "
         f"HAVING count(DISTINCT subject) < {policy.smallest_class}"
     ]
-    for i in range(len(sensitive) if policy.distinct_l > 1 else 0):
+    for each in secret:
         # Who is new, and no class of their own, still shows two values with any one person known.
         few.append(
-            f"SELECT cell FROM (SELECT cell, any_value(came) AS came, s{i}, "
-            f"count(DISTINCT subject) AS people FROM placed_in GROUP BY cell, s{i}) "
+            f"SELECT cell FROM (SELECT cell, any_value(came) AS came, {each}, "
+            f"count(DISTINCT subject) AS people FROM placed_in GROUP BY cell, {each}) "
             "GROUP BY cell HAVING "
             # A group of harmless values alone gives nothing away.
-            f"(count(s{i}) < {policy.distinct_l} AND max(s{i}) IS DISTINCT FROM {HARMLESS}) "
-            f"OR (any_value(came) AND count(s{i}) = 2 "
-            f"AND min(people) FILTER (s{i} IS NOT NULL) = 1)"
+            f"(count({each}) < {policy.distinct_l} AND max({each}) IS DISTINCT FROM {HARMLESS}) "
+            f"OR (any_value(came) AND count({each}) = 2 "
+            f"AND min(people) FILTER ({each} IS NOT NULL) = 1)"
         )
     session.run(
         "CREATE OR REPLACE TEMP TABLE alone AS SELECT source_row FROM placed_in "

@@ -11,7 +11,7 @@ from stepdown.artifacts import ArtifactRef, check_bytes
 from stepdown.attacks.composition import told_apart
 from stepdown.attacks.written import Written, open_written, stable
 from stepdown.candidate import Candidate, Earlier
-from stepdown.config import LoadedConfig, tier_policy
+from stepdown.config import LoadedConfig, released_columns, tier_policy
 from stepdown.engine import Session, quote
 from stepdown.reports import AttackResult
 from stepdown.risk.harmless import is_harmless
@@ -68,6 +68,9 @@ def differencing(
             raw = [
                 _raw_names(each, ref) for each, ref in ((new, snapshot), (old, version.snapshot))
             ]
+            if candidate.recipient:
+                # Two who are alike in the copy's few columns are still two: the base tells them.
+                held |= set(released_columns(loaded.config, candidate.tier))
             told = set(known) if increments else held
             keys = [n for n in known if n in told and all(n in names for names in raw)]
             secret = [n for n in new.names(Role.SENSITIVE) if n in old.columns]

@@ -57,11 +57,18 @@ class Case:
             earlier,
         )  # fmt: skip
 
-    def copy(self, recipient: str, base: Candidate, internal: Candidate) -> Candidate:
-        folder = self.folder / "copies" / recipient
+    def copy(
+        self,
+        recipient: str,
+        base: Candidate,
+        internal: Candidate,
+        run: str = "copies",
+        earlier: Sequence[Earlier] = (),
+    ) -> Candidate:
+        folder = self.folder / run / recipient
         return derive_copy(
             self.loaded, recipient, self.snapshot, base, internal, self.keyring, folder,
-            self.folder, AS_OF,
+            self.folder, AS_OF, earlier,
         )  # fmt: skip
 
 
