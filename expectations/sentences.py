@@ -98,7 +98,8 @@ _ADVICE = {
         "Raise a generalisation level or drop a quasi-identifier in {config}."
     ),
     "expect_information_loss_to_be_at_most": (
-        "Drop the quasi-identifier that costs most, or refine its hierarchy in {config}."
+        "Drop the quasi-identifier that the gate's reason names, or refine its hierarchy in "
+        "{config}."
     ),
     "expect_detailed_quasi_identifiers_to_be_at_least": (
         "Drop a quasi-identifier, so that the others can keep some detail, in {config}."

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
 from stepdown.artifacts import ArtifactRef, check_bytes
-from stepdown.attacks.aligned import align
+from stepdown.attacks.aligned import Aligned, align
+from stepdown.attacks.culprits import with_culprits
 from stepdown.attacks.inference import inference
 from stepdown.attacks.linkability import linkability
-from stepdown.attacks.linkage import Auxiliary, auxiliary_linkage, linkage
+from stepdown.attacks.linkage import Auxiliary, auxiliary_linkage, by_richness, linkage
 from stepdown.attacks.probabilistic_linkage import probabilistic_linkage
 from stepdown.attacks.singling_out import WITH_SENSITIVE, singling_out
 from stepdown.candidate import Candidate
-from stepdown.config import LoadedConfig, ReleaseConfig
+from stepdown.config import LoadedConfig, ReleaseConfig, tier_policy
 from stepdown.engine.session import open_session
 from stepdown.reports import AttackResult
 from stepdown.vocabulary import Role
 
+Attack = Callable[[Aligned, list[str]], AttackResult]
 _KNOWABLE = (Role.QUASI_IDENTIFIER, Role.SENSITIVE, Role.INSENSITIVE)
 
 
@@ -47,7 +50,8 @@ def run_attacks(
 
     Returns:
         one entry per attack, auxiliary table, and sensitive column for inference; an attack with
-        nothing to attack has measured 0 in 0 attempts, and says why.
+        nothing to attack has measured 0 in 0 attempts, and says why. One beyond the tier's limit
+        names the columns without which it is within.
 
     Raises:
         StoreCorrupt: a file is gone, no longer the one that was written, or the lineage does not
@@ -63,13 +67,21 @@ def run_attacks(
     with open_session(scratch) as session:
         session.attach_parquet("hierarchies", candidate.hierarchies.path)
         aligned = align(session, candidate, parent, names)
+        limits = tier_policy(config, candidate.tier).attacks
+
+        def asked(attack: Attack, columns: list[str]) -> AttackResult:
+            found = attack(aligned, columns)
+            again = partial(attack, aligned)
+            richest = by_richness(aligned, columns)
+            return with_culprits(found, richest, again, limits.get(found.attack, 1.0))
+
         return (
-            linkage(aligned, quasi_identifiers),
+            asked(linkage, quasi_identifiers),
             *(auxiliary_linkage(session, aligned, quasi_identifiers, table) for table in auxiliary),
-            probabilistic_linkage(aligned, quasi_identifiers),
-            singling_out(aligned, quasi_identifiers),
-            singling_out(aligned, names, WITH_SENSITIVE),
-            linkability(aligned, names),
+            asked(probabilistic_linkage, quasi_identifiers),
+            asked(singling_out, quasi_identifiers),
+            asked(partial(singling_out, attack=WITH_SENSITIVE), names),
+            asked(linkability, names),
             *inference(aligned, quasi_identifiers, sensitive, harmless),
         )
 

@@ -21,12 +21,6 @@ from stepdown.vocabulary import Tier
 TOLERANCE = 1e-9
 """On distances and risks, which are sums of floating-point numbers."""
 
-_RAISE = (
-    "Raise a generalisation level or the suppression limit in the config, "
-    "or drop a quasi-identifier."
-)
-
-
 _BESIDE = (
     "Let newcomers be held back (`hold_back: true`), keep the columns and levels of the version "
     "before, or give every version a period of its own (`period: increment`)."
@@ -67,8 +61,41 @@ class Decision:
 
     @property
     def reasons(self) -> tuple[Verdict, ...]:
-        """Why it was refused; empty where it was not."""
-        return tuple(verdict for verdict in self.verdicts if not verdict.passed)
+        """Why it was refused, each reason once; empty where it was not.
+
+        The gate's rules come first among the verdicts, so of a rule and an expectation of the suite
+        that fail on the same measure the rule is told.
+        """
+        told: dict[tuple[str, str], Verdict] = {}
+        for verdict in self.verdicts:
+            name, column = _measure_of(verdict.check)
+            # A check of the suite may be about all columns of which the rules tell one by one.
+            known = any(name == other and column in ("", its) for other, its in told)
+            if not verdict.passed and not known:
+                told[name, column] = verdict
+        return tuple(told.values())
+
+
+_SAME_MEASURE = {
+    "highest_risk": "smallest_class",
+    "average_risk": "expected_reidentifications",
+    "household_risk": "household_expected_reidentifications",
+    "t": "t_closeness",
+    "nesting_problems": "nested",
+    "suppressed_share": "suppressed_records",
+    "detailed_quasi_identifiers": "useless",
+    "attack_trajectories": "smallest_trajectory_class",
+    "attack_homogeneity": "distinct_l",
+    "attack_skewness": "t_closeness",
+}
+"""Check → the rule that fails with it: one fault has one reason."""
+
+
+def _measure_of(check: str) -> tuple[str, str]:
+    """What a check is about and its column, the same for a rule and its twin in the suite."""
+    name, _, column = check.replace("(", ":", 1).removesuffix(")").partition(":")
+    name = name.replace("attack_by_", "attack_")
+    return _SAME_MEASURE.get(name, name), column
 
 
 def judge(
@@ -93,11 +120,11 @@ def judge(
         *_about_these_bytes(derive, risk, data_sha256),
         *(_derivation(derive, policy) if derive else ()),
         *(_classes(risk, derive, policy) if risk else ()),
-        *(_sensitive(risk, policy, sensitive) if risk else ()),
-        *(_expected(risk, policy) if risk else ()),
+        *(_sensitive(risk, derive, policy, sensitive) if risk else ()),
+        *(_expected(risk, derive, policy) if risk else ()),
         *(_leaks(risk) if risk else ()),
         *(column_verdicts(risk, policy) if risk else ()),
-        *(_attacks(risk.attacks, policy, data_sha256) if risk else ()),
+        *(_attacks(risk.attacks, derive, policy, data_sha256) if risk else ()),
         _suite(verdicts),
     ]
     everything = (*ruled, *(_finite(verdict) for verdict in verdicts))
@@ -151,15 +178,14 @@ def _derivation(derive: DeriveReport, policy: TierPolicy) -> list[Verdict]:
             "The share of the parent's records that was suppressed",
             share,
             policy.suppressed_records,
-            "Raise `suppressed_records` with a reason, or let a quasi-identifier go coarser.",
+            f"Raise `suppressed_records` with a reason. {_raise(derive)}",
         ),
         _at_most(
             "information_loss",
             "The information loss of the quasi-identifiers",
             derive.information_loss,
             policy.information_loss,
-            "The file would be of no use: drop a quasi-identifier, give finer hierarchies, "
-            "or do not release this tier.",
+            f"The file would be of no use. {_costly(derive)} Or do not release this tier.",
         ),
     ]
     if policy.tier is not Tier.INTERNAL and derive.levels:
@@ -174,7 +200,7 @@ def _derivation(derive: DeriveReport, policy: TierPolicy) -> list[Verdict]:
                 not unknown and len(lost) < len(derive.levels),
                 f"{len(lost)} of {len(derive.levels)} quasi-identifiers are at their top level, "
                 "where nothing is left of them; all of them would make the file useless.",
-                "Drop a quasi-identifier or give finer hierarchies.",
+                _costly(derive),
                 len(lost),
                 len(derive.levels) - 1,
             )
@@ -182,8 +208,23 @@ def _derivation(derive: DeriveReport, policy: TierPolicy) -> list[Verdict]:
     return answers
 
 
+def _costly(derive: DeriveReport) -> str:
+    """The quasi-identifiers that lost most of their levels, and what to do about them."""
+    lost = {
+        name: level / derive.top_levels[name]
+        for name, level in derive.levels.items()
+        if derive.top_levels.get(name, 0) > 0 and level > 0
+    }
+    worst = [name for name in lost if lost[name] == max(lost.values())]
+    if not worst:
+        return "Give the quasi-identifiers finer hierarchies, or drop one."
+    return (
+        f"{', '.join(worst)} lost most: drop {'it' if len(worst) == 1 else 'one of them'}, so that "
+        "the others keep more, or give finer hierarchies."
+    )
+
+
 def _classes(risk: RiskReport, derive: DeriveReport | None, policy: TierPolicy) -> list[Verdict]:
-    columns = f" Quasi-identifiers: {', '.join(derive.levels)}." if derive else ""
     sizes = (risk.smallest_class, risk.smallest_class_wildcard)
     # A NaN among them would make min() depend on their order.
     smallest = min(sizes) if all(_is_number(size) for size in sizes) else None
@@ -194,7 +235,7 @@ def _classes(risk: RiskReport, derive: DeriveReport | None, policy: TierPolicy) 
             "missing cells taken the worse of both ways,",
             smallest,
             policy.smallest_class,
-            _RAISE + columns,
+            _raise(derive),
         )
     ]
     if risk.smallest_trajectory_class is not None and policy.smallest_class > 1:
@@ -231,7 +272,9 @@ def _held_together(risk: RiskReport, of: str) -> str:
     )
 
 
-def _sensitive(risk: RiskReport, policy: TierPolicy, sensitive: Sequence[str]) -> list[Verdict]:
+def _sensitive(
+    risk: RiskReport, derive: DeriveReport | None, policy: TierPolicy, sensitive: Sequence[str]
+) -> list[Verdict]:
     answers = []
     if policy.distinct_l > 1:
         for column in dict.fromkeys((*sensitive, *risk.distinct_l)):
@@ -241,7 +284,7 @@ def _sensitive(risk: RiskReport, policy: TierPolicy, sensitive: Sequence[str]) -
                     f"The fewest distinct sensitive values of {column} in a class",
                     risk.distinct_l.get(column),
                     policy.distinct_l,
-                    _RAISE,
+                    _raise(derive),
                 )
             )
     if policy.t_closeness < 1:
@@ -252,20 +295,20 @@ def _sensitive(risk: RiskReport, policy: TierPolicy, sensitive: Sequence[str]) -
                     f"The largest distance of a class's distribution of {column} from the file's",
                     risk.t.get(column),
                     policy.t_closeness,
-                    _RAISE,
+                    _raise(derive),
                 )
             )
     return answers
 
 
-def _expected(risk: RiskReport, policy: TierPolicy) -> list[Verdict]:
+def _expected(risk: RiskReport, derive: DeriveReport | None, policy: TierPolicy) -> list[Verdict]:
     answers = [
         _at_most(
             "expected_reidentifications",
             "The share of records that an intruder can expect to re-identify",
             risk.expected_reidentifications_share,
             policy.expected_reidentifications,
-            _RAISE,
+            _raise(derive),
         )
     ]
     if risk.household_linkable and policy.tier is not Tier.INTERNAL:
@@ -314,7 +357,9 @@ def _leaks(risk: RiskReport) -> list[Verdict]:
     ]
 
 
-def _attacks(report: AttackReport | None, policy: TierPolicy, sha256: str) -> list[Verdict]:
+def _attacks(
+    report: AttackReport | None, derive: DeriveReport | None, policy: TierPolicy, sha256: str
+) -> list[Verdict]:
     """One verdict per attack and column, about the worst of its results."""
     if report is None:
         return [_unmeasured("attacks", "What an intruder gets by attacking the file")]
@@ -337,10 +382,40 @@ def _attacks(report: AttackReport | None, policy: TierPolicy, sha256: str) -> li
                     _attacked(attack, column, worst),
                     worst.measured if worst else None,
                     limit,
-                    _MEND.get(attack, _RAISE),
+                    _mend(attack, worst, derive),
                 )
             )
     return answers
+
+
+def _mend(attack: str, worst: AttackResult | None, derive: DeriveReport | None) -> str:
+    """How to go on after an attack went too well, with the columns that make it succeed."""
+    if worst is None or not worst.columns:
+        return _MEND.get(attack) or _raise(derive)
+    names = ", ".join(worst.columns)
+    if attack == "trajectories":
+        return f"Coarsen or drop {names}, or set `rows_per_subject: 1`."
+    return (
+        f"Drop or recode {names}: without {'it' if len(worst.columns) == 1 else 'them'} the "
+        "attack was tried again and stayed within the limit."
+    )
+
+
+def _raise(derive: DeriveReport | None) -> str:
+    """The quasi-identifiers that can go coarser, and those that can only be dropped."""
+    if derive is None or not derive.levels:
+        return "Look at the columns that are released together."
+    tops = derive.top_levels
+    higher = [
+        f"{name} (level {level} of {tops[name]})"
+        for name, level in derive.levels.items()
+        if level < tops.get(name, 0)
+    ]
+    rest = [name for name, level in derive.levels.items() if level >= tops.get(name, 0)]
+    told = f"Raise a generalisation level of {', '.join(higher)}; or drop" if higher else "Drop"
+    among = [*rest, *(name.rpartition(" (level ")[0] for name in higher)]
+    one = f"one of {', '.join(among)}" if len(among) > 1 else among[0]
+    return f"{told} {one}; or raise the suppression limit in the config."
 
 
 def _attacked(attack: str, column: str, worst: AttackResult | None) -> str:

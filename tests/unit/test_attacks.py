@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -11,6 +13,7 @@ from risk_case import RiskCase, snapshot_columns, write
 from stepdown.artifacts import sha256_of
 from stepdown.attacks import Auxiliary, run_attacks
 from stepdown.attacks.attack import attack_candidate
+from stepdown.attacks.culprits import with_culprits
 from stepdown.attacks.inference import close_counts, inference
 from stepdown.attacks.intervals import Share, risk_over_control, wilson
 from stepdown.attacks.linkability import linkability
@@ -367,3 +370,27 @@ def test_a_register_that_cannot_be_read_is_the_users_mistake(case):
 
 def test_a_register_of_other_columns_has_nothing_to_link(case):
     assert register(case, "a\n1\n", {"a": "income"}).attempts == 0
+
+
+# --- which columns make it succeed
+
+
+def test_the_fewest_columns_that_bring_an_attack_within_its_limit_are_named():
+    people = range(8)
+    bits = {f"b{i}": raw(*(person >> i & 1 for person in people)) for i in range(3)}
+    aligned = aligned_of(bits | {"sex": raw(*"ffffffff"), "copy": raw(*map(str, people))})
+    columns = ["b0", "b1", "b2", "copy", "sex"]
+    again = partial(linkage, aligned)
+    found = with_culprits(linkage(aligned, columns), columns, again, 0.0)
+    # Of three bits and their number, two bits may stay: four classes of two people each.
+    assert len(found.columns) == 2
+    assert "copy" in found.columns
+    kept = [name for name in columns if name not in found.columns]
+    assert again(kept).measured == 0
+    assert found.note.endswith(f"without {', '.join(found.columns)} it is 0")
+
+
+def test_an_attack_within_its_limit_blames_nobody():
+    aligned = aligned_of({"a": raw(*"1122"), "b": raw(*"xxxx")})
+    result = linkage(aligned, ["a", "b"])
+    assert with_culprits(result, ["a", "b"], partial(linkage, aligned), 0.0) is result

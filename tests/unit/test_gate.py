@@ -162,9 +162,44 @@ def test_a_refusal_says_what_against_what_and_where_to_act(
 ) -> None:
     (reason,) = decide(policies[Tier.PUBLIC], risk={"smallest_class": 3}).reasons
     assert "is 3; the policy asks for at least 11" in reason.message
-    assert "Raise a generalisation level" in reason.next
-    assert "Quasi-identifiers: age." in reason.next
+    assert reason.next == (
+        "Raise a generalisation level of age (level 1 of 3); or drop age; or raise the suppression "
+        "limit in the config."
+    )
     assert (reason.measured, reason.limit) == (3, 11)
+
+
+def test_a_rule_and_its_expectation_that_fail_together_are_one_reason(
+    policies: dict[Tier, TierPolicy],
+) -> None:
+    twins = [
+        Verdict("smallest_class", False, "the suite's words"),
+        Verdict("highest_risk", False, "the suite's words"),
+        Verdict("t(illness)", False, "the suite's words"),
+        Verdict("of_my_own", False, "the suite's words"),
+    ]
+    risk = green_risk(smallest_class=3, t={"illness": 0.9})
+    decision = judge(green_derive(), risk, twins, policies[Tier.PUBLIC], "d")
+    told = [reason.check for reason in decision.reasons]
+    assert told == ["smallest_class", "t_closeness:illness", "of_my_own"]
+    assert len([v for v in decision.verdicts if not v.passed]) == 6
+    only_suite = judge(green_derive(), green_risk(), twins[1:2], policies[Tier.PUBLIC], "d")
+    assert [reason.check for reason in only_suite.reasons] == ["highest_risk"]
+
+
+def test_an_attack_names_the_columns_without_which_it_fails(
+    policies: dict[Tier, TierPolicy],
+) -> None:
+    policy, attacks = policies[Tier.PUBLIC], green_attacks("d")
+    by = AttackResult("linkability", 0.4, 100, 40, columns=("food", "water"))
+    results = tuple(by if each.attack == by.attack else each for each in attacks.results)
+    attacks = replace(attacks, results=results)
+    decision = decide(policy, risk={"attacks": attacks})
+    (reason,) = [each for each in decision.reasons if each.check == "attack_linkability"]
+    assert reason.next == (
+        "Drop or recode food, water: without them the attack was tried again and stayed within the "
+        "limit."
+    )
 
 
 def test_a_policy_of_one_owner_is_read_from_the_config(policies: dict[Tier, TierPolicy]) -> None:
