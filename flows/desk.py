@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from flows.outcome import RunOutcome, TierOutcome, load_outcome
+from flows.afterwards import ENDED
+from flows.outcome import RunOutcome, TierOutcome
 from flows.prefect_quiet import quiet_prefect
 from flows.say import progress
 from stepdown.config import load_config
@@ -57,12 +58,15 @@ def run_release(
             run_id=run_id,
             return_state=True,
         )
-        ended = workspace.runs / f"{run_id}.json"
-        if ended.exists():
-            return load_outcome(ended)
+        if run_id in ENDED:
+            return ENDED.pop(run_id)
         failure = state.result(raise_on_failure=False)
     except Exception as error:
         failure = error
+        # What was done counts, whatever Prefect could record of it afterwards.
+        if outcome := ENDED.pop(run_id, None):
+            lost = f"Prefect did not record how the run ended ({type(error).__name__})"
+            return replace(outcome, warnings=(*outcome.warnings, lost))
     if isinstance(failure, StepdownError):
         raise failure.with_traceback(None) from None
     raise WorldFailed(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -83,6 +82,7 @@ class RunOutcome:
 
     Args:
         rechecked: what the consent register said of releases that were out or waited before.
+        warnings: what went wrong after the releases were out.
     """
 
     dataset: str
@@ -90,6 +90,7 @@ class RunOutcome:
     tiers: dict[str, TierOutcome]
     recipients: dict[str, TierOutcome] = field(default_factory=dict)
     rechecked: Rechecked | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -293,22 +294,3 @@ PLANNED = {
 def _sentence(verdict: Verdict) -> str:
     stop = "" if verdict.message.endswith((".", "!", "?")) else "."
     return f"{verdict.message}{stop} {verdict.next}".strip()
-
-
-def load_outcome(path: Path) -> RunOutcome:
-    """Read back what ``save`` wrote."""
-    from stepdown.release.consent import Rechecked
-
-    facts = json.loads(path.read_text(encoding="utf-8"))
-    return RunOutcome(
-        dataset=facts["dataset"],
-        run=facts["run"],
-        tiers={name: _tier(end) for name, end in facts["tiers"].items()},
-        recipients={name: _tier(end) for name, end in facts["recipients"].items()},
-        rechecked=Rechecked(**facts["rechecked"]) if facts["rechecked"] else None,
-    )
-
-
-def _tier(facts: dict[str, Any]) -> TierOutcome:
-    lists = {key: tuple(facts[key]) for key in ("columns", "reasons")}
-    return TierOutcome(**(facts | lists))

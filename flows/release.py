@@ -14,6 +14,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
+from flows.afterwards import ENDED, Afterwards, stopped_between
 from flows.making import Before, Made, make
 from flows.outcome import PLANNED, RunOutcome, TierOutcome, tier_outcome
 from flows.say import progress
@@ -23,10 +24,13 @@ from stepdown.config import LoadedConfig, load_config
 from stepdown.config.governance import load_governance
 from stepdown.config.people import account
 from stepdown.plain_words import counted
+from stepdown.release.addresses import Series
 from stepdown.release.gate import Outcome
+from stepdown.release.ledger import open_ledger
 from stepdown.release.locks import exclusively
-from stepdown.release.publish import Standing
+from stepdown.release.publish import Standing, standing
 from stepdown.release.store import open_store
+from stepdown.reports import TierReport
 from stepdown.vocabulary import ReleaseState, Role, Tier
 from stepdown.workspace import open_workspace
 from tasks.boundary import scrubbed
@@ -84,15 +88,22 @@ def _run(
         account(),
     )
     with run.workspace.only_run(loaded.config.dataset):
+        after = Afterwards()
         outcome = _release(run, _wanted(loaded, tier), publish)
-        with exclusively(run.workspace):
-            outcome.save(run.workspace.runs)
+        after.do("the outcome is not in the workspace's runs/", _save, run, outcome)
+        outcome = ENDED[run.id] = after.then(outcome)
     if outcome.exit_code:
         return Failed(message="; ".join(outcome.stops))
     waits = any(end.state == AWAITING for end in outcome.ends.values())
     return Completed(
-        name="AwaitingApproval" if waits else None, message="; ".join(outcome.sentences)
+        name="AwaitingApproval" if waits else None,
+        message="; ".join((*outcome.sentences, *outcome.warnings)),
     )
+
+
+def _save(run: Run, outcome: RunOutcome) -> None:
+    with exclusively(run.workspace):
+        outcome.save(run.workspace.runs)
 
 
 def new_run_id() -> str:
@@ -128,9 +139,13 @@ def _release(run: Run, tiers: list[Tier], publish: bool) -> RunOutcome:
         if publish
         else {one.name: tier_outcome(_as_submitted(run, one), None, _above(run)) for one in made}
     )
+    after = Afterwards()
     if gone:
         # Whoever withdrew while the run worked is in what it has just released.
-        gone = gone.then(recheck(run))
+        late = after.do(
+            "the consent register was not asked again; `stepdown recheck`", recheck, run
+        )
+        gone = gone.then(late) if late else gone
         for sentence in gone.sentences:
             progress(sentence)
     outcome = RunOutcome(
@@ -141,15 +156,23 @@ def _release(run: Run, tiers: list[Tier], publish: bool) -> RunOutcome:
         rechecked=gone,
     )
     if publish:
-        record_run(run, {name: end.state for name, end in ends.items()})
+        states = {name: end.state for name, end in ends.items()}
+        after.do("the ledger has no line for the run as a whole", record_run, run, states)
     reports = [
         replace(one.report, verdicts=one.decision.verdicts)
         for one in made
         if one.report is not None and one.decision is not None
     ]
-    summarise(run, outcome.table, [*outcome.stops, *outcome.waits], reports)
-    _tidy(made, ends)
-    return outcome
+    told = [*outcome.stops, *outcome.waits]
+    after.do("Prefect shows no summary", _summarise, run, outcome.table, told, reports)
+    after.do("files of candidates that nobody needs were left", _tidy, made, ends)
+    return after.then(outcome)
+
+
+def _summarise(
+    run: Run, table: list[dict[str, str]], told: list[str], reports: list[TierReport]
+) -> None:
+    summarise(run, table, told, reports)  # without Prefect there is nothing to show it in
 
 
 def _above(run: Run) -> int:
@@ -188,13 +211,29 @@ def _submit(run: Run, made: list[Made], before: Before) -> dict[str, TierOutcome
     for one in made:
         base = Tier.PARTNER.value if one.recipient else one.tier.parent
         parent = ends[base].release if base else None
-        standing = _submit_one(run, one, parent, before)
-        end = tier_outcome(one, standing, _above(run))
-        if standing.outcome in ("published", "unchanged"):
-            end = replace(end, path=open_store(run.store).location(str(standing.release)))
+        try:
+            stands = _submit_one(run, one, parent, before)
+        except Exception as error:
+            found = _done_all_the_same(run, one)
+            if found is None:
+                stopped_between(ends, error)
+            stands = found
+        end = tier_outcome(one, stands, _above(run))
+        if stands.outcome in ("published", "unchanged"):
+            end = replace(end, path=open_store(run.store).location(str(stands.release)))
         ends[one.name] = end
-        progress(f"{one.name}: {standing.outcome}")
+        progress(f"{one.name}: {stands.outcome}")
     return ends
+
+
+def _done_all_the_same(run: Run, one: Made) -> Standing | None:
+    """Where a tier of this run stands by the ledger, though its step could not be reported."""
+    ledger = open_ledger(run.workspace)
+    with ledger.reading() as reader:
+        series = Series(run.config.dataset, one.tier, one.recipient)
+        found = [each for each in reader.of_series(series) if each.run == run.id]
+    done = (ReleaseState.PUBLISHED, ReleaseState.AWAITING_APPROVAL)
+    return standing(ledger, found[-1].id) if found and found[-1].state in done else None
 
 
 def _submit_one(run: Run, one: Made, parent: str | None, before: Before) -> Standing:

@@ -70,6 +70,8 @@ def outcome(run: RunOutcome, work: Any, store: str, as_json: bool) -> None:
         _line(told)
     for reason in [*run.stops, *run.waits]:
         _line(reason)
+    for warning in run.warnings:
+        _line(f"Warning: {warning}")
     for name, end in run.tiers.items():
         if end.frontier and (end.stopped or end.state.startswith("would_")):
             _frontier(name, end.frontier)

@@ -106,7 +106,7 @@ def database_failures() -> Iterator[None]:
     """
     try:
         yield
-    except (SQLAlchemyError, sqlite3.Error) as error:
+    except (SQLAlchemyError, sqlite3.Error, UnicodeDecodeError) as error:  # of a broken file
         raise _ours(error) from None
 
 

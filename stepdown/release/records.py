@@ -46,6 +46,7 @@ class EventKind(StrEnum):
     CREDENTIAL = "credential"
     CREDENTIAL_CHANGED = "credential_changed"
     ALERT = "alert"
+    SIGNED_OUT = "signed_out"
 
 
 @dataclass(frozen=True)

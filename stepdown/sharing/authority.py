@@ -20,6 +20,7 @@ from stepdown.release.ledger import Ledger, Reader
 from stepdown.release.publication import IN_STORE
 from stepdown.release.records import Release
 from stepdown.sharing.question import Question
+from stepdown.sharing.session import signed_out
 from stepdown.sharing.tokens import Token, tokens
 from stepdown.vocabulary import ReleaseState
 
@@ -33,6 +34,7 @@ class Picture:
     Args:
         seq: the last line of the ledger that it knows.
         releases: everything that was ever published, oldest first.
+        signed_out: ids of sessions that somebody signed out of.
     """
 
     ledger: Ledger
@@ -41,6 +43,7 @@ class Picture:
     stamp: _Stamp
     releases: tuple[Release, ...]
     tokens: Mapping[str, Token]
+    signed_out: frozenset[str]
     _governance: dict[tuple[str, str], Governance | None] = field(default_factory=dict)
     _answers: dict[tuple[int, str], Access] = field(default_factory=dict)
 
@@ -107,6 +110,7 @@ class Authority:
                 _stamp(releases),
                 releases,
                 tokens(reader),
+                signed_out(reader),
             )
 
 

@@ -8,11 +8,11 @@ from starlette.requests import Request
 
 from stepdown import clock
 from stepdown.config.people import same_person
-from stepdown.sharing.authority import Authority
+from stepdown.sharing.authority import Authority, Picture
 from stepdown.sharing.denied import Denied, unknown
 from stepdown.sharing.grants import Grant, Signer
 from stepdown.sharing.limits import Rate
-from stepdown.sharing.session import is_ours, person_of, token_of
+from stepdown.sharing.session import Session, is_ours, session_of, sign_out
 from stepdown.sharing.settings import Settings
 from stepdown.sharing.tokens import Token, recognise
 from stepdown.sharing.visitors import Visitor, client_of, source
@@ -93,13 +93,26 @@ class Door:
 
     def signed_in(self, request: Request) -> Visitor | None:
         """As whom a browser is signed in: to greet them, not to hand anything out."""
-        if person := person_of(request, self.signer, self.public_url):
-            return self._signed_in(request, person)
         picture = self.authority.last
-        token = picture.tokens.get(token_of(request, self.signer, self.public_url))
+        session = self._session(request, picture)
+        if session is None:
+            return None
+        if session.person:
+            return self._signed_in(request, session.person)
+        token = picture.tokens.get(session.token)
         if token is None or token.problem(clock.now()):
             return None
         return self._on_page(request, token)
+
+    def sign_out(self, request: Request) -> None:
+        """End the browser's session, wherever its cookie has been copied to.
+
+        Raises:
+            WorldFailed: the ledger takes no line, and the session goes on.
+        """
+        session = self._session(request, self.authority.now())
+        if session is not None:
+            sign_out(self.authority.ledger, session)
 
     def _check_token(self, token: Token, address: str) -> None:
         """Whether a token that is known works now and from here.
@@ -122,11 +135,14 @@ class Door:
     def _browser(self, request: Request) -> Visitor | None:
         if request.method not in _SAFE and not is_ours(request, self.public_url):
             return None
-        if person := person_of(request, self.signer, self.public_url):
-            self._not_too_often(person, self.settings.limits.requests_per_minute)
-            return self._signed_in(request, person)
-        id = token_of(request, self.signer, self.public_url)
-        token = self.authority.now().tokens.get(id)
+        picture = self.authority.now()
+        session = self._session(request, picture)
+        if session is None:
+            return None
+        if session.person:
+            self._not_too_often(session.person, self.settings.limits.requests_per_minute)
+            return self._signed_in(request, session.person)
+        token = picture.tokens.get(session.token)
         if token is None:
             return None
         try:
@@ -136,6 +152,10 @@ class Door:
                 return None
             raise
         return self._on_page(request, token)
+
+    def _session(self, request: Request, picture: Picture) -> Session | None:
+        session = session_of(request, self.signer, self.public_url)
+        return None if session is None or session.id in picture.signed_out else session
 
     def _signed_in(self, request: Request, person: str) -> Visitor | None:
         oidc = self.settings.oidc

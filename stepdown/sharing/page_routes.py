@@ -65,8 +65,9 @@ def login(request: Request, service: ServiceOf, form: FormOf) -> Response:
 
 
 @router.post("/logout")
-def logout(service: ServiceOf, form: FormOf) -> Response:
-    """Sign the browser out."""
+def logout(request: Request, service: ServiceOf, form: FormOf) -> Response:
+    """Sign the browser out, and every copy of its cookie."""
+    service.door.sign_out(request)
     to = _to(service, "/")
     session.end(to, service.public_url)
     return to

@@ -1,21 +1,28 @@
 """A browser that is signed in: a sealed cookie that stands for a token while the token works.
 
-The cookie holds the token's id and an end, under the server's seal, and never the token. Whether
-the token still works is asked at every request, so that its revocation ends the session too.
+The cookie holds a random id, the token's id and an end, under the server's seal, and never the
+token. Whether the token still works, and whether somebody signed out of the session, is asked at
+every request, so that a copy of the cookie is worth nothing afterwards.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
+import secrets
 import time
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from stepdown.release.ledger import Ledger, Reader
+from stepdown.release.records import EventKind
+from stepdown.sharing.access_log import ACTOR
 from stepdown.sharing.grants import Signer
-from stepdown.sharing.tokens import Token
+from stepdown.sharing.tokens import NO_SERIES, Token
 
 _PURPOSE = "session"
 _PORTS = {"http": 80, "https": 443}
@@ -41,14 +48,48 @@ def end(response: Response, public_url: str) -> None:
     response.delete_cookie(_name(public_url), secure=secure, httponly=True, samesite="lax")
 
 
-def token_of(request: Request, signer: Signer, public_url: str) -> str:
-    """Id of the token that a browser is signed in with; empty where it is not."""
-    return str(_facts(request, signer, public_url).get("token", ""))
+@dataclass(frozen=True)
+class Session:
+    """A browser's session, by a cookie that we sealed and that has not ended by itself.
+
+    Args:
+        id: hash of its random id, as it is written down when somebody signs out.
+        token: id of the token that it stands for; empty for a person.
+        person: whom a provider vouched for; empty for a token.
+        ends: seconds since 1970.
+    """
+
+    id: str
+    token: str
+    person: str
+    ends: int
 
 
-def person_of(request: Request, signer: Signer, public_url: str) -> str:
-    """The person whom a provider vouched for; empty where there is none."""
-    return str(_facts(request, signer, public_url).get("person", ""))
+def session_of(request: Request, signer: Signer, public_url: str) -> Session | None:
+    """The session that a browser's cookie stands for; None where it has none.
+
+    Whether somebody signed out of it since is the caller's question.
+    """
+    # The seal is compared in constant time; only what we sealed ourselves is ever looked up.
+    facts = signer.open(_PURPOSE, request.cookies.get(_name(public_url), ""))
+    if not facts or time.time() >= facts["ends"] or not facts.get("id"):
+        return None
+    id = hashlib.sha256(str(facts["id"]).encode()).hexdigest()
+    return Session(id, str(facts.get("token", "")), str(facts.get("person", "")), facts["ends"])
+
+
+def sign_out(ledger: Ledger, session: Session) -> None:
+    """Let a session stop working now, in whatever browser its cookie is, and after a restart."""
+    facts = {"session": session.id, "ends": session.ends}
+    with replace(ledger, protects=True).writing() as writer:
+        writer.append(EventKind.SIGNED_OUT, NO_SERIES, None, ACTOR, facts)
+
+
+def signed_out(reader: Reader) -> frozenset[str]:
+    """Ids of the sessions that somebody signed out of and that would not have ended yet."""
+    now = time.time()
+    lines = reader.lines(EventKind.SIGNED_OUT, scan=True)
+    return frozenset(line["facts"]["session"] for line in lines if line["facts"]["ends"] > now)
 
 
 def is_ours(request: Request, public_url: str) -> bool:
@@ -65,17 +106,12 @@ def is_ours(request: Request, public_url: str) -> bool:
 def _begin(response: Response, signer: Signer, public_url: str, facts: dict[str, Any]) -> None:
     response.set_cookie(
         _name(public_url),
-        signer.seal(_PURPOSE, facts),
+        signer.seal(_PURPOSE, {"id": secrets.token_hex(16), **facts}),
         max_age=max(0, facts["ends"] - int(time.time())),
         secure=_is_https(public_url),
         httponly=True,
         samesite="lax",
     )
-
-
-def _facts(request: Request, signer: Signer, public_url: str) -> dict[str, Any]:
-    facts = signer.open(_PURPOSE, request.cookies.get(_name(public_url), ""))
-    return facts if facts and time.time() < facts["ends"] else {}
 
 
 def _name(public_url: str) -> str:

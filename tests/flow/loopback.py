@@ -13,7 +13,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -26,10 +26,15 @@ QUIET = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
 
 @dataclass(frozen=True)
 class PrefectServer:
-    """A server of our own: its address, its folder, and what a client of it needs."""
+    """A server of our own: its address, its folder, and what a client of it needs.
+
+    Args:
+        group: of its processes, for who kills it.
+    """
 
     url: str
     home: Path
+    group: int = 0
 
     @property
     def environment(self) -> dict[str, str]:
@@ -75,7 +80,7 @@ def prefect_server(home: Path) -> Iterator[PrefectServer]:
     command = ["-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     with background(command, environment, home / "server.log") as process:
         until(lambda: _answers(server.url), 120, "the server answers", process)
-        yield server
+        yield replace(server, group=process.pid)
 
 
 @contextmanager

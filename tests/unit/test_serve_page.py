@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from release_case import Case
 from served_case import Served, publish_all, publish_public, serving
 
 from stepdown import clock
+from stepdown.errors import LedgerDamaged
 from stepdown.release.records import EventKind
 from stepdown.release.withdraw import withdraw
 from stepdown.sharing import shown
@@ -241,6 +243,34 @@ def test_signing_out_ends_the_session(served: Served) -> None:
         assert "Signed in" not in get(client, "/").text
 
 
+def test_a_copied_cookie_ends_with_the_session_and_after_a_restart_too(tmp_path: Path) -> None:
+    case = Case(tmp_path)
+    publish_all(case)
+    with serving(case) as served:
+        secret = served.token("clinic")[1]
+        with sign_in(served, "clinic") as client, sign_in(served, "clinic") as another:
+            copied = client.cookies["stepdown"]
+            assert greeted(served.url, copied)
+            client.post("/logout", headers={"origin": served.url})
+            assert not greeted(served.url, copied)
+            assert httpx.get(served.url + COPY, cookies={"stepdown": copied}).status_code == 404
+            assert "Signed in as clinic" in get(another, "/").text  # another session goes on
+            kept = another.cookies["stepdown"]
+    with case.ledger.reading() as reader:
+        lines = reader.facts(EventKind.SIGNED_OUT)
+    assert len(lines) == 1
+    assert copied not in json.dumps(lines)
+    assert secret not in json.dumps(lines)
+    with serving(case) as served:
+        assert not greeted(served.url, copied)
+        assert greeted(served.url, kept)
+
+
+def greeted(url: str, cookie: str) -> bool:
+    with httpx.Client(base_url=url, trust_env=False, cookies={"stepdown": cookie}) as client:
+        return "Signed in" in get(client, "/").text
+
+
 def test_a_profile_file_can_be_pasted_and_the_visitor_comes_back(
     served: Served, tmp_path: Path
 ) -> None:
@@ -292,13 +322,15 @@ def test_a_withdrawn_public_release_leaves_its_reason_and_citation(tmp_path: Pat
     assert "a newer version has replaced it" in text
     # How many left from one version to the next is no reader's to count.
     assert re.findall(r'data-name="Rows" class="number">([^<]*)<', raw) == ["–", "–"]
-    # A row that somebody edited is nobody's to know of.
+    service, anybody = in_process(case), Visitor(None, "127.0.0.1", "")
+    # A row that somebody edited is nobody's to know of, and no server starts any more.
     with case.ledger.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE releases SET rows = 9 WHERE version = 'v1'")
-    service, anybody = in_process(case), Visitor(None, "127.0.0.1", "")
     gone, _ = service.known(anybody, "wells/public/v2")
     assert [each.release.version for each in versions(service, anybody, gone)] == ["v2"]
     service.log.close()
+    with pytest.raises(LedgerDamaged):
+        in_process(case)
 
 
 def in_process(case: Case) -> Service:
@@ -312,9 +344,9 @@ def test_an_overdue_review_and_a_file_too_long_for_excel_are_told(
 ) -> None:
     case = Case(tmp_path / "overdue")
     publish_all(case)
+    service, anybody = in_process(case), Visitor(None, "127.0.0.1", "")
     monkeypatch.setattr(clock, "now", lambda: "2098-01-01T00:00:00+00:00")
     monkeypatch.setattr(shown, "MOST_ROWS", 39)
-    service, anybody = in_process(case), Visitor(None, "127.0.0.1", "")
     assert "review overdue" in datasets(service, anybody).body.decode()
     found = Page(release_page(service, anybody, "wells/public/v1").body.decode())
     assert "Review overdue." in found.text
