@@ -8,6 +8,7 @@ from typing import Any
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from stepdown.candidate import Candidate
+from stepdown.errors import WorldFailed
 from stepdown.release import publish, summary
 from stepdown.release.addresses import Series
 from stepdown.release.gate import Decision
@@ -85,12 +86,18 @@ def summarise(
         table: a row of words per tier. reasons: why something stopped or waits.
         reports: what was measured of each candidate.
     """
-    key = run.config.dataset.replace("_", "-")  # Prefect's artifact keys know no underscore
-    create_table_artifact(table=table, key=f"{key}-tiers", description="Tiers of the run")
-    measured = [row for report in reports for row in summary.measure_rows(report)]
-    if measured:
-        create_table_artifact(
-            table=measured, key=f"{key}-measures", description="Risk and attacks by their limits"
-        )
-    text = summary.run_summary(run.config, table, reasons, reports)
-    create_markdown_artifact(markdown=text, key=f"{key}-summary")
+    try:
+        key = run.config.dataset.replace("_", "-")  # Prefect's artifact keys know no underscore
+        create_table_artifact(table=table, key=f"{key}-tiers", description="Tiers of the run")
+        measured = [row for report in reports for row in summary.measure_rows(report)]
+        if measured:
+            create_table_artifact(
+                table=measured,
+                key=f"{key}-measures",
+                description="Risk and attacks by their limits",
+            )
+        text = summary.run_summary(run.config, table, reasons, reports)
+        create_markdown_artifact(markdown=text, key=f"{key}-summary")
+    except Exception as error:  # by its kind alone: nothing of it is ours
+        kind = type(error).__name__
+        raise WorldFailed(f"Prefect's server did not take it ({kind})", where="summary") from None
