@@ -7,9 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-for _folder in ("flow", "unit"):
-    sys.path.insert(0, str(Path(__file__).parents[1] / _folder))
-
 from loopback import own_environment, prefect_server
 from tiny_release import PROJECT, TIERS, tiny_release
 
