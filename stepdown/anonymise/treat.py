@@ -9,9 +9,11 @@ from decimal import Decimal
 from stepdown.anonymise.consent import ENTERED, PARENT, SNAPSHOT
 from stepdown.anonymise.pools import POOL_SHA256, load_pool
 from stepdown.anonymise.pseudonymise import pseudonyms, replacement_table
+from stepdown.anonymise.steps import coarsen_weight
 from stepdown.anonymise.surrogate import entries_in_use, surrogates
-from stepdown.config import ReleaseConfig, treatment_of
+from stepdown.config import ReleaseConfig, tier_policy, treatment_of
 from stepdown.config.treatments import (
+    Coarsen,
     CodeNumber,
     NumberCoding,
     SuppressCells,
@@ -82,6 +84,13 @@ def treat(
                 expression = f"CAST(date_trunc('{unit}', {column}) AS DATE)"
             case TruncatePrefix(prefix=length):
                 expression = f"left({column}, {length})"
+            case Coarsen(coarsen=steps):
+                whole = config.columns[name].type is ColumnType.INTEGER
+                homes = config.name(Role.HOUSEHOLD)
+                k = tier_policy(config, tier).smallest_class
+                coarsen_weight(session, lookup, name, homes, k, steps.steps, whole=whole)
+                joins.append(f"LEFT JOIN {lookup} ON {lookup}.value = {column}")
+                expression = f"{lookup}.replacement"
             case SuppressCells(suppress_cells=rare):
                 cells[name] = _find_rare(session, lookup, name, rare.fewer_than)
                 joins.append(f"LEFT JOIN {lookup} ON {lookup}.value = {column}")

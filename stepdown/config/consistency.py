@@ -21,6 +21,7 @@ from stepdown.config.policy import (
     treatment_of,
 )
 from stepdown.config.treatments import (
+    Coarsen,
     CodeNumber,
     Generalise,
     NumberCoding,
@@ -193,7 +194,7 @@ def _treatment(
     if isinstance(treatment, Surrogate) and role is not Role.DIRECT_IDENTIFIER:
         yield f"a surrogate stands in for a direct identifier, not for a {role}"
     if role is Role.WEIGHT and tier is Tier.PUBLIC and not _rounds(treatment):
-        yield "a survey weight is dropped or rounded at public"
+        yield "a survey weight is dropped, coarsened or rounded at public"
     if role is Role.CONSENT and tier is not Tier.INTERNAL:
         yield f"the consent column is dropped at {tier}"
     yield from _fits_type(column, treatment)
@@ -204,6 +205,10 @@ def _treatment(
 
 
 def _fits_type(column: Column, treatment: Treatment) -> Iterator[str]:
+    if isinstance(treatment, Coarsen) and column.role is not Role.WEIGHT:
+        yield f"coarsen is for the survey weight, not for a {column.role}; use code"
+    if isinstance(treatment, Coarsen) and column.type not in NUMERIC:
+        yield f"coarsen is for numbers, not for a {column.type}; declare its type"
     if isinstance(treatment, CodeNumber) and column.type not in NUMERIC:
         yield f"code is for numbers, not for a {column.type}"
     if isinstance(treatment, CodeNumber):
@@ -267,7 +272,9 @@ def _not_searched(config: ReleaseConfig, name: str, column: Column, tier: Tier) 
 
 
 def _rounds(treatment: Treatment) -> bool:
-    return isinstance(treatment, CodeNumber) and treatment.code.round is not None
+    return isinstance(treatment, Coarsen) or (
+        isinstance(treatment, CodeNumber) and treatment.code.round is not None
+    )
 
 
 def _reads_as(text: str, type: ColumnType) -> bool:

@@ -20,7 +20,7 @@ from stepdown.config.models import (
     SignOff,
     TierRules,
 )
-from stepdown.config.treatments import Generalise, LevelRange, Treatment, TruncateDate
+from stepdown.config.treatments import Coarsen, Generalise, LevelRange, Treatment, TruncateDate
 from stepdown.errors import PolicyInvalid
 from stepdown.plain_words import counted, listed
 from stepdown.vocabulary import ColumnType, PeriodKind, RecodingKind, Role, Tier
@@ -229,10 +229,16 @@ def treatment_of(config: ReleaseConfig, name: str, tier: Tier) -> Treatment:
         return "drop"
     stated: Treatment | None = getattr(column, tier.value)
     if stated is None:
-        stated = cast(Treatment, defaults()["roles"][column.role.value][tier.value])
+        usual = defaults()["roles"][column.role.value][tier.value]
+        stated = cast(Treatment, usual) if isinstance(usual, str) else _coarsened(usual)
     if stated == "generalise":
         return Generalise(generalise=LevelRange(at_least=level_floor(column, tier), at_most=None))
     return stated
+
+
+def _coarsened(usual: Mapping[str, Any]) -> Treatment:
+    """The one default of more than a word: that of a survey weight."""
+    return Coarsen.model_validate(usual)
 
 
 def level_floor(column: Column, tier: Tier) -> int:

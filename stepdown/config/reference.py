@@ -27,6 +27,7 @@ A column's treatment at a tier is one of
 | `{date: month}` | the first day of the month, `quarter` or `year` |
 | `{prefix: 3}` | the first characters of a code |
 | `{suppress_cells: {fewer_than: 20}}` | values that fewer data subjects hold go missing |
+| `{coarsen: {steps: 10}}` | a survey weight on at most 10 steps, each of 2 k households or people |
 | `{surrogate: email}` | an invented value of the same kind, stable under the key |
 
 and a hierarchy is one of
@@ -59,6 +60,7 @@ _SECTIONS = {
     "LevelRange": "`generalise:`",
     "NumberCoding": "`code:`",
     "RareCells": "`suppress_cells:`",
+    "WeightSteps": "`coarsen:`",
     "Intervals": "`intervals:` one level",
     "Partner": "`partners/NAME.yaml` one file per recipient",
     "Agreement": "`agreement:`",

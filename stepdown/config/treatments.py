@@ -64,6 +64,18 @@ class SuppressCells(Model):
     suppress_cells: RareCells
 
 
+class WeightSteps(Model):
+    """How coarse a survey weight becomes."""
+
+    steps: int = Field(10, ge=1, description="Most values that are left, each shared by 2k homes.")
+
+
+class Coarsen(Model):
+    """Put a survey weight on a few steps, each the mean of neighbours that enough people share."""
+
+    coarsen: WeightSteps
+
+
 SurrogateKind = Literal[
     "person_name", "first_name", "last_name", "email", "phone", "address", "company", "city"
 ]
@@ -93,13 +105,14 @@ Treatment = Annotated[
     | Annotated[TruncateDate, Tag("date")]
     | Annotated[TruncatePrefix, Tag("prefix")]
     | Annotated[SuppressCells, Tag("suppress_cells")]
+    | Annotated[Coarsen, Tag("coarsen")]
     | Annotated[Surrogate, Tag("surrogate")],
     Discriminator(
         _tag,
         custom_error_type="treatment",
         custom_error_message=(
             "is not a treatment; use keep, drop, pseudonym, generalise, or one of "
-            "generalise, code, date, prefix, suppress_cells, surrogate with its settings"
+            "generalise, code, date, prefix, suppress_cells, coarsen, surrogate with its settings"
         ),
     ),
 ]

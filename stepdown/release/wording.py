@@ -83,6 +83,7 @@ DONE = {
     "date": "cut to a coarser date",
     "prefix": "cut to its first characters",
     "suppress_cells": "rare values made missing",
+    "coarsen": "coarsened",
 }
 
 OUTCOMES = {

@@ -11,6 +11,7 @@ from stepdown.artifacts import ArtifactRef
 from stepdown.candidate import Candidate
 from stepdown.config import LoadedConfig, ReleaseConfig, released_columns, treatment_of
 from stepdown.config.treatments import (
+    Coarsen,
     CodeNumber,
     Generalise,
     NumberCoding,
@@ -150,6 +151,8 @@ def _column_problems(
             yield from _rekeyed_problems(session, candidate, name)
         elif name not in above:
             yield f"{name}: the parent does not hold it"
+        elif isinstance(treatment, Coarsen) and candidate.recipient is None:
+            yield from _coarsened_problems(session, name)
         elif isinstance(treatment, Generalise) and candidate.recipient is None:
             yield from _generalised_problems(session, name)
         else:
@@ -185,6 +188,28 @@ def _rekeyed_problems(session: Session, candidate: Candidate, name: str) -> Iter
         yield f"{name}: {several} values above have more than one value here"
     if invented:
         yield f"{name}: {invented} values stand where the source has none, or the other way round"
+
+
+def _coarsened_problems(session: Session, name: str) -> Iterator[str]:
+    """Cells on a step that is not among the numbers it stands for, or that overlaps another.
+
+    In the order of the steps the numbers above must be in order, too: each belongs to one step.
+    """
+    mine, above = _cell("data", name), _cell("parent", name)
+    bad = _count(
+        session,
+        "WITH step AS (SELECT mine, min(above) AS low, max(above) AS high, count(*) AS n "
+        f"FROM (SELECT {mine}::DOUBLE AS mine, {above}::DOUBLE AS above FROM aligned) "
+        "WHERE mine IS NOT NULL AND above IS NOT NULL GROUP BY mine), "
+        "beside AS (SELECT *, lag(high) OVER (ORDER BY mine) AS before FROM step) "
+        "SELECT coalesce(sum(n) FILTER (WHERE mine NOT BETWEEN low - slack AND high + slack "
+        "OR before >= low), 0) FROM (SELECT *, 1e-9 * greatest(1, abs(mine)) AS slack FROM beside)",
+    )
+    lost = _count(
+        session, f"SELECT count(*) FROM aligned WHERE ({mine} IS NULL) <> ({above} IS NULL)"
+    )
+    if bad + lost:
+        yield f"{name}: {bad + lost} cells are on no step of the parent's numbers"
 
 
 def _generalised_problems(session: Session, name: str) -> Iterator[str]:

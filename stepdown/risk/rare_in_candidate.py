@@ -20,6 +20,8 @@ from stepdown.vocabulary import ColumnType, Role, Tier
 
 _UNDECLARED = (ColumnType.STRING, ColumnType.INTEGER)
 _DATED = (ColumnType.DATE, ColumnType.TIMESTAMP)
+_KINDS = {Role.WEIGHT: "weight", Role.QUASI_IDENTIFIER: "", Role.CONSENT: ""}
+"""Roles whose columns have a cure of their own, or none but to be dropped."""
 _NUMERIC = (ColumnType.INTEGER, ColumnType.NUMBER)
 
 
@@ -77,7 +79,7 @@ def asked_of(config: ReleaseConfig, rare: RareValues, tier: Tier, k: int) -> Ask
     return Asked(
         k=k,
         by_home=rare.households,
-        kind=kind if column.role in (Role.SENSITIVE, Role.INSENSITIVE) else "",
+        kind=_KINDS.get(column.role, kind),
         retyped=retyped,
         whole=column.type is ColumnType.INTEGER,
         floor=defaults()["floors"]["date"][tier.value],

@@ -32,9 +32,9 @@ class Asked:
     Args:
         k: people, or homes, who must hold each value.
         by_home: whether homes are counted.
-        kind: ``number``, ``date``, ``text``, ``flag`` or ``level``; else it can only be dropped. Of
-            a ``level``, ``cell`` has the raw values, and the session holds ``rung`` with ``raw``,
-            ``level`` and ``label``.
+        kind: ``number``, ``date``, ``text``, ``flag``, ``weight`` or ``level``; else it can only be
+            dropped. Of a ``level``, ``cell`` has the raw values, and the session holds ``rung``
+            with ``raw``, ``level`` and ``label``.
         retyped: whether the config would have to declare that kind first.
         whole: whether the numbers are whole.
         floor: the finest unit that dates may have here.
@@ -78,6 +78,10 @@ def _candidates(session: Session, asked: Asked) -> Iterator[str | None]:
     if asked.kind == "date":
         cut = _date(session, asked)
         yield cut and (f"{cut} (with `type: date`)" if asked.retyped else cut)
+    if asked.kind == "weight":
+        homes = session.scalar(f"SELECT count(DISTINCT {HOME}) FROM cell WHERE value IS NOT NULL")
+        # Each of its steps takes in twice k homes: one step at least there must be.
+        yield "{coarsen: {steps: 10}}" if int(str(homes)) >= 2 * asked.k else None
     if asked.kind == "level":
         yield _generalise(session, asked)
     if asked.kind in ("number", "text", "flag"):

@@ -27,7 +27,7 @@ COLUMNS = {
     "age": {"role": "quasi_identifier", "type": "integer", "kind": "age"},
     "town": {"role": "quasi_identifier", "hierarchy": {"tree": TOWNS}},
     "illness": {"role": "sensitive", "not_sensitive": ["none"]},
-    "income": {"role": "sensitive", "type": "number"},
+    "income": {"role": "sensitive", "type": "number", "partner": {"code": {"round": 10}}},
     "weight": {"role": "weight", "type": "number"},
 }
 
