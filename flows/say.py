@@ -260,17 +260,21 @@ def _missing(found: dict[str, Any], where: str) -> None:
         _line(f"  {where} says which texts mean 'no value'.")
 
 
+def _listed(names: list[str], most: int = 30) -> str:
+    shown = ", ".join(name or "(a column without a name)" for name in names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most:,} more"
+
+
 def _columns_without_a_role(left_out: list[str], kept: list[str]) -> None:
     if left_out:
-        names = ", ".join(name or "(a column without a name)" for name in left_out)
         _warning(
-            f"left out: {names}\n"
+            f"left out: {_listed(left_out)}\n"
             "  (only --qi and --sensitive are written; --keep lets another column through as it "
             "is, but never the subject)"
         )
     if kept:
         _warning(
-            f"kept as they are, since --keep names them: {', '.join(kept)}\n"
+            f"kept as they are, since --keep names them: {_listed(kept)}\n"
             "  (no privacy model looks at them)"
         )
 

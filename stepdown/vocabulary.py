@@ -106,3 +106,6 @@ NEXT_STATES: dict[ReleaseState, frozenset[ReleaseState]] = {
     ReleaseState.EXPIRED: frozenset(),
 }
 """Every move a release may make; the diagram in docs/release-states.md is drawn from this table."""
+
+MOST_QUASI_IDENTIFIERS = 64
+"""Of one table that is recoded: local recoding keeps a class's labels in a place of this width."""

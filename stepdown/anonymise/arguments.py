@@ -11,6 +11,7 @@ from typing import Literal
 from stepdown.anonymise.models import PrivacyModels
 from stepdown.anonymise.score import LossKind
 from stepdown.errors import ConfigInvalid
+from stepdown.vocabulary import MOST_QUASI_IDENTIFIERS
 
 DistanceKind = Literal["equal", "ordered", "hierarchical"]
 BY_CLASSES = ("aecs", "discernibility")
@@ -77,6 +78,12 @@ class Arguments:
     def _about_the_rest(self) -> Iterator[str]:
         if not self.quasi_identifiers:
             yield "no quasi-identifier is named"
+        if len(self.quasi_identifiers) > MOST_QUASI_IDENTIFIERS:
+            yield (
+                f"{len(self.quasi_identifiers)} quasi-identifiers are named, and "
+                f"{MOST_QUASI_IDENTIFIERS} are the most that can be recoded: leave out those that "
+                "nobody could know, or put answers together in fewer columns"
+            )
         if not 0 <= self.suppression <= 1:
             yield f"suppression is {self.suppression}, and must lie between 0 and 1"
         strangers = [name for name in self.weights if name not in self.quasi_identifiers]

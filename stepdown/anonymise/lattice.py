@@ -109,8 +109,10 @@ class Bounds:
         self._nothing = np.full_like(run.loss.parts(high, None), math.inf)
         self.flat = np.full(math.prod(shape.tolist()), -math.inf)
         self._raise(self._bottom, self._last, run.loss.parts(high, None))
-        total = np.indices(tuple(shape), dtype=np.int16).sum(axis=0, dtype=np.int16)
-        self.total = total.ravel() + np.int16(sum(low))
+        # Axis by axis: an array has no more than 64 dimensions, a table can have more columns.
+        self.total = np.full(1, sum(low), np.int16)
+        for steps in shape:
+            self.total = np.add.outer(self.total, np.arange(steps, dtype=np.int16)).ravel()
         # Where the loss says nothing beforehand, coarser nodes stand for worse ones.
         self.order = np.argsort(
             self.total if run.loss.needs_classes else self.flat, kind="stable"

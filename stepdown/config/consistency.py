@@ -17,6 +17,7 @@ from stepdown.config.policy import (
     is_date_too_fine,
     level_floor,
     released_columns,
+    released_with_role,
     tier_policy,
     treatment_of,
 )
@@ -32,7 +33,7 @@ from stepdown.config.treatments import (
     TruncatePrefix,
 )
 from stepdown.errors import ConfigInvalid
-from stepdown.vocabulary import ColumnType, Role, Tier
+from stepdown.vocabulary import MOST_QUASI_IDENTIFIERS, ColumnType, Role, Tier
 
 ONE_OF_A_KIND = (Role.SUBJECT, Role.HOUSEHOLD, Role.WEIGHT, Role.CONSENT)
 _IDS = (Role.SUBJECT, Role.HOUSEHOLD, Role.DIRECT_IDENTIFIER)
@@ -119,6 +120,14 @@ def _roles(config: ReleaseConfig) -> Iterator[str]:
             yield f"columns {', '.join(names)}: only one column can have the role {role}"
     if not config.names(Role.QUASI_IDENTIFIER):
         yield "columns: none is a quasi_identifier, so no risk could be measured"
+    for tier in config.tier_names():
+        released = released_with_role(config, tier, Role.QUASI_IDENTIFIER)
+        if len(released) > MOST_QUASI_IDENTIFIERS:
+            yield (
+                f"tiers.{tier}: {len(released)} quasi-identifiers are released, and "
+                f"{MOST_QUASI_IDENTIFIERS} are the most that can be measured and recoded; drop "
+                "those that nobody needs"
+            )
 
 
 def _names(config: ReleaseConfig) -> Iterator[str]:

@@ -226,6 +226,7 @@ def test_a_refusal_leaves_the_last_output_in_place(source):
         ({"weights": {"zip": 0.0}}, "greater than 0"),
         ({"output": Path("out.xlsx")}, "must end in .csv or .parquet"),
         ({"quasi_identifiers": []}, "no quasi-identifier is named"),
+        ({"quasi_identifiers": [f"q{i}" for i in range(65)]}, "65 .* named, and 64 are the most"),
         ({"quasi_identifiers": ["zip", "zip"]}, "named twice: zip"),
         ({"keep": ["zip"]}, "named twice: zip"),
         ({"subject": "name", "keep": ["name"]}, "named twice: name"),
