@@ -26,7 +26,7 @@ from tasks.assess import (
     validate_tier,
 )
 from tasks.consent import validate_consent
-from tasks.derive import derive_copy, derive_tier, next_steps, tier_frontier
+from tasks.derive import derive_copy, derive_tier, forced_levels, next_steps, tier_frontier
 from tasks.ingest import validate_raw
 from tasks.judge import judge
 from tasks.run import Run
@@ -103,7 +103,11 @@ def _make_tier(
     above = parent.data if parent else snapshot.ref
     report = _measured(run, snapshot, candidate, above, before, parent=parent)
     if tier is not Tier.INTERNAL:
-        report = replace(report, frontier=tier_frontier(run, snapshot, tier, parent))
+        report = replace(
+            report,
+            frontier=tier_frontier(run, snapshot, tier, parent),
+            forced=_forced(run, snapshot, candidate, parent),
+        )
     made = _judged(run, snapshot, candidate, report, before)
     if not made.refused:
         return made
@@ -202,6 +206,17 @@ def _steps(
         return ()
     progress(f"{tier}: looking for the cheapest next step")
     return next_steps(run, snapshot, tier, parent)
+
+
+def _forced(
+    run: Run, snapshot: Snapshot, candidate: Candidate, parent: Candidate | None
+) -> tuple[str, ...]:
+    """Why a column has nothing left; asked only where one has."""
+    report = candidate.report
+    lost = [
+        name for name, top in report.top_levels.items() if report.levels.get(name, 0) >= top > 0
+    ]
+    return forced_levels(run, snapshot, candidate.tier, parent) if lost else ()
 
 
 def _named(candidate: Candidate) -> str:

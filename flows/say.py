@@ -66,6 +66,8 @@ def outcome(run: RunOutcome, work: Any, store: str, as_json: bool) -> None:
                 f"{name}: {counted(end.held_back, 'record')} held back, so that subtracting the "
                 "version before isolates nobody"
             )
+        for why in end.forced:
+            _line(f"{name}: {why}")
     for told in (*run.nobodys, *run.attacked):
         _line(told)
     for reason in [*run.stops, *run.waits]:

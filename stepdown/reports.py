@@ -394,7 +394,11 @@ class Verdict:
 
 @dataclass(frozen=True)
 class TierReport:
-    """Everything known about one candidate, bound to the hash of its data."""
+    """Everything known about one candidate, bound to the hash of its data.
+
+    Args:
+        forced: which demand takes which quasi-identifier to its top level; the steward's.
+    """
 
     dataset: str
     tier: Tier
@@ -409,6 +413,7 @@ class TierReport:
     frontier: tuple[FrontierPoint, ...] = ()
     next_steps: tuple[NextStep, ...] = ()
     released: ReleasedRows | None = None
+    forced: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Plain types for report.json."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stepdown.anonymise import derive, frontier
+from stepdown.anonymise import derive, forced, frontier
 from stepdown.anonymise import next_steps as steps
 from stepdown.artifacts import ArtifactRef
 from stepdown.candidate import Candidate, Earlier
@@ -80,6 +80,16 @@ def tier_frontier(
         open_keyring(run),
         run.workspace.scratch,
         alternative_policies(run.config, tier),
+    )
+
+
+@library_task
+def forced_levels(
+    run: Run, snapshot: Snapshot, tier: Tier, parent: Candidate | None
+) -> tuple[str, ...]:
+    """Which demand takes which quasi-identifier to its top level."""
+    return forced.forced_levels(
+        run.loaded, tier, snapshot.ref, parent, open_keyring(run), run.workspace.scratch
     )
 
 
