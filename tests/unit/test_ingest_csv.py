@@ -355,3 +355,43 @@ def test_a_row_group_holds_as_many_rows_whatever_the_batches(bench, monkeypatch)
     groups = pq.read_metadata(first.ref.path)
     assert [groups.row_group(n).num_rows for n in range(2)] == [65_536, 70_000 - 65_536]
     assert pa.compute.sum(pq.read_table(first.ref.path)["age"]).as_py() == 70_000 * 69_999 // 2
+
+
+def test_na_is_missing_by_default_in_every_type_but_texts(bench):
+    kinds = {"land": "string", "age": "integer", "ill": "boolean", "born": "date"}
+    table = bench.table("land,age,ill,born\nNA,NA,NA,NA\nZA,3,1,2024-01-01\n", kinds)
+    assert [column[0] for column in table.values()] == ["NA", None, None, None]
+    with pytest.raises(SourceInvalid, match="age 1"):
+        bench.table("land,age\nNA,NA\nZA,3\n", {"land": "string", "age": "integer"}, missing=[""])
+
+
+@pytest.mark.parametrize(
+    ("kind", "cells", "codes", "held"),
+    [
+        ("integer", ["-99.0", "-99", "5"], ["", "-99"], [None, None, 5]),
+        ("number", ["-99", "-99.00", ".5"], ["-99.0"], [None, None, 0.5]),
+        ("boolean", ["9", "-9", "1"], ["9", "-9"], [None, None, True]),
+        ("string", ["-99.0", "-990", "-99"], ["-99"], [None, "-990", None]),
+    ],
+)
+def test_a_missing_code_matches_however_the_number_is_written(bench, kind, cells, codes, held):
+    text = "name,age\n" + "".join(f"x,{cell}\n" for cell in cells)
+    assert bench.table(text, {"name": "string", "age": kind}, missing=codes)["age"] == held
+
+
+def test_a_zoned_time_keeps_its_own_day_unless_a_zone_is_declared(bench):
+    kinds = {"name": "string", "at": {"type": "timestamp", "time_zone": "Africa/Nairobi"}}
+    text = "name,at\nx,2024-05-31T23:30:00Z\ny,2024-06-01T01:30:00+03:00\nz,2024-06-01T01:30\n"
+    declared = bench.table(text, kinds)["at"]
+    assert [str(moment) for moment in declared] == [
+        "2024-06-01 02:30:00", "2024-06-01 01:30:00", "2024-06-01 01:30:00",
+    ]  # fmt: skip
+    own = "name,at\nx,2024-06-01T01:30:00+03:00\ny,2024-06-30T23:30:00+03:00\n"
+    moments = bench.table(own, {"name": "string", "at": "timestamp"})["at"]
+    assert [moment.month for moment in moments] == [6, 6]
+    message = bench.refusal(text, {"name": "string", "at": "timestamp"})
+    assert "column at: its times have 3 offsets from UTC, some of them none" in message
+
+
+def test_a_column_without_a_name_is_left_out(bench):
+    assert bench.table(",name,age,\n1,Ada,36,\n") == {"name": ["Ada"], "age": [36]}

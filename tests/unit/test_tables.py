@@ -10,6 +10,8 @@ import pytest
 
 from stepdown.anonymise.file import anonymise_file
 from stepdown.anonymise.models import PrivacyModels
+from stepdown.attacks.linkage import Auxiliary
+from stepdown.attacks.linkage import _read as auxiliary_table
 from stepdown.errors import ConfigInvalid, DemandImpossible, SourceInvalid
 from stepdown.risk import assess_file
 from stepdown.tables import Form, read_coded
@@ -226,3 +228,11 @@ def test_a_population_in_another_format_is_compared_by_value(tmp_path):
     assert report["journalist"]["highest"] == 0.5
     asked = {"population": tmp_path / "p.parquet", "output": tmp_path / "o.csv"}
     assert anonymise_file(path, ["q"], PrivacyModels(k_map=2), **asked)["levels"] == {"q": 0}
+
+
+def test_an_auxiliary_register_keeps_the_zeros_of_its_zip_codes(tmp_path):
+    path = write(tmp_path / "register.csv", "plz;born\n01234;1990\n00501;NA\n")
+    table = auxiliary_table(Auxiliary("register", path), ["plz", "born"])
+    assert table.to_pydict() == {"plz": ["01234", "00501"], "born": [1990, None]}
+    with pytest.raises(SourceInvalid, match="auxiliary table register cannot be read: none of"):
+        auxiliary_table(Auxiliary("register", path), ["zip"])
