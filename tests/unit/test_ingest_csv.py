@@ -370,6 +370,7 @@ def test_na_is_missing_by_default_in_every_type_but_texts(bench):
     [
         ("integer", ["-99.0", "-99", "5"], ["", "-99"], [None, None, 5]),
         ("number", ["-99", "-99.00", ".5"], ["-99.0"], [None, None, 0.5]),
+        ("number", ["1e3", "1000", ".5"], ["1000"], [None, None, 0.5]),
         ("boolean", ["9", "-9", "1"], ["9", "-9"], [None, None, True]),
         ("string", ["-99.0", "-990", "-99"], ["-99"], [None, "-990", None]),
     ],
