@@ -52,32 +52,32 @@ def _config(tmp_path, columns, tiers=None, recipients=None):
 THREE = {"internal": {}, "partner": {}, "public": {}}
 
 
-REMEMBERED = "clinic/memory/1"
-"""Every dataset's, for what later versions are held against."""
+ALWAYS = ["clinic/memory/1", "clinic/draws/1"]
+"""Every growing dataset's: what later versions are held against, and who is held back."""
 
 
-def test_a_run_without_pseudonyms_needs_only_the_key_of_its_memory(tmp_path):
+def test_a_run_without_pseudonyms_needs_only_the_keys_of_its_versions(tmp_path):
     config = _config(tmp_path, {"q": {"role": "quasi_identifier"}}, THREE)
-    assert keys_needed(config) == [REMEMBERED]
+    assert keys_needed(config) == ALWAYS
 
 
 def test_a_key_that_was_shredded_is_followed_by_the_next_number(tmp_path):
     config = _config(tmp_path, {"id": {"role": "subject"}}, THREE)
     shredded = ["clinic/internal/1", "clinic/internal/2"]
-    assert keys_needed(config, shredded) == [REMEMBERED, "clinic/internal/3"]
+    assert keys_needed(config, shredded) == [*ALWAYS, "clinic/internal/3"]
 
 
 def test_internal_needs_its_key_for_pseudonyms_and_surrogates(tmp_path):
     pseudonym = {"id": {"role": "subject"}}
     surrogate = {"name": {"role": "direct_identifier", "internal": {"surrogate": "person_name"}}}
     for columns in (pseudonym, surrogate):
-        assert keys_needed(_config(tmp_path, columns, THREE)) == [REMEMBERED, "clinic/internal/1"]
+        assert keys_needed(_config(tmp_path, columns, THREE)) == [*ALWAYS, "clinic/internal/1"]
 
 
 def test_a_tier_that_limits_rows_per_subject_needs_its_key(tmp_path):
     tiers = THREE | {"public": {"rows_per_subject": 1}}
     columns = {"id": {"role": "subject", "internal": "drop"}}
-    assert keys_needed(_config(tmp_path, columns, tiers)) == [REMEMBERED, "clinic/public/1"]
+    assert keys_needed(_config(tmp_path, columns, tiers)) == [*ALWAYS, "clinic/public/1"]
 
 
 def test_only_recipients_who_get_a_pseudonym_need_a_key(tmp_path):
@@ -85,4 +85,4 @@ def test_only_recipients_who_get_a_pseudonym_need_a_key(tmp_path):
     recipients = {"ministry": ["id", "q"], "university": ["q"]}
     config = _config(tmp_path, columns, THREE, recipients)
     made = ["clinic/internal/1", "clinic/partner/ministry/1"]
-    assert keys_needed(config) == [REMEMBERED, *made]
+    assert keys_needed(config) == [*ALWAYS, *made]
