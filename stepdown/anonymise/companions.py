@@ -40,7 +40,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Cell:
-    """People who were in the same class in every version before.
+    """People who were in the same class of a version before.
 
     Args:
         subject: shape (n,), codes of the data subjects.
@@ -80,7 +80,7 @@ def companions(cell: Cell, wanted: Wanted, key: bytes) -> Ints:
     least = wanted.values - 1 if cell.codes.shape[1] else 0
     left, away = int((cell.away & ~cell.taken).sum()), np.flatnonzero(cell.away)
     size = max(wanted.subjects, left + least)
-    if not left or not (~cell.away).any():
+    if not len(away) or not (~cell.away).any():
         return away[:0]
     if len(away) >= size and is_hidden(cell.subject[away], cell.codes[away], wanted):
         return away[:0]
@@ -90,6 +90,19 @@ def companions(cell: Cell, wanted: Wanted, key: bytes) -> Ints:
         if found is not None:
             return found
     return _drawn(cell, wanted, max(size, len(away) + least), order)
+
+
+def completed(cell: Cell, wanted: Wanted, key: bytes) -> Ints:
+    """Positions of who must stay away for a group that is missing since an earlier version.
+
+    It is made of groups that were each completed by themselves, so it is left as it is where it has
+    k people and l values.
+    """
+    away = np.flatnonzero(cell.away)
+    if is_hidden(cell.subject[away], cell.codes[away], wanted):
+        return away[:0]
+    size = max(wanted.subjects, len(away))
+    return _drawn(cell, wanted, size, np.random.default_rng(_seed(cell, key)))
 
 
 def _seed(cell: Cell, key: bytes) -> int:

@@ -2,8 +2,8 @@
 
 A reader who holds two versions subtracts one from the other. Whoever came or went in between stands
 in the difference, in the company of those only who came or went with them. So a record's class in
-every earlier version, or its absence from it, counts as one more quasi-identifier: people who are
-alike in all of them must number k, and show l sensitive values, or they are held back.
+an earlier version, or its absence from it, counts as one more quasi-identifier: people who are
+alike in it and now must number k, and show l sensitive values, or they are held back.
 
 Source: Xiao & Tao 2007 (m-invariance), doi:10.1145/1247480.1247556; Byun et al. 2006 (incremental
 data), doi:10.1007/11844662_4.
@@ -21,7 +21,16 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from stepdown.anonymise.coding import code_sensitive, harmless_sql
-from stepdown.anonymise.companions import HARMLESS, NOTHING, Cell, Flags, Ints, Wanted, companions
+from stepdown.anonymise.companions import (
+    HARMLESS,
+    NOTHING,
+    Cell,
+    Flags,
+    Ints,
+    Wanted,
+    companions,
+    completed,
+)
 from stepdown.anonymise.consent import ENTERED
 from stepdown.anonymise.models import SensitiveColumn
 from stepdown.anonymise.treat import SOURCE_ROW, SUBJECT, TREATED
@@ -118,10 +127,11 @@ def hold_back(
 ) -> int:
     """Take out of ``entered`` who would stand alone between two versions; returns how many rows.
 
-    Those are records that share their class, and their class in every earlier version, with fewer
-    than k data subjects or l sensitive values. Where people left who had been in the same class in
-    every version, some who stayed leave with them: see ``companions``. What is taken out changes
-    what the search would do: search again, and ask again until nobody is taken out.
+    Those are records that share their class, and their class in an earlier version, with fewer than
+    k data subjects or l sensitive values. Where people left a class, some who stayed leave with
+    them: see ``companions``. They come back only where enough of those who left with them stay
+    away. What is taken out changes what the search would do: search again, and ask again until
+    nobody is taken out.
 
     Args:
         session: holds what ``remember`` left, and ``entered``.
@@ -275,78 +285,86 @@ def _place_released(
         )
 
 
-def _alone(
-    session: Session,
-    versions: int,
-    shown: Shown,
-    policy: TierPolicy,
-) -> None:
-    """``alone``: rows in too small a group of the same past and the same class."""
-    names = [f"class_{i}" for i in range(versions)]
-    came = " OR ".join(f"{name} IS NULL" for name in names)
-    labels = [f"q{i}" for i in range(len(shown.labels))]
+def _alone(session: Session, versions: int, shown: Shown, policy: TierPolicy) -> None:
+    """``alone``: rows in too small a group of the same class now and the same in a version."""
+    here = ", ".join(f"q{i}" for i in range(len(shown.labels))) or "1"
     secret = [f"s{i}" for i in range(len(shown.sensitive) if policy.distinct_l > 1 else 0)]
-    listed, here = ", ".join([*names, *labels]), ", ".join(labels) or "1"
-    session.run(
-        "CREATE OR REPLACE TEMP TABLE placed_in AS SELECT source_row, subject, "
-        f"dense_rank() OVER (ORDER BY {listed}) AS cell, ({came}) AND count(*) OVER "
-        f"(PARTITION BY {listed}) < count(*) OVER (PARTITION BY {here}) AS came"
-        f"{''.join(f', {each}' for each in secret)} FROM placed"
-    )
-    few = [
-        "SELECT cell FROM placed_in GROUP BY cell "
-        f"HAVING count(DISTINCT subject) < {policy.smallest_class}"
-    ]
-    for each in secret:
-        # Who is new, and no class of their own, still shows two values with any one person known.
-        few.append(
-            f"SELECT cell FROM (SELECT cell, any_value(came) AS came, {each}, "
-            f"count(DISTINCT subject) AS people FROM placed_in GROUP BY cell, {each}) "
-            "GROUP BY cell HAVING "
-            # A group of harmless values alone gives nothing away.
-            f"(count({each}) < {policy.distinct_l} AND max({each}) IS DISTINCT FROM {HARMLESS}) "
-            f"OR (any_value(came) AND count({each}) = 2 "
-            f"AND min(people) FILTER ({each} IS NOT NULL) = 1)"
+    few = []
+    for i in range(versions):
+        there = f"class_{i}, {here}"
+        session.run(
+            f"CREATE OR REPLACE TEMP TABLE placed_{i} AS SELECT source_row, subject, "
+            f"dense_rank() OVER (ORDER BY {there}) AS cell, class_{i} IS NULL AND count(*) OVER "
+            f"(PARTITION BY {there}) < count(*) OVER (PARTITION BY {here}) AS came"
+            f"{''.join(f', {each}' for each in secret)} FROM placed"
         )
-    session.run(
-        "CREATE OR REPLACE TEMP TABLE alone AS SELECT source_row FROM placed_in "
-        f"WHERE cell IN ({' UNION '.join(few)})"
+        cells = [
+            f"SELECT cell FROM placed_{i} GROUP BY cell "
+            f"HAVING count(DISTINCT subject) < {policy.smallest_class}",
+            *(_too_alike(f"placed_{i}", each, policy.distinct_l) for each in secret),
+        ]
+        few.append(f"SELECT source_row FROM placed_{i} WHERE cell IN ({' UNION '.join(cells)})")
+    session.run(f"CREATE OR REPLACE TEMP TABLE alone AS {' UNION '.join(few)}")
+
+
+def _too_alike(relation: str, secret: str, least: int) -> str:
+    """SQL of the cells that show too few values of a sensitive column."""
+    # Who is new, and no class of their own, still shows two values with any one person known.
+    return (
+        f"SELECT cell FROM (SELECT cell, any_value(came) AS came, {secret}, "
+        f"count(DISTINCT subject) AS people FROM {relation} GROUP BY cell, {secret}) "
+        "GROUP BY cell HAVING "
+        # A group of harmless values alone gives nothing away.
+        f"(count({secret}) < {least} AND max({secret}) IS DISTINCT FROM {HARMLESS}) "
+        f"OR (any_value(came) AND count({secret}) = 2 "
+        f"AND min(people) FILTER ({secret} IS NOT NULL) = 1)"
     )
 
 
 def _companions(
     session: Session, versions: Sequence[Version], policy: TierPolicy, key: bytes
 ) -> Ints:
-    """Source rows of those who must stay away, so that whoever left is hidden among them."""
+    """Source rows of those who must stay away, so that whoever left is hidden among them.
+
+    First among those who were last seen in the same class of the same version: who left since then,
+    and who is away with them and may come back only if enough stay. Then, where classes were cut
+    otherwise, among those of a class of an earlier version who are missing now.
+    """
     source_row, ids, away = _everybody(session, len(versions))
-    past, newest = np.zeros(len(away), np.int64), np.full(len(away), -1)
-    for i, version in enumerate(versions):
-        held = ids[:, i] >= 0
-        classes = np.zeros(len(away), np.int64)
-        classes[held] = version.classes[ids[held, i]]
-        past = np.unique(past * (1 + classes.max(initial=0)) + classes, return_inverse=True)[1]
-        newest[held] = i
+    newest = np.where(ids >= 0, np.arange(len(versions)), -1).max(axis=1, initial=-1)
     at = ids[np.arange(len(away)), newest] * len(versions) + newest
     before = session.fetch(f"SELECT id * {len(versions)} + version AS at FROM {TAKEN}")
     taken = away & np.isin(at, _ints(before, "at"))
-    cells = int(past.max(initial=-1)) + 1
-    split = np.bincount(past, away, cells) * np.bincount(past, ~away, cells) > 0
-    asked = np.flatnonzero(split[past] & (newest >= 0))
-    asked = asked[np.argsort(past[asked], kind="stable")]
     wanted = Wanted(policy.smallest_class, policy.distinct_l)
     own = hashlib.blake2b(policy.tier.encode(), key=key).digest()
-    found = [np.empty(0, np.int64)]
-    for members in np.split(asked, np.flatnonzero(np.diff(past[asked])) + 1):
-        if len(members):
-            version, rows = versions[newest[members[0]]], ids[members, newest[members[0]]]
-            cell = Cell(version.subjects[rows], version.codes[rows], away[members], taken[members])
-            found.append(members[companions(cell, wanted, own)])
-    drawn = np.concatenate(found)
+    rounds = [(i, newest == i, companions) for i in range(len(versions))]
+    rounds += [(i, ids[:, i] >= 0, completed) for i in range(len(versions) - 2, -1, -1)]
+    found = np.zeros(len(away), np.bool_)
+    for i, among, choose in rounds:
+        version, members = versions[i], np.flatnonzero(among)
+        for cell in _split(members, version.classes[ids[members, i]], away):
+            rows = ids[cell, i]
+            seen = Cell(version.subjects[rows], version.codes[rows], away[cell], taken[cell])
+            drawn = cell[choose(seen, wanted, own)]
+            found[drawn] = away[drawn] = taken[drawn] = True
     # They are among those who are gone when it is asked again.
-    now = {"version": newest[drawn], "id": ids[drawn, newest[drawn]]}
+    now = {"version": newest[found], "id": ids[found, newest[found]]}
     session.attach_arrow("taken_now", pa.table(now))
     session.run(f"INSERT INTO {TAKEN} SELECT version, id FROM taken_now")
-    return source_row[drawn]
+    return source_row[found]
+
+
+def _split(members: Ints, classes: Ints, away: Flags) -> list[Ints]:
+    """The members of each class of whom some are away and some are not."""
+    if not len(members):
+        return []
+    many = int(classes.max()) + 1
+    gone = np.bincount(classes, away[members], many)
+    mixed = (gone > 0) & (gone < np.bincount(classes, minlength=many))
+    asked = members[mixed[classes]]
+    order = np.argsort(classes[mixed[classes]], kind="stable")
+    asked, kinds = asked[order], classes[mixed[classes]][order]
+    return [each for each in np.split(asked, np.flatnonzero(np.diff(kinds)) + 1) if len(each)]
 
 
 def _everybody(session: Session, versions: int) -> tuple[Ints, Ints, Flags]:

@@ -10,7 +10,7 @@ import numpy as np
 from derive_case import LOOSE, Case, make_case
 from test_derive_history import partner, with_rows
 
-from stepdown.attacks.across import attacks_across
+from stepdown.attacks.differencing import differencing
 from stepdown.candidate import Candidate, Earlier
 from stepdown.reports import AttackResult
 from stepdown.vocabulary import Tier
@@ -21,15 +21,15 @@ COLUMNS: dict[str, Any] = {
         "role": "quasi_identifier",
         "type": "integer",
         "hierarchy": {"intervals": [{"width": 10}, {"width": 20}, {"width": 40}]},
-        "partner": "generalise",
-        "public": "generalise",
+        "partner": {"generalise": {"at_least": 2}},
+        "public": {"generalise": {"at_least": 2}},
     },
     "sex": {"role": "quasi_identifier", "hierarchy": {"tree": {"any": ["f", "m"]}}},
     "district": {
         "role": "quasi_identifier",
         "hierarchy": {"tree": {"any": {"north": ["n1", "n2"], "south": ["s1", "s2"]}}},
-        "partner": "generalise",
-        "public": "generalise",
+        "partner": {"generalise": {"at_least": 1}},
+        "public": {"generalise": {"at_least": 1}},
     },
     "illness": {"role": "sensitive"},
     "treated": {"role": "sensitive"},
@@ -56,7 +56,7 @@ class Month:
     def isolated(self) -> dict[str, int]:
         """Groups that subtraction isolates, by file."""
         return {
-            name: sum(r.successes or 0 for r in results if r.attack == "differencing")
+            name: sum(result.successes or 0 for result in results)
             for name, results in self.found.items()
         }
 
@@ -116,7 +116,10 @@ class Clinic:
             Tier.PUBLIC, made["partner"], run=run, earlier=self._of(Tier.PUBLIC)
         )
         found = {
-            name: attacks_across(file, now.snapshot, now.loaded, self.published, now.folder)
+            name: [
+                differencing(file, before, now.snapshot, now.loaded, now.folder)
+                for before in self._of(file.tier, file.recipient)
+            ]
             for name, file in made.items()
         }
         self.published += [
