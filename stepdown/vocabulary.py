@@ -107,5 +107,8 @@ NEXT_STATES: dict[ReleaseState, frozenset[ReleaseState]] = {
 }
 """Every move a release may make; the diagram in docs/release-states.md is drawn from this table."""
 
+MOST_RELEASED = 128
+"""Quasi-identifiers, sensitive and insensitive columns of one tier: the attack that links two
+halves of the columns holds 64 in each."""
 MOST_QUASI_IDENTIFIERS = 64
 """Of one table that is recoded: local recoding keeps a class's labels in a place of this width."""

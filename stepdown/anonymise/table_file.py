@@ -83,6 +83,7 @@ def attach_tables(
             f"CREATE TEMP VIEW {quote(each.relation)} AS "
             f"SELECT * FROM read_parquet({file_literal(source)})"
         )
+        session.make_room(len(each.names))
         attached[each.relation] = each.attached(types)
     return attached
 

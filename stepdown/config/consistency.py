@@ -33,9 +33,10 @@ from stepdown.config.treatments import (
     TruncatePrefix,
 )
 from stepdown.errors import ConfigInvalid
-from stepdown.vocabulary import MOST_QUASI_IDENTIFIERS, ColumnType, Role, Tier
+from stepdown.vocabulary import MOST_QUASI_IDENTIFIERS, MOST_RELEASED, ColumnType, Role, Tier
 
 ONE_OF_A_KIND = (Role.SUBJECT, Role.HOUSEHOLD, Role.WEIGHT, Role.CONSENT)
+_ATTACKED = (Role.QUASI_IDENTIFIER, Role.SENSITIVE, Role.INSENSITIVE)
 _IDS = (Role.SUBJECT, Role.HOUSEHOLD, Role.DIRECT_IDENTIFIER)
 NUMERIC = (ColumnType.INTEGER, ColumnType.NUMBER)
 ROW_POSITION = "file_row_number"
@@ -127,6 +128,13 @@ def _roles(config: ReleaseConfig) -> Iterator[str]:
                 f"tiers.{tier}: {len(released)} quasi-identifiers are released, and "
                 f"{MOST_QUASI_IDENTIFIERS} are the most that can be measured and recoded; drop "
                 "those that nobody needs"
+            )
+        known = released_with_role(config, tier, *_ATTACKED)
+        if len(known) > MOST_RELEASED:
+            yield (
+                f"tiers.{tier}: {len(known)} quasi-identifiers, sensitive and insensitive columns "
+                f"are released, and {MOST_RELEASED} are the most that can be attacked; drop some, "
+                "or make two datasets"
             )
 
 

@@ -68,6 +68,34 @@ def test_two_thousand_columns_fit_into_little_memory(tmp_path):
     assert out.read_text().splitlines()[0] == "q0,q1,q2"
 
 
+@pytest.mark.parametrize("dropped", [False, True])
+@pytest.mark.parametrize("columns", [127, 128, 599, 1999])
+def test_a_tier_with_too_many_columns_is_refused_when_the_config_is_read(
+    tmp_path, columns, dropped
+):
+    path = tmp_path / "wide.yaml"
+    treated = ", internal: drop" if dropped else ""
+    other = f"{{role: insensitive, because: a test{treated}}}"
+    path.write_text(
+        "dataset: wide\ntitle: t\ncontact: a@b.example\nsource: {path: wide.csv}\n"
+        "columns:\n  q: {role: quasi_identifier}\n"
+        f"{''.join(f'  c{j}: {other}' + chr(10) for j in range(columns))}tiers:\n  internal: {{}}\n"
+    )
+    if dropped or columns < 128:
+        assert len(load_config(path).config.columns) == columns + 1
+        return
+    with pytest.raises(ConfigInvalid, match=rf"tiers\.internal: {columns + 1} .* 128 are the most"):
+        load_config(path)
+
+
+def test_two_thousand_columns_are_kept_and_sorted(tmp_path):
+    found = anonymise_file(
+        wide(tmp_path, 2000), ["q0"], PrivacyModels(k=5), output=tmp_path / "out.csv",
+        keep=[f"q{j}" for j in range(1, 2000)],
+    )  # fmt: skip
+    assert len(found["kept"]) == 1999
+
+
 def test_a_tier_with_too_many_quasi_identifiers_is_refused_when_the_config_is_read(tmp_path):
     path = tmp_path / "wide.yaml"
     columns = "".join(f"  q{j}: {{role: quasi_identifier}}\n" for j in range(65))
