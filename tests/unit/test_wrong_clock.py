@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from release_case import Case
 from test_forgotten_ledger import command
 
+from flows import places
 from stepdown import clock
 from stepdown.errors import ClockBackwards, ClockDoubtful, InputWrong
 from stepdown.release import ledger_clock
@@ -22,6 +24,7 @@ from stepdown.release.ledger_clock import check_clock, confirm_today, doubt
 from stepdown.release.records import EventKind
 from stepdown.release.withdraw import withdraw
 from stepdown.sharing.tokens import Terms, issue, revoke
+from stepdown.upkeep import upkeep
 from stepdown.vocabulary import ReleaseState, Tier
 
 SERIES = Series("wells", Tier.INTERNAL)
@@ -142,6 +145,31 @@ def test_the_date_is_typed_as_an_option_or_by_itself(
     assert command(case, "ledger", "today", clock.today().isoformat(), "--json") == 0
     assert json.loads(capsys.readouterr().out)["was_in_doubt"] is False
     assert last(case)["kind"] == "clock"
+
+
+def test_at_a_terminal_the_date_is_asked_for(
+    case: Case, travel: Travel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poison(case, travel)
+    for stream in (sys.stdin, sys.stderr):
+        monkeypatch.setattr(stream, "isatty", lambda: True, raising=False)
+    for answer, error in (("tomorrow", InputWrong), ("2036-11-30", InputWrong)):
+        monkeypatch.setattr(places.typer, "prompt", lambda *_, answer=answer, **__: answer)
+        with pytest.raises(error):
+            places.settle_clock(case.workspace.root, case.store.url, None)
+    monkeypatch.setattr(places.typer, "prompt", lambda *_, **__: clock.today().isoformat())
+    places.settle_clock(case.workspace.root, case.store.url, None)
+    check_clock(case.ledger)
+    assert last(case)["facts"] == {"typed": clock.today().isoformat(), "clock": clock.now()}
+
+
+def test_upkeep_by_a_doubted_clock_suspends_nothing_for_its_date(
+    case: Case, travel: Travel
+) -> None:
+    travel(500)
+    with pytest.raises(ClockDoubtful):
+        upkeep(case.workspace, case.store, case.loaded, clock.today())
+    assert case.state("wells/partner/v1") is ReleaseState.PUBLISHED
 
 
 def test_a_new_ledger_has_no_doubt() -> None:
