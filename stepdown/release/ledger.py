@@ -133,13 +133,13 @@ class Reader:
         """When the last line was written by a clock that nobody doubted; empty where none was."""
         newest = sa.select(EVENTS.c.seq, EVENTS.c.at, EVENTS.c.facts).order_by(EVENTS.c.seq.desc())
         before = sa.bindparam("before", type_=sa.Integer)
-        one = newest.where(EVENTS.c.seq < before).limit(1)
-        seq = 1 << 31
+        one = newest.where(EVENTS.c.seq <= before).limit(1)
+        seq = (1 << 31) - 1  # the largest that PostgreSQL's integer holds
         while line := self.connection.execute(one, {"before": seq}).first():
             facts = line.facts if isinstance(line.facts, dict) else {}
             if not facts.get(DOUBTED):
                 return str(facts.get(OWN_TIME, line.at))
-            seq = line.seq
+            seq = line.seq - 1
         return ""
 
     def decided_since(self, seq: int) -> bool:

@@ -46,7 +46,7 @@ def check_remembered(ledger: Ledger, store: Store) -> None:
 def forgotten(ledger: Ledger, store: Store) -> list[Address]:
     """Every release in the store that the ledger does not know, or knows from the store alone."""
     # The store first: whatever is committed after it was listed has its intent in the ledger.
-    held = in_store(store.files())
+    held = in_store(store.called(RELEASE))
     with ledger.reading() as reader:
         known = {release.address for release in reader.releases() if _is_known(release)}
     return [address for address in held if str(address) not in known]

@@ -99,6 +99,15 @@ class Store:
         root = self.root.rstrip("/") + "/"
         return sorted(name.removeprefix(root) for name in found)
 
+    def called(self, name: str) -> list[str]:
+        """Every file of this name in the folder of a release, sorted, in one listing."""
+        if not self.is_local:
+            return [path for path in self.files() if path.rpartition("/")[2] == name]
+        root = Path(self.root)
+        with _failures(""):
+            found = [*root.glob(f"*/*/*/{name}"), *root.glob(f"*/*/*/*/{name}")]
+        return sorted(path.relative_to(root).as_posix() for path in found)
+
     def folders(self, path: str) -> list[str]:
         """Names of the folders directly below one."""
         with _failures(path):
