@@ -12,6 +12,7 @@ import pytest
 from stepdown.anonymise.file import anonymise_file
 from stepdown.anonymise.models import PrivacyModels
 from stepdown.config import load_config
+from stepdown.engine import open_session
 from stepdown.errors import ConfigInvalid
 from stepdown.risk import assess_file
 
@@ -105,3 +106,17 @@ def test_a_tier_with_too_many_quasi_identifiers_is_refused_when_the_config_is_re
     )
     with pytest.raises(ConfigInvalid, match=r"tiers\.internal: 65 .* 64 are the most"):
         load_config(path)
+
+
+def test_the_engine_may_hold_more_for_a_wide_table_unless_it_is_told_how_much(monkeypatch):
+    monkeypatch.delenv("STEPDOWN_MEMORY", raising=False)
+    with open_session() as session:
+        before = session.scalar("SELECT current_setting('memory_limit')")
+        session.make_room(100)
+        assert session.scalar("SELECT current_setting('memory_limit')") == before
+        session.make_room(2000)
+        session.release_memory()
+        assert session.scalar("SELECT current_setting('memory_limit')") == "1.4 GiB"
+        monkeypatch.setenv("STEPDOWN_MEMORY", "400MB")
+        session.make_room(9000)
+        assert session.scalar("SELECT current_setting('memory_limit')") == "1.4 GiB"
