@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import sys
-import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -40,7 +38,7 @@ from flows.signing_commands import approve, keygen, reject, sign
 from flows.tables import anonymise, assess
 from flows.upkeep_commands import renew, upkeep
 from stepdown import __version__
-from stepdown.errors import InputWrong, Refused, StepdownError, WorldFailed, defect
+from stepdown.errors import InputWrong, StepdownError, WorldFailed, defect
 from stepdown.vocabulary import Tier
 
 app = typer.Typer(
@@ -81,44 +79,11 @@ def demo(
 
 @app.command()
 def check(config: Config, json: AsJson = False) -> int:
-    """Validate a config against its source; write nothing."""
-    from expectations import validate_raw
-    from expectations.checks import tier_suite
-    from stepdown import clock
-    from stepdown.anonymise.check import check_hierarchies
-    from stepdown.config import load_config
-    from stepdown.config.governance import load_governance
-    from stepdown.ingest import check_source, consent_verdicts, ingest, read_consent
-    from stepdown.release.purposes import collected_for
-    from stepdown.release.wording import fixed_text
-    from stepdown.risk.config_texts import foresee_config_texts
-    from stepdown.workspace import open_workspace
+    """Validate a config against its source, and say what a run would refuse; write nothing."""
+    from flows.checking import check_config
 
-    loaded = load_config(config)
-    load_governance(loaded.folder, loaded.config.dataset)
-    for tier in loaded.config.tier_names():
-        tier_suite(loaded, tier)
-    summary = check_source(loaded)
-    with tempfile.TemporaryDirectory(prefix="stepdown-check-") as scratch:
-        workspace = open_workspace(Path(scratch) / "work", str(Path(scratch) / "store"))
-        snapshot = ingest(loaded, workspace).ref
-        check_hierarchies(loaded, snapshot, workspace.scratch)
-        verdicts = list(validate_raw(snapshot, loaded, workspace.scratch))
-        verdicts += [collected_for(loaded.config, tier) for tier in loaded.config.tier_names()]
-        if loaded.config.consent:
-            consents = read_consent(loaded, workspace, clock.today())
-            asked = replace(loaded, consents=consents)
-            verdicts += consent_verdicts(asked, snapshot, workspace.scratch)
-        in_texts = foresee_config_texts(snapshot, loaded, fixed_text(), workspace.scratch)
-    failed = [verdict.message for verdict in verdicts if not verdict.passed]
-    failed += [f"{sentence}." for sentence in in_texts]
-    if failed:
-        raise Refused(
-            "\n".join(failed),
-            where=str(config),
-            next="Mend the source, the register, or what the config says; a run would be refused.",
-        )
-    say.checked(loaded, summary, json)
+    loaded, summary, foreseen = check_config(config)
+    say.checked(loaded, summary, json, foreseen)
     return 0
 
 

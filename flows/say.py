@@ -111,8 +111,8 @@ def _percent(share: float | None) -> str:
     return "–" if share is None else f"{share:.2%}"
 
 
-def checked(loaded: Any, summary: Any, as_json: bool) -> None:
-    """That a config and its source fit together, and what the columns are."""
+def checked(loaded: Any, summary: Any, as_json: bool, foreseen: Sequence[Any] = ()) -> None:
+    """That config and source fit together, what the columns are, and what a run may refuse."""
     config = loaded.config
     facts = {
         "dataset": config.dataset,
@@ -128,6 +128,15 @@ def checked(loaded: Any, summary: Any, as_json: bool) -> None:
         },
         "missing": {"applied": summary.missing_texts, "likely": summary.likely},
         "tiers": [tier.value for tier in config.tier_names()],
+        "foreseen": [
+            {
+                "tier": each.tier.value,
+                "columns": list(each.columns),
+                "message": each.message,
+                "remedy": each.remedy,
+            }
+            for each in foreseen
+        ],
     }
     if as_json:
         document(facts)
@@ -138,6 +147,8 @@ def checked(loaded: Any, summary: Any, as_json: bool) -> None:
         [[name, c["role"], c["type"], f"{c['missing']:,}"] for name, c in facts["columns"].items()],
     )
     _missing(facts["missing"], "source.missing, or a column's `missing:`,")
+    for each in foreseen:
+        _line(f"May be refused, unless those records are suppressed: {each}")
     _line("The config is valid and fits its source.")
 
 

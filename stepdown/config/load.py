@@ -48,13 +48,24 @@ class LoadedConfig:
 def load_config(path: str | Path) -> LoadedConfig:
     """Read and check a config.
 
+    Raises:
+        ConfigInvalid: as ``read_config`` does, or its parts do not fit together.
+        PolicyInvalid: a tier is looser than its parent, or than its default without a reason.
+    """
+    loaded = read_config(path)
+    check_consistency(loaded.config, loaded.path)
+    return loaded
+
+
+def read_config(path: str | Path) -> LoadedConfig:
+    """Read a config without asking whether its parts fit together.
+
     Its sensitivity is the graver of its own and the risk assessment's, signed or not: a draft
     that fears more already tightens.
 
     Raises:
         ConfigInvalid: the file or a partner's is not there, is not YAML, or has keys or values
             that are not allowed; the message lists every one with its line.
-        PolicyInvalid: a tier is looser than its parent, or than its default without a reason.
     """
     path = Path(path).absolute()
     document = read_document(path, "config")
@@ -71,7 +82,6 @@ def load_config(path: str | Path) -> LoadedConfig:
     if assessed := load_assessment(path.parent, config.dataset):
         graver = higher(config.sensitivity, assessed.assessment.sensitivity)
         config = config.model_copy(update={"sensitivity": graver})
-    check_consistency(config, path)
     return LoadedConfig(config, path)
 
 

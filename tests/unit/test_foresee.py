@@ -1,0 +1,142 @@
+"""What `check` says of every tier before a run; each certain problem is one that a run refuses."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from derive_case import LOOSE, make_case
+
+from flows.checking import check_config
+from stepdown.anonymise.foresee import foresee
+from stepdown.errors import ConfigInvalid, Refused
+from stepdown.risk import assess_risk
+from stepdown.vocabulary import Tier
+
+K2 = LOOSE | {"smallest_class": 2, "suppressed_records": 0.1}
+TIERS = {"internal": {}, "partner": K2, "public": K2 | {"smallest_class": 4}}
+SENSITIVE = {"role": "sensitive", "type": "number"}
+
+
+def rows(lonely=0):
+    """Forty people; values that ten share, but for the first ``lonely``, who have their own."""
+    shared = [float(i % 4) for i in range(40)]
+    return {
+        "age": [20 + i % 4 for i in range(40)],
+        "latitude": [9 + i / 7 if i < lonely else shared[i] for i in range(40)],
+        "born": [f"19{60 + i % 4}-03-0{1 + i % 4}" for i in range(40)],
+    }
+
+
+def columns(**changed):
+    known = {
+        "age": {"role": "quasi_identifier", "type": "integer", "kind": "age"},
+        "latitude": SENSITIVE,
+        "born": {"role": "sensitive", "partner": "drop"},
+    }
+    return known | changed
+
+
+def told(folder, table, stated, tiers=None):
+    case = make_case(folder, table, stated, tiers or TIERS)
+    return case, foresee(case.loaded, case.snapshot, folder)
+
+
+def test_an_exact_latitude_is_told_for_both_tiers_with_its_cure(tmp_path):
+    case, found = told(tmp_path, rows(lonely=40), columns())
+    assert [(each.tier, each.columns, each.certain) for each in found] == [
+        (Tier.PARTNER, ("latitude",), True),
+        (Tier.PUBLIC, ("latitude",), True),
+    ]
+    assert str(found[0]).startswith(
+        "partner: latitude: 40 of 40 people are the only person with their value, and 40 have one "
+        "that fewer than 2 hold. columns.latitude.partner: {code: {round: "
+    )
+    # The run refuses what is certain.
+    parent = case.derive(Tier.INTERNAL)
+    child = case.derive(Tier.PARTNER, parent)
+    risk = assess_risk(child, parent.data, case.snapshot, case.loaded)
+    assert [r.column for r in risk.rare_values or () if r.holders < 2] == ["latitude"]
+
+
+def test_what_the_search_may_suppress_is_not_certain(tmp_path):
+    # At most four of forty records may be suppressed at partner.
+    _, found = told(tmp_path / "4", rows(lonely=4), columns(), TIERS | {"public": None})
+    assert [each.certain for each in found] == [False]
+    _, found = told(tmp_path / "5", rows(lonely=5), columns(), TIERS | {"public": None})
+    assert [each.certain for each in found] == [True]
+    local = TIERS | {"public": None, "partner": K2 | {"recoding": "local"}}
+    _, found = told(tmp_path / "local", rows(lonely=1), columns(), local)
+    assert [each.certain for each in found] == [True]
+
+
+def test_the_treatments_of_every_tier_are_applied_one_after_the_other(tmp_path):
+    coded = SENSITIVE | {"partner": {"code": {"round": 100}}}
+    assert told(tmp_path, rows(lonely=40), columns(latitude=coded))[1] == ()
+    late = SENSITIVE | {"public": {"code": {"round": 100}}}
+    _, found = told(tmp_path / "late", rows(lonely=40), columns(latitude=late))
+    assert [each.tier for each in found] == [Tier.PARTNER]
+
+
+def test_a_birthday_typed_as_text_an_override_and_a_dropped_column(tmp_path):
+    _, found = told(tmp_path / "text", rows(), columns(born={"role": "sensitive"}))
+    assert [each.columns for each in found] == [("born",), ("born",)]
+    assert "with `type: date`" in found[0].remedy
+    let = {"role": "sensitive", "override": "Days of the clinic"}
+    assert told(tmp_path / "let", rows(), columns(born=let))[1] == ()
+    assert told(tmp_path / "clean", rows(), columns())[1] == ()
+
+
+def test_columns_that_are_harmless_one_by_one_are_told_together(tmp_path):
+    table = rows() | {"a": [i // 8 for i in range(40)], "b": [i % 8 for i in range(40)]}
+    harmless = {"role": "insensitive", "because": "x", "type": "integer"}
+    loose = TIERS | {"partner": K2 | {"alone_share": 1.0}, "public": None}
+    assert told(tmp_path, table, columns(a=harmless, b=harmless), loose)[1] == ()
+    strict = TIERS | {"partner": K2 | {"alone_share": 0.05}, "public": None}
+    _, found = told(tmp_path / "strict", table, columns(a=harmless, b=harmless), strict)
+    assert [each.columns for each in found] in ([("a",)], [("b",)])
+    assert "100.0% of 40 people are alone" in found[0].message
+
+
+@pytest.fixture
+def config(tmp_path):
+    table = rows(lonely=40)
+    lines = [",".join(table)]
+    lines += [",".join(map(str, line)) for line in zip(*table.values(), strict=True)]
+    (tmp_path / "raw.csv").write_text("\n".join(lines) + "\n")
+    facts = {
+        "dataset": "clinic",
+        "title": "A test",
+        "contact": "steward@example.org",
+        "source": {"path": "raw.csv"},
+        "columns": columns(),
+        "tiers": TIERS | {"public": TIERS["public"] | {"licence": "CC0-1.0"}},
+    }
+
+    def write(**changed):
+        path = tmp_path / "clinic.yaml"
+        path.write_text(json.dumps(facts | changed))
+        return path
+
+    return write
+
+
+def test_check_refuses_with_every_problem_of_every_tier(config):
+    with pytest.raises(Refused) as refused:
+        check_config(config())
+    assert refused.value.exit_code == 1
+    assert [line.partition(":")[0] for line in refused.value.message.splitlines()] == [
+        "partner",
+        "public",
+    ]
+    assert "9." not in refused.value.message
+
+
+def test_check_tells_the_configs_mistakes_and_what_would_come_after_them(config):
+    unsaid = columns() | {"born": {"role": "insensitive"}}
+    with pytest.raises(ConfigInvalid) as wrong:
+        check_config(config(columns=unsaid))
+    assert wrong.value.exit_code == 2
+    assert "columns.born: insensitive needs a `because:`" in wrong.value.message
+    for start in ("partner: latitude: ", "public: latitude: ", "partner: born: "):
+        assert start in wrong.value.message
