@@ -23,8 +23,9 @@ CALENDAR = ("month", "quarter", "year")
 def interval_labels(values: pa.Array, levels: Sequence[Intervals]) -> list[pa.Array]:
     """Half-open intervals ``[start, start + width)`` that begin at multiples of the width.
 
-    Labels read ``30-34`` in an integer column and ``[30, 35)`` in others; ``<5`` is what lies
-    below ``bottom`` and ``90+`` what lies from ``top`` upwards.
+    Labels read ``30 to 34`` in an integer column and ``[30, 35)`` in others; ``<5`` is what lies
+    below ``bottom`` and ``90+`` what lies from ``top`` upwards. None of them is a date or
+    a formula to a spreadsheet, as ``6-11`` or ``-9--5`` would be.
     """
     numbers = pc.cast(values, pa.float64()).to_numpy(zero_copy_only=False)
     whole = pa.types.is_integer(values.type)
@@ -87,7 +88,7 @@ def _interval_label(start: float, level: Intervals, whole: bool) -> str:
     if not (whole and float(start).is_integer() and float(end).is_integer()):
         return f"[{_number(start)}, {_number(end)})"
     last = end - 1
-    return _number(start) if last == start else f"{_number(start)}-{_number(last)}"
+    return _number(start) if last == start else f"{_number(start)} to {_number(last)}"
 
 
 def _number(value: float) -> str:

@@ -37,6 +37,7 @@ _FEWEST_SHOWN = 5
 _MOST_BINS = 12
 _MOST_ORDERED = 20
 _INTERVAL = re.compile(r"([\[(])(.*), (.*)([\])])")
+_BAND = re.compile(r"(\S+) to (\S+)")
 _POLICY_CHECKS = (
     "smallest_class",
     "expected_reidentifications",
@@ -295,12 +296,17 @@ def _merged(bins: list[tuple[str, float, float]]) -> list[tuple[str, float, floa
 def _from_to(first: str, last: str) -> str:
     """One label for all bins from one to another.
 
-    >>> _from_to("[0, 5)", "[10, 15)"), _from_to("2019", "2021"), _from_to("2019", "2019")
-    ('[0, 15)', '2019 … 2021', '2019')
+    >>> _from_to("[0, 5)", "[10, 15)"), _from_to("0 to 4", "10 to 14")
+    ('[0, 15)', '0 to 14')
+    >>> _from_to("2019", "2021"), _from_to("2019", "2019"), _from_to("85 to 89", "90+")
+    ('2019 … 2021', '2019', '85 to 89 … 90+')
     """
     low, high = _INTERVAL.fullmatch(first), _INTERVAL.fullmatch(last)
     if low and high:
         return f"{low[1]}{low[2]}, {high[3]}{high[4]}"
+    low, high = _BAND.fullmatch(first), _BAND.fullmatch(last)
+    if low and high:
+        return f"{low[1]} to {high[2]}"
     return first if first == last else f"{first} … {last}"
 
 

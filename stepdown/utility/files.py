@@ -27,7 +27,7 @@ from stepdown.utility.pairs import (
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _LABELS = (
-    re.compile(rf"\s*[\[(]?\s*({_NUMBER})\s*(?:-|–|,|;|\.\.)\s*({_NUMBER})\s*[\])]?\s*"),
+    re.compile(rf"\s*[\[(]?\s*({_NUMBER})\s*(?:-|–|,|;|\.\.|to)\s*({_NUMBER})\s*[\])]?\s*"),
     re.compile(rf"\s*(?:<|<=|≤|>|>=|≥)?\s*({_NUMBER})\s*\+?\s*()"),
 )
 NOTES = {
@@ -47,8 +47,9 @@ def utility_of_files(
     """How far a released file's columns moved from the original's, in plain types for ``--json``.
 
     A column is a number where every value of the original is one and every value released is one
-    or an interval such as ``30-39``, ``[30, 40)`` or ``90+``, which lies in its middle or at its
-    end; ``*`` lies nowhere. Anything else is a category. A figure that cannot be had is None.
+    or an interval such as ``30 to 39``, ``30-39``, ``[30, 40)`` or ``90+``, which lies in its
+    middle or at its end; ``*`` lies nowhere. Anything else is a category. A figure that cannot be
+    had is None.
 
     Args:
         released_path, original_path: CSV with a header, or Parquet.

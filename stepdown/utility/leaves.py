@@ -163,7 +163,7 @@ def some_leaf(leaves: Leaves, nodes: Nodes) -> Ints:
 def midpoints(leaves: Leaves, nodes: Nodes) -> Floats:
     """Shape (n,): the middle between the outermost leaves of every node; NaN where there is none.
 
-    A reader of ``30-39`` puts everybody in its middle; a hierarchy from a file has no other middle.
+    A reader of ``30 to 39`` puts everybody in its middle; a hierarchy from a file has no other.
     """
     middle = np.full(len(nodes.level), np.nan)
     if leaves.points is None:

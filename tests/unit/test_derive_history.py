@@ -75,12 +75,12 @@ def test_newcomers_wait_until_they_number_k(tmp_path):
     v1 = published(first, partner(first, run="1"))
     second = with_rows(first, joined(old, people((2, 25, "ab"), start=12)), "second")
     held = partner(second, v1, run="2")
-    assert sizes(held) == {"20-29": 6, "30-39": 6}
+    assert sizes(held) == {"20 to 29": 6, "30 to 39": 6}
     assert (held.report.held_back, held.report.suppressed_records) == (2, 0)
     assert held.report.earlier == ["clinic/partner/v1"]
     third = with_rows(first, joined(old, people((4, 25, "ab"), start=12)), "third")
     shown = partner(third, v1, run="3")
-    assert sizes(shown) == {"20-29": 10, "30-39": 6}
+    assert sizes(shown) == {"20 to 29": 10, "30 to 39": 6}
     assert shown.report.held_back == 0
 
 
@@ -92,7 +92,7 @@ def test_newcomers_who_were_held_back_count_together_with_those_after_them(tmp_p
     second = with_rows(first, joined(old, two), "second")
     v2 = published(second, partner(second, v1, run="2"), "v2")
     third = with_rows(first, joined(old, two, more), "third")
-    assert sizes(partner(third, v1, v2, run="3")) == {"20-29": 10}
+    assert sizes(partner(third, v1, v2, run="3")) == {"20 to 29": 10}
 
 
 def test_newcomers_wait_while_one_of_them_would_know_the_others(tmp_path):
@@ -101,7 +101,7 @@ def test_newcomers_wait_while_one_of_them_would_know_the_others(tmp_path):
     v1 = published(first, partner(first, run="1"))
     # The one with b would read off the difference that all who came with them have a.
     second = with_rows(first, joined(old, people((4, 25, "aaab"), start=6)), "second")
-    assert sizes(partner(second, v1, run="2")) == {"20-29": 6}
+    assert sizes(partner(second, v1, run="2")) == {"20 to 29": 6}
 
 
 def test_newcomers_wait_while_all_of_them_have_one_illness(tmp_path):
@@ -110,7 +110,7 @@ def test_newcomers_wait_while_all_of_them_have_one_illness(tmp_path):
     v1 = published(first, partner(first, run="1"))
     second = with_rows(first, joined(old, people((4, 25, "c"), start=6)), "second")
     held = partner(second, v1, run="2")
-    assert sizes(held) == {"20-29": 6}
+    assert sizes(held) == {"20 to 29": 6}
     assert held.report.held_back == 4
 
 
@@ -121,15 +121,15 @@ def test_whoever_leaves_takes_others_along(tmp_path):
     without_one = {name: values[1:] for name, values in old.items()}
     second = with_rows(first, without_one, "second")
     after = partner(second, v1, run="2")
-    left = 9 - sizes(after)["20-29"]
+    left = 9 - sizes(after)["20 to 29"]
     assert left == 4
-    assert sizes(after)["30-39"] == 6
+    assert sizes(after)["30 to 39"] == 6
     assert after.report.held_back == left - 1
     gone = Counter(old["illness"][:9])
     gone.subtract(
         illness
         for age, illness in zip(released(after)["age"], released(after)["illness"], strict=True)
-        if age == "20-29"
+        if age == "20 to 29"
     )
     assert sum(count > 0 for count in gone.values()) >= 2
 
@@ -148,7 +148,7 @@ def test_a_new_row_of_somebody_known_is_a_newcomer(tmp_path):
     v1 = published(first, partner(first, run="1"))
     more = {"person": ["p0"], "age": [25], "illness": ["a"]}
     second = with_rows(first, joined(old, more), "second")
-    assert sizes(partner(second, v1, run="2")) == {"20-29": 6}
+    assert sizes(partner(second, v1, run="2")) == {"20 to 29": 6}
 
 
 def test_without_hold_back_everybody_is_in(tmp_path):
@@ -157,7 +157,7 @@ def test_without_hold_back_everybody_is_in(tmp_path):
     first = case_of(tmp_path, old, rules)
     v1 = published(first, partner(first, run="1"))
     second = with_rows(first, joined(old, people((1, 25, "a"), start=6)), "second")
-    assert sizes(partner(second, v1, run="2")) == {"20-29": 7}
+    assert sizes(partner(second, v1, run="2")) == {"20 to 29": 7}
 
 
 def test_everyone_held_back_is_refused_with_what_to_do(tmp_path):
@@ -176,7 +176,7 @@ def test_an_increment_covers_what_came_since_the_version_before(tmp_path):
     v1 = published(first, partner(first, run="1"))
     second = with_rows(first, joined(old, people((4, 35, "ab"), start=12)), "second")
     new = partner(second, v1, run="2")
-    assert sizes(new) == {"30-39": 4}
+    assert sizes(new) == {"30 to 39": 4}
     assert (new.report.lost_to_period, new.report.suppressed_records) == (12, 0)
     assert sorted(lineage(new)["source_row"]) == [12, 13, 14, 15]
 
@@ -200,7 +200,7 @@ def test_a_stricter_k_does_not_blame_the_classes_that_a_looser_version_showed_wh
     v1 = published(first, partner(first, run="1"))
     second = case_of(tmp_path / "k4", old, K3 | {"smallest_class": 4})
     after = partner(second, v1, run="2")
-    assert sizes(after) == {"30-39": 8}
+    assert sizes(after) == {"30 to 39": 8}
     found = differencing(after, v1, second.snapshot, second.loaded)
     assert (found.measured, found.successes) == (0.0, 0)
 
@@ -213,7 +213,7 @@ def test_a_newcomer_who_is_like_somebody_of_an_earlier_period_is_not_them(tmp_pa
     # All that anybody knows of the newcomers is true of people of the first period, too.
     second = with_rows(first, joined(old, people((5, 25, "ab"), start=6)), "second")
     new = partner(second, v1, run="2")
-    assert sizes(new) == {"20-29": 5}
+    assert sizes(new) == {"20 to 29": 5}
     found = differencing(new, v1, second.snapshot, second.loaded)
     assert (found.measured, found.successes) == (0.0, 0)
 
@@ -244,7 +244,7 @@ def forty_leavers(tmp_path_factory) -> tuple[Case, Case, Earlier, dict[str, str]
     left = {12 * age + int(draw) for age, draw in enumerate(np.random.default_rng(3).integers(0, 12, 40))}  # fmt: skip  # noqa: E501
     first = case_of(tmp_path_factory.mktemp("left"), rows, K3 | {"smallest_class": 5})
     v1 = published(first, partner(first, run="1"))
-    own = {f"{rows['age'][i]}-{rows['age'][i] + 9}": rows["illness"][i] for i in left}
+    own = {f"{rows['age'][i]} to {rows['age'][i] + 9}": rows["illness"][i] for i in left}
     return first, with_rows(first, without(rows, left), "second"), v1, own
 
 

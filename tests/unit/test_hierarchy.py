@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from pathlib import Path
 
 import pyarrow as pa
@@ -33,10 +34,10 @@ def test_integer_intervals_read_as_their_first_and_last_value():
     levels = [{"width": 5, "bottom": 5}, {"width": 10, "top": 90}]
     # 90+ at both ends: an interval never reaches beyond a boundary.
     assert paths(build(pa.array([4, 30, 34, 89]), {"intervals": levels})) == {
-        4: ["<5", "0-9", "*"],
-        30: ["30-34", "30-39", "*"],
-        34: ["30-34", "30-39", "*"],
-        89: ["85-89", "80-89", "*"],
+        4: ["<5", "0 to 9", "*"],
+        30: ["30 to 34", "30 to 39", "*"],
+        34: ["30 to 34", "30 to 39", "*"],
+        89: ["85 to 89", "80 to 89", "*"],
     }
 
 
@@ -86,9 +87,9 @@ def test_intervals_that_cut_across_the_level_below_are_refused():
 def test_an_age_without_a_hierarchy_gets_ever_wider_bands_with_90_and_over_together():
     table = build(pa.array([33, 92, 97]), type="integer", kind="age")
     assert paths(table) == {
-        33: ["30-34", "30-34", "30-39", "20-39", "*"],
-        92: ["90-94", "90+", "90+", "80+", "*"],
-        97: ["95-99", "90+", "90+", "80+", "*"],
+        33: ["30 to 34", "30 to 34", "30 to 39", "20 to 39", "*"],
+        92: ["90 to 94", "90+", "90+", "80+", "*"],
+        97: ["95 to 99", "90+", "90+", "80+", "*"],
     }
 
 
@@ -224,3 +225,26 @@ def test_a_place_that_the_population_table_misses_has_no_inhabitants(tmp_path):
     (tmp_path / "people.csv").write_text("a;30000\n")
     table = build(pa.array(["a", "b"]))
     assert people_floor_level(table, tmp_path / "people.csv", 20_000) == 1
+
+
+SUMS = re.compile(r"[-+=@]?\s*\(?[-+\d.]+\s*[-+*/^.]\s*[-+\d.]+(\s*[-/.]\s*\d+)?")
+"""What a spreadsheet takes for a date or a formula: 6-11, 1/2, 3.4.20, -9--5, =1+1."""
+
+
+@pytest.mark.parametrize("text", ["6-11", "1-5", "10-12", "-9--5", "=1+1", "1/2", "3-4-20"])
+def test_the_pattern_of_what_a_spreadsheet_changes_knows_it(text):
+    assert SUMS.fullmatch(text)
+
+
+@pytest.mark.parametrize("kind", [pa.int64(), pa.float64()])
+@pytest.mark.parametrize("width", [1, 2, 3, 5, 10, 7])
+def test_no_label_of_an_interval_is_a_date_or_a_sum_to_a_spreadsheet(kind, width):
+    values = pa.array(list(range(-25, 110)), kind)
+    for ends in ({}, {"bottom": -14, "top": 90}):
+        table = build(values, {"intervals": [{"width": width, **ends}]})
+        labels = {label for path in paths(table).values() for label in path}
+        assert not [label for label in labels if SUMS.fullmatch(label) and not is_number(label)]
+
+
+def is_number(text):
+    return re.fullmatch(r"-?\d+(\.\d+)?", text) is not None

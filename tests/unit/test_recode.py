@@ -76,12 +76,12 @@ def test_the_least_level_that_satisfies_k_is_chosen(session):
     assert (recoding.classes, recoding.smallest_class) == (2, 2)
     # m = 6 leaves: four rows at share 4/6, two at 2/6; (10/3 − 1) / (6 − 1) = 7/15.
     assert recoding.score == pytest.approx(7 / 15)
-    assert released["age"].to_pylist() == ["30-39"] * 4 + ["40-49"] * 2
+    assert released["age"].to_pylist() == ["30 to 39"] * 4 + ["40 to 49"] * 2
     # Level 1 and one suppressed row: 3 × 3/6 + 2 × 2/6 + 1 costs less.
     recoding, released = anonymise(session, {"age": ages}, search, k=2, suppression=1 / 6)
     assert recoding.levels == {"age": 1}
     assert recoding.suppressed_rows == 1
-    assert released["age"].to_pylist() == ["30-34"] * 3 + ["40-44"] * 2
+    assert released["age"].to_pylist() == ["30 to 34"] * 3 + ["40 to 44"] * 2
 
 
 def test_a_column_without_a_hierarchy_splits_classes_and_keeps_its_type(session):
@@ -95,17 +95,17 @@ def test_a_column_without_a_hierarchy_splits_classes_and_keeps_its_type(session)
 
 def test_a_child_goes_on_from_its_parents_labels(session):
     table = hierarchy([30, 36, 41], {"intervals": [{"width": 5}, {"width": 10}]})
-    columns = {"age": pa.array(["30-34", "35-39", "40-44", "40-44"])}
+    columns = {"age": pa.array(["30 to 34", "35 to 39", "40 to 44", "40 to 44"])}
     recoding, released = anonymise(
         session, columns, [SearchColumn("age", table, current_level=1)], k=2
     )
     assert recoding.levels == {"age": 2}
     assert recoding.lattice_size == 3
-    assert released["age"].to_pylist() == ["30-39", "30-39", "40-49", "40-49"]
+    assert released["age"].to_pylist() == ["30 to 39", "30 to 39", "40 to 49", "40 to 49"]
     # A parent that generalised to level 0 holds texts, not numbers.
     columns = {"age": pa.array(["30", "36"])}
     recoding, released = anonymise(session, columns, [SearchColumn("age", table, at_least=1)])
-    assert released["age"].to_pylist() == ["30-34", "35-39"]
+    assert released["age"].to_pylist() == ["30 to 34", "35 to 39"]
 
 
 def test_levels_stay_between_their_limits(session):

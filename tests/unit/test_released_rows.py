@@ -43,14 +43,14 @@ def test_classes_are_counted_in_records(tmp_path: Path) -> None:
 
 
 def test_labels_with_numbers_go_in_their_order_and_rare_ones_together(tmp_path: Path) -> None:
-    ages = ["90+"] * 12 + ["5-9"] * 20 + ["10-19"] * 15 + ["20-29"] * 3
+    ages = ["90+"] * 12 + ["5 to 9"] * 20 + ["10-19"] * 15 + ["20 to 29"] * 3
     found = counted(tmp_path, age=ages, result=["b"] * 40 + ["a"] * 10)
     age = found.columns["age"]
     assert age.kind == "number"
     assert dict(zip(age.bins, age.after, strict=True)) == {
-        "5-9": 0.4, "10-19": 0.3, "90+": 0.24, "all other values": 0.06,
+        "5 to 9": 0.4, "10-19": 0.3, "90+": 0.24, "all other values": 0.06,
     }  # fmt: skip
-    assert list(age.bins)[:3] == ["5-9", "10-19", "90+"]
+    assert list(age.bins)[:3] == ["5 to 9", "10-19", "90+"]
     assert age.before == ()
     assert found.columns["result"].bins == ("b", "all other values")
 

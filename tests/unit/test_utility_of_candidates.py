@@ -45,7 +45,7 @@ def test_a_label_is_spread_over_its_leaves_and_lies_in_their_middle(tmp_path):
     il1s = sum(errors) / 6 / math.sqrt(2 * variance(before))
     assert age.il1s == pytest.approx(il1s)
     assert found.il1s == pytest.approx(il1s)
-    assert age.bins == ("30-39", "40-49")
+    assert age.bins == ("30 to 39", "40 to 49")
     assert age.before == pytest.approx((4 / 6, 2 / 6))
     assert age.after == pytest.approx((4 / 6, 2 / 6))
 
@@ -82,7 +82,7 @@ def test_suppressed_records_and_cells_are_counted(tmp_path):
     assert (found.records_above, found.records) == (4, 3)
     test = found.columns["test"]
     assert (test.missing_above, test.missing, test.suppressed_cells) == (0.25, 1.0, 2)
-    assert found.columns["age"].bins == ("30-39", "all other values")
+    assert found.columns["age"].bins == ("30 to 39", "all other values")
     assert found.columns["age"].before == pytest.approx((0.75, 0.25))
     assert found.columns["age"].after == (1.0, 0.0)
 
@@ -174,7 +174,7 @@ def test_bins_are_at_most_twelve_and_a_range_has_round_ends(tmp_path):
     assert found.columns["income"].bins[-1] == "1600 to 1800"
     assert found.columns["day"].bins[0] == "2000–2004"
     assert len(found.columns["job"].bins) == 12
-    assert found.columns["age"].bins == ("20-29", "30-39", "40-49", "50-59", "60-69")
+    assert found.columns["age"].bins == ("20 to 29", "30 to 39", "40 to 49", "50 to 59", "60 to 69")
     for column in found.columns.values():
         assert len(column.bins) == len(column.before) == len(column.after) <= 12
         assert sum(column.before) == pytest.approx(1)

@@ -27,7 +27,7 @@ def test_numbers_intervals_and_categories_are_compared(tmp_path):
     )
     released = written(
         tmp_path / "r.csv",
-        {"age": ["30-39", "30-39", "[40, 42)", "80+"], "town": ["a"] * 4, "pay": [1, 2, 3, 5]},
+        {"age": ["30-39", "30 to 39", "[40, 42)", "80+"], "town": ["a"] * 4, "pay": [1, 2, 3, 5]},
     )
     found = utility_of_files(released, original, ["age", "town", "pay"])
     age, town, pay = (found["columns"][name] for name in ("age", "town", "pay"))
@@ -69,3 +69,10 @@ def test_an_unknown_column_is_named_and_no_cell_is(tmp_path):
     assert "secret" not in str(refused.value)
     with pytest.raises(SourceInvalid, match="no such file"):
         utility_of_files(path, tmp_path / "gone.csv")
+
+
+def test_a_band_below_zero_lies_in_its_middle(tmp_path):
+    original = written(tmp_path / "o.parquet", {"x": ["-8", "-8", "8", "8"]})
+    released = written(tmp_path / "r.parquet", {"x": ["-10 to -6", "-10 to -6", "6 to 10", "8"]})
+    found = utility_of_files(released, original)["columns"]["x"]
+    assert (found["kind"], found["wasserstein"]) == ("number", 0.0)
