@@ -49,9 +49,6 @@ NAMES = (
     "person", "household", "name", "note", "agreed", "sex", "age", "seen", "ill", "income",
     "visits", "weight",
 )  # fmt: skip
-DROPPED = ("name", "note", "income")
-"""Columns that no tier releases."""
-
 CONFIG = """
 dataset: wells
 title: People and the wells they use
@@ -67,7 +64,7 @@ columns:
   age: {role: quasi_identifier, type: integer, kind: age, between: [0, 110]}
   seen: {role: quasi_identifier, type: date}
   ill: {role: sensitive}
-  income: {role: sensitive, type: number, internal: drop}
+  INCOME: {role: sensitive, type: number, internal: drop}
   visits: {role: insensitive, because: counted by the clinic, type: integer, partner: drop}
   weight: {role: weight, type: number, partner: drop}
 tiers:
@@ -139,6 +136,12 @@ def dropped_below_internal(rows: list[Row], chance: random.Random) -> None:
         row["household"] = chance.choice(rows)["household"]
 
 
+def same_people(rows: list[Row], chance: random.Random) -> None:
+    """Rows of several people that are one person's; a copy with a pseudonym would tell."""
+    for row in chance.sample(rows[1:], 3):
+        row["person"] = rows[0]["person"]
+
+
 def detail(rows: list[Row], chance: random.Random) -> None:
     """Years within a band of five, days within a month."""
     for row in chance.sample(rows, 25):
@@ -161,7 +164,8 @@ def held_back(rows: list[Row], chance: random.Random) -> None:
 KINDS: dict[str, Change] = {
     change.__name__: change
     for change in (
-        suppressed, without_consent, dropped_columns, dropped_below_internal, detail, rejected,
+        suppressed, without_consent, dropped_columns, dropped_below_internal, same_people,
+        detail, rejected,
         held_back,
     )
 }  # fmt: skip
@@ -174,12 +178,14 @@ class Side:
     """One source, and all that was published of it.
 
     Args:
-        note: a description of a column that no tier releases.
+        note: a description of a column that no tier releases. income: the name of another.
     """
 
     root: Path
     recoding: str = "full-domain"
-    note: str = "as they say it"
+    note: str = "as told"
+    income: str = "income"
+    copies: bool = True
     versions: int = 0
     candidates: dict[str, Candidate] = field(default_factory=dict)
 
@@ -188,6 +194,7 @@ class Side:
         govern(self.root, "wells")
         write_partner(self.root, "wells", ["person", "sex", "age", "ill"])
         text = CONFIG.replace("RECODING", self.recoding).replace("NOTE", self.note)
+        text = text.replace("INCOME", self.income)
         (self.root / "wells.yaml").write_text(text)
         self.store: Store = open_store(str(self.root / "store"))
         self.workspace = open_workspace(self.root / "work", self.store.url)
@@ -195,9 +202,9 @@ class Side:
     def release(self, rows: list[Row]) -> None:
         """Release the next version of everything, each a day after the one before."""
         with open(self.root / "raw.csv", "w", newline="") as file:
-            writer = csv.DictWriter(file, NAMES)
-            writer.writeheader()
-            writer.writerows(rows)
+            writer = csv.writer(file)
+            writer.writerow(self.income if name == "income" else name for name in NAMES)
+            writer.writerows([row[name] for name in NAMES] for row in rows)
         self.versions += 1
         loaded = load_config(self.root / "wells.yaml")
         snapshot = ingest(loaded, self.workspace).ref
@@ -205,19 +212,21 @@ class Side:
         keyring = Keyring({name: bytes([n]) * 32 for n, name in enumerate(sorted(names))})
         published = ever_published(open_ledger(self.workspace), self.workspace, "wells")
         made: dict[str, Candidate] = {}
-        for name in ("internal", "partner", "partner/clinic", "public"):
+        for name in RELEASES:
+            if name == "partner/clinic" and not self.copies:
+                continue
             tier = Tier(name.split("/")[0])
             recipient = "clinic" if "/" in name else None
             folder = self.workspace.candidate("wells", f"run-{self.versions}", tier, recipient)
             scratch = self.workspace.scratch
             above = made["partner"] if recipient else made.get(str(tier.parent))
+            earlier = [each for each in published if each.is_of(tier, recipient)]
             if recipient:
                 candidate = derive_copy(
                     loaded, recipient, snapshot, made["partner"], made["internal"], keyring,
-                    folder, scratch, self.as_of,
+                    folder, scratch, self.as_of, earlier,
                 )  # fmt: skip
             else:
-                earlier = [each for each in published if each.is_of(tier)]
                 candidate = derive_tier(
                     loaded, tier, snapshot, above, keyring, folder, scratch, self.as_of, earlier,
                 )  # fmt: skip
@@ -307,6 +316,8 @@ def differences(one: Side, other: Side) -> tuple[list[str], list[str]]:
     agree, unequal = [], []
     for version in range(1, min(one.versions, other.versions) + 1):
         for name in RELEASES:
+            if name == "partner/clinic" and not (one.copies and other.copies):
+                continue
             address = f"wells/{name}/v{version}"
             left, right = one.published(address), other.published(address)
             if left[DATA] != right[DATA]:
@@ -325,15 +336,17 @@ def versions(seed: int) -> tuple[list[Row], list[Row]]:
 
 def release_side(
     folder: Path, seed: int, changes: Sequence[Change], recoding: str = "full-domain", *,
-    later: bool = True, chance: int = 0, note: str = "as told",
+    later: bool = True, chance: int = 0, **said: str,
 ) -> Side:  # fmt: skip
     """One source, changed in what is withheld, released in one version or two.
 
     Args:
         seed: of everybody who is in both sources of a pair. chance: of the changes.
+        said: what the config says of columns that are not released.
     """
     first, newcomers = versions(seed)
-    side, draw = Side(folder, recoding, note), random.Random(chance)
+    side, draw = Side(folder, recoding, **said), random.Random(chance)
+    side.copies = same_people not in changes
     for change in changes:
         if change.__name__ not in LATER:
             change(first, draw)
@@ -354,8 +367,9 @@ def release_pair(
     """A source, and one with all of these changed; the config differs in a dropped column, too."""
     one = release_side(folder / "one", seed, [], recoding, later=later)
     other = release_side(
-        folder / "other", seed, changes, recoding, later=later, chance=seed, note="by their word"
-    )
+        folder / "other", seed, changes, recoding,
+        later=later, chance=seed, note="by their word", income="wages",
+    )  # fmt: skip
     return one, other
 
 
