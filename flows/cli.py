@@ -188,6 +188,9 @@ def withdraw(
 ) -> int:
     """Take a published release down and keep its tombstone; suspend what was made from it."""
     from stepdown.config.people import account
+    from stepdown.release.catalogue import find_release
+    from stepdown.release.kept import is_missing
+    from stepdown.release.ledger import open_ledger
     from stepdown.release.withdraw import take_over
     from stepdown.release.withdraw import withdraw as withdraw_release
 
@@ -195,9 +198,15 @@ def withdraw(
     actor = name or account()
     taken_over = take_over(workspace, place, release, actor, publisher_key)
     address = _address(workspace, release)
+    was_missing = is_missing(place, find_release(open_ledger(workspace), address))
     suspended = withdraw_release(
         workspace, place, address, reason=reason, actor=actor, publisher=publisher_key
     )
+    if was_missing:
+        say.note(
+            f"This store did not hold {address}. If it was published into another one, its data "
+            "are still there: give the command again with that --store."
+        )
     facts = {"release": address, "state": "withdrawn", "suspended": list(suspended)}
     say.facts(facts | ({"taken_over": list(taken_over)} if taken_over else {}), json)
     return 0

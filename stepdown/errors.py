@@ -17,6 +17,7 @@
         │   └── ClockBackwards        the clock stands before what was written last
         ├── LedgerDamaged         the ledger's lines, rows or indexes are not as they were written
         ├── LedgerIncomplete      the store holds a release that the ledger does not know
+        ├── StoreIncomplete       the store does not hold a release that the ledger says is out
         ├── StoreCorrupt          published bytes differ from their manifest
         ├── AlreadyThere          somebody else created this file of the store first
         └── TransientError        the same call may succeed later; a task may retry
@@ -149,6 +150,10 @@ class LedgerDamaged(WorldFailed):
 
 class LedgerIncomplete(WorldFailed):
     """The store holds a release that the ledger does not know; nothing was changed."""
+
+
+class StoreIncomplete(WorldFailed):
+    """The store does not hold a release that the ledger says is out; nothing was changed."""
 
 
 class StoreCorrupt(WorldFailed):

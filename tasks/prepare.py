@@ -11,6 +11,7 @@ from stepdown.ingest import Snapshot
 from stepdown.keyring import forget_keys, load_keyring
 from stepdown.release import chain, memory, recovery
 from stepdown.release.addresses import Series
+from stepdown.release.kept import check_kept
 from stepdown.release.ledger import open_ledger
 from stepdown.release.leftovers import clear_leftovers
 from stepdown.release.locks import exclusively
@@ -26,10 +27,13 @@ from tasks.run import Run
 def recover(run: Run) -> tuple[str, ...]:
     """Finish or undo what a killed process left, then delete what nobody points to.
 
-    Not before the ledger was found whole: whatever is measured rests on its answers.
+    Not before the ledger was found whole: whatever is measured rests on its answers. Nor before
+    the store was found to hold what the ledger says is out.
     """
-    chain.check_whole(open_ledger(run.workspace))
-    mended = recovery.recover(run.workspace, open_store(run.store))
+    ledger, store = open_ledger(run.workspace), open_store(run.store)
+    chain.check_whole(ledger)
+    check_kept(ledger, store, run.config.dataset)
+    mended = recovery.recover(run.workspace, store)
     return mended + clear_leftovers(run.workspace, run.config.dataset)
 
 

@@ -14,9 +14,11 @@ from stepdown.artifacts import canonical_json, write_durably
 from stepdown.config.models import SignOff
 from stepdown.config.people import People, Person, load_people, same_person
 from stepdown.errors import InputWrong, MoveForbidden, SignatureInvalid
+from stepdown.release.addresses import parse_address
 from stepdown.release.before_signing import Foreseen, foresee
 from stepdown.release.catalogue import find_release
 from stepdown.release.evidence import KEYS as EVIDENCE
+from stepdown.release.kept import check_kept
 from stepdown.release.ledger import Ledger, open_ledger
 from stepdown.release.locks import exclusively
 from stepdown.release.manifest import check_candidate
@@ -124,6 +126,7 @@ def record_decision(
     """
     with exclusively(workspace):
         ledger = open_ledger(workspace)
+        check_kept(ledger, store, parse_address(address).series.dataset)
         recover_held(ledger, store)
         release = find_release(ledger, address)
         return _record(ledger, store, release, signed, _people(release), confirmed)
@@ -181,6 +184,7 @@ def _decide(
 ) -> Standing:
     with exclusively(workspace):
         ledger = open_ledger(workspace)
+        check_kept(ledger, store, parse_address(address).series.dataset)
         recover_held(ledger, store)
         release = find_release(ledger, address)
         _check_waiting(release)

@@ -25,6 +25,7 @@ from stepdown.release.conditions import waiting_for
 from stepdown.release.data_package import licence
 from stepdown.release.documents import FULL_REPORT
 from stepdown.release.gate import Decision, Outcome
+from stepdown.release.kept import check_kept, check_whole_release
 from stepdown.release.ledger import Ledger, next_version, open_ledger
 from stepdown.release.locks import exclusively
 from stepdown.release.manifest import Manifest, write_manifest
@@ -92,11 +93,13 @@ def submit(
 
     Raises:
         StoreCorrupt: the candidate's file changed after it was judged.
+        StoreIncomplete: the store does not hold what the ledger says is out.
         WorldFailed: the store or the ledger failed; the next call recovers.
     """
     series = Series(loaded.config.dataset, candidate.tier, candidate.recipient)
     with exclusively(workspace):
         ledger = open_ledger(workspace)
+        check_kept(ledger, store, series.dataset)
         recover_held(ledger, store)
         above = _parent(ledger, series, parent)
         reasons = [*decision.reasons, *_objections(loaded, candidate, decision, above)]
@@ -287,6 +290,7 @@ def _settle_among_others(ledger: Ledger, store: Store, new: NewRelease, actor: s
     same = [r for r in pending if not is_live and _may_join(store, r, new)]
     expired = _end_others(ledger, [r for r in pending if r not in same], actor)
     if is_live:
+        check_whole_release(store, live[0])
         advance(ledger, store, actor)
         return Standing("unchanged", live[0].address, live[0].state, expired=expired)
     release = _write_down(ledger, store, new, same, actor)

@@ -12,7 +12,7 @@ from stepdown.release.catalogue import find_release
 from stepdown.release.fetched import tell_holders
 from stepdown.release.ledger import Reader, Writer, open_ledger, protecting_ledger
 from stepdown.release.locks import exclusively
-from stepdown.release.publication import STORE_BEHIND, advance, settle
+from stepdown.release.publication import STORE_BEHIND, advance, committed, settle
 from stepdown.release.records import EventKind, Release
 from stepdown.release.recovery import recover_held
 from stepdown.release.remembered import adopted_below, advance_if_whole
@@ -38,7 +38,8 @@ def withdraw(
 ) -> tuple[str, ...]:
     """Withdraw a release and suspend every live release that was made from it.
 
-    One that only the store still knows is taken over from there first.
+    One that only the store still knows is taken over from there first. One that was withdrawn
+    while another store was named is taken out of this one.
 
     Args:
         publisher: a public key that may have signed such a one, beside those known here.
@@ -59,6 +60,9 @@ def withdraw(
         recover_held(ledger, store)
         adopt(ledger, store, address, actor, publisher)
         release = find_release(ledger, address)
+        if _is_still_there(store, release):
+            settle(ledger, store, release)
+            return ()
         with ledger.writing() as writer:
             affected = [_take_down(writer, release, reason, actor)]
             affected += _suspend_below(writer, release, actor)
@@ -106,6 +110,14 @@ def reinstate(workspace: Workspace, store: Store, address: str, *, reason: str, 
             published = bring_back(writer, release, reason, actor)
         settle(ledger, store, published)
         advance(ledger, store, actor)
+
+
+def _is_still_there(store: Store, release: Release) -> bool:
+    """Whether a store holds a withdrawn release as if it were none."""
+    if release.state is not ReleaseState.WITHDRAWN:
+        return False
+    document = committed(store, release)
+    return document is not None and document.get("state") != ReleaseState.WITHDRAWN.value
 
 
 def _take_down(writer: Writer, release: Release, reason: str, actor: str) -> Release:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,11 @@ MOST = 40
 @pytest.mark.parametrize("recoding", ["full-domain", "local"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_enough_pairs_agree_and_publish_the_same(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, recoding: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    record_property: Callable[[str, object], None],
+    kind: str,
+    recoding: str,
 ) -> None:
     if (kind, recoding) == ("suppressed", "local"):
         pytest.skip("local recoding suppresses nobody")
@@ -45,6 +50,7 @@ def test_enough_pairs_agree_and_publish_the_same(
             if sum(n for name, n in found.items() if "internal" not in name) >= ENOUGH:
                 break
     told = Counter({name: n for name, n in found.items() if "internal" not in name})
+    record_property("pairs", dict(found))
     assert sum(told.values()) >= ENOUGH, found
     copies = {"partner/clinic/v2"} if kind != "same_people" else set()
     assert {"partner/v2", "public/v2"} | copies <= told.keys()

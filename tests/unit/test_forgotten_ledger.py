@@ -52,10 +52,10 @@ def files(case: Case) -> dict[str, bytes]:
     return {name: case.store.read(name) for name in case.store.files()}
 
 
-def command(case: Case, *arguments: str) -> int:
+def command(case: Case, *arguments: str, store: str = "store") -> int:
     """Run a command in this process; its exit code."""
     argv = ["stepdown", *arguments]
-    argv += ["--work", str(case.workspace.root), "--store", str(case.root / "store")]
+    argv += ["--work", str(case.workspace.root), "--store", str(case.root / store)]
     before, sys.argv = sys.argv, argv
     try:
         main()

@@ -1,0 +1,89 @@
+"""A store that was deleted, or another one, beside a ledger that knows what is out."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from release_case import Case
+from test_forgotten_ledger import command
+
+from stepdown.errors import StoreCorrupt, StoreIncomplete
+from stepdown.release.chain import verify_chain
+from stepdown.release.store import open_store
+from stepdown.release.withdraw import withdraw
+from stepdown.vocabulary import ReleaseState, Tier
+
+
+@pytest.fixture
+def case(tmp_path: Path) -> Case:
+    """Internal is out, partner waits for its owner."""
+    case = Case(tmp_path)
+    case.submit(Tier.INTERNAL)
+    case.submit(Tier.PARTNER, parent="wells/internal/v1")
+    return case
+
+
+@pytest.mark.parametrize(
+    "decision",
+    [
+        lambda case: case.submit(Tier.INTERNAL),
+        lambda case: case.submit(Tier.INTERNAL, age="[25, 30)"),
+        lambda case: case.approve("wells/partner/v1"),
+    ],
+    ids=["unchanged", "next version", "approve"],
+)
+@pytest.mark.parametrize("lost", ["store", "store/wells/internal/v1/release.json"])
+def test_nothing_is_unchanged_or_follows_where_the_store_is_gone(
+    case: Case, decision: Callable[[Case], object], lost: str
+) -> None:
+    path = case.root / lost
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    with pytest.raises(StoreIncomplete, match="wells/internal/v1 is published") as refused:
+        decision(case)
+    assert "--store" in refused.value.next
+    assert case.state("wells/internal/v1") is ReleaseState.PUBLISHED
+    assert case.state("wells/partner/v1") is ReleaseState.AWAITING_APPROVAL
+    assert not (case.root / "store/wells/internal/v2").exists()
+    # Where there is no backup, it is withdrawn, and the next version goes out.
+    withdraw(case.workspace, case.store, "wells/internal/v1", reason="lost", actor="a")
+    assert case.submit(Tier.INTERNAL, age="[30, 35)").outcome == "published"
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "kind"),
+    [
+        ("data/part-00000.parquet", None, StoreIncomplete),
+        ("manifest.json", None, StoreIncomplete),
+        ("manifest.json", b"{}", StoreCorrupt),
+    ],
+)
+def test_a_release_that_lost_a_file_is_not_unchanged(
+    case: Case, name: str, change: bytes | None, kind: type[Exception]
+) -> None:
+    path = case.root / "store/wells/internal/v1" / name
+    path.unlink()
+    if change is not None:
+        path.write_bytes(change)
+    with pytest.raises(kind):
+        case.submit(Tier.INTERNAL)
+
+
+def test_what_was_withdrawn_in_another_store_says_so_and_is_taken_out_of_its_own(
+    case: Case, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own, case.store = case.store, open_store(str(case.root / "other"))
+    withdrawal = ("withdraw", "wells/internal/v1", "--reason", "r")
+    assert command(case, *withdrawal, store="other") == 0
+    assert "did not hold wells/internal/v1" in capsys.readouterr().err
+    assert "data/part-00000.parquet" in " ".join(own.files("wells/internal/v1"))
+    assert command(case, *withdrawal) == 0
+    assert "did not hold" not in capsys.readouterr().err
+    assert own.files("wells/internal/v1") == ["wells/internal/v1/release.json"]
+    assert json.loads(own.read("wells/internal/v1/release.json"))["state"] == "withdrawn"
+    assert json.loads(own.read("wells/internal/current.json"))["state"] == "withdrawn"
+    assert verify_chain(case.ledger) == ()
+    assert command(case, *withdrawal) == 2
