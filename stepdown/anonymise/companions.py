@@ -71,13 +71,14 @@ def is_hidden(subject: Ints, codes: Ints, wanted: Wanted) -> bool:
 def companions(cell: Cell, wanted: Wanted, key: bytes) -> Ints:
     """Positions in the cell of those who must stay away, too; none where the group is hidden.
 
-    A group of m who left is filled up to k people, and by l − 1 companions at least, since a group
-    to which companions come only if its values are alike says by them that they are.
+    A group of m who left is filled up to k people, and by as many companions at least as it takes
+    where all who left have one value: a group to which more come only then says that they have.
 
     Args:
         key: nobody who reads a release knows it.
     """
-    least = wanted.values - 1 if cell.codes.shape[1] else 0
+    # Of one other value two people, or l - 1 other values: see ``_varied``.
+    least = max(wanted.values - 1, 2) if wanted.values > 1 and cell.codes.shape[1] else 0
     left, away = int((cell.away & ~cell.taken).sum()), np.flatnonzero(cell.away)
     size = max(wanted.subjects, left + least)
     if not len(away) or not (~cell.away).any():

@@ -112,6 +112,23 @@ def test_a_missing_group_hides_whoever_left_and_companions_always_come(left, col
         assert len(drawn) >= 1
 
 
+@pytest.mark.parametrize("left", [3, 4, 5, 6])
+@pytest.mark.parametrize("values", [2, 3])
+def test_who_knows_how_many_left_is_never_sure_that_all_had_one_value(left, values):
+    codes = np.arange(30) % values
+    seen: dict[tuple[tuple[int, int], ...], set[int]] = {}
+    for alike in range(2, left + 1):
+        for seed in range(100):
+            rng = np.random.default_rng([seed, alike])
+            one, others = (rng.permutation(np.flatnonzero(f)) for f in (codes == 0, codes != 0))
+            leavers = np.concatenate((one[:alike], others[: left - alike]))
+            drawn = companions(cell_of(codes, leavers), Wanted(5, 2), rng.bytes(16))
+            group = Counter(codes[np.concatenate((leavers, drawn))].tolist())
+            seen.setdefault(tuple(sorted(group.items())), set()).add(alike)
+    assert any(left in alike for alike in seen.values())
+    assert [group for group, alike in seen.items() if alike == {left}] == []
+
+
 def test_any_of_a_group_of_many_values_may_have_left():
     codes = np.arange(60) // 2
     right = 0
