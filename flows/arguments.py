@@ -136,6 +136,8 @@ def form(delimiter: str | None, encoding: str | None, missing: list[str] | None)
     """How the files of a command are written; an empty cell is missing whatever else is."""
     from stepdown.tables import Form
 
+    # Most shells hand a typed \t on as two characters.
+    delimiter = "\t" if delimiter == r"\t" else delimiter
     return Form(delimiter, encoding, tuple(dict.fromkeys(("", *missing))) if missing else None)
 
 

@@ -21,6 +21,7 @@ from stepdown.config.load import read_config
 from stepdown.errors import (
     ConfigInvalid,
     HierarchyInvalid,
+    InputWrong,
     PolicyInvalid,
     Refused,
     StepdownError,
@@ -29,6 +30,7 @@ from stepdown.ingest import check_source, consent_verdicts, ingest, read_consent
 from stepdown.release.purposes import collected_for
 from stepdown.release.wording import fixed_text
 from stepdown.risk.config_texts import foresee_config_texts
+from stepdown.tables.missing import likely_in_words
 from stepdown.workspace import Workspace, open_workspace
 
 
@@ -37,10 +39,29 @@ def check_config(config: Path) -> tuple[LoadedConfig, Any, tuple[Foreseen, ...]]
 
     Raises:
         ConfigInvalid, PolicyInvalid, HierarchyInvalid: the config is wrong; the message also tells
-            what a run would refuse once that is mended, as far as the source can be read.
+            what a run would refuse once that is mended, as far as the source can be read, and like
+            every other what counted as missing.
         Refused: a run would be refused.
     """
     loaded = read_config(config)
+    try:
+        return _checked(loaded, config)
+    except (InputWrong, Refused) as error:
+        raise _with(error, _missing(loaded)) from None
+
+
+def _missing(loaded: LoadedConfig) -> list[str]:
+    """What was taken for missing, and what was not though it often is; nothing of a source that
+    cannot be read as declared, whose own error tells."""
+    try:
+        found = check_source(loaded)
+    except StepdownError:
+        return []
+    told = [f"Missing: {found.missing_texts}.", likely_in_words(found.likely)]
+    return [each for each in told if each]
+
+
+def _checked(loaded: LoadedConfig, config: Path) -> tuple[LoadedConfig, Any, tuple[Foreseen, ...]]:
     try:
         check_consistency(loaded.config, loaded.path)
     except (ConfigInvalid, PolicyInvalid) as error:
@@ -100,7 +121,4 @@ def _with(error: StepdownError, more: Sequence[str]) -> StepdownError:
     """The same error, which names what else is wrong, too."""
     if not more:
         return error
-    first = (
-        f"{error.where}: {error.message}" if isinstance(error, HierarchyInvalid) else error.message
-    )
-    return type(error)("\n".join([first, *more]), where=error.where, next=error.next)
+    return type(error)("\n".join([error.message, *more]), where=error.where, next=error.next)

@@ -264,12 +264,10 @@ def anonymised(result: dict[str, Any], as_json: bool) -> None:
 def _missing(found: dict[str, Any], where: str) -> None:
     """Which cells count as missing, and which look as if they should."""
     _line(f"missing: {found['applied']}")
-    if found["likely"]:
-        cells = "; ".join(
-            f"{name}: " + ", ".join(f"{text} in {number(n)}" for text, n in texts.items())
-            for name, texts in found["likely"].items()
-        )
-        _line(f"counted as values, though they often mean that there is none: {cells} cells")
+    from stepdown.tables.missing import likely_in_words
+
+    if likely := likely_in_words(found["likely"]):
+        _line(likely)
         _line(f"  {where} says which texts mean 'no value'.")
 
 

@@ -108,6 +108,12 @@ def anonymise_file(
         budget_seconds,
     )
     asked.check()
+    if output.exists() and any(output.samefile(each) for each in (path, population) if each):
+        raise ConfigInvalid(
+            "the output is the file that is read, which would be lost",
+            where=str(output),
+            next="Give --output another name.",
+        )
     progress("reading")
     with (
         tempfile.TemporaryDirectory(dir=scratch, prefix="anonymise-") as folder,
@@ -151,7 +157,9 @@ def anonymise_file(
         )
         progress("writing")
         searched = time.perf_counter()
-        rows, is_sorted = _released(session, found, written, table, recoding == "local")
+        rows, is_sorted = _released(
+            session, found, written, table, recoding == "local", output.suffix == ".csv"
+        )
         write_table_file(session, rows, output, table.delimiter, is_sorted=is_sorted)
         finished = time.perf_counter()
     seconds = {
@@ -191,7 +199,12 @@ def _check_times(table: Attached, columns: Sequence[str], path: Path) -> None:
 
 
 def _released(
-    session: Session, found: Recoding, written: Sequence[str], table: Attached, is_local: bool
+    session: Session,
+    found: Recoding,
+    written: Sequence[str],
+    table: Attached,
+    is_local: bool,
+    to_csv: bool,
 ) -> tuple[str, bool]:
     """SQL of the released rows, and whether they come sorted.
 
@@ -202,18 +215,28 @@ def _released(
         columns = [replace(c, labels=None) if c.name in untouched else c for c in found.columns]
         found = replace(found, columns=tuple(columns))
     rows = found.sorted_sql(session, written)
-    types = {name: "VARCHAR" for name in untouched if name in table.were_texts}
+    as_read = [name for name in written if name in untouched or name not in found.level_shares]
+    texts = table.were_texts + (tuple(table.flags) if to_csv else ())
+    types = {name: "VARCHAR" for name in as_read if name in texts}
     if is_local:
         # Local recoding knows labels only, and sorts by them.
         held = session.fetch(f"SELECT * FROM {quote(RELATION)} LIMIT 0").schema
         own = {name: _ENGINE_TYPES.get(held.field(name).type) for name in untouched}
         types = {name: type for name, type in own.items() if type} | types
     casts = ", ".join(
-        f"CAST({quote(name)} AS {type}) AS {quote(name)}" for name, type in types.items()
+        f"{_flag_texts(name, *table.flags[name])} AS {quote(name)}"
+        if type == "VARCHAR" and name in table.flags
+        else f"CAST({quote(name)} AS {type}) AS {quote(name)}"
+        for name, type in types.items()
     )
     return (f"SELECT * REPLACE ({casts}) FROM ({rows})" if casts else rows), not (
         is_local and casts
     )
+
+
+def _flag_texts(name: str, true: str, false: str) -> str:
+    text = f"lower(CAST({quote(name)} AS VARCHAR))"
+    return f"CASE {text} WHEN 'true' THEN '{true}' WHEN 'false' THEN '{false}' END"
 
 
 _ENGINE_TYPES = {

@@ -12,27 +12,32 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from stepdown.errors import HierarchyInvalid
+from stepdown.errors import HierarchyInvalid, SourceInvalid
+from stepdown.tables import Form
+from stepdown.tables.csv_file import read_heading
+
+_SAVE_AS = "One row per value, level 0 first; save it as CSV in UTF-8."
 
 
 def read_rows(path: Path) -> list[tuple[str, ...]]:
-    """The rows of a hierarchy file; ``;`` or ``,`` between the levels.
+    """The rows of a hierarchy file; between the levels is what is likeliest in its first row.
 
     Raises:
         HierarchyInvalid: the file is not there, empty or ragged, or has an empty cell.
     """
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
+        heading = read_heading(path, Form(), ())
+        with open(path, encoding=heading.codec, newline="") as file:
             text = file.read()
     except FileNotFoundError:
         raise HierarchyInvalid("there is no such file", where=str(path)) from None
-    except (OSError, UnicodeDecodeError) as error:
+    except SourceInvalid as error:
+        raise HierarchyInvalid(error.message, where=str(path), next=_SAVE_AS) from None
+    except (OSError, UnicodeError) as error:
         raise HierarchyInvalid(
-            f"cannot be read as UTF-8 text ({type(error).__name__})", where=str(path)
+            f"cannot be read as UTF-8 text ({type(error).__name__})", where=str(path), next=_SAVE_AS
         ) from None
-    unquoted = re.sub(r'"[^"]*"', "", text)
-    delimiter = ";" if ";" in unquoted.partition("\n")[0] else ","
-    lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=heading.delimiter, strict=True)
     try:
         rows = [tuple(row) for row in lines if row]
     except csv.Error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +39,7 @@ class HierarchyFolder:
         exact = self.folder / f"{column}.csv"
         if exact.is_file():
             return exact
-        found = [file for file in self._files() if self._is_meant(file.stem, column)]
+        found = self._meant(column)
         if len(found) > 1:
             raise ConfigInvalid(
                 f"several hierarchies for column {column}: "
@@ -49,14 +50,23 @@ class HierarchyFolder:
         return found[0] if found else None
 
     def passed_over(self, columns: Sequence[str]) -> list[str]:
-        """Names of files that end like one of these columns and are not taken for it, nor are the
-        file of another column of the table."""
-        without = [f"_{name}" for name in columns if self.file_of(name) is None]
+        """Names of files that hold the name of one of these columns, in whatever capitals, and are
+        not taken for it, nor are the file of another column of the table."""
+        without = [re.escape(name) for name in columns if self.file_of(name) is None]
+        if self.folder is None or not without:
+            return []
+        word = re.compile(rf"(?<![^\W_])({'|'.join(without)})(?![^\W_])", re.IGNORECASE)
+        others = {file for name in self.columns for file in self._meant(name)}
         return [
             file.name
-            for file in self._files()
-            if file.stem not in self.columns and file.stem.endswith(tuple(without))
+            for file in sorted(self.folder.iterdir())
+            if not (file.suffix == ".csv" and file.stem in self.columns)
+            and file not in others
+            and word.search(file.stem)
         ]
+
+    def _meant(self, column: str) -> list[Path]:
+        return [file for file in self._files() if self._is_meant(file.stem, column)]
 
     def _files(self) -> list[Path]:
         if self.folder is None:

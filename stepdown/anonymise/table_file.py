@@ -18,7 +18,7 @@ from stepdown.engine import Session, file_literal, literals, quote
 from stepdown.errors import WorldFailed
 from stepdown.tables import Form, open_table
 from stepdown.tables.kinds import Kinds, plain, typed
-from stepdown.tables.missing import BY_DEFAULT, NOT_A_TEXT, is_missing, likely_missing
+from stepdown.tables.missing import BY_DEFAULT, NOT_A_NUMBER, NOT_A_TEXT, is_missing, likely_missing
 from stepdown.tables.text_types import ARROW_TYPES
 from stepdown.vocabulary import ColumnType
 
@@ -31,7 +31,8 @@ class Attached:
         all_names: its columns in their order; "" has no name.
         delimiter: of a CSV, a comma for Parquet.
         likely: column → text → cells that hold it, of the texts that often mean 'no value'.
-        were_texts: columns of dates that a Parquet file holds as texts.
+        were_texts: columns of numbers, dates, times or flags that a Parquet file holds as texts.
+        flags: column of flags → how its texts spell true and false.
         several_offsets: columns whose times have more than one offset from UTC; they stay texts.
     """
 
@@ -39,6 +40,7 @@ class Attached:
     delimiter: str
     likely: dict[str, dict[str, int]]
     were_texts: tuple[str, ...]
+    flags: dict[str, tuple[str, str]]
     several_offsets: tuple[str, ...]
 
 
@@ -153,8 +155,6 @@ class _Reading:
         kinds = self._kinds[name]
         if len(kinds.offsets) > 1 and kinds.kind is ColumnType.TIMESTAMP:
             return ColumnType.STRING
-        if not self._is_csv and kinds.kind is not ColumnType.DATE:
-            return ColumnType.STRING  # its writer could have said so, and chose texts
         return kinds.kind
 
     def finish(self, types: Mapping[str, pa.DataType], to: Path) -> Path:
@@ -182,7 +182,8 @@ class _Reading:
         """What is known of the file now."""
         for name in self.names:
             if self._form.missing is None and not pa.types.is_string(types[name]):
-                self._likely[name].pop(NOT_A_TEXT, None)  # missing there by default
+                for text in (NOT_A_TEXT, *NOT_A_NUMBER):  # missing there by default
+                    self._likely[name].pop(text, None)
         texts = [name for name in self.names if pa.types.is_string(self._schema.field(name).type)]
         return Attached(
             self.all_names,
@@ -191,8 +192,20 @@ class _Reading:
             ()
             if self._is_csv
             else tuple(name for name in texts if not pa.types.is_string(types[name])),
+            {
+                name: _spelling(self._kinds[name].flags)
+                for name in texts
+                if types[name] == pa.bool_()
+            },
             tuple(name for name in texts if len(self._kinds[name].offsets) > 1),
         )
+
+
+def _spelling(flags: set[str]) -> tuple[str, str]:
+    for spelled in (("TRUE", "FALSE"), ("True", "False")):
+        if flags and flags <= set(spelled):
+            return spelled
+    return "true", "false"
 
 
 def _common(one: pa.DataType, other: pa.DataType) -> pa.DataType:

@@ -11,6 +11,7 @@ from stepdown.config import LoadedConfig
 from stepdown.errors import SourceInvalid
 from stepdown.ingest.conform import Conformed, native_family
 from stepdown.ingest.source import MIXED, Source
+from stepdown.tables.missing import likely_in_words
 
 LISTED = 10
 """Rejects that an error lists."""
@@ -80,7 +81,7 @@ class Tally:
             raise SourceInvalid(
                 f"{self.rejected} of {self.rows} rows do not fit the declared types; tolerated "
                 f"is a share of {tolerated:g}\nby column: {counts}\n"
-                + "\n".join(self.rejects[:LISTED]),
+                + "\n".join([*self.rejects[:LISTED], *self._codes()]),
                 where=self._source.where,
                 next="Rows are records, counted from 1 after the header. Mend them, add codes for "
                 f"missing values, or raise source.tolerated_rejects in {self._loaded.path.name}.",
@@ -111,11 +112,17 @@ class Tally:
         ]
         if unfit:
             raise SourceInvalid(
-                "\n".join(unfit),
+                "\n".join([*unfit, *self._codes()]),
                 where=self._source.where,
                 next=f"Declare the type (or date_format, or missing) that it has in "
                 f"{self._loaded.path.name}, or convert it in the source.",
             )
+
+    def _codes(self) -> list[str]:
+        """Which texts of the columns that do not fit often mean 'no value'."""
+        return (
+            [told] if (told := likely_in_words({n: self.likely[n] for n in self._failed})) else []
+        )
 
     def _as_given(self, name: str) -> str:
         return "" if self._source.kind == "csv" else f" (the source gives {self.families[name]})"

@@ -31,7 +31,7 @@ DELIMITERS = (",", ";", "\t", "|")
 """What is tried where nobody says."""
 
 _SAMPLE = 1 << 16
-_NOT_A_TEXT = re.compile(r"|NA|NaN|-?Inf|TRUE|FALSE|[-+\d.,:/TZeE ]+")
+_NOT_A_TEXT = re.compile(r"|NA|NaN|-?Inf|TRUE|FALSE|True|False|[-+\d.,:/TZeE ]+")
 _MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -65,7 +65,8 @@ def read_heading(path: Path, form: Form, expected: Collection[str]) -> Heading:
         SourceInvalid: the file is empty, or its first record makes no sense.
     """
     codec = codec_of(form.encoding or _marked(path), str(path))
-    if form.delimiter and (not form.delimiter.isascii() or form.delimiter in '"\r\n\0'):
+    given = form.delimiter
+    if given and (len(given) > 1 or not given.isascii() or given in '"\r\n\0'):
         raise SourceInvalid(
             f"the delimiter {form.delimiter!r} cannot separate columns",
             where=str(path),

@@ -1,4 +1,4 @@
-"""What a column holds where nobody says: numbers, dates and times, or else texts.
+"""What a column holds where nobody says: numbers, dates, times and flags, or else texts.
 
 A text that is not spelled as its value would be stays one, and so does its whole column: a zip code
 with a leading zero, a telephone number with a plus, a decimal comma, a number too long for 64 bits.
@@ -13,14 +13,27 @@ import pyarrow.compute as pc
 
 from stepdown.errors import SourceInvalid
 from stepdown.tables.missing import BY_DEFAULT, is_missing, texts_of
-from stepdown.tables.text_types import local_times, offsets_of, parse_texts
+from stepdown.tables.text_types import ARROW_TYPES, local_times, offsets_of, parse_texts
 from stepdown.vocabulary import ColumnType
 
 _INTEGER = r"^-?(0|[1-9]\d*)$"
 _NUMBER = r"^-?(0|[1-9]\d*)?(\.\d+)?(e[+-]?\d+|E[+-]\d+)?$"
+_BOOLEAN = r"^(true|false|True|False|TRUE|FALSE)$"
 _EXACT = float(2**53)
 _DIGITS = 15
-_GUESSED = (ColumnType.INTEGER, ColumnType.NUMBER, ColumnType.DATE, ColumnType.TIMESTAMP)
+_GUESSED = (
+    ColumnType.INTEGER,
+    ColumnType.NUMBER,
+    ColumnType.DATE,
+    ColumnType.TIMESTAMP,
+    ColumnType.BOOLEAN,
+)
+_DAYS = (ColumnType.DATE, ColumnType.TIMESTAMP)
+_PATTERNS = {
+    ColumnType.INTEGER: _INTEGER,
+    ColumnType.NUMBER: _NUMBER,
+    ColumnType.BOOLEAN: _BOOLEAN,
+}
 
 
 class Kinds:
@@ -45,6 +58,8 @@ class Kinds:
         self._seen = False
         self.offsets: set[str] = set()
         """The offsets from UTC of its times, "" for none, while they may be times."""
+        self.flags: set[str] = set()
+        """How its flags are spelled, while they may be flags."""
 
     def take(self, texts: pa.Array) -> None:
         """Look at more texts, each of them once at best; nulls are none."""
@@ -58,6 +73,8 @@ class Kinds:
         self._possible = [kind for kind in self._possible if _all_spell(texts, kind)]
         if ColumnType.TIMESTAMP in self._possible:
             self.offsets |= offsets_of(texts, ColumnType.TIMESTAMP)
+        if ColumnType.BOOLEAN in self._possible:
+            self.flags |= set(pc.unique(texts).to_pylist())
 
     @property
     def kind(self) -> ColumnType:
@@ -91,6 +108,10 @@ def plain(column: pa.Array, missing: Sequence[str] | None, what: str) -> pa.Arra
     """
     column = _one_of_seven(column, what)
     none = is_missing(column, BY_DEFAULT if missing is None else missing)
+    kind = next((k for k in _DAYS if ARROW_TYPES[k] == column.type), None)
+    if missing and kind:
+        codes = parse_texts(pa.array(missing, pa.string()), kind).drop_null()
+        none = pc.or_(none, pc.is_in(column, value_set=codes))
     if none.true_count:
         column = pc.if_else(none, pa.scalar(None, column.type), column)
     # -0.0 and 0.0 are one value.
@@ -128,7 +149,7 @@ def _wide(kind: pa.DataType) -> pa.DataType:
 
 
 def _all_spell(texts: pa.Array, kind: ColumnType) -> bool:
-    pattern = {ColumnType.INTEGER: _INTEGER, ColumnType.NUMBER: _NUMBER}.get(kind)
+    pattern = _PATTERNS.get(kind)
     if pattern and not pc.all(pc.match_substring_regex(texts, pattern)).as_py():
         return False
     values = parse_texts(texts, kind)

@@ -2,14 +2,15 @@
 
 By default an empty cell is missing, and so is ``NA`` where it cannot be a text: in a column of
 numbers, dates or flags, and without quotes in a file that puts its texts in quotes, as R writes it.
-In any other column ``NA`` is a value: it is Namibia's code. NaN is always missing.
+In any other column ``NA`` is a value: it is Namibia's code. A float that is NaN is always missing;
+the text ``NaN`` by default is in a column of numbers, dates or flags.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,9 @@ BY_DEFAULT = ("",)
 NOT_A_TEXT = "NA"
 """Missing by default where it cannot be a text."""
 
+NOT_A_NUMBER = ("NaN", "nan")
+"""How a number that is none is written; missing by default where it cannot be a text."""
+
 _LIKELY = ("NA", "N/A", "n.a.", "#N/A", "null", "nil", "None", "NaN", "missing", ".", "-", "?")
 _CODES = (-9, -99, -999, -9999, 999, 9999, 99999)
 _BY_TEXT = {text.lower(): text for text in _LIKELY} | {str(code): str(code) for code in _CODES}
@@ -32,20 +36,35 @@ def texts_of(missing: Sequence[str] | None, kind_is_text: bool) -> tuple[str, ..
     """The texts that mean 'no value' in a column of texts or of anything else."""
     if missing is not None:
         return tuple(missing)
-    return BY_DEFAULT if kind_is_text else (*BY_DEFAULT, NOT_A_TEXT)
+    return BY_DEFAULT if kind_is_text else (*BY_DEFAULT, NOT_A_TEXT, *NOT_A_NUMBER)
 
 
 def applied(missing: Sequence[str] | None) -> str:
     """What is taken for missing, in words."""
     if missing is None:
         return (
-            "empty cells, and NA in columns of numbers or dates or without quotes in a file that "
-            "quotes its texts"
+            "empty cells, and NA and NaN in columns of numbers, dates or flags, and NA without "
+            "quotes in a file that quotes its texts"
         )
     named = [repr(text) for text in missing if text]
     if "" in missing:
         named.insert(0, "empty cells")
     return ", ".join(named) or "nothing"
+
+
+def likely_in_words(likely: Mapping[str, Mapping[str, int]]) -> str:
+    """Column → text → cells, as a sentence; "" without any.
+
+    >>> likely_in_words({"age": {"-99": 1200}, "sex": {}})
+    'counted as values, though they often mean that there is none: age: -99 in 1,200 cells'
+    """
+    found = "; ".join(
+        f"{name}: " + ", ".join(f"{text} in {cells:,}" for text, cells in texts.items())
+        for name, texts in likely.items()
+        if texts
+    )
+    lead = "counted as values, though they often mean that there is none"
+    return f"{lead}: {found} cells" if found else ""
 
 
 def is_missing(values: pa.Array, texts: Sequence[str]) -> pa.Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from stepdown.errors import SourceInvalid, TransientError
 from stepdown.tables.csv_file import Heading, csv_batches, read_heading
 from stepdown.tables.form import Form, is_parquet
 from stepdown.tables.parquet_file import opened, pandas_index, parquet_batches
+
+_NO_NAME = re.compile(r"[-+\d.,:/ TZ]+")
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,12 @@ class OpenedTable:
         """Of a CSV, a comma for Parquet."""
         return self.heading.delimiter if self.heading else ","
 
+    def _is_heading(self, found: Sequence[str]) -> bool:
+        """Whether the names may be printed: one that was asked for is among them, and none of them
+        is a number or date, as a record without a heading above it would hold."""
+        words = [name for name in self.names if not _NO_NAME.fullmatch(name)]
+        return bool(found) and len(words) == len(self.names)
+
     def require(self, asked: Sequence[str], *, fold: bool = False) -> None:
         """Refuse a table that lacks a column, or in which two have one name.
 
@@ -79,7 +88,7 @@ class OpenedTable:
         if not lacking:
             return
         found = f"the file has no column {', '.join(lacking)}"
-        if len(lacking) < len(set(asked)):
+        if self._is_heading([name for name in asked if name not in lacking]):
             raise SourceInvalid(
                 f"{found}; it has {', '.join(filter(str.isprintable, self.names))}",
                 where=str(self.path),

@@ -22,7 +22,7 @@ from stepdown.risk import assess_file
 from stepdown.tables import Form
 from stepdown.workspace import open_workspace
 
-NAMES = ("id", "age", "land", "zip", "day", "at", "pay", "ill")
+NAMES = ("id", "age", "land", "zip", "day", "at", "keen", "pay", "ill")
 DIALECTS = {
     "plain.csv": ({"delimiter": ","}, "utf-8"),
     "quoted.csv": ({"delimiter": ";", "quoting": csv.QUOTE_ALL}, "utf-8-sig"),
@@ -42,6 +42,7 @@ columns:
   zip: {{role: quasi_identifier}}
   day: {{role: quasi_identifier, type: date}}
   at: {{role: quasi_identifier, type: timestamp}}
+  keen: {{role: quasi_identifier, type: boolean}}
   pay: {{role: sensitive, type: number}}
   ill: {{role: sensitive}}
 """
@@ -58,6 +59,7 @@ rows = st.lists(
         st.sampled_from(["01234", "10115"]) | missing,
         st.dates(dt.date(2024, 5, 1), dt.date(2024, 7, 1)) | missing,
         hours | missing,
+        st.booleans() | missing,
         st.sampled_from([0.1, 45.0, -0.0, 1e-7, 123456.5]) | missing,
         st.sampled_from(["flu", "HIV", "none, yet", "N/A"]) | missing,
     ),
@@ -65,7 +67,7 @@ rows = st.lists(
     max_size=12,
 ).filter(
     # A CSV does not say what a column without any value holds, and dates have own hierarchies.
-    lambda table: all(any(row[place] is not None for row in table) for place in (4, 5))
+    lambda table: all(any(row[place] is not None for row in table) for place in (4, 5, 6))
 )
 
 
@@ -85,7 +87,8 @@ def write_files(folder, table, wide):
         (folder / name).write_bytes(text.replace("missing-here", "").encode(encoding))
     columns = dict(zip(NAMES, zip(*table, strict=True), strict=True))
     types = [pa.int64(), pa.float64() if wide else pa.int64(), pa.string(), pa.string()]
-    types += [pa.date32(), pa.timestamp("us", "Africa/Nairobi"), pa.float64(), pa.string()]
+    types += [pa.date32(), pa.timestamp("us", "Africa/Nairobi"), pa.bool_()]
+    types += [pa.float64(), pa.string()]
     arrays = [
         pa.array([zoned(cell) for cell in columns[n]], kind)
         for n, kind in zip(NAMES, types, strict=True)
@@ -131,7 +134,7 @@ def test_a_table_gives_the_same_answers_however_it_is_kept(table, wide):
         folder = Path(scratch)
         write_files(folder, table, wide)
         files = [*DIALECTS, "t.parquet"]
-        identifiers, sensitive = ["age", "land", "zip", "day", "at"], ["pay", "ill"]
+        identifiers, sensitive = ["age", "land", "zip", "day", "at", "keen"], ["pay", "ill"]
         risks = [
             assess_file(
                 folder / name, identifiers, sensitive, subject="id", encoding=form(name).encoding

@@ -128,6 +128,7 @@ def test_check_refuses_with_every_problem_of_every_tier(config):
     assert [line.partition(":")[0] for line in refused.value.message.splitlines()] == [
         "partner",
         "public",
+        "Missing",
     ]
     assert "9." not in refused.value.message
 
@@ -140,3 +141,14 @@ def test_check_tells_the_configs_mistakes_and_what_would_come_after_them(config)
     assert "columns.born: insensitive needs a `because:`" in wrong.value.message
     for start in ("partner: latitude: ", "public: latitude: ", "partner: born: "):
         assert start in wrong.value.message
+
+
+def test_a_refusal_tells_the_codes_that_nobody_took_for_missing(config, tmp_path):
+    raw = tmp_path / "raw.csv"
+    raw.write_text(raw.read_text().replace("1960-03-01", "N/A", 1))
+    unsaid = columns() | {"age": {"role": "insensitive", "type": "integer"}}
+    for stated, kind in ((columns(), Refused), (unsaid, ConfigInvalid)):
+        with pytest.raises(kind) as refused:
+            check_config(config(columns=stated))
+        assert "Missing: empty cells" in refused.value.message
+        assert refused.value.message.endswith("there is none: born: N/A in 1 cells")

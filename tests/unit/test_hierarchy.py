@@ -13,6 +13,7 @@ from stepdown.anonymise.hierarchy import (
     from_long_table,
     people_floor_level,
 )
+from stepdown.anonymise.hierarchy_file import read_rows
 from stepdown.config.models import Column
 from stepdown.engine import open_session
 from stepdown.errors import HierarchyInvalid
@@ -153,7 +154,7 @@ def test_a_text_is_matched_as_text(tmp_path):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "has no row"),
+        ("", "the file is empty"),
         ("1;a\n2\n", "row 2 has 1 levels, row 1 has 2"),
         ("1;a\n1;b\n", "rows 1 and 2 have the same leaf"),
         ("1;a\n1.0;a\n", "rows 1 and 2 have the same leaf"),
@@ -248,3 +249,19 @@ def test_no_label_of_an_interval_is_a_date_or_a_sum_to_a_spreadsheet(kind, width
 
 def is_number(text):
     return re.fullmatch(r"-?\d+(\.\d+)?", text) is not None
+
+
+@pytest.mark.parametrize(
+    ("delimiter", "encoding"), [("\t", "utf-8"), ("|", "utf-8-sig"), (",", "utf-16")]
+)
+def test_a_hierarchy_is_read_as_any_table_is(tmp_path, delimiter, encoding):
+    rows = [("1", "a;b", "*"), ("2", "c", "*")]
+    text = "".join(delimiter.join(row) + "\n" for row in rows)
+    (tmp_path / "h.csv").write_text(text, encoding=encoding)
+    assert read_rows(tmp_path / "h.csv") == rows
+
+
+def test_a_hierarchy_with_an_open_quote_is_refused(tmp_path):
+    (tmp_path / "h.csv").write_text('1,a,*\n2,"b,*\n3,c,*\n')
+    with pytest.raises(HierarchyInvalid):
+        read_rows(tmp_path / "h.csv")

@@ -168,6 +168,12 @@ def test_values_keep_control_characters_spaces_and_lone_quotes(bench):
     assert bench.table(text)["name"] == [" \x07\u2028\x0b\x85", '5" pipe']
 
 
+def test_a_code_that_does_not_fit_and_often_means_no_value_is_told(bench):
+    told = "there is none: age: N/A in 1, . in 1 cells"
+    assert told in bench.refusal("name,age\nNA,.\nBo,N/A\nCy,7\n")
+    assert told in bench.refusal("name,age\nNA,.\nBo,N/A\n", tolerated_rejects=0.9)
+
+
 def test_rows_that_do_not_fit_are_left_out_up_to_the_tolerated_share(bench):
     text = "name,age\nAda,36\nBo,x\nCy,7\nDi,8\n"
     snapshot = bench.ingest(text, tolerated_rejects=0.25)

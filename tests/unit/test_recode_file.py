@@ -111,6 +111,20 @@ def test_a_file_that_only_ends_like_the_column_is_passed_over_and_named(ages):
     assert found["notes"]["hierarchies"].endswith("not used: grandmother_age.csv")
 
 
+@pytest.mark.parametrize("name", ["AGE.csv", "age.CSV", "age_hierarchy.csv", "age.tsv"])
+def test_a_file_that_was_surely_meant_is_named(ages, name):
+    found = aged(ages, name, "sage.csv")
+    assert found["levels"] == {"age": 1}
+    assert found["notes"]["hierarchies"].endswith(f"not used: {name}")
+
+
+def test_the_file_that_is_read_is_not_written_over(ages):
+    text = ages.read_text()
+    with pytest.raises(ConfigInvalid, match="would be lost"):
+        anonymise_file(ages, ["age"], PrivacyModels(k=3), output=ages)
+    assert ages.read_text() == text
+
+
 @pytest.mark.parametrize("name", ["age.csv", "hierarchy_age.csv", "adult_hierarchy_age.csv"])
 def test_a_columns_own_hierarchy_is_found(ages, name):
     # Two of three leaves share thirties: (2/3 - 1/3) / (1 - 1/3).

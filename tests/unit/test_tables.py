@@ -65,7 +65,10 @@ def test_dialects_give_the_same_cells(tmp_path, text, encoding, form):
         (["2024-02-29", "1999-12-31"], [dt.date(2024, 2, 29), dt.date(1999, 12, 31)]),
         (["2024-02-30", "1999-12-31"], ["2024-02-30", "1999-12-31"]),
         (["2024-06-01T01:30:00+03:00"], [dt.datetime(2024, 6, 1, 1, 30)]),
-        (["nan", "1"], ["nan", "1"]),
+        (["nano", "1"], ["nano", "1"]),
+        (["True", "TRUE", "false"], [True, True, False]),
+        (["True", "yes"], ["True", "yes"]),
+        (["yes", "no"], ["yes", "no"]),
     ],
 )
 def test_what_is_no_number_as_it_stands_stays_a_text(tmp_path, cells, held):
@@ -104,6 +107,46 @@ def test_nan_is_missing_in_a_sensitive_column_too(tmp_path):
     asked = {"sensitive": ["s"], "output": tmp_path / "o.csv"}
     with pytest.raises(DemandImpossible, match="l = 2 is asked for"):
         anonymise_file(path, ["q"], PrivacyModels(distinct_l=2), **asked)
+
+
+@pytest.mark.parametrize("cells", ["1.5,NaN,2.5", "1.5,nan,2.5", "TRUE,NA,FALSE", "True,NaN,False"])
+@pytest.mark.parametrize("as_texts", [False, True])
+def test_no_number_and_no_flag_are_missing_in_every_command(tmp_path, cells, as_texts):
+    """Else a class of {TRUE, TRUE, NA} would be one of two values."""
+    path = write(tmp_path / "t.csv", "q;s\n" + "".join(f"1;{c}\n" for c in cells.split(",")))
+    if as_texts:
+        path = tmp_path / "t.parquet"
+        pq.write_table(pa.table({"q": [1, 1, 1], "s": cells.split(",")}), path)
+    assert [cell is None for cell in read(path, "s")["s"]] == [False, True, False]
+    out = tmp_path / "out.csv"
+    found = anonymise_file(path, ["q"], PrivacyModels(k=3), sensitive=["s"], output=out)
+    assert found["missing"]["likely"] == {}
+    first, *values = cells.split(",")[::2]
+    rows = out.read_text().replace(";", ",").splitlines()
+    assert sorted(rows) == sorted(["q,s", "1,", f"1,{first}", *(f"1,{v}" for v in values)])
+
+
+def test_a_missing_date_is_that_date_in_parquet_too(tmp_path):
+    days = [dt.date(1900, 1, 1), dt.date(2024, 5, 31)]
+    pq.write_table(pa.table({"q": days}), tmp_path / "t.parquet")
+    write(tmp_path / "t.csv", "q;z\n1900-01-01;x\n2024-05-31;x\n")
+    for name in ("t.parquet", "t.csv"):
+        assert read(tmp_path / name, "q", missing=("", "1900-01-01"))["q"] == [None, days[1]]
+
+
+@pytest.mark.parametrize("delimiter", [";;", "\\t", "€", '"'])
+def test_a_delimiter_that_cannot_be_one_is_refused(tmp_path, delimiter):
+    path = write(tmp_path / "t.csv", "a;b\n1;2\n")
+    with pytest.raises(SourceInvalid, match="cannot separate columns"):
+        assess_file(path, ["a"], delimiter=delimiter)
+
+
+def test_a_record_in_the_headings_place_is_not_shown_for_one_number_in_it(tmp_path):
+    """Whoever counts columns from 1 may hit upon a cell."""
+    path = write(tmp_path / "t.csv", f"{CANARY},2,34\nx,0,33\n")
+    with pytest.raises(SourceInvalid) as refused:
+        assess_file(path, ["2", "3"])
+    assert CANARY not in str(refused.value)
 
 
 def test_likely_missing_codes_are_counted_by_column(tmp_path):
