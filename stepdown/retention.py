@@ -29,6 +29,7 @@ from stepdown.keyring import Keyring, load_keyring
 from stepdown.release.addresses import Series
 from stepdown.release.documents import FULL_REPORT
 from stepdown.release.ledger import Ledger, Reader, open_ledger
+from stepdown.release.ledger_clock import time_of
 from stepdown.release.locks import exclusively
 from stepdown.release.manifest import MANIFEST
 from stepdown.release.memory import (
@@ -103,7 +104,7 @@ def retain(
         series = Series(loaded.config.dataset, Tier.INTERNAL)
         with ledger.writing() as writer:
             noted = {
-                (line["facts"]["file"], line["facts"]["sha256"]): str(line["at"])
+                (line["facts"]["file"], line["facts"]["sha256"]): time_of(line)
                 for line in writer.lines(EventKind.DELETED)
             }
             for each in made:
@@ -254,7 +255,7 @@ def _ended(reader: Reader, release: Release) -> dt.date | None:
     """The day on which a release stopped waiting or being live; a file's time may move."""
     lines = reader.lines_of(release, *_ENDINGS)
     own = [line for line in lines if line["facts"]["run"] == release.run]
-    return max((dt.date.fromisoformat(str(line["at"])[:10]) for line in own), default=None)
+    return max((dt.date.fromisoformat(time_of(line)[:10]) for line in own), default=None)
 
 
 def _age(path: Path, day: dt.date) -> int:

@@ -15,6 +15,7 @@ from stepdown.release.addresses import LATEST, Address, Series, parse_address
 from stepdown.release.agreements import copy_problem
 from stepdown.release.consent_problem import consent_problem
 from stepdown.release.ledger import Ledger, Reader
+from stepdown.release.ledger_clock import time_of
 from stepdown.release.publication import IN_STORE
 from stepdown.release.records import EventKind, Release
 from stepdown.release.remembered import is_adopted
@@ -189,7 +190,7 @@ def readings(
     found = [
         _reading(line)
         for line in reader.lines(EventKind.ACCESS)
-        if since.isoformat() <= line["at"][:10] <= until.isoformat()
+        if since.isoformat() <= time_of(line)[:10] <= until.isoformat()
     ]
     return [
         each
@@ -217,7 +218,7 @@ def _reading(line: Mapping[str, Any]) -> Reading:
     address = str(Address(series, line["version"]))
     told = (facts.get(name) for name in ("file", "bytes", "address", "client"))
     return Reading(
-        address, facts["who"], line["at"], facts["how"], facts["note"], line["actor"], *told
+        address, facts["who"], time_of(line), facts["how"], facts["note"], line["actor"], *told
     )
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
+import datetime as dt
 import json
+import re
 from collections.abc import Collection
 from typing import Any
 
 from stepdown.config.policy import defaults
-from stepdown.errors import ConfigInvalid, SignatureInvalid, WorldFailed
+from stepdown.errors import ConfigInvalid, SignatureInvalid, StoreCorrupt, WorldFailed
 from stepdown.release.addresses import LATEST, Address, parse_address
 from stepdown.release.ledger import Ledger, Writer
-from stepdown.release.manifest import MANIFEST
+from stepdown.release.manifest import MANIFEST, read_manifest
 from stepdown.release.publication import CURRENT, RELEASE
 from stepdown.release.publisher import key_path, publisher_keys, signed_by
 from stepdown.release.records import EventKind, NewRelease, Release
@@ -23,6 +24,8 @@ from stepdown.vocabulary import ReleaseState
 
 _RUN = "adopted"
 _NO_CONFIG = "no-config-is-known"
+_MALFORMED = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
+"""What reading a document may raise that somebody else wrote."""
 _SAID = ("title", "contact", "licence", "agreement")
 
 
@@ -93,8 +96,8 @@ def _document(
     try:
         document = json.loads(store.read(f"{each}/{RELEASE}"))
         by = signed_by(document)
-        same = document["release"] == str(each) and bool(document["manifest_sha256"])
-    except (ValueError, KeyError, TypeError, AttributeError, FileNotFoundError):
+        same = document["release"] == str(each) and _is_dated(document)
+    except (*_MALFORMED, FileNotFoundError):
         by, same = None, False
     if same and by is not None and (not trusted or by in trusted):
         return dict(document)
@@ -108,10 +111,16 @@ def _document(
     return None
 
 
+def _is_dated(document: dict[str, Any]) -> bool:
+    """Whether a document says when it was published, and what by its hash."""
+    dt.datetime.fromisoformat(document["published_at"])
+    return bool(re.fullmatch("[0-9a-f]{64}", document["manifest_sha256"]))
+
+
 def _current(store: Store, each: Address) -> dict[str, Any]:
     try:
         current = json.loads(store.read(f"{each.series.path}/{CURRENT}"))
-    except (ValueError, FileNotFoundError):
+    except (*_MALFORMED, FileNotFoundError):
         return {}
     return current if isinstance(current, dict) else {}
 
@@ -162,7 +171,7 @@ def _described(store: Store, each: Address, document: dict[str, Any], writer: Wr
         version=each.version,
         manifest_sha256=document["manifest_sha256"],
         rows=manifest.get("rows"),
-        columns=[column["name"] for column in manifest.get("columns", [])],
+        columns=[str(column.get("name")) for column in manifest.get("columns", [])],
         terms={
             **{name: document.get(name) for name in (*_SAID, "citation", "doi")},
             "served": bool(document.get("served")),
@@ -182,7 +191,10 @@ def _manifest(store: Store, each: Address, sha256: str) -> dict[str, Any]:
         raw = store.read(f"{each}/{MANIFEST}")
     except FileNotFoundError:
         return {}
-    return dict(json.loads(raw)) if hashlib.sha256(raw).hexdigest() == sha256 else {}
+    try:
+        return read_manifest(raw, str(each), sha256).content
+    except (StoreCorrupt, RecursionError):
+        return {}
 
 
 def _own_key(ledger: Ledger) -> list[str]:

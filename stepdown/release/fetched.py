@@ -10,6 +10,7 @@ from typing import Any
 from stepdown.config.partners import Partner, load_partners
 from stepdown.errors import ConfigInvalid
 from stepdown.release.ledger import Reader, Writer
+from stepdown.release.ledger_clock import time_of
 from stepdown.release.notices import tell
 from stepdown.release.records import EventKind, Release
 
@@ -38,7 +39,7 @@ def who_fetched(reader: Reader, release: Release) -> list[Fetched]:
         before = found[who].times if who in found else 0
         # A download has a line when it begins too, so that it is known while it runs.
         times = before + (1 if facts.get("ended", True) else 0)
-        found[who] = Fetched(release.address, who, times, line["at"])
+        found[who] = Fetched(release.address, who, times, time_of(line))
     return list(found.values())
 
 

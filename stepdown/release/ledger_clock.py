@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from stepdown import clock
 from stepdown.errors import ClockBackwards, ClockDoubtful, InputWrong
@@ -88,6 +89,16 @@ def doubted(ledger: Ledger) -> ClockDoubtful | None:
 def is_doubted(ledger: Ledger) -> bool:
     """Whether the clock cannot be believed."""
     return doubted(ledger) is not None
+
+
+def time_of(line: Mapping[str, Any]) -> str:
+    """When what a line tells of happened, as its own clock said.
+
+    Its time in the chain may be that of an earlier line whose clock was years ahead. Of two clocks
+    that nobody believes the earlier counts, so that nothing is kept for years because of the other.
+    """
+    own = line["facts"].get(OWN_TIME, line["at"])
+    return str(min(own, line["at"]) if line["facts"].get(DOUBTED) else own)
 
 
 def confirm_today(ledger: Ledger, typed: dt.date, actor: str) -> bool:

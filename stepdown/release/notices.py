@@ -9,6 +9,7 @@ from typing import Any
 from stepdown.errors import InputWrong
 from stepdown.release.addresses import Address, Series, parse_address
 from stepdown.release.ledger import Reader, Writer, open_ledger
+from stepdown.release.ledger_clock import time_of
 from stepdown.release.locks import exclusively
 from stepdown.release.records import EventKind, Release
 from stepdown.vocabulary import Tier
@@ -89,5 +90,5 @@ def _notice(line: Mapping[str, Any]) -> Notice:
         facts["whom"],
         facts["contact"],
         facts["text"],
-        line["at"],
+        time_of(line),
     )

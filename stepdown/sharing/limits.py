@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from stepdown import clock
 from stepdown.release.access import ANYBODY
 from stepdown.release.ledger import Reader
+from stepdown.release.ledger_clock import time_of
 from stepdown.release.records import EventKind
 
 _MOST_READERS = 100_000
@@ -47,7 +48,7 @@ class Volume:
         today = clock.today().isoformat()
         for line in reader.lines(EventKind.ACCESS):
             facts = line["facts"]
-            if line["at"].startswith(today) and "bytes" in facts:
+            if time_of(line).startswith(today) and "bytes" in facts:
                 known = "" if facts["who"] == ANYBODY else facts["who"]
                 self.add(facts["token"] or known or facts["address"], facts["bytes"])
 

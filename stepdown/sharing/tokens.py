@@ -20,6 +20,7 @@ from stepdown.config.people import same_person
 from stepdown.errors import InputWrong
 from stepdown.release.addresses import Series
 from stepdown.release.ledger import Ledger, Reader
+from stepdown.release.ledger_clock import time_of
 from stepdown.release.records import EventKind
 from stepdown.vocabulary import Tier
 
@@ -168,7 +169,7 @@ def tokens(reader: Reader) -> dict[str, Token]:
     for line in reader.lines(EventKind.CREDENTIAL, EventKind.CREDENTIAL_CHANGED, scan=True):
         facts = line["facts"]
         if line["kind"] == EventKind.CREDENTIAL:
-            found[facts["token"]] = _issued(line["at"], facts)
+            found[facts["token"]] = _issued(time_of(line), facts)
         elif "revoked_at" in facts:
             token = found[facts["token"]]
             found[token.id] = replace(token, revoked_at=facts["revoked_at"])

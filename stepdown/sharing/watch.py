@@ -17,6 +17,7 @@ from typing import Any
 from stepdown import clock
 from stepdown.release.access import ANYBODY
 from stepdown.release.ledger import Reader
+from stepdown.release.ledger_clock import time_of
 from stepdown.release.records import EventKind
 from stepdown.sharing.settings import Watch
 
@@ -77,12 +78,12 @@ class Watcher:
         today = clock.today()
         since = (today - dt.timedelta(days=HISTORY_DAYS)).isoformat()
         for line in reader.lines(EventKind.ACCESS):
-            if line["at"] >= since and "bytes" in line["facts"]:
-                self._remember(line["at"][:10], line["facts"])
+            if time_of(line) >= since and "bytes" in line["facts"]:
+                self._remember(time_of(line)[:10], line["facts"])
         for line in reader.lines(EventKind.ALERT):
-            if line["at"][:10] == today.isoformat():
+            if time_of(line)[:10] == today.isoformat():
                 facts = line["facts"]
-                self._said.add((facts["rule"], facts["subject"], line["at"][:10]))
+                self._said.add((facts["rule"], facts["subject"], time_of(line)[:10]))
 
     def sent(self, line: Mapping[str, Any]) -> None:
         """Look at a line of the log that is about to be written."""
@@ -172,7 +173,7 @@ def network_of(address: str) -> str:
 
 def alerts(reader: Reader) -> list[dict[str, Any]]:
     """Every alert of the ledger, newest first."""
-    lines = [{"at": line["at"], **line["facts"]} for line in reader.lines(EventKind.ALERT)]
+    lines = [{"at": time_of(line), **line["facts"]} for line in reader.lines(EventKind.ALERT)]
     return list(reversed(lines))
 
 

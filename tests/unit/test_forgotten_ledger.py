@@ -196,6 +196,31 @@ def test_a_document_that_the_publisher_did_not_sign_is_not_taken_over(case: Case
     assert case.state("wells/internal/v1") is ReleaseState.WITHDRAWN
 
 
+def test_what_somebody_put_beside_it_holds_up_no_withdrawal(case: Case) -> None:
+    (case.workspace.root / "publisher.key").unlink()  # so that every signature counts
+    planted = json.loads(case.store.read("wells/internal/v1/release.json"))
+    planted |= {"release": "wells/internal/v8"}
+    for number, content in enumerate(
+        [
+            b"[" * 100_000,
+            b"[]",
+            b"\xff",
+            json.dumps(sign_document(make_key(), planted | {"release": "../../x/v1"})).encode(),
+            *(
+                json.dumps(sign_document(make_key(), planted | {name: wrong})).encode()
+                for name in ("published_at", "manifest_sha256")
+                for wrong in (None, 7, "x")
+            ),
+        ]
+    ):
+        case.store.replace("wells/internal/v8/release.json", content)
+        with exclusively(case.workspace):
+            told = adopt(protecting_ledger(case.workspace), case.store, "wells/internal/v1", "Ann")
+        assert any("wells/internal/v8 was left out" in each for each in told), number
+    withdraw(case.workspace, case.store, "wells/internal/v1", reason="r", actor="a")
+    assert case.state("wells/internal/v1") is ReleaseState.WITHDRAWN
+
+
 def test_without_any_key_the_document_vouches_for_itself_and_none_is_made(case: Case) -> None:
     (case.workspace.root / "publisher.key").unlink()
     ledger = protecting_ledger(case.workspace)

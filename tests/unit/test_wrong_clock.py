@@ -16,6 +16,7 @@ from flows import places
 from stepdown import clock
 from stepdown.errors import ClockBackwards, ClockDoubtful, InputWrong
 from stepdown.release import ledger_clock
+from stepdown.release.access import readings
 from stepdown.release.addresses import Series
 from stepdown.release.chain import verify_chain
 from stepdown.release.incident import report_incident
@@ -23,7 +24,8 @@ from stepdown.release.ledger import record_run
 from stepdown.release.ledger_clock import check_clock, confirm_today, doubt
 from stepdown.release.records import EventKind
 from stepdown.release.withdraw import withdraw
-from stepdown.sharing.tokens import Terms, issue, revoke
+from stepdown.retention import _ended
+from stepdown.sharing.tokens import Terms, issue, revoke, tokens
 from stepdown.upkeep import upkeep
 from stepdown.vocabulary import ReleaseState, Tier
 
@@ -111,6 +113,25 @@ def test_after_one_line_of_ten_years_ahead_a_revocation_and_a_withdrawal_still_w
     record_run(case.ledger, SERIES, "r", "Ann", {})
     assert verify_chain(case.ledger) == ()
     assert not confirm_today(case.ledger, clock.today(), "Ann")
+
+
+def test_days_are_counted_by_a_lines_own_clock_not_by_one_ten_years_ahead(
+    case: Case, travel: Travel
+) -> None:
+    poison(case, travel)
+    withdraw(case.workspace, case.store, "wells/partner/v1", reason="r", actor="Ann")
+    confirm_today(case.ledger, clock.today(), "Ann")
+    withdraw(case.workspace, case.store, "wells/internal/v1", reason="r", actor="Ann")
+    with case.ledger.writing() as writer:
+        told = {"who": "Ada", "how": "by hand", "note": ""}
+        writer.append(EventKind.ACCESS, SERIES, "v1", "Ann", told)
+    token, _ = issue(case.ledger, Terms("who", "2027-06-01T00:00:00+00:00"), "Ann")
+    with case.ledger.reading() as reader:
+        taken_down = reader.in_state(ReleaseState.WITHDRAWN)
+        # Else files are kept until 2036.
+        assert {_ended(reader, each) for each in taken_down} == {clock.today()}
+        assert readings(reader, until=clock.today())
+        assert tokens(reader)[token.id].issued_at == clock.now()
 
 
 def test_a_publication_far_ahead_of_the_last_line_needs_todays_date(
