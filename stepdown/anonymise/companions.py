@@ -22,7 +22,7 @@ NOTHING = -1
 """The code of a missing value: it is not counted as one."""
 HARMLESS = -2
 """The code of all values that reveal nothing: one value, and enough by itself."""
-_DRAWS = 100
+_DRAWS, _MORE_DRAWS = 100, 30
 
 
 @dataclass(frozen=True)
@@ -155,15 +155,31 @@ def _composed(cell: Cell, value: Ints, seats: Ints, wanted: Wanted) -> bool:
 
 
 def _drawn(cell: Cell, wanted: Wanted, size: int, order: np.random.Generator) -> Ints:
-    """Companions drawn uniformly among all sets of them with which the group is hidden."""
+    """Companions drawn uniformly among all sets of them with which the group is hidden.
+
+    Where such sets are rare, because a value is, each companion's values are drawn first: else the
+    group would grow until it happened to be hidden, and its size would say who had left.
+    """
     away, staying = np.flatnonzero(cell.away), np.flatnonzero(~cell.away)
+    _, value = np.unique(cell.codes[staying], axis=0, return_inverse=True)
+    value = value.reshape(-1)
     for many in range(size - len(away), len(staying)):
-        for _ in range(_DRAWS):
-            drawn = order.permutation(staying)[:many]
+        for number in range(_DRAWS + _MORE_DRAWS):
+            if number < _DRAWS:
+                drawn = order.permutation(staying)[:many]
+            else:
+                drawn = _of_any_value(staying, value, many, order)
             group = np.concatenate((away, drawn))
             if is_hidden(cell.subject[group], cell.codes[group], wanted):
                 return np.sort(drawn)
     return staying
+
+
+def _of_any_value(staying: Ints, value: Ints, many: int, order: np.random.Generator) -> Ints:
+    """People drawn so that each time any value left is as likely as any other."""
+    # The first of exponential times, whose rates add up to one for each value.
+    times = order.exponential(np.bincount(value)[value])
+    return staying[np.argsort(times, kind="stable")[:many]]
 
 
 def _varied(subject: Ints, codes: Ints, least: int) -> bool:

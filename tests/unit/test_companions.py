@@ -129,6 +129,17 @@ def test_who_knows_how_many_left_is_never_sure_that_all_had_one_value(left, valu
     assert [group for group, alike in seen.items() if alike == {left}] == []
 
 
+def test_a_group_is_as_large_whether_or_not_somebody_with_a_rare_value_left():
+    codes = np.array([0] * 200 + [1] * 3)
+    sizes: dict[int, set[int]] = {}
+    for rare in (0, 1):
+        for seed in range(20):
+            leavers = np.concatenate((np.arange(seed, seed + 4 - rare), 200 + np.arange(rare)))
+            drawn = companions(cell_of(codes, leavers), Wanted(5, 2), bytes([seed]))
+            sizes.setdefault(rare, set()).add(4 + len(drawn))
+    assert sizes == {0: {6}, 1: {6}}
+
+
 def test_any_of_a_group_of_many_values_may_have_left():
     codes = np.arange(60) // 2
     right = 0
