@@ -59,6 +59,7 @@ def released_sql(
             values["label"] = column.labels.take(pa.array(column.codes))
             labels.append(f"a{number}.label AS {quote(column.name)}")
         joins.append(join_values(session, relation, column.name, f"a{number}", pa.table(values)))
+    session.make_room(joins=len(joins))
     replaced = f"REPLACE ({', '.join(labels)})" if labels else ""
     return (
         f"SELECT r.* {replaced} FROM {quote(relation)} AS r {' '.join(joins)} "
@@ -83,6 +84,7 @@ def sorted_sql(
     """
     order = names or session.fetch(f"SELECT * FROM {quote(relation)} LIMIT 0").column_names
     joins = [_join_ranks(session, relation, *numbered) for numbered in enumerate(columns)]
+    session.make_room(joins=len(joins))
     keys: list[str] = []
     released: list[str] = []
     for run in _side_by_side(order, columns):

@@ -49,6 +49,21 @@ def test_as_many_as_are_allowed_are_recoded(tmp_path, recoding):
     assert found["smallest_class"] >= 5
 
 
+def test_many_joins_get_room_and_no_later_relation_takes_it(monkeypatch):
+    """64 joined columns of 300 rows ran out of memory one time in four."""
+    monkeypatch.delenv("STEPDOWN_MEMORY", raising=False)
+    with open_session() as session:
+        limit = "SELECT current_setting('memory_limit')"
+        before = session.scalar(limit)
+        session.make_room(columns=3, joins=32)
+        assert session.scalar(limit) == before
+        session.make_room(joins=64)
+        raised = session.scalar(limit)
+        assert raised not in (before, None)
+        session.make_room(columns=501)
+        assert session.scalar(limit) == raised
+
+
 def test_any_number_of_columns_is_assessed(tmp_path):
     found = assess_file(wide(tmp_path, 600), [f"q{j}" for j in range(600)])
     assert found["records"] == 300
