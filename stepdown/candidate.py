@@ -13,6 +13,8 @@ DATA_FILE = "data/part-00000.parquet"
 LINEAGE_FILE = "lineage.parquet"
 HIERARCHIES_FILE = "hierarchies.parquet"
 SUBJECTS_FILE = "subjects.parquet"
+HELD_BACK_FILE = "held-back.parquet"
+"""``source_row`` of everybody held back for an earlier version's sake; no file for nobody."""
 STEWARD_PAGE = "steward-report.html"
 
 

@@ -10,7 +10,16 @@ from pathlib import Path
 from stepdown.anonymise.consent import ENTERED, PARENT, PARENT_LINEAGE, SNAPSHOT
 from stepdown.anonymise.derive_report import copy_report, tier_report
 from stepdown.anonymise.hierarchy import as_long_table
-from stepdown.anonymise.history import DRAWS, NOW, Past, Shown, hold_back, remember
+from stepdown.anonymise.history import (
+    DRAWS,
+    NOW,
+    Past,
+    Shown,
+    hold_back,
+    hold_back_again,
+    remember,
+    write_held_back,
+)
 from stepdown.anonymise.keys import own_pseudonyms
 from stepdown.anonymise.models import PrivacyModels, SearchColumn
 from stepdown.anonymise.prepare import inherited, prepare
@@ -91,17 +100,21 @@ def derive_tier(
             sensitive = sensitive_columns(session, loaded, tier)
             key = keyring.newest(config.dataset, DRAWS)
             labels = [column.name for column in recoding.columns]
+            held = hold_back_again(session, earlier, snapshot)
             while True:
+                if held:
+                    past = replace(past, held_back=past.held_back + held)
+                    treated = treat(session, config, tier, made.columns, keyring, made.weight)
+                    again = recode_tier(session, loaded, policy, made.demand, made.weight)
+                    recoding = again or recoding
                 shown = Shown(recoding.released_sql(session), labels, sensitive)
                 held = hold_back(session, versions, shown, policy, key)
                 if not held:
                     break
-                past = replace(past, held_back=past.held_back + held)
-                treated = treat(session, config, tier, made.columns, keyring, made.weight)
-                again = recode_tier(session, loaded, policy, made.demand, made.weight)
-                recoding = again or recoding
         sql = recoding.released_sql(session) if recoding else f"SELECT * FROM {TREATED}"
         data, lineage = write_release(session, sql, made.columns, LINEAGE, folder)
+        if past.held_back:
+            write_held_back(session, folder)
         if config.consent:
             write_subjects(session, config, keyring, SNAPSHOT, lineage, folder)
     hierarchies = _write_hierarchies(made.demand.columns, folder)
@@ -165,9 +178,12 @@ def derive_copy(
         if earlier and policy.hold_back and policy.period == "whole":
             session.attach_parquet(NOW, check_bytes(remembered or snapshot))
             key = keyring.newest(config.dataset, DRAWS)
-            past = replace(past, held_back=_hold_back_too(session, loaded, columns, earlier, key))
+            held = _hold_back_too(session, loaded, columns, earlier, snapshot, key)
+            past = replace(past, held_back=held)
         sql = _copy_sql(session, config, recipient, columns, keyring)
         data, lineage = write_release(session, sql, columns, LINEAGE, folder)
+        if past.held_back:
+            write_held_back(session, folder)
         if config.consent:
             write_subjects(session, config, keyring, SNAPSHOT, lineage, folder)
     hierarchies = _write_hierarchies(as_base, folder)
@@ -183,6 +199,7 @@ def _hold_back_too(
     loaded: LoadedConfig,
     columns: Sequence[str],
     earlier: Sequence[Earlier],
+    snapshot: ArtifactRef,
     key: bytes,
 ) -> int:
     """Take rows out of ``entered`` that the base shows and a copy of these columns must not."""
@@ -201,7 +218,7 @@ def _hold_back_too(
         [column for column in sensitive if column.name in columns],
         BASE,
     )
-    lost = 0
+    lost = hold_back_again(session, earlier, snapshot)
     while held := hold_back(session, versions, shown, policy, key):
         lost += held
     return lost

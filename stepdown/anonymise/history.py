@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -34,8 +35,9 @@ from stepdown.anonymise.companions import (
 from stepdown.anonymise.consent import ENTERED
 from stepdown.anonymise.models import SensitiveColumn
 from stepdown.anonymise.treat import SOURCE_ROW, SUBJECT, TREATED
-from stepdown.artifacts import check_bytes
-from stepdown.candidate import Earlier
+from stepdown.anonymise.write import write_table
+from stepdown.artifacts import ArtifactRef, check_bytes
+from stepdown.candidate import HELD_BACK_FILE, Earlier
 from stepdown.config import ReleaseConfig, TierPolicy
 from stepdown.engine import Session, quote
 from stepdown.errors import Refused
@@ -49,6 +51,7 @@ DRAWS = "draws"
 """In the place of a tier in a key's name: the key by which companions are drawn."""
 TAKEN = "taken"
 """The relation of the rows that an earlier pass of the same run took out as companions."""
+_HELD = "held_so_far"
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,7 @@ def remember(
         names = pq.read_schema(check_bytes(each.snapshot)).names
         shown = [name for name in shown if name in names]
     session.run(f"CREATE TEMP TABLE {TAKEN} (version BIGINT, id BIGINT)")
+    session.run(f"CREATE TEMP TABLE {_HELD} (source_row BIGINT)")
     return [
         _remember_one(session, config, columns, version, str(number), shown)
         for number, version in enumerate(earlier)
@@ -151,7 +155,7 @@ def hold_back(
     )
     lost = int(str(session.scalar("SELECT count(*) FROM held_back")))
     if lost:
-        session.run(f"DELETE FROM {ENTERED} WHERE source_row IN (SELECT source_row FROM held_back)")
+        _take_out(session, "held_back")
         if not session.scalar(f"SELECT count(*) FROM {ENTERED}"):
             raise Refused(
                 "beside the versions published before, every record would stand in too small a "
@@ -161,6 +165,45 @@ def hold_back(
                 "data, or set `period: increment`.",
             )
     return lost
+
+
+def hold_back_again(session: Session, earlier: Sequence[Earlier], snapshot: ArtifactRef) -> int:
+    """Take out whom the newest version held back, where it was made of this very source.
+
+    Else a run without anything new would let some of them in, take others along for it, and come to
+    another file each time.
+
+    Args:
+        session: holds what ``remember`` left, and ``entered``.
+        earlier: the versions before, oldest first.
+        snapshot: today's source.
+
+    Returns:
+        how many rows.
+    """
+    newest = earlier[-1].candidate
+    path = newest.path / HELD_BACK_FILE
+    if newest.report.snapshot_sha256 != snapshot.sha256 or not path.is_file():
+        return 0
+    session.attach_parquet("held_then", str(path))
+    session.run(
+        "CREATE TEMP TABLE held_again AS SELECT source_row FROM held_then "
+        f"WHERE source_row IN (SELECT source_row FROM {ENTERED})"
+    )
+    _take_out(session, "held_again")
+    return int(str(session.scalar("SELECT count(*) FROM held_again")))
+
+
+def write_held_back(session: Session, folder: Path) -> None:
+    """Write down who was held back, for the next run on the same source."""
+    rows = session.fetch(f"SELECT DISTINCT source_row FROM {_HELD} ORDER BY source_row")
+    if rows.num_rows:
+        write_table(rows, folder / HELD_BACK_FILE)
+
+
+def _take_out(session: Session, rows: str) -> None:
+    session.run(f"INSERT INTO {_HELD} SELECT source_row FROM {rows}")
+    session.run(f"DELETE FROM {ENTERED} WHERE source_row IN (SELECT source_row FROM {rows})")
 
 
 def _role(config: ReleaseConfig, name: str) -> Role:

@@ -142,6 +142,18 @@ def test_a_second_run_over_the_same_rows_makes_the_same_bytes(tmp_path):
     assert again.report.held_back == 0
 
 
+def test_a_second_run_holds_back_whom_the_first_did(tmp_path):
+    # Two of 25 left, and five newcomers have one illness: some go along, and all five wait.
+    first = case_of(tmp_path, people((25, 31, "ab"), (25, 45, "ab")))
+    v1 = published(first, partner(first, run="one"))
+    grown = joined(people((24, 31, "ab"), (24, 45, "ba"), start=1), people((5, 32, "a"), start=90))
+    later = with_rows(first, grown, "later")
+    v2 = partner(later, v1, run="two")
+    again = partner(later, v1, published(later, v2, "v2"), run="three")
+    assert again.report.held_back == v2.report.held_back > 0
+    assert again.data.sha256 == v2.data.sha256
+
+
 def test_a_new_row_of_somebody_known_is_a_newcomer(tmp_path):
     old = people((6, 25, "ab"))
     first = case_of(tmp_path, old)
