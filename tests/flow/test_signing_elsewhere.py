@@ -77,7 +77,7 @@ def test_a_run_waits_in_prefect_and_goes_on_with_the_last_signature(
     assert made.json["decision"] == "approve"
     refused = visits("reject", PARTNER, "--signed", str(back), "--json")
     assert refused.code == 2
-    done = visits("approve", PARTNER, "--signed", str(back), "--json")
+    done = visits("approve", PARTNER, "--signed", str(back), "--yes", "--json")
     assert done.json["state"] == "published"
     assert visits("verify", PARTNER, "--json").json["problems"] == []
     states = {name: end["state"] for name, end in visits.run().json["tiers"].items()}
