@@ -23,6 +23,7 @@ AT_LEAST = {
     "smallest_class": "Smallest class, in people",
     "smallest_trajectory_class": "Fewest people who share all their rows",
     "distinct_l": "Distinct values in a class",
+    "rare_values": "Fewest people who hold a value of a column",
 }
 AT_MOST = {
     "expected_reidentifications": "Records an intruder can expect to re-identify",

@@ -16,6 +16,7 @@ from stepdown.release.chart_specs import Chart
 from stepdown.release.documents import write_documents
 from stepdown.release.page import beside, render
 from stepdown.release.report_facts import published_report
+from stepdown.release.wording import ATTACKS
 from stepdown.vocabulary import Tier
 
 VOID = {"meta", "br", "path", "line", "rect"}
@@ -201,3 +202,14 @@ def test_charts_stand_in_columns_of_about_the_same_length() -> None:
         ["100", "120", "10"],
     ]
     assert beside(charts[:1]) == [charts[:1]]
+
+
+def test_every_limit_that_was_kept_is_answered_with_yes(pages: dict[str, Path]) -> None:
+    text = pages["kept_public"].read_text(encoding="utf-8")
+    row = r'<th scope="row">([^<]+)</th><td[^>]*>([^<]+)</td>\s*<td[^>]*Within[^>]*>(\w+)</td>'
+    answers = {name: (limit, answer) for name, limit, answer in re.findall(row, text)}
+    assert answers["Smallest class, in people"][1] == "yes"
+    assert answers["Nested"] == ("–", "yes")
+    # Without a limit an attack is reported only; every other check has an answer.
+    reported = {name for name, (_, answer) in answers.items() if answer == "reported"}
+    assert reported <= set(ATTACKS.values())
