@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import random
 from collections.abc import Callable, Iterator
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from governance_case import govern
+
+from stepdown.keyring import write_keyring
 
 REGIONS = {"north": ("Alder", "Birch"), "south": ("Cedar", "Dogwood")}
 TOWNS = [town for towns in REGIONS.values() for town in towns]
@@ -152,4 +155,14 @@ def make_visits(root: Path, command: Callable[..., Done]) -> Visits:
     visits.write(raw_rows())
     visits.change()
     govern(root, "visits")
+    visits.work.mkdir(mode=0o700)
+    write_keyring(visits.work / "keyring.json", known_keys())
     return visits
+
+
+def known_keys() -> dict[str, bytes]:
+    """Keys that are the same in every session, as are the rows that they draw or hold back."""
+    tiers = ("memory", "draws", "subjects", "internal", "partner", "public")
+    copies = ("partner/clinic", "partner/ministry")
+    names = [f"visits/{owner}/1" for owner in (*tiers, *copies)]
+    return {name: hashlib.sha256(name.encode()).digest() for name in names}
