@@ -46,7 +46,9 @@ class Judge:
             mute()
             context = gx.get_context(mode="ephemeral")
             context.variables.progress_bars = {"globally": False}  # type: ignore[assignment]
-            self._source = context.data_sources.add_pandas("frames")
+            asset = context.data_sources.add_pandas("frames").add_dataframe_asset("frame")
+            # Made once: the context saves its whole project at every asset that is added.
+            self._frames = asset.add_batch_definition_whole_dataframe("frame")
 
     def ask(self, checks: Sequence[Check], frames: Iterable[pd.DataFrame]) -> list[Answer]:
         """One answer per check over all frames together, in the order of the checks.
@@ -92,16 +94,9 @@ class Judge:
             "checks",
             expectations=[expectation(check, position) for position, check in enumerate(checks)],
         )
-        name = "frame"
-        asset = self._source.add_dataframe_asset(name)
-        try:
-            batch = asset.add_batch_definition_whole_dataframe(name).get_batch(
-                batch_parameters={"dataframe": frame}
-            )
-            # BOOLEAN_ONLY: every other format puts cells into the results.
-            return list(batch.validate(suite, result_format="BOOLEAN_ONLY").results)
-        finally:
-            self._source.delete_asset(name)
+        batch = self._frames.get_batch(batch_parameters={"dataframe": frame})
+        # BOOLEAN_ONLY: every other format puts cells into the results.
+        return list(batch.validate(suite, result_format="BOOLEAN_ONLY").results)
 
 
 def expectation(check: Check, position: int = 0) -> Expectation:
