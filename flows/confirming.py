@@ -35,6 +35,8 @@ def introduce(found: Foreseen) -> None:
         people = counted(min(sizes), "person", "people")
         facts.append(f"{people} in the smallest class")
     say.note(f"  {', '.join(facts)}")
+    for phrase in report.get("weakened", ()) if report else ():
+        say.note(f"  {phrase}")
     say.note(f"  the steward's report: {Path(release.folder) / STEWARD_PAGE}")
     needs = [*found.others]
     if found.signatures:

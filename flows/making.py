@@ -63,11 +63,13 @@ class Before:
 
     Args:
         remembered: today's source as tokens, where there is something to compare it with.
+        weakened: tier or copy → what it is held to less than its version before.
     """
 
     published: list[Earlier]
     remembered: ArtifactRef | None
     reports: dict[str, dict[str, Any]]
+    weakened: dict[str, tuple[str, ...]]
 
 
 def make(run: Run, snapshot: Snapshot, tiers: list[Tier], before: Before) -> list[Made]:
@@ -181,6 +183,7 @@ def _measured(
         utility=measure_utility(run, candidate, above),
         exposure=measure_exposure(run, snapshot, candidate, above, lineage),
         released=count_released_rows(run, candidate),
+        weakened=before.weakened.get(name, ()),
     )
 
 

@@ -42,6 +42,7 @@ class TierOutcome:
         frontier: what other policies would come to, the safest first.
         next_steps: the cheapest changes with which it would pass, where it was refused.
         forced: which demand takes which quasi-identifier to its top level.
+        weakened: what the config asks for less than that of the version before.
         steward_report: the page that says everything; it stays in the workspace.
         reasons: what refused it, or what it waits for.
     """
@@ -65,6 +66,7 @@ class TierOutcome:
     frontier: list[dict[str, Any]] = field(default_factory=list)
     next_steps: list[dict[str, Any]] = field(default_factory=list)
     forced: tuple[str, ...] = ()
+    weakened: tuple[str, ...] = ()
     steward_report: str | None = None
     dropped: dict[str, str] = field(default_factory=dict)
     levels: dict[str, int] = field(default_factory=dict)
@@ -217,6 +219,7 @@ def tier_outcome(
         attacks_idle=idle,
         frontier=[asdict(point) for point in made.report.frontier] if made.report else [],
         forced=made.report.forced if made.report else (),
+        weakened=made.report.weakened if made.report else (),
         next_steps=[asdict(step) for step in made.report.next_steps] if made.report else [],
         steward_report=None if state == "unchanged" else str(candidate.path / STEWARD_PAGE),
         dropped=report.dropped_columns,

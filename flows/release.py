@@ -36,7 +36,14 @@ from stepdown.workspace import open_workspace
 from tasks.boundary import scrubbed
 from tasks.consent import follow_register, read_consent, recheck
 from tasks.ingest import check_hierarchies, check_suites, ingest
-from tasks.prepare import ever_published, load_keys, recover, remember, reports_before
+from tasks.prepare import (
+    ever_published,
+    load_keys,
+    recover,
+    remember,
+    reports_before,
+    weakened_since,
+)
 from tasks.publish import foreseen, record_refusal, record_run, submit, summarise
 from tasks.run import Run
 
@@ -132,7 +139,7 @@ def _release(run: Run, tiers: list[Tier], publish: bool) -> RunOutcome:
     gone = follow_register(run) if consents and publish else None
     published = ever_published(run)
     remembered = remember(run, snapshot) if published else None
-    before = Before(published, remembered, reports_before(run))
+    before = Before(published, remembered, reports_before(run), weakened_since(run))
     made = make(run, snapshot, tiers, before)
     ends = (
         _submit(run, made, before)
@@ -157,7 +164,8 @@ def _release(run: Run, tiers: list[Tier], publish: bool) -> RunOutcome:
     )
     if publish:
         states = {name: end.state for name, end in ends.items()}
-        after.do("the ledger has no line for the run as a whole", record_run, run, states)
+        less = {name: list(told) for name, told in before.weakened.items() if told}
+        after.do("the ledger has no line for the run as a whole", record_run, run, states, less)
     reports = [
         replace(one.report, verdicts=one.decision.verdicts)
         for one in made

@@ -66,7 +66,7 @@ def outcome(run: RunOutcome, work: Any, store: str, as_json: bool) -> None:
                 f"{name}: {counted(end.held_back, 'record')} held back, so that subtracting the "
                 "version before isolates nobody"
             )
-        for why in end.forced:
+        for why in (*end.forced, *end.weakened):
             _line(f"{name}: {why}")
     for told in (*run.nobodys, *run.attacked):
         _line(told)

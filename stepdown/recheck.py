@@ -17,9 +17,15 @@ from stepdown.artifacts import check_bytes, sha256_of
 from stepdown.candidate import LINEAGE_FILE, SUBJECTS_FILE
 from stepdown.config import LoadedConfig
 from stepdown.engine import open_session
+from stepdown.errors import ConfigInvalid
 from stepdown.ingest import read_consent
 from stepdown.keyring import Keyring, load_keyring
-from stepdown.release.consent import Rechecked, follow_consent, is_looked_at
+from stepdown.release.consent import (
+    Rechecked,
+    follow_consent,
+    is_looked_at,
+    register_verdicts,
+)
 from stepdown.release.consent_problem import UNTOLD
 from stepdown.release.ledger import Ledger, open_ledger, protecting_ledger
 from stepdown.release.ledger_clock import is_doubted
@@ -39,10 +45,14 @@ def recheck(
     """Read the register, and do what ``follow_consent`` says; nothing where there is none.
 
     Raises:
+        ConfigInvalid: the config has no register, though a release was made by one.
         SourceInvalid, TransientError, WorldFailed: the register cannot be read; nothing changed.
         KeyMissing: the key that subjects are known again by is gone.
     """
     if loaded.config.consent is None:
+        for verdict in register_verdicts(protecting_ledger(workspace), loaded.config):
+            if not verdict.passed:
+                raise ConfigInvalid(verdict.message, where=str(loaded.path), next=verdict.next)
         return Rechecked(day.isoformat())
     with exclusively(workspace):  # or a run that begins would clear half a reading away
         consents = read_consent(loaded, workspace, day)

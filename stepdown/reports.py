@@ -398,6 +398,7 @@ class TierReport:
 
     Args:
         forced: which demand takes which quasi-identifier to its top level; the steward's.
+        weakened: what the config asks for less than that of the version before; the steward's.
     """
 
     dataset: str
@@ -414,6 +415,7 @@ class TierReport:
     next_steps: tuple[NextStep, ...] = ()
     released: ReleasedRows | None = None
     forced: tuple[str, ...] = ()
+    weakened: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Plain types for report.json."""

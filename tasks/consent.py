@@ -6,7 +6,8 @@ from stepdown import clock, ingest
 from stepdown import recheck as rechecks
 from stepdown.config.consent import Consents
 from stepdown.ingest import Snapshot
-from stepdown.release.consent import Rechecked
+from stepdown.release.consent import Rechecked, register_verdicts
+from stepdown.release.ledger import open_ledger
 from stepdown.release.store import open_store
 from stepdown.reports import Verdict
 from tasks.boundary import library_task
@@ -23,8 +24,11 @@ def read_consent(run: Run) -> Consents | None:
 
 @library_task
 def validate_consent(run: Run, snapshot: Snapshot) -> tuple[Verdict, ...]:
-    """Judge whether everybody of the snapshot is in the register."""
-    return ingest.consent_verdicts(run.loaded, snapshot.ref, run.workspace.scratch)
+    """Judge whether there is still a register, and everybody of the snapshot in it."""
+    return (
+        *register_verdicts(open_ledger(run.workspace), run.config),
+        *ingest.consent_verdicts(run.loaded, snapshot.ref, run.workspace.scratch),
+    )
 
 
 @library_task

@@ -65,6 +65,12 @@ def reports_before(run: Run) -> dict[str, dict[str, Any]]:
 
 
 @library_task
+def weakened_since(run: Run) -> dict[str, tuple[str, ...]]:
+    """What each tier and copy is held to less than its newest version was."""
+    return memory.weakened_since(open_ledger(run.workspace), run.workspace, run.config)
+
+
+@library_task
 def load_keys(run: Run) -> None:
     """See that every key is there; make one only where the ledger knows of no use of it."""
     wanted = wanted_keys(run)

@@ -67,10 +67,15 @@ def record_refusal(
 
 
 @library_task
-def record_run(run: Run, states: dict[str, str]) -> None:
-    """A line in the ledger that says this run happened, and how each tier ended."""
+def record_run(run: Run, states: dict[str, str], weakened: dict[str, list[str]]) -> None:
+    """A line in the ledger that says this run happened, and how each tier ended.
+
+    Args:
+        weakened: tier or copy → what it was held to less than its version before.
+    """
     series = Series(run.config.dataset, Tier.INTERNAL)
-    write_run(open_ledger(run.workspace), series, run.id, run.actor, {"states": states})
+    facts = {"states": states} | ({"weakened": weakened} if weakened else {})
+    write_run(open_ledger(run.workspace), series, run.id, run.actor, facts)
 
 
 @library_task

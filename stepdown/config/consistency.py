@@ -108,6 +108,8 @@ def _sanity_checks(config: ReleaseConfig) -> Iterator[str]:
 def _consent(config: ReleaseConfig) -> Iterator[str]:
     if config.consent is None:
         return
+    if config.no_consent_register:
+        yield "no_consent_register: the config has a register; give consent or this, not both"
     if config.name(Role.SUBJECT) is None:
         yield "consent: no column has the role subject, so nobody could be found in the register"
     if config.consent.columns.purposes and not config.purposes:

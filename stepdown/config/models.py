@@ -387,6 +387,11 @@ class ReleaseConfig(Model):
     consent: ConsentRegister | None = Field(
         None, description="Who agreed to what; each tier keeps only their rows."
     )
+    no_consent_register: Reason | None = Field(
+        None,
+        description="Why `consent` is not given any more, although an earlier release had it. A "
+        "run without either is refused; approvers sign the reason.",
+    )
     columns: dict[str, Column] = Field(min_length=1)
     tiers: Tiers = Tiers()
     recipients: SkipJsonSchema[dict[Name, Recipient]] = Field(

@@ -137,9 +137,11 @@ def _policy(config: ReleaseConfig, tier: Tier, rules: TierRules, where: str) -> 
     ruled = _never_looser(config, tier, base, stated, where)
     ruled["sign_off"] = _with_the_risk_officer(config, tier, ruled["sign_off"])
     limits, loosened = _attack_limits(config, tier, rules, base_limits, ruled, where)
-    looser = tuple(key for key in stated if _is_looser(key, stated[key], base[key]))
-    shown = [f"{key} {_show(stated[key])}, default {_show(base[key])}" for key in looser]
-    shown += [f"{key} {_show(limit)}, default {_show(usual)}" for key, limit, usual in loosened]
+    looser = tuple(key for key in stated if is_looser(key, stated[key], base[key]))
+    shown = [f"{key} {show_rule(stated[key])}, default {show_rule(base[key])}" for key in looser]
+    shown += [
+        f"{key} {show_rule(limit)}, default {show_rule(usual)}" for key, limit, usual in loosened
+    ]
     if shown and not rules.because:
         raise PolicyInvalid(
             "; ".join(shown) + f" is looser than the default at sensitivity {config.sensitivity}",
@@ -191,8 +193,8 @@ def _attack_limits(
         for name, theirs in above.items():
             if name in stated and stated[name] > theirs:
                 raise PolicyInvalid(
-                    f"attacks.{name} {_show(stated[name])} is looser than "
-                    f"{tier.parent}'s {_show(theirs)}",
+                    f"attacks.{name} {show_rule(stated[name])} is looser than "
+                    f"{tier.parent}'s {show_rule(theirs)}",
                     where=where,
                     next="A tier is never looser than the tier above it: tighten it, "
                     "or loosen that.",
@@ -307,7 +309,8 @@ def _date_units(column: Column) -> tuple[str, ...]:
     return tuple(dates) if dates else DATE_UNITS
 
 
-def _is_looser(key: str, value: Any, than: Any) -> bool:
+def is_looser(key: str, value: Any, than: Any) -> bool:
+    """Whether a rule asks less than another value of it would."""
     if key == "sign_off":
         return (
             value.people < than.people
@@ -331,11 +334,11 @@ def _never_looser(
     never = ("t_closeness", "expected_reidentifications", "alone_share")
     for key in (*LOOSER_IF_LESS, *never):
         theirs = getattr(above, key)
-        if not _is_looser(key, rules[key], theirs):
+        if not is_looser(key, rules[key], theirs):
             continue
         if key in stated:
             raise PolicyInvalid(
-                f"{key} {_show(stated[key])} is looser than {above.tier}'s {_show(theirs)}",
+                f"{key} {show_rule(stated[key])} is looser than {above.tier}'s {show_rule(theirs)}",
                 where=where,
                 next="A tier is never looser than the tier above it: tighten it, or loosen that.",
             )
@@ -343,7 +346,8 @@ def _never_looser(
     return rules
 
 
-def _show(value: Any) -> str:
+def show_rule(value: Any) -> str:
+    """A rule's value in words."""
     if isinstance(value, SignOff):
         return (
             f"{counted(value.people, 'person', 'people')} as {listed(value.roles)}, "

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from stepdown.config import ReleaseConfig
 from stepdown.release.addresses import Series
 from stepdown.release.consent_problem import because
 from stepdown.release.fetched import tell_holders
@@ -16,6 +17,7 @@ from stepdown.release.records import EventKind, Release
 from stepdown.release.store import Store
 from stepdown.release.superseded import may_be_kept, why_not_kept
 from stepdown.release.suspension import suspend
+from stepdown.reports import Verdict
 from stepdown.vocabulary import ReleaseState, Tier
 
 _LOOKED_AT = (
@@ -72,6 +74,35 @@ class Rechecked:
             *(f"{a} is no longer served: {because(self.without[a])}" for a in self.closed),
             *(f"{a}: {because(self.without[a])}; {CANNOT_RECALL}" for a in self.public),
         )
+
+
+def register_verdicts(ledger: Ledger, config: ReleaseConfig) -> tuple[Verdict, ...]:
+    """Whether the config still has the register that an earlier release was asked about.
+
+    Nothing is asked where none ever was. Without this, leaving ``consent`` out of the config would
+    release the rows of everybody who took their agreement back.
+    """
+    with ledger.reading() as reader:
+        asked = [
+            release
+            for release in reader.releases(config.dataset)
+            if release.version and release.terms.get("consent")
+        ]
+    if not asked:
+        return ()
+    kept = config.consent is not None or config.no_consent_register is not None
+    return (
+        Verdict(
+            "consent_register",
+            kept,
+            f"{asked[-1].address} was released by a consent register; the config "
+            + ("has it, or says why not." if kept else "has none, and does not say why."),
+            ""
+            if kept
+            else "Put `consent:` back, or say why nobody is asked any more in "
+            "`no_consent_register:`, which approvers sign.",
+        ),
+    )
 
 
 def is_looked_at(release: Release) -> bool:

@@ -122,6 +122,18 @@ def read_full_report(folder: str | Path) -> dict[str, Any] | None:
     return facts if isinstance(facts, dict) else None
 
 
+def read_kept_config(folder: str | Path) -> ReleaseConfig:
+    """The config that a candidate was made under, as it was written beside it.
+
+    Raises:
+        OSError, ValueError: there is none, or today's models do not take it.
+    """
+    kept = json.loads((Path(folder) / CONFIG).read_bytes())
+    facts = kept["config"]
+    facts["columns"] = {name: facts["columns"][name] for name in kept["columns"]}
+    return ReleaseConfig.model_validate(facts)
+
+
 def _as_json(config: ReleaseConfig) -> dict[str, Any]:
     # Columns as a list beside the mapping: canonical JSON sorts keys, and their order matters.
     facts = config.model_dump(mode="json", exclude_defaults=True)

@@ -12,8 +12,10 @@ import pyarrow.parquet as pq
 
 from stepdown.artifacts import ArtifactRef, sha256_of
 from stepdown.candidate import DATA_FILE, HIERARCHIES_FILE, LINEAGE_FILE, Candidate, Earlier
-from stepdown.errors import StoreCorrupt
-from stepdown.release.documents import FULL_REPORT, read_full_report
+from stepdown.config import ReleaseConfig
+from stepdown.config.weakened import weakened
+from stepdown.errors import PolicyInvalid, StoreCorrupt
+from stepdown.release.documents import FULL_REPORT, read_full_report, read_kept_config
 from stepdown.release.ledger import Ledger, Reader
 from stepdown.release.records import EventKind, Release
 from stepdown.reports import DeriveReport
@@ -60,6 +62,34 @@ def live_reports(ledger: Ledger, workspace: Workspace, dataset: str) -> dict[str
         if report is not None:
             reports[name] = report
     return reports
+
+
+def weakened_since(
+    ledger: Ledger, workspace: Workspace, config: ReleaseConfig
+) -> dict[str, tuple[str, ...]]:
+    """What a config asks for less than the newest version ever published was made under.
+
+    By tier, or ``partner/<recipient>``; a copy without an earlier version goes by its tier's.
+    """
+    with ledger.reading() as reader:
+        out = [r for r in reader.releases(config.dataset) if r.published_at and r.version]
+    newest = {(r.tier, r.recipient): in_place(r, workspace) for r in out}
+    copies = [(Tier.PARTNER, name) for name in config.recipients]
+    told = {}
+    for tier, recipient in [*((tier, None) for tier in config.tier_names()), *copies]:
+        release = newest.get((tier, recipient)) or newest.get((tier, None))
+        if release is not None:
+            name = f"{tier}/{recipient}" if recipient else tier.value
+            told[name] = tuple(_weakened(release, config, tier))
+    return told
+
+
+def _weakened(release: Release, config: ReleaseConfig, tier: Tier) -> list[str]:
+    try:
+        before = read_kept_config(release.folder)
+        return [f"less than {release.address}: {each}" for each in weakened(before, config, tier)]
+    except (OSError, ValueError, PolicyInvalid):
+        return [f"whether it asks less than {release.address} cannot be told: its config is gone"]
 
 
 def full_report(release: Release) -> dict[str, Any]:

@@ -120,6 +120,7 @@ def steward_facts(
             for point in report.frontier
         ],
         "changes": changes(report, columns, previous),
+        "weakened": list(report.weakened),
     }
 
 

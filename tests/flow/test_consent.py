@@ -94,6 +94,21 @@ def test_a_withdrawal_leaves_every_tier_at_the_next_run_and_what_is_out_at_once(
     assert visits("show", "visits/internal/v1", "--json").json["state"] == "superseded"
     assert visits("show", "visits/partner/clinic/v2", "--json").json["state"] == "published"
 
+    # Nobody's withdrawal is lost by leaving the register out of the config.
+    visits.change(lambda config: [consent(config), config.pop("consent")])
+    third = visits.run()
+    assert third.code == 1
+    assert {end["state"] for end in third.json["tiers"].values()} == {"refused"}
+    assert "Put `consent:` back" in third.json["tiers"]["internal"]["reasons"][0]
+    assert visits("recheck", str(visits.config)).code == 2
+    why = {"no_consent_register": "The ethics board closed the register"}
+    visits.change(lambda config: [consent(config), config.pop("consent"), config.update(why)])
+    planned = visits("plan", str(visits.config), "--tier", "internal", "--json")
+    assert planned.json["tiers"]["internal"]["weakened"] == [
+        "less than visits/internal/v2: no consent register is asked: "
+        "The ethics board closed the register"
+    ]
+
 
 def test_whoever_withdraws_while_a_run_works_is_out_of_reach_when_it_ends(
     visits: Visits, monkeypatch: pytest.MonkeyPatch
