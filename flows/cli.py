@@ -188,6 +188,7 @@ def withdraw(
 ) -> int:
     """Take a published release down and keep its tombstone; suspend what was made from it."""
     from stepdown.config.people import account
+    from stepdown.published_reason import check_reason
     from stepdown.release.catalogue import find_release
     from stepdown.release.kept import is_missing
     from stepdown.release.ledger import open_ledger
@@ -198,6 +199,8 @@ def withdraw(
     actor = name or account()
     taken_over = take_over(workspace, place, release, actor, publisher_key)
     address = _address(workspace, release)
+    if unsearched := check_reason(workspace, address, reason):
+        say.note(unsearched)
     was_missing = is_missing(place, find_release(open_ledger(workspace), address))
     suspended = withdraw_release(
         workspace, place, address, reason=reason, actor=actor, publisher=publisher_key

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pyarrow.types as pat
@@ -38,12 +38,7 @@ def check_config_texts(
         sentences with the key and the identifying columns, never a value.
     """
     texts = config_texts(loaded.config)
-    with open_session(scratch) as session:
-        session.attach_parquet("snapshot", snapshot.path)
-        start_search(session)
-        publish_texts(session, {key: [text] for key, text in texts.items()})
-        permit(session, permitted)
-        found = _columns_found(session, loaded, [key for key in texts if names_staff(key)])
+    found = _search(snapshot, loaded, texts, permitted, scratch)
     return tuple(
         f"`{key}` in the config repeats a value of {', '.join(found[key])}"
         for key in texts
@@ -62,6 +57,41 @@ def foresee_config_texts(
     Args:
         fixed_text: text that every report has, whatever the data.
     """
+    return check_config_texts(snapshot, loaded, _declared(loaded, fixed_text), scratch)
+
+
+def identified_by(
+    snapshot: ArtifactRef,
+    loaded: LoadedConfig,
+    text: str,
+    fixed_text: str = "",
+    scratch: str | Path | None = None,
+) -> list[str]:
+    """The identifying columns of which a text that is about to be published repeats a value.
+
+    Args:
+        fixed_text: as for ``foresee_config_texts``; what the config says is published already.
+    """
+    permitted = [*_declared(loaded, fixed_text), *config_texts(loaded.config).values()]
+    return _search(snapshot, loaded, {"text": text}, permitted, scratch).get("text", [])
+
+
+def _search(
+    snapshot: ArtifactRef,
+    loaded: LoadedConfig,
+    texts: Mapping[str, str],
+    permitted: Iterable[str],
+    scratch: str | Path | None,
+) -> dict[str, list[str]]:
+    with open_session(scratch) as session:
+        session.attach_parquet("snapshot", snapshot.path)
+        start_search(session)
+        publish_texts(session, {key: [text] for key, text in texts.items()})
+        permit(session, permitted)
+        return _columns_found(session, loaded, [key for key in texts if names_staff(key)])
+
+
+def _declared(loaded: LoadedConfig, fixed_text: str) -> list[str]:
     words = [fixed_text, *loaded.config.columns]
     for column in loaded.config.columns.values():
         words += column.allowed or ()
@@ -70,7 +100,7 @@ def foresee_config_texts(
             words.append(loaded.resolve(path).read_text(encoding="utf-8", errors="replace"))
         elif column.hierarchy is not None:
             words.append(column.hierarchy.model_dump_json())
-    return check_config_texts(snapshot, loaded, words, scratch)
+    return words
 
 
 def _columns_found(

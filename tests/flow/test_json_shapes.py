@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from governance_case import govern, key_file
-from visits import Visits
+from visits import Visits, raw_rows
 
 RELEASE = {
     "dataset",
@@ -137,12 +137,26 @@ def test_releases_show_verify_and_withdraw_keep_their_shapes(released: Visits) -
     assert unknown.code == 2
     assert unknown.json["error"]["kind"] == "ReleaseUnknown"
 
+    name = raw_rows()[0]["full_name"]
+    named = released("withdraw", "visits/partner/v1", "--reason", f"{name} asked for it")
+    assert named.code == 2
+    assert "the reason repeats a value of full_name" in named.err
+    assert name not in named.err + named.out
+    assert released("show", "visits/partner/v1", "--json").json["state"] == "published"
+
     gone = released("withdraw", "visits/partner/v1", "--reason", "A test", "--json")
     assert gone.code == 0
+    assert "could not be searched" not in gone.err
     assert gone.json["state"] == "withdrawn"
     assert gone.json["suspended"] == ["visits/public/v1"]
     states = {r["tier"]: r["state"] for r in released("releases", "--json").json}
     assert states == {"internal": "published", "partner": "withdrawn", "public": "suspended"}
+
+    for snapshot in (released.work / "snapshots").glob("*.parquet"):
+        snapshot.unlink()
+    gone = released("withdraw", "visits/internal/v1", "--reason", "A test", "--json")
+    assert gone.code == 0
+    assert "could not be searched for names of people in visits/internal/v1" in gone.err
 
 
 def test_assess_and_anonymise_keep_their_shapes(visits: Visits) -> None:
