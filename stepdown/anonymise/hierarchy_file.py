@@ -53,9 +53,10 @@ def without_heading(
 ) -> Sequence[tuple[str, ...]]:
     """The rows without a first one that names the levels instead of being a leaf.
 
-    A first row is looked at where its leaf is no value of the data and none of its labels is in
-    another row. It is a heading where it begins with the column's name, names a level, or is the
-    only one whose leaf is no number, date or truth value.
+    A first row is looked at where its leaf is no value of the data. It is a heading where it begins
+    with the column's name, or with a text where the column holds none. Where none of its labels is
+    in another row (the top one may be: a heading, too, says ``all``), it is one also where it names
+    a level, or where its leaf is the only one that is no number, date or truth value.
 
     Args:
         name: of the column. values: what the data hold.
@@ -64,20 +65,24 @@ def without_heading(
         HierarchyInvalid: it cannot be told whether the first row is a heading.
     """
     first, others = rows[0], rows[1:]
-    alone = all(label not in level for label, *level in zip(*rows, strict=True))
-    if not others or not alone or _is_among(first[0], values):
+    is_text = pa.types.is_string(values.type)
+    if not others or _is_among(first[0], values):
+        return rows
+    if first[0].strip().casefold() == name.casefold() or _alone_in_reading(rows, values.type):
+        return others
+    shared = [label in level for label, *level in zip(*rows, strict=True)]
+    if any(shared[:-1]) or (shared[-1] and not _NAMES_ALL.fullmatch(first[-1].strip())):
         return rows
     named = any(cell.strip().casefold() == name.casefold() for cell in first)
     if named or any(_NAMES_A_LEVEL.fullmatch(cell.strip()) for cell in first):
         return others
-    for type in (values.type, pa.float64(), pa.date32(), pa.bool_()):
-        if not _reads_as(first[0], type) and all(_reads_as(row[0], type) for row in others):
-            return others
-    if len(first) == 1:
-        return rows  # without labels a leaf too many changes nothing
+    if any(_alone_in_reading(rows, type) for type in (pa.float64(), pa.date32(), pa.bool_())):
+        return others
+    if len(first) == (2 if shared[-1] else 1) or (shared[-1] and not is_text):
+        return rows  # without labels of its own, a leaf too many changes nothing
     raise HierarchyInvalid(
-        "row 1 may be a heading: its leaf is no value of the data, and its labels are in no other "
-        "row",
+        "row 1 may be a heading: its leaf is no value of the data, and "
+        f"{'all but the top one' if shared[-1] else 'all'} of its labels are in no other row",
         where=where,
         next="Delete the row if it is a heading; put it below another row if it is a leaf.",
     )
@@ -87,6 +92,13 @@ _NAMES_A_LEVEL = re.compile(
     r"values?|leaf|leaves|original|raw|labels?|(level|lvl|l|ebene|niveau|nivel|livello)[ _.-]?\d+",
     re.IGNORECASE,
 )
+_NAMES_ALL = re.compile(r"all|any|every(thing|one|body)|total|top|root", re.IGNORECASE)
+
+
+def _alone_in_reading(rows: Sequence[tuple[str, ...]], type: pa.DataType) -> bool:
+    """Whether the first leaf is the only one that is no value of the type."""
+    first, *others = rows
+    return not _reads_as(first[0], type) and all(_reads_as(row[0], type) for row in others)
 
 
 def _is_among(text: str, values: pa.Array) -> bool:

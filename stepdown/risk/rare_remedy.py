@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from stepdown.config.policy import DATE_UNITS
-from stepdown.engine.session import Session
-from stepdown.risk.rare_values import HOME, date_of
+from stepdown.engine.session import Session, literals
+from stepdown.risk.rare_values import DATE_FORMATS, HOME, date_of
 
 LOST = 0.2
 """Largest share of a column's cells that advice would make missing; beyond it, another treatment
@@ -77,7 +77,7 @@ def _candidates(session: Session, asked: Asked) -> Iterator[str | None]:
         yield coded and (f"{coded} (with `type: number`)" if asked.retyped else coded)
     if asked.kind == "date":
         cut = _date(session, asked)
-        yield cut and (f"{cut} (with `type: date`)" if asked.retyped else cut)
+        yield cut and (f"{cut} (with {_date_type(session)})" if asked.retyped else cut)
     if asked.kind == "weight":
         homes = session.scalar(f"SELECT count(DISTINCT {HOME}) FROM cell WHERE value IS NOT NULL")
         # Each of its steps takes in twice k homes: one step at least there must be.
@@ -219,6 +219,16 @@ def _date(session: Session, asked: Asked) -> str | None:
         if _holds(session, asked, f"date_trunc('{unit}', {day})"):
             return f"{{date: {unit}}}"
     return None
+
+
+def _date_type(session: Session) -> str:
+    """How a config declares dates that are spelled as these are."""
+    for spelled in DATE_FORMATS:
+        day = f"try_strptime(value::VARCHAR, {literals([spelled])})"
+        if session.scalar(f"SELECT bool_and({day} IS NOT NULL) FROM cell WHERE value IS NOT NULL"):
+            iso = spelled == "%Y-%m-%d"
+            return "`type: date`" if iso else f"`type: date` and `date_format: '{spelled}'`"
+    return "`type: date`, once all are spelled as 2024-05-31 is"
 
 
 def _suppress(session: Session, asked: Asked) -> str | None:

@@ -19,19 +19,38 @@ WHAT_IT_IS = 0.9
 such (house rule): a few notes among them do not make birthdays anything else."""
 
 DATE_FORMATS = (
+    # First, since those with four digits of a year would take 85 for the year 85.
+    "%d/%m/%y",
+    "%m/%d/%y",
+    "%d.%m.%y",
+    "%d-%m-%y",
+    "%d-%b-%y",
+    "%d %b %y",
+    "%b-%y",
     "%Y-%m-%d",
     "%Y/%m/%d",
+    "%Y.%m.%d",
     "%d/%m/%Y",
     "%m/%d/%Y",
     "%d.%m.%Y",
     "%d-%m-%Y",
+    "%m-%d-%Y",
     "%d %b %Y",
     "%d-%b-%Y",
+    "%d %B %Y",
+    "%b %d, %Y",
+    "%B %d, %Y",
     "%Y%m%d",
+    "%d%m%Y",
     "%Y-%m",
     "%m/%Y",
+    "%b-%Y",
+    "%b %Y",
+    "%B %Y",
 )
-"""How a text is read as a date; a time of day behind an ISO date is left away."""
+"""How a text is read as a date; a time of day behind it is left away."""
+
+_TIME_OF_DAY = r"[T ,]+\d{1,2}:\d{2}.*$"
 
 HOME = "coalesce('h' || household::VARCHAR, 's' || subject::VARCHAR)"
 """SQL of whose home a row is from; who has no household is a home of their own."""
@@ -87,10 +106,13 @@ def shared_in_households(session: Session, aliases: Sequence[str]) -> set[str]:
 
 def date_of(text: str) -> str:
     """SQL of the day that a text names; NULL where it names none."""
-    whole = f"CASE WHEN {text} ~ '\\d{{4}}-\\d{{2}}-\\d{{2}}[T ].*' THEN left({text}, 10) "
-    whole += f"ELSE {text} END"
+    whole = f"regexp_replace({text}, '{_TIME_OF_DAY}', '')"
     day = f"try_strptime({whole}, [{literals(list(DATE_FORMATS))}])"
-    return f"CASE WHEN year({day}) BETWEEN 1850 AND 2150 THEN CAST({day} AS DATE) END"
+    # A year has two digits or four: 1.2.3 is a version.
+    return (
+        f"CASE WHEN regexp_matches({whole}, '^\\d{{4}}|\\d\\d$') "
+        f"AND year({day}) BETWEEN 1850 AND 2150 THEN CAST({day} AS DATE) END"
+    )
 
 
 def _count(

@@ -88,6 +88,15 @@ def test_one_household_in_a_hundred_may_be_mistyped():
         (["16.03.2001", "1.2.1999"], "day"),
         (["16 Mar 2001", "31 Dec 1999"], "day"),
         (["20010316", "19991231"], "day"),
+        (["16.03.01", "1.2.99"], "day"),
+        (["03/16/01", "12/31/99"], "day"),
+        (["16 March 2001", "31 December 1999"], "day"),
+        (["March 16, 2001", "December 31, 1999"], "day"),
+        (["16/03/2001 10:00", "31/12/1999 9:30 PM"], "day"),
+        (["16032001", "31121999"], "day"),
+        (["16/03/2001", "1999-12-31", "3.5.87"], "day"),
+        (["1.2.3", "10.0.14", "9.11.5"], ""),  # a version
+        (["Mar-2001", "Dec 1999"], ""),
         (["2001-03", "1999-12"], ""),  # a month is what partner may have
         (["2024-Q2", "2023-Q1"], ""),
         (["2001", "1999"], ""),
@@ -101,6 +110,7 @@ def test_a_text_that_is_a_date_is_judged_as_one(texts, fineness):
 
 def test_a_month_is_too_fine_at_public_and_whole_numbers_may_be_days():
     assert held(["2001-03", "1999-12"] * 10, tier=Tier.PUBLIC).too_fine == "month"
+    assert held(["Mar-2001", "Dec 1999"] * 10, tier=Tier.PUBLIC).too_fine == "month"
     assert held([20010316, 19991231] * 10).too_fine == "day"
     assert held([20010316, 19991231] * 10, undeclared=False).too_fine == ""
     assert held(["2001-01-01", "1999-01-01"] * 10, tier=Tier.PUBLIC).too_fine == ""
@@ -133,6 +143,11 @@ def test_a_date_gets_the_shortest_unit_that_passes():
     assert cured([dt.date(1900 + i, 1, 1) for i in range(9)], kind="date") == "drop"
     texts = [day.isoformat() for day in lonely]
     assert cured(texts, kind="date", retyped=True) == "{date: quarter} (with `type: date`)"
+    spelled = [f"{day:%d.%m.%y}" for day in lonely]
+    assert cured(spelled, kind="date", retyped=True) == (
+        "{date: quarter} (with `type: date` and `date_format: '%d.%m.%y'`)"
+    )
+    assert "once all are spelled as" in cured([*texts, *spelled], kind="date", retyped=True)
 
 
 def test_few_rare_cells_go_missing_and_many_rare_codes_are_cut():

@@ -166,8 +166,26 @@ def test_a_heading_of_texts_is_recognised_or_refused(tmp_path, heading, score):
     ] == pytest.approx(score)
 
 
-def test_a_first_leaf_that_nobody_has_stays_a_leaf(ages):
-    content = "29;twenties;*\n30;thirties;*\n31;thirties;*\n"
+@pytest.mark.parametrize("heading", ["town,region,all", "place,level1,all", "ort,land,all"])
+def test_a_heading_that_ends_like_every_row_is_recognised_or_refused(tmp_path, heading):
+    leaves = "ulm,south,all\naalen,south,all\nkiel,north,all\nbremen,north,all\n"
+    (tmp_path / "town.csv").write_text(f"{heading}\n{leaves}")
+    people = tmp_path / "people.csv"
+    people.write_text("town\nulm\naalen\nkiel\nbremen\n")
+    options = {"hierarchies": tmp_path, "output": tmp_path / "out.csv"}
+    if heading == "ort,land,all":
+        with pytest.raises(HierarchyInvalid, match="all but the top one of its labels"):
+            anonymise_file(people, ["town"], PrivacyModels(k=2), **options)
+        return
+    # (2 - 1) of (4 - 1) leaves; with a fifth it would be 0.25.
+    told = anonymise_file(people, ["town"], PrivacyModels(k=2), **options)
+    assert told["score"] == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize("top", ["*", "all"])
+@pytest.mark.parametrize("heading", ["", "age;age10;all\n", "Alter;Stufe;*\n"])
+def test_a_first_leaf_that_nobody_has_stays_a_leaf(ages, top, heading):
+    content = f"{heading}29;twenties;{top}\n30;thirties;{top}\n31;thirties;{top}\n"
     assert aged(ages, "age.csv", content=content)["score"] == pytest.approx(0.5)
 
 
