@@ -28,6 +28,7 @@ from flows.confirming import Yes, confirm
 from flows.consent_commands import recheck
 from flows.fetch_command import fetch
 from flows.incident_commands import incident, notices
+from flows.interrupting import STOPPED, tell_stopped
 from flows.ledger_commands import ledger
 from flows.places import settle_clock
 from flows.recipient_commands import recipient
@@ -38,7 +39,7 @@ from flows.signing_commands import approve, keygen, reject, sign
 from flows.tables import anonymise, assess
 from flows.upkeep_commands import renew, upkeep
 from stepdown import __version__
-from stepdown.errors import InputWrong, StepdownError, WorldFailed, defect
+from stepdown.errors import InputWrong, StepdownError, defect
 from stepdown.vocabulary import Tier
 
 app = typer.Typer(
@@ -255,6 +256,8 @@ def main() -> None:
     as_json = "--json" in sys.argv[1:]
     try:
         code = app(prog_name="stepdown", standalone_mode=False)
+        if code == STOPPED:  # Typer took the interrupt for an exit
+            tell_stopped()
     except USAGE_ERROR as error:
         command = error.ctx.command_path if error.ctx else "stepdown"
         wrong = InputWrong(error.format_message(), where=command, next=f"See: {command} --help")
@@ -264,8 +267,8 @@ def main() -> None:
         say.failure(error, as_json)
         code = error.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        say.failure(WorldFailed("stopped by the user", next="Run it again."), as_json)
-        code = 130
+        tell_stopped()
+        code = STOPPED
     except Exception as error:
         told = defect("stepdown", error)
         say.failure(told, as_json)

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from flows.afterwards import ENDED
+from flows.embedded_server import embedded_server, server_url
+from flows.interrupting import prompt_end
 from flows.outcome import RunOutcome, TierOutcome
 from flows.prefect_quiet import quiet_prefect
 from flows.say import progress
@@ -17,7 +22,10 @@ from stepdown.release.catalogue import list_releases
 from stepdown.release.ledger import open_ledger
 from stepdown.release.store import open_store
 from stepdown.vocabulary import Tier
-from stepdown.workspace import open_workspace
+from stepdown.workspace import Workspace, open_workspace
+
+if TYPE_CHECKING:
+    from prefect.client.schemas.objects import State
 
 
 def run_release(
@@ -40,24 +48,53 @@ def run_release(
     """
     load_config(config)  # a mistake in it is told before anything is started
     workspace = open_workspace(work, store)
-    quiet_prefect(workspace.root)
     progress("starting")
-    from flows.release import new_run_id, release
+    with prompt_end(), _server(workspace):
+        from flows.release import new_run_id, release
 
-    run_id = new_run_id()
-    last = max(tiers, key=list(Tier).index) if tiers else None
+        run_id = new_run_id()
+
+        def run() -> State[Any]:
+            return release(
+                str(config),
+                str(work),
+                store,
+                tier=max(tiers, key=list(Tier).index) if tiers else None,
+                as_of=as_of,
+                publish=publish,
+                run_id=run_id,
+                return_state=True,
+            )
+
+        return _outcome(run_id, run, config)
+
+
+@contextmanager
+def _server(workspace: Workspace) -> Iterator[None]:
+    """Record the run with the user's Prefect server, or with one of our own where there is none."""
+    quiet_prefect(workspace.root)
+    if "PREFECT_API_URL" in os.environ:
+        yield
+        return
+    home = Path(os.environ["PREFECT_HOME"])
+    embedded_server(home)
+    # Meanwhile, since both take seconds and there are two cores.
+    import expectations.judge  # noqa: F401
+    import flows.release  # noqa: F401
+
+    progress("waiting for Prefect's server")
+    url = server_url(home)
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    with temporary_settings({PREFECT_API_URL: url}):
+        yield
+
+
+def _outcome(run_id: str, run: Callable[[], State[Any]], config: Path) -> RunOutcome:
+    """What a run came to, whether or not Prefect could record it."""
     failure: object = None
     try:
-        state = release(
-            str(config),
-            str(work),
-            store,
-            tier=last,
-            as_of=as_of,
-            publish=publish,
-            run_id=run_id,
-            return_state=True,
-        )
+        state = run()
         if run_id in ENDED:
             return ENDED.pop(run_id)
         failure = state.result(raise_on_failure=False)

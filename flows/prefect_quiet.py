@@ -24,8 +24,6 @@ def quiet_prefect(work: Path) -> None:
         settings |= {
             "PREFECT_HOME": str(home),
             "PREFECT_PROFILES_PATH": str(home / "profiles.toml"),
-            "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
-            "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
             "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
         }
     for name, value in settings.items():

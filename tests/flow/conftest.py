@@ -22,11 +22,12 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     home = tmp_path_factory.mktemp("prefect")
     before = dict(os.environ)
     quiet_prefect(home)
-    from prefect.settings import PREFECT_SERVER_DATABASE_CONNECTION_URL
+    from prefect.settings import PREFECT_API_URL, PREFECT_SERVER_DATABASE_CONNECTION_URL
     from prefect.testing.utilities import prefect_test_harness
 
     try:
         with prefect_test_harness(server_startup_timeout=180):
+            os.environ["PREFECT_API_URL"] = str(PREFECT_API_URL.value())  # as a user would
             url = PREFECT_SERVER_DATABASE_CONNECTION_URL.value()
             yield Path(str(url).split("///", 1)[1])
     finally:
