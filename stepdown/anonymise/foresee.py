@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from stepdown.anonymise.coding import code_sensitive
 from stepdown.anonymise.consent import PARENT, PARENT_LINEAGE, SNAPSHOT, enter
+from stepdown.anonymise.quasi_identifiers import privacy_models, sensitive_columns
+from stepdown.anonymise.recode import check_demands, subject_count
 from stepdown.anonymise.treat import PARENT_ROW, SOURCE_ROW, SUBJECT, TREATED, treat
 from stepdown.artifacts import ArtifactRef, check_bytes
 from stepdown.config import LoadedConfig, TierPolicy, released_columns, tier_policy, treatment_of
@@ -81,6 +84,7 @@ def foresee(loaded: LoadedConfig, snapshot: ArtifactRef, scratch: Path) -> tuple
                 removable += policy.suppressed_records * entry.rows
             if policy.rows_per_subject:
                 removable = float(entry.rows)
+            found += _impossible(session, loaded, policy, columns)
             if tier is not Tier.INTERNAL:
                 found += _problems(session, loaded, policy, columns, removable)
             parent, lineage = _write(session, columns, scratch, tier)
@@ -119,6 +123,30 @@ def _write(session: Session, columns: list[str], scratch: Path, tier: Tier) -> t
         f"TO {file_literal(lineage)} (FORMAT parquet)"
     )
     return data, lineage
+
+
+def _impossible(
+    session: Session, loaded: LoadedConfig, policy: TierPolicy, columns: list[str]
+) -> Iterator[Foreseen]:
+    """What no recoding of so many people and sensitive values could meet."""
+    tier, models = policy.tier, privacy_models(policy)
+    people = subject_count(session, TREATED, SUBJECT)
+    coded = [
+        (column, code_sensitive(session, TREATED, column))
+        for column in sensitive_columns(session, loaded, tier)
+        if column.name in columns
+    ]
+    for pairs in ([], *([pair] for pair in coded)):
+        try:
+            check_demands(people, models, pairs)
+        except DemandImpossible as error:
+            names = tuple(column.name for column, _ in pairs)
+            message = ": ".join(filter(None, (error.where, error.message)))
+            # Bins lie over what is left above, which is not known yet.
+            certain = not any(column.numeric for column, _ in pairs)
+            yield Foreseen(tier, names, f"{message}.", error.next, certain)
+            if not pairs:
+                return
 
 
 def _problems(

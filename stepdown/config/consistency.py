@@ -124,6 +124,8 @@ def _roles(config: ReleaseConfig) -> Iterator[str]:
     if not config.names(Role.QUASI_IDENTIFIER):
         yield "columns: none is a quasi_identifier, so no risk could be measured"
     for tier in config.tier_names():
+        if not released_columns(config, tier):
+            yield f"tiers.{tier}: no column is left; keep or generalise one, or leave the tier out"
         released = released_with_role(config, tier, Role.QUASI_IDENTIFIER)
         if len(released) > MOST_QUASI_IDENTIFIERS:
             yield (
@@ -165,6 +167,7 @@ def _columns(config: ReleaseConfig) -> Iterator[str]:
         if strangers := sum(not _reads_as(text, column.type) for text in column.not_sensitive):
             yield (
                 f"columns.{name}: not_sensitive lists {strangers} texts that are no {column.type}"
+                + (", which is true or false" if column.type is ColumnType.BOOLEAN else "")
             )
         for fault in hierarchy_faults(column):
             yield f"columns.{name}.hierarchy: {fault}"

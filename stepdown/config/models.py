@@ -14,7 +14,7 @@ from stepdown.config.assessment_questions import Sensitivity
 from stepdown.config.consent import ConsentRegister
 from stepdown.config.hierarchies import Hierarchy
 from stepdown.config.licences import spdx_expression
-from stepdown.config.source import Share, Source
+from stepdown.config.source import Share, Source, Spelled
 from stepdown.config.treatments import Model, Treatment
 from stepdown.vocabulary import ColumnType, PeriodKind, RecodingKind, Role, Tier
 
@@ -32,7 +32,7 @@ class Column(Model):
         None, description="Ages and places have tier defaults of their own."
     )
     description: str = Field("", description="One line for the data dictionary.")
-    missing: list[str] = Field([], description="Further texts that mean 'no value' here.")
+    missing: list[Spelled] = Field([], description="Further texts that mean 'no value' here.")
     id_pattern: str | None = Field(
         None,
         description="How raw ids of this column look, such as `P[0-9]{6}`: hashes of all of them "
@@ -49,7 +49,7 @@ class Column(Model):
         None, description="CSV of people per place (place, people); needed to publish a place."
     )
     loss_weight: float = Field(1.0, gt=0, description="How much losing its detail matters.")
-    not_sensitive: list[str] = Field(
+    not_sensitive: list[Spelled] = Field(
         [],
         description="Values of a sensitive column that reveal nothing: to l and t they are one "
         "value together, and a class of them alone passes l. A number may be spelled in any way.",
@@ -61,7 +61,7 @@ class Column(Model):
         "unique or constant per household, or hold values of fewer than k people. At public the "
         "risk officer must approve, too.",
     )
-    allowed: list[str] | None = Field(None, description="The values its raw column may hold.")
+    allowed: list[Spelled] | None = Field(None, description="The values its raw column may hold.")
     between: tuple[float, float] | None = Field(None, description="The range its raw numbers have.")
     internal: Treatment | None = Field(None, description="Treatment at internal; default by role.")
     partner: Treatment | None = Field(None, description="Treatment at partner; default by role.")

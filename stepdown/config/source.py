@@ -5,11 +5,23 @@ from __future__ import annotations
 import datetime as dt
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from stepdown.config.treatments import Model
 
 Share = Annotated[float, Field(ge=0, le=1)]
+
+
+def _as_spelled(value: object) -> object:
+    """The text of a number or date that YAML read as one; of true and false nobody can tell it."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        width = getattr(value, "_width", None)  # of 007, which the parser keeps
+        return f"{value:0{width}d}" if isinstance(value, int) and width else str(value)
+    return value.isoformat() if isinstance(value, dt.date) else value
+
+
+Spelled = Annotated[str, BeforeValidator(_as_spelled, json_schema_input_type=str | float)]
+"""A cell's text, which may stand in YAML without quotes."""
 
 
 class Source(Model):
@@ -26,7 +38,7 @@ class Source(Model):
     url: str | None = Field(None, description="SQLAlchemy URL without a password.")
     url_env: str | None = Field(None, description="Environment variable that holds the URL.")
     query: str | None = Field(None, description="The SELECT that gives the table.")
-    missing: list[str] | None = Field(
+    missing: list[Spelled] | None = Field(
         None,
         description="Texts that mean 'no value' in every column, and no others; a column may add "
         "its own. Default: empty cells, and `NA` where it cannot be a text: in columns of another "

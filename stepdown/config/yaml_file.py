@@ -95,6 +95,7 @@ def _sentence(problem: Any, document: Any) -> str:
         message = "is required"
     elif isinstance(problem["input"], str | int | float) and problem["type"] != "value_error":
         message = f"found {problem['input']!r}; {message[0].lower()}{message[1:]}"
+        message += ": put it in quotes" if problem["type"] == "string_type" else ""
     return f"line {line}: {key}: {message}"
 
 

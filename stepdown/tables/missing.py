@@ -26,9 +26,13 @@ NOT_A_TEXT = "NA"
 NOT_A_NUMBER = ("NaN", "nan")
 """How a number that is none is written; missing by default where it cannot be a text."""
 
-_LIKELY = ("NA", "N/A", "n.a.", "#N/A", "null", "nil", "None", "NaN", "missing", ".", "-", "?")
-_CODES = (-9, -99, -999, -9999, 999, 9999, 99999)
+_LIKELY = (
+    *("NA", "N/A", "n.a.", "n/d", "#N/A", "<NA>", "NaN", "NaT", "null", "#NULL!", "nil", "None"),
+    *("missing", "unknown", "(blank)", ".", "..", "-", "--", "---", "\u2013", "\u2014", "?"),
+)
+_CODES = (-9, -77, -88, -98, -99, -888, -998, -999, -9999, 888, 998, 999, 9999, 99999)
 _BY_TEXT = {text.lower(): text for text in _LIKELY} | {str(code): str(code) for code in _CODES}
+_BY_TEXT[""] = "(blank)"  # spaces, or an empty cell where a config says that it is none
 _WHOLE = r"^(-?\d+)\.0+$"
 
 
@@ -104,7 +108,7 @@ def likely_missing(values: pa.Array, counts: npt.NDArray[np.int64] | None = None
     """
     if _is_text(values.type):
         lower = pc.utf8_lower(pc.utf8_trim_whitespace(values))
-        lower = pc.replace_substring_regex(lower, r"^(-?9+)\.0+$", r"\1")
+        lower = pc.replace_substring_regex(lower, _WHOLE, r"\1")
         known = list(_BY_TEXT)
         place = pc.index_in(lower, value_set=pa.array(known, lower.type))
     elif pa.types.is_integer(values.type) or pa.types.is_floating(values.type):

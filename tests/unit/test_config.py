@@ -302,6 +302,24 @@ def test_every_key_of_a_config_is_described():
             assert [k for k, f in model["properties"].items() if not f.get("description")] == []
 
 
+def test_a_number_or_a_date_needs_no_quotes_where_texts_are_listed(tmp_path):
+    listed = "{role: sensitive, missing: [-99, 007, NA, 1900-01-01], allowed: [45.0, no]}"
+    column = load_config(write(tmp_path, CONFIG.replace("{role: sensitive}", listed))).config
+    assert column.columns["result"].missing == ["-99", "007", "NA", "1900-01-01"]
+    assert column.columns["result"].allowed == ["45.0", "no"]
+    message = refusal(tmp_path, "{role: sensitive}", "{role: sensitive, not_sensitive: [true]}")
+    assert (
+        "not_sensitive.0: found True; input should be a valid string: put it in quotes" in message
+    )
+
+
+def test_a_tier_without_a_column_is_refused_before_a_run(tmp_path):
+    nothing = CONFIG_WITH_TIERS.replace("integer}", "integer, partner: drop}")
+    nothing = nothing.replace("{role: sensitive}", "{role: sensitive, partner: drop}")
+    with pytest.raises(ConfigInvalid, match=r"tiers\.partner: no column is left"):
+        load_config(write(tmp_path, nothing.replace("PARTNER", "{}").replace("PUBLIC", "null")))
+
+
 def tiers(tmp_path, partner, public="{}"):
     text = CONFIG_WITH_TIERS.replace("PARTNER", partner).replace("PUBLIC", public)
     return load_config(write(tmp_path, text)).config

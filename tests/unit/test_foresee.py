@@ -98,6 +98,21 @@ def test_columns_that_are_harmless_one_by_one_are_told_together(tmp_path):
     assert "100.0% of 40 people are alone" in found[0].message
 
 
+def test_what_no_recoding_could_meet_is_told(tmp_path):
+    table = rows() | {"same": ["x"] * 40, "harmless": ["none"] * 40}
+    same, harmless = {"role": "sensitive"}, {"role": "sensitive", "not_sensitive": ["none"]}
+    diverse = TIERS | {"partner": K2 | {"distinct_l": 2}, "public": None}
+    _, found = told(tmp_path, table, columns(same=same, harmless=harmless), diverse)
+    assert [str(each) for each in found] == [
+        "partner: column same: l = 2 is asked for, the column has 1 sensitive value. "
+        "Ask for a smaller l, or drop the column."
+    ]
+    assert found[0].certain
+    many = TIERS | {"partner": K2 | {"smallest_class": 41}, "public": None}
+    _, found = told(tmp_path / "k", rows(), columns(), many)
+    assert "partner: k = 41 is asked for, the table has 40 data subjects." in str(found[0])
+
+
 @pytest.fixture
 def config(tmp_path):
     table = rows(lonely=40)

@@ -165,6 +165,13 @@ def test_likely_missing_codes_are_counted_by_column(tmp_path):
     assert asked["likely"] == {"s": {"N/A": 1, "null": 1, ".": 1}, "n": {"999": 1}}
 
 
+def test_blanks_and_the_codes_of_other_tools_are_likely_missing_too(tmp_path):
+    texts = [" ", "<NA>", "NaT", "--", "Unknown", "-88.0", "888", "a"]
+    text = "q,s\n" + "".join(f"a,{text}\n" for text in texts)
+    found = assess_file(write(tmp_path / "t.csv", text), ["q"], ["s"])["missing"]["likely"]["s"]
+    assert found == dict.fromkeys(["(blank)", "<NA>", "NaT", "--", "unknown", "-88", "888"], 1)
+
+
 def test_a_file_without_a_heading_line_is_refused_without_its_cells(tmp_path):
     path = write(tmp_path / "t.csv", f"{CANARY};34\nOther;35\n")
     out = tmp_path / "o.csv"
