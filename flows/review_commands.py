@@ -10,7 +10,7 @@ import typer
 from flows import say
 from flows.arguments import Address, AsJson, Store, Work
 from flows.places import deciding_workspace
-from flows.signing_commands import Elsewhere, Key, load_private_key, read_bytes
+from flows.signing_commands import Elsewhere, Key, Nth, load_private_key, read_bytes
 
 Answer = Annotated[str, typer.Option("--answer", help="`fine` or `objection`.")]
 Why = Annotated[str, typer.Option("--reason", help="What you looked at, or what is wrong.")]
@@ -38,6 +38,7 @@ def review(
     answer: Answer = "",
     reason: Why = "",
     signed: Elsewhere = None,
+    candidate: Nth = 1,
     work: Work = Path("work"),
     store: Store = "store",
     json: AsJson = False,
@@ -54,7 +55,9 @@ def review(
         say.standing(sanity_check.record_review(*places, release, answered), json)
         return 0
     private = load_private_key(key)
-    say.standing(sanity_check.review(*places, release, private, answer, reason), json)
+    say.standing(
+        sanity_check.review(*places, release, private, answer, reason, candidate=candidate), json
+    )
     return 0
 
 

@@ -198,14 +198,16 @@ def standing(after: Any, as_json: bool) -> None:
             "release": after.release,
             "state": after.state.value,
             "waiting_for": list(after.waiting_for),
-            "next": next_step(after.release, after.state.value, after.waiting_for),
+            "next": next_step(after),
         },
         as_json,
     )
 
 
-def next_step(release: str, state: str, waiting_for: Sequence[str]) -> str:
+def next_step(after: Any) -> str:
     """The command that comes after a decision about a release."""
+    release, state, waiting_for = after.release, after.state.value, after.waiting_for
+    which = f" --candidate {after.candidate}" if after.candidate > 1 else ""
     if state == "published":
         return f"stepdown verify {release}"
     if state != "awaiting_approval":
@@ -213,7 +215,7 @@ def next_step(release: str, state: str, waiting_for: Sequence[str]) -> str:
     for need in waiting_for:
         role = need.removeprefix("approval as ").split(" ")[0]
         if need.startswith("approval as "):
-            return f"stepdown approve {release} --role {role} --key KEY"
+            return f"stepdown approve {release} --role {role} --key KEY{which}"
     parents = [need.split(" ")[2].rstrip(",") for need in waiting_for if need[:10] == "its parent"]
     return f"stepdown show {parents[0] if parents else release}"
 

@@ -37,6 +37,15 @@ SignedName = Annotated[
     str, typer.Option("--name", help="Your name; refused where the key is somebody else's.")
 ]
 
+Nth = Annotated[
+    int,
+    typer.Option(
+        "--candidate",
+        help="Which candidate of this version number you looked at: more than 1 where earlier ones "
+        "lapsed; `stepdown show` says it.",
+    ),
+]
+
 
 def keygen(
     name: Annotated[str, typer.Argument(help="Whose key it is, as it stands in people.yaml.")] = "",
@@ -103,6 +112,7 @@ def approve(
     evidence: EvidenceFile = None,
     signed: Elsewhere = None,
     name: SignedName = "",
+    candidate: Nth = 1,
     yes: Yes = False,
     today: Today = None,
     work: Work = Path("work"),
@@ -125,11 +135,12 @@ def approve(
     if signed is not None:
         return _record(places, release, signed, "approve", json, yes)
     words, private = _words(role, reason, evidence), load_private_key(key)
-    found = approvals.foresee_approval(places[0], release, private, words, name=name)
+    meant: dict[str, Any] = {"name": name, "candidate": candidate}
+    found = approvals.foresee_approval(places[0], release, private, words, **meant)
     introduce(found)
     confirm(found.for_everybody, yes)
     address, sure = found.release.address, found.for_everybody
-    after = approvals.approve(*places, address, private, words, name=name, confirmed=sure)
+    after = approvals.approve(*places, address, private, words, confirmed=sure, **meant)
     say.standing(after, json)
     return 0
 

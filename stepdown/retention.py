@@ -41,16 +41,16 @@ from stepdown.release.memory import (
 )
 from stepdown.release.records import EventKind, Release
 from stepdown.release.superseded import may_be_kept
-from stepdown.vocabulary import ReleaseState, Tier
+from stepdown.vocabulary import LAPSED, ReleaseState, Tier
 from stepdown.workspace import Workspace
 
 _PENDING = (ReleaseState.CANDIDATE, ReleaseState.AWAITING_APPROVAL)
 _LIVE = (ReleaseState.PUBLISHED, ReleaseState.SUSPENDED)
-_NEVER_OUT = (ReleaseState.REFUSED, ReleaseState.REJECTED, ReleaseState.EXPIRED)
 _ENDINGS = (
     EventKind.REFUSAL,
     EventKind.REJECTION,
     EventKind.EXPIRED,
+    EventKind.NUMBER_GIVEN_UP,
     EventKind.SUPERSEDED,
     EventKind.WITHDRAWN,
 )
@@ -178,7 +178,7 @@ def _of_nobody(
 
 def _no_longer_needed(release: Release) -> Iterator[Path]:
     folder = Path(release.folder)
-    if release.state in _NEVER_OUT:
+    if release.state in LAPSED:
         # A copy's files lie in a folder of their own below the base's.
         yield from (path for path in sorted(folder.glob("*")) if path.is_file())
         yield from (path for path in sorted((folder / "data").glob("*")) if path.is_file())
@@ -255,7 +255,9 @@ def _ended(reader: Reader, release: Release) -> dt.date | None:
     """The day on which a release stopped waiting or being live; a file's time may move."""
     lines = reader.lines_of(release, *_ENDINGS)
     own = [line for line in lines if line["facts"]["run"] == release.run]
-    return max((dt.date.fromisoformat(time_of(line)[:10]) for line in own), default=None)
+    # A number is given up when another candidate takes it, which is long after the end perhaps.
+    days = [str(line["facts"].get("ended") or time_of(line))[:10] for line in own]
+    return max(map(dt.date.fromisoformat, days), default=None)
 
 
 def _age(path: Path, day: dt.date) -> int:

@@ -107,6 +107,9 @@ NEXT_STATES: dict[ReleaseState, frozenset[ReleaseState]] = {
 }
 """Every move a release may make; the diagram in docs/release-states.md is drawn from this table."""
 
+LAPSED = frozenset({ReleaseState.REFUSED, ReleaseState.REJECTED, ReleaseState.EXPIRED})
+"""The ends of what was never published: its number goes to the next candidate."""
+
 MOST_RELEASED = 128
 """Quasi-identifiers, sensitive and insensitive columns of one tier: the attack that links two
 halves of the columns holds 64 in each."""

@@ -20,7 +20,7 @@ from stepdown.release.remembered import ADOPTED, forgotten
 from stepdown.release.store import Store
 from stepdown.release.superseded import KEY
 from stepdown.signing import load_key
-from stepdown.vocabulary import ReleaseState
+from stepdown.vocabulary import LAPSED, ReleaseState
 
 _RUN = "adopted"
 _NO_CONFIG = "no-config-is-known"
@@ -52,7 +52,12 @@ def adopt(
     """
     wanted = parse_address(address)
     with ledger.reading() as reader:
-        rows = {row.address: row for row in reader.releases(wanted.series.dataset) if row.version}
+        # A number that lapsed here is another ledger's: what was published under it is unknown.
+        rows = {
+            row.address: row
+            for row in reader.releases(wanted.series.dataset)
+            if row.version and row.state not in LAPSED
+        }
         trusted = {*publisher_keys(reader), *_own_key(ledger), *([publisher] if publisher else [])}
     try:
         lost = [each for each in forgotten(ledger, store) if _is_to_adopt(each, wanted, rows)]
@@ -79,7 +84,7 @@ def _is_to_adopt(each: Address, wanted: Address, rows: dict[str, Release]) -> bo
     if each.series.dataset != wanted.series.dataset:
         return False
     row = rows.get(str(each))
-    # What is final was given up here, and another ledger published under its number.
+    # The others that the ledger does not know were adopted before.
     return row is None or row.state in (ReleaseState.CANDIDATE, ReleaseState.AWAITING_APPROVAL)
 
 

@@ -26,7 +26,7 @@ from stepdown.release.publication import advance, check_judged
 from stepdown.release.publish import Standing, standing
 from stepdown.release.records import EventKind, Release
 from stepdown.release.recovery import recover_held
-from stepdown.release.sign_off import approvals_of, statement_of
+from stepdown.release.sign_off import approvals_of, check_meant, statement_of
 from stepdown.release.statements import CLOCKS_DIFFER, Signed, check_signer, sign
 from stepdown.release.store import Store
 from stepdown.signing import SigningKey
@@ -53,23 +53,26 @@ def approve(
     words: Words,
     *,
     name: str = "",
+    candidate: int = 1,
     confirmed: Collection[str] | None = None,
 ) -> Standing:
     """Sign and record an approval; publish at once where it was the last thing missing.
 
     Args:
+        candidate: which one of its number the signer looked at.
         confirmed: public releases that the signer knows this would complete; None: not asked.
 
     Raises:
         ReleaseUnknown: no such release.
-        MoveForbidden: it does not wait for approval, this person approved in this role before, or
-            it would complete a public release that was not confirmed.
+        MoveForbidden: it does not wait for approval, it is another candidate of its number, this
+            person approved in this role before, or it would complete a public release that was not
+            confirmed.
         InputWrong: the policy does not ask for this role, the person may not sign in it, or it
             needs evidence.
         SignatureInvalid: the key is nobody's in people.yaml.
         StoreCorrupt: the candidate's bytes changed since the gate judged them; nothing is recorded.
     """
-    return _decide(workspace, store, address, "approve", key, words, name, confirmed)
+    return _decide(workspace, store, address, "approve", key, words, name, candidate, confirmed)
 
 
 def reject(
@@ -93,12 +96,19 @@ def reject(
 
 
 def foresee_approval(
-    workspace: Workspace, address: str, key: SigningKey, words: Words, *, name: str = ""
+    workspace: Workspace,
+    address: str,
+    key: SigningKey,
+    words: Words,
+    *,
+    name: str = "",
+    candidate: int = 1,
 ) -> Foreseen:
     """What ``approve`` would bring about; records nothing, and raises what it would raise."""
     ledger = open_ledger(workspace)
     release = find_release(ledger, address)
     _check_waiting(release)
+    check_meant(release, candidate)
     people = _people(release)
     return _foreseen(ledger, release, _signed(release, "approve", key, words, name, people), people)
 
@@ -180,6 +190,7 @@ def _decide(
     key: SigningKey,
     words: Words,
     name: str,
+    candidate: int | None = None,
     confirmed: Collection[str] | None = None,
 ) -> Standing:
     with exclusively(workspace):
@@ -188,6 +199,8 @@ def _decide(
         recover_held(ledger, store)
         release = find_release(ledger, address)
         _check_waiting(release)
+        if candidate is not None:  # whichever it is, a rejection lets nothing out
+            check_meant(release, candidate)
         people = _people(release)
         signed = _signed(release, decision, key, words, name, people)
         return _record(ledger, store, release, signed, people, confirmed)

@@ -75,6 +75,7 @@ def show_release(ledger: Ledger, store: Store, address: str) -> dict[str, Any]:
         "data_sha256": release.data_sha256,
         "run": release.run,
         "candidate": release.folder,
+        **({"candidate_number": release.candidate} if release.candidate > 1 else {}),
         "parent": parent.address if parent else None,
         "children": children,
         "sign_off": release.sign_off,

@@ -12,8 +12,8 @@ from typing import Any, BinaryIO
 from stepdown.artifacts import new_file
 from stepdown.errors import InputWrong, LedgerDamaged, WorldFailed
 from stepdown.release.integrity import database_problems, settlement_problems
-from stepdown.release.ledger import EVENT_FIELDS, FIRST_HASH, Ledger, Reader, line_hash
-from stepdown.release.records import Release
+from stepdown.release.ledger import EVENT_FIELDS, FIRST_HASH, ROW, Ledger, Reader, line_hash
+from stepdown.release.records import EventKind, Release
 
 MOST_PROBLEMS = 100
 """A ledger that differs everywhere is told of in so many sentences."""
@@ -28,12 +28,14 @@ class Walk:
         problems: in the order of the lines.
         lines: how many there were; last_hash: of the last of them.
         states: series and version → the state that the last line about it says.
+        given_up: address of a lapsed candidate whose number another took → hash of its row.
     """
 
     problems: list[str] = field(default_factory=list)
     lines: int = 0
     last_hash: str = FIRST_HASH
     states: dict[tuple[str, ...], str] = field(default_factory=dict)
+    given_up: list[tuple[str, str]] = field(default_factory=list)
 
 
 def walk(lines: Iterable[Mapping[str, Any]], signed: Mapping[int, str] | None = None) -> Walk:
@@ -56,6 +58,10 @@ def walk(lines: Iterable[Mapping[str, Any]], signed: Mapping[int, str] | None = 
         if line["version"] and isinstance(line["facts"], dict) and "state" in line["facts"]:
             key = tuple(str(line[name]) for name in _ADDRESS)
             found.states[key] = str(line["facts"]["state"])
+        if line["kind"] == EventKind.NUMBER_GIVEN_UP and isinstance(line["facts"], dict):
+            parts = [line["dataset"], line["tier"], line["recipient"], line["facts"].get("number")]
+            address = "/".join(str(part) for part in parts if part)
+            found.given_up.append((address, str(line["facts"].get(ROW))))
     found.problems += [
         f"line {seq}, which the checkpoint signed, is missing" for seq in sorted(expected)
     ]
@@ -232,6 +238,10 @@ def _row_problems(reader: Reader, found: Walk) -> Iterator[str]:
         yield "a row of the table of releases cannot be read, and no line says so"
         return
     yield from settlement_problems(reader.connection)
+    unnumbered = {_row_sha256(reader, each) for each in releases if not each.version}
+    for address, row in found.given_up:
+        if row not in unnumbered:
+            yield f"a candidate that lapsed as {address} has no row, or another than its lines say"
     rows = {_key(release) for release in releases if release.version}
     for key in sorted(found.states.keys() - rows):
         name = "/".join(str(part) for part in key if part)
@@ -245,6 +255,13 @@ def _row_problems(reader: Reader, found: Walk) -> Iterator[str]:
             yield f"{release.address} is {release.state}, and no line says so"
         if not _is_as_written(reader, release):
             yield f"{release.address} has other hashes, signatures or terms than its lines say"
+
+
+def _row_sha256(reader: Reader, release: Release) -> str | None:
+    try:
+        return reader.row_sha256(release.id)
+    except (ValueError, TypeError):
+        return None
 
 
 def _is_refused_as_written(reader: Reader, release: Release) -> bool:

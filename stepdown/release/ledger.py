@@ -23,7 +23,7 @@ from stepdown.release.database import (
     open_engine,
     take_writing_lock,
 )
-from stepdown.release.ledger_clock import DOUBTED, OWN_TIME, believable_now, doubt
+from stepdown.release.ledger_clock import DOUBTED, OWN_TIME, believable_now, doubt, time_of
 from stepdown.release.ledger_tables import (
     EVENTS,
     METADATA,
@@ -32,9 +32,9 @@ from stepdown.release.ledger_tables import (
     missing_triggers,
     upgrade,
 )
-from stepdown.release.records import EventKind, NewRelease, Release
+from stepdown.release.records import EventKind, NewRelease, Release, nth_candidate
 from stepdown.release.states import check_move
-from stepdown.vocabulary import ReleaseState, Tier
+from stepdown.vocabulary import LAPSED, ReleaseState, Tier
 from stepdown.workspace import Workspace
 
 FIRST_HASH = "0" * 64
@@ -50,7 +50,8 @@ _CHANGING = tuple(
     # A release may have a hundred thousand of these, and none of them changes its row.
     if kind not in _TELLING
 )
-_ROW = "row_sha256"
+_LAPSING = (EventKind.REFUSAL, EventKind.REJECTION, EventKind.EXPIRED)
+ROW = "row_sha256"
 _DECIDED = (
     # By the kinds that it looks for, each of which the index finds or lacks at once, however many
     # downloads were told since; and with them written out, so that it is put together only once.
@@ -195,19 +196,25 @@ class Reader:
         return [dict(facts) for (facts,) in self.connection.execute(query)]
 
     def lines_of(self, release: Release, *kinds: EventKind) -> list[dict[str, Any]]:
-        """Lines of these kinds about one release, oldest first."""
+        """Lines of these kinds about one release, oldest first.
+
+        Without those of candidates that had its number before and lapsed.
+        """
         query = (
             sa.select(EVENTS)
             .where(
-                EVENTS.c.kind.in_([kind.value for kind in kinds]),
-                EVENTS.c.dataset == release.dataset,
-                EVENTS.c.tier == release.tier.value,
-                EVENTS.c.recipient == (release.recipient or ""),
-                EVENTS.c.version == (release.version or ""),
+                EVENTS.c.kind.in_([kind.value for kind in (*kinds, EventKind.CANDIDATE)]),
+                *_about(release.series, release.version),
             )
             .order_by(EVENTS.c.seq)
         )
-        return [dict(line._mapping) for line in self.connection.execute(query)]
+        found: list[dict[str, Any]] = []
+        for line in self.connection.execute(query):
+            if release.version and line.kind == EventKind.CANDIDATE:
+                found = []
+            if line.kind in kinds:
+                found.append(dict(line._mapping))
+        return found
 
     def keys(self) -> set[str]:
         """Names of the keys that pseudonyms were made with."""
@@ -251,8 +258,8 @@ class Reader:
     def is_refused_as_written(self, release: Release) -> bool:
         """The same of a refused release, whose number is no version's: by the hash of its row."""
         lines = [line["facts"] for line in self.lines_of(release, *_CHANGING)]
-        rows = [facts[_ROW] for facts in lines if isinstance(facts, dict) and _ROW in facts]
-        return not rows or self._row_sha256(release.id) in rows
+        rows = [facts[ROW] for facts in lines if isinstance(facts, dict) and ROW in facts]
+        return not rows or self.row_sha256(release.id) in rows
 
     def _is_accounted_for(self, release: Release) -> bool:
         """Whether a release's row is the one that the last line to change it left.
@@ -260,10 +267,10 @@ class Reader:
         Lines from before rows were hashed say nothing of it.
         """
         lines = [line["facts"] for line in self.lines_of(release, *_CHANGING)]
-        rows = [facts[_ROW] for facts in lines if isinstance(facts, dict) and _ROW in facts]
-        return not rows or rows[-1] == self._row_sha256(release.id)
+        rows = [facts[ROW] for facts in lines if isinstance(facts, dict) and ROW in facts]
+        return not rows or rows[-1] == self.row_sha256(release.id)
 
-    def _row_sha256(self, id: int) -> str:
+    def row_sha256(self, id: int) -> str:
         """Hash of a release's row as it is stored; what recovery settles is no part of it."""
         columns = [column for column in RELEASES.columns if column.name != "unsettled"]
         row = self.connection.execute(sa.select(*columns).where(RELEASES.c.id == id)).one()
@@ -328,7 +335,10 @@ class Writer(Reader):
         return max(now, last), {OWN_TIME: now} if believed or now < last else {}
 
     def add(self, new: NewRelease, actor: str) -> Release:
-        """Write a candidate down."""
+        """Write a candidate down; one of its number that lapsed gives the number up."""
+        if new.version:
+            before = self._clear_number(new.series, new.version, actor)
+            new = replace(new, terms={**new.terms, **nth_candidate(before + 1)})
         row = {f.name: getattr(new, f.name) for f in fields(new) if f.name != "series"}
         row |= {
             # relative, so that a copy of the workspace never reads or tidies the original's files
@@ -346,10 +356,22 @@ class Writer(Reader):
             "sign_off": new.sign_off,
             "judged": new.terms.get("judged"),
             "consent": new.terms.get("consent"),
-            _ROW: self._row_sha256(release.id),
+            ROW: self.row_sha256(release.id),
         }
         self.note(EventKind.CANDIDATE, release, actor, facts)
         return release
+
+    def _clear_number(self, series: Series, version: str, actor: str) -> int:
+        """Take a number from the candidate that lapsed with it; how many had it before."""
+        for lapsed in self.of_series(series, *LAPSED):
+            if lapsed.version == version:
+                ended = [time_of(line) for line in self.lines_of(lapsed, *_LAPSING)]
+                facts = {"number": version, "ended": max(ended, default="")}
+                self.change(lapsed, EventKind.NUMBER_GIVEN_UP, actor, facts, version=None)
+        count = sa.select(sa.func.count()).where(
+            EVENTS.c.kind == EventKind.CANDIDATE.value, *_about(series, version)
+        )
+        return int(self.connection.execute(count).scalar_one())
 
     def move(
         self,
@@ -392,7 +414,7 @@ class Writer(Reader):
         changed = self.release(release.id)
         bound = {"state": changed.state.value}
         if was_accounted_for:  # else an honest change would vouch for what somebody edited before
-            bound[_ROW] = self._row_sha256(release.id)
+            bound[ROW] = self.row_sha256(release.id)
         self.note(kind, changed, actor, {**bound, **(facts or {})})
         return changed
 
@@ -455,9 +477,23 @@ def record_run(ledger: Ledger, series: Series, run: str, actor: str, facts: Any)
 
 
 def next_version(reader: Reader, series: Series, in_store: list[str]) -> str:
-    """The first version above all that the ledger or the store knows."""
-    known = [release.version for release in reader.of_series(series) if release.version]
+    """The first version above all that were published or may yet be, and that the store holds.
+
+    What lapsed uses no number up, or readers would see by the gap that something was withheld.
+    """
+    states = set(ReleaseState) - LAPSED
+    known = [release.version for release in reader.of_series(series, *states) if release.version]
     return f"v{max((version_number(name) for name in (*known, *in_store)), default=0) + 1}"
+
+
+def _about(series: Series, version: str | None) -> tuple[sa.ColumnElement[bool], ...]:
+    """The lines of one address; without a version, those of all of a series that have none."""
+    return (
+        EVENTS.c.dataset == series.dataset,
+        EVENTS.c.tier == series.tier.value,
+        EVENTS.c.recipient == (series.recipient or ""),
+        EVENTS.c.version == (version or ""),
+    )
 
 
 def _as_release(row: Any, root: Path) -> Release:

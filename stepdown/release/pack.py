@@ -12,7 +12,7 @@ from stepdown.release.catalogue import find_release
 from stepdown.release.ledger import open_ledger
 from stepdown.release.locks import exclusively
 from stepdown.release.manifest import MANIFEST, check_candidate
-from stepdown.release.records import EventKind, Release
+from stepdown.release.records import NTH_CANDIDATE, EventKind, Release
 from stepdown.release.sanity_answers import asked_of, review_statement
 from stepdown.release.sanity_check import signed_answer
 from stepdown.release.statements import Signed
@@ -76,14 +76,15 @@ def answer_pack(folder: Path, key: SigningKey, name: str, answer: str, reason: s
     try:
         bound = json.loads((folder / TO_SIGN).read_bytes())
         release, sha256 = str(bound["release"]), str(bound["manifest_sha256"])
-    except (OSError, ValueError, KeyError, TypeError):
+        candidate = int(bound.get(NTH_CANDIDATE, 1))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise InputWrong(
             "is not a folder to answer about",
             where=str(folder),
             next="Ask for one: `stepdown pack`.",
         ) from None
     check_candidate(folder, sha256, documents_only=True)
-    return signed_answer(review_statement(release, sha256), key, name, answer, reason)
+    return signed_answer(review_statement(release, sha256, candidate), key, name, answer, reason)
 
 
 def _check_folder(workspace: Workspace, folder: Path) -> None:

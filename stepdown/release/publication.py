@@ -31,7 +31,7 @@ from stepdown.release.records import EventKind, Release
 from stepdown.release.review_date import review_by
 from stepdown.release.store import Store
 from stepdown.signing import SigningKey
-from stepdown.vocabulary import ReleaseState
+from stepdown.vocabulary import LAPSED, ReleaseState
 
 RELEASE = "release.json"
 CURRENT = "current.json"
@@ -46,14 +46,7 @@ IN_STORE = frozenset(
         ReleaseState.WITHDRAWN,
     }
 )
-DEAD = frozenset(
-    {
-        ReleaseState.REFUSED,
-        ReleaseState.REJECTED,
-        ReleaseState.EXPIRED,
-        ReleaseState.WITHDRAWN,
-    }
-)
+DEAD = LAPSED | {ReleaseState.WITHDRAWN}
 
 
 def advance(ledger: Ledger, store: Store, actor: str) -> None:
@@ -215,6 +208,13 @@ def put_tombstone(ledger: Ledger, store: Store, release: Release) -> None:
     store.replace(f"{release.address}/{RELEASE}", canonical_json(tombstone))
 
 
+def delete_uncommitted(store: Store, release: Release) -> None:
+    """Remove the objects of a release whose ``release.json`` was never written."""
+    # Without a version the address is the whole series'.
+    if release.version and not store.exists(f"{release.address}/{RELEASE}"):
+        store.delete(release.address)
+
+
 def delete_content(store: Store, release: Release) -> None:
     """Remove everything of a withdrawn release but its tombstone."""
     for name in store.files(release.address):
@@ -240,7 +240,9 @@ def lose(ledger: Ledger, release: Release, to: ReleaseState, reason: str, actor:
     kind = EventKind.EXPIRED if to is ReleaseState.EXPIRED else EventKind.REFUSAL
     reasons = [*release.reasons, {"check": kind.value, "message": reason}]
     with ledger.writing() as writer:
-        writer.move(release, to, kind, actor, {"reason": reason}, reasons=reasons, note=reason)
+        # An intent that stayed open would let recovery publish what was given up.
+        ended: dict[str, Any] = {"reasons": reasons, "note": reason, "unsettled": None}
+        writer.move(release, to, kind, actor, {"reason": reason}, **ended)
 
 
 def _advance_one(ledger: Ledger, store: Store, id: int, actor: str) -> bool:
@@ -263,6 +265,8 @@ def _advance_one(ledger: Ledger, store: Store, id: int, actor: str) -> bool:
     try:
         publish(ledger, store, release, actor)
     except StoreCorrupt:
+        # What was copied of it would keep the number from the next candidate.
+        delete_uncommitted(store, release)
         reason = "the candidate's bytes are no longer those that were judged and approved"
         lose(ledger, release, ReleaseState.REFUSED, reason, actor)
     except AlreadyThere:

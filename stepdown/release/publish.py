@@ -31,7 +31,7 @@ from stepdown.release.locks import exclusively
 from stepdown.release.manifest import Manifest, write_manifest
 from stepdown.release.publication import DEAD, RELEASE, advance, lose, publish
 from stepdown.release.purposes import collected_for
-from stepdown.release.records import EventKind, NewRelease, Release
+from stepdown.release.records import EventKind, NewRelease, Release, nth_candidate
 from stepdown.release.recovery import recover_held
 from stepdown.release.refusals import write_note
 from stepdown.release.store import Store
@@ -58,6 +58,7 @@ class Standing:
         reasons: the verdicts that refused it.
         expired: address of a waiting release that this one replaces.
         note: path of the refusal note.
+        candidate: which one of its number it is; those before it lapsed.
     """
 
     outcome: str
@@ -67,6 +68,7 @@ class Standing:
     reasons: tuple[Verdict, ...] = ()
     expired: str | None = None
     note: str | None = None
+    candidate: int = 1
 
 
 def submit(
@@ -314,7 +316,15 @@ def standing(
         needs = waiting_for(reader, release) if waits else ()
     outcome = release.state.value if not waits else ("joined" if joined else "waiting")
     reasons = tuple(Verdict(r["check"], False, r["message"]) for r in release.reasons)
-    return Standing(outcome, release.address, release.state, needs, reasons, expired)
+    return Standing(
+        outcome,
+        release.address,
+        release.state,
+        needs,
+        reasons,
+        expired,
+        candidate=release.candidate,
+    )
 
 
 def _may_join(store: Store, release: Release, new: NewRelease) -> bool:
@@ -356,7 +366,7 @@ def _write_down(
                 EventKind.JOINED,
                 actor,
                 {"judged": judged, "consent": new.terms["consent"]},
-                terms={**new.terms, "judged": judged},
+                terms={**new.terms, "judged": judged, **nth_candidate(same[0].candidate)},
                 run=new.run,
                 folder=new.folder,
                 parent=new.parent,

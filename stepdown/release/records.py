@@ -9,6 +9,17 @@ from typing import Any
 from stepdown.release.addresses import Address, Series
 from stepdown.vocabulary import ReleaseState, Tier
 
+NTH_CANDIDATE = "candidate"
+
+
+def nth_candidate(number: int) -> dict[str, int]:
+    """Which candidate of its version number a release is, as its terms and signatures say it.
+
+    Only from the second on. The bytes of two of them may be equal, and what was signed about one
+    that lapsed does not count for another.
+    """
+    return {NTH_CANDIDATE: number} if number > 1 else {}
+
 
 class EventKind(StrEnum):
     """What a line of the ledger tells."""
@@ -27,6 +38,7 @@ class EventKind(StrEnum):
     ADOPTED = "adopted"
     SUPERSEDED = "superseded"
     EXPIRED = "expired"
+    NUMBER_GIVEN_UP = "number_given_up"
     WITHDRAWN = "withdrawn"
     SUSPENDED = "suspended"
     REINSTATED = "reinstated"
@@ -78,6 +90,11 @@ class Release:
     @property
     def series(self) -> Series:
         return Series(self.dataset, self.tier, self.recipient)
+
+    @property
+    def candidate(self) -> int:
+        """Which candidate of its number this is: those before it lapsed without being published."""
+        return int(self.terms.get(NTH_CANDIDATE, 1))
 
     @property
     def address(self) -> str:

@@ -7,16 +7,16 @@ from stepdown.release.ledger_clock import check_clock
 from stepdown.release.locks import exclusively
 from stepdown.release.publication import (
     OPEN_INTENT,
-    RELEASE,
     advance,
     committed,
+    delete_uncommitted,
     record_published,
     settle,
 )
 from stepdown.release.records import EventKind, Release
 from stepdown.release.remembered import check_remembered
 from stepdown.release.store import Store
-from stepdown.vocabulary import ReleaseState
+from stepdown.vocabulary import LAPSED, ReleaseState
 from stepdown.workspace import Workspace
 
 ACTOR = "recovery"
@@ -55,7 +55,7 @@ def finish_held(ledger: Ledger, store: Store) -> tuple[str, ...]:
         pending = reader.in_state(ReleaseState.CANDIDATE, ReleaseState.AWAITING_APPROVAL)
     for release in unsettled:
         if release.unsettled == OPEN_INTENT:
-            if committed(store, release) is None:
+            if release.state in LAPSED or committed(store, release) is None:
                 _undo(ledger, store, release)
                 mended.append(f"{release.address}: an unfinished publication was undone")
                 continue
@@ -65,16 +65,11 @@ def finish_held(ledger: Ledger, store: Store) -> tuple[str, ...]:
     for release in pending:
         # Killed before its intent: objects that no release.json speaks for.
         if release.unsettled is None and release.version:
-            _delete_objects(store, release)
+            delete_uncommitted(store, release)
     return tuple(mended)
 
 
 def _undo(ledger: Ledger, store: Store, release: Release) -> None:
-    _delete_objects(store, release)
+    delete_uncommitted(store, release)
     with ledger.writing() as writer:
         writer.change(release, EventKind.UNDONE, ACTOR, unsettled=None)
-
-
-def _delete_objects(store: Store, release: Release) -> None:
-    if not store.exists(f"{release.address}/{RELEASE}"):
-        store.delete(release.address)

@@ -13,7 +13,7 @@ from stepdown.config.people import People, Person, same_person
 from stepdown.errors import SignatureInvalid
 from stepdown.release.agreements import copy_problem
 from stepdown.release.ledger import Reader
-from stepdown.release.records import EventKind, Release
+from stepdown.release.records import EventKind, Release, nth_candidate
 from stepdown.release.statements import Signed, check_signer, parse_signed
 from stepdown.vocabulary import ReleaseState
 
@@ -36,9 +36,17 @@ class Review:
         return {"name": self.name, "answer": self.answer, "reason": self.reason, "at": self.at}
 
 
-def review_statement(release: str, manifest_sha256: str | None) -> dict[str, Any]:
-    """What an answer is bound to: the release's address and its bytes."""
-    return {"statement": REVIEW, "release": release, "manifest_sha256": manifest_sha256}
+def review_statement(
+    release: str, manifest_sha256: str | None, candidate: int = 1
+) -> dict[str, Any]:
+    """What an answer is bound to: the release's address, its bytes, and which candidate it is."""
+    bound = {"statement": REVIEW, "release": release, "manifest_sha256": manifest_sha256}
+    return {**bound, **nth_candidate(candidate)}
+
+
+def answered_about(release: Release) -> dict[str, Any]:
+    """The statement that an answer about a release is bound to."""
+    return review_statement(release.address, release.manifest_sha256, release.candidate)
 
 
 def asked_of(release: Release) -> SanityCheck | None:
@@ -50,7 +58,7 @@ def asked_of(release: Release) -> SanityCheck | None:
 def reviews_of(reader: Reader, release: Release, people: People) -> list[Review]:
     """The last answer of each reviewer about these bytes, by a key that is theirs today."""
     found: dict[str, Review] = {}
-    bound = review_statement(release.address, release.manifest_sha256)
+    bound = answered_about(release)
     for line in reader.lines_of(release, EventKind.REVIEW):
         facts = {key: line["facts"].get(key) for key in ("statement", "public_key", "signature")}
         try:
@@ -122,7 +130,7 @@ def _copyless(
 def review_problem(signed: Signed, release: Release) -> str:
     """Why a signed statement is no answer about this release; empty where it is one."""
     said = signed.statement
-    bound = review_statement(release.address, release.manifest_sha256)
+    bound = answered_about(release)
     if other := [key for key, value in bound.items() if said.get(key) != value]:
         return f"it is over another {', '.join(other)}"
     if said.keys() != bound.keys() | {"name", "answer", "reason", "at"}:

@@ -17,11 +17,12 @@ from stepdown.release.records import EventKind, Release
 from stepdown.release.recovery import recover_held
 from stepdown.release.sanity_answers import (
     ANSWERS,
+    answered_about,
     asked_of,
     review_problem,
-    review_statement,
     reviews_of,
 )
+from stepdown.release.sign_off import check_meant
 from stepdown.release.statements import CLOCKS_DIFFER, Signed, check_signer, sign
 from stepdown.release.store import Store
 from stepdown.signing import SigningKey
@@ -30,13 +31,23 @@ from stepdown.workspace import Workspace
 
 
 def review(
-    workspace: Workspace, store: Store, address: str, key: SigningKey, answer: str, reason: str
+    workspace: Workspace,
+    store: Store,
+    address: str,
+    key: SigningKey,
+    answer: str,
+    reason: str,
+    *,
+    candidate: int = 1,
 ) -> Standing:
     """Sign and record a reviewer's answer; a newer one replaces the one before.
 
+    Args:
+        candidate: which one of its number the reviewer looked at.
+
     Raises:
         ReleaseUnknown: no such release.
-        MoveForbidden: it does not wait.
+        MoveForbidden: it does not wait, or is another candidate of its number.
         InputWrong: no such answer, no reason, or the policy does not ask this person.
         SignatureInvalid: the key is nobody's in people.yaml.
     """
@@ -44,10 +55,11 @@ def review(
         ledger = open_ledger(workspace)
         recover_held(ledger, store)
         release = find_release(ledger, address)
+        check_meant(release, candidate)
         people = load_people(Path(release.terms["configs"]))
         person = people.holder(key.public)
         name = person.name if person else ""
-        bound = review_statement(release.address, release.manifest_sha256)
+        bound = answered_about(release)
         return _record(ledger, store, release, signed_answer(bound, key, name, answer, reason))
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from stepdown.config.models import SignOff
 from stepdown.config.people import People, Person, same_person
-from stepdown.errors import SignatureInvalid
+from stepdown.errors import MoveForbidden, SignatureInvalid
 from stepdown.plain_words import counted
-from stepdown.release.records import Release
+from stepdown.release.records import Release, nth_candidate
 from stepdown.release.statements import Signed, check_signer, parse_signed
 
 APPROVAL = "stepdown-approval-1"
@@ -66,7 +66,10 @@ def missing_signatures(release: Release, people: People, day: dt.date) -> tuple[
 
 
 def statement_of(release: Release, decision: str) -> dict[str, object]:
-    """What a decision about a release is bound to: its address, its bytes, its report."""
+    """What a decision about a release is bound to: its address, its bytes, its report.
+
+    And which candidate of its number it is, where an earlier one lapsed.
+    """
     return {
         "statement": APPROVAL,
         "decision": decision,
@@ -77,7 +80,26 @@ def statement_of(release: Release, decision: str) -> dict[str, object]:
         "version": release.version,
         "manifest_sha256": release.manifest_sha256,
         "report_sha256": release.terms["judged"]["report_sha256"],
+        **nth_candidate(release.candidate),
     }
+
+
+def check_meant(release: Release, candidate: int) -> None:
+    """Refuse to sign, by its address alone, another candidate than the one that was looked at.
+
+    Args:
+        candidate: which one of its number the signer means.
+
+    Raises:
+        MoveForbidden: that one lapsed, and another waits under its number.
+    """
+    if candidate != release.candidate:
+        raise MoveForbidden(
+            f"it is candidate {release.candidate} of its number, and not candidate {candidate}",
+            where=release.address,
+            next="Those before it lapsed. Look at the report of this one, then give "
+            f"--candidate {release.candidate}.",
+        )
 
 
 def _approval(facts: object, release: Release, people: People, day: dt.date) -> Approval:

@@ -19,12 +19,14 @@ FAR = "2099-01-01T00:00:00+00:00"
 
 
 def busy_case(root: Path) -> Case:
-    """Releases in several states, refused ones too, and tokens of which one was revoked."""
+    """Releases in several states, some without a number, and tokens of which one was revoked."""
     case = Case(root)
     case.submit(Tier.INTERNAL)
     case.submit(Tier.PARTNER, parent="wells/internal/v1")
     case.approve("wells/partner/v1")
     case.submit(Tier.INTERNAL, smallest_class=1, nested=False, nesting_problems=("x",))
+    case.submit(Tier.PUBLIC, parent="wells/partner/v1")
+    case.submit(Tier.PUBLIC, parent="wells/partner/v1", age="[25, 30)")
     case.submit(Tier.INTERNAL, age="[25, 30)")
     withdraw(case.workspace, case.store, "wells/partner/v1", reason="r", actor="Ann")
     ledger = case.ledger

@@ -195,9 +195,11 @@ class Case:
         )
 
     def approve(self, address: str, role: str = "owner", reason: str = "looked at it") -> Standing:
-        """Sign as the person in a role."""
-        key = key_of(role)
-        return approve(self.workspace, self.store, address, key, words(role, reason))
+        """Sign as the person in a role, who has looked at whatever waits there now."""
+        with self.ledger.reading() as reader:
+            nth = next((r.candidate for r in reader.releases() if r.address == address), 1)
+        places, key = (self.workspace, self.store), key_of(role)
+        return approve(*places, address, key, words(role, reason), candidate=nth)
 
     def reject(self, address: str, reason: str, role: str = "owner") -> Standing:
         """Turn it down as the person in a role."""

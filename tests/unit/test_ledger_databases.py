@@ -107,6 +107,23 @@ def test_a_release_is_signed_published_and_withdrawn(place: Place) -> None:
     assert (case.workspace.root / "ledger.db").exists() == (place.name == "sqlite")
 
 
+def test_the_number_of_a_candidate_that_lapsed_goes_to_the_next_one(place: Place) -> None:
+    case = place.case
+    case.submit(Tier.INTERNAL)
+    for age in ("[20, 25)", "[25, 30)", "[20, 25)"):
+        case.submit(Tier.PARTNER, parent="wells/internal/v1", age=age)
+    case.reject("wells/partner/v1", "no")
+    case.submit(Tier.PARTNER, parent="wells/internal/v1", age="[25, 30)")
+    assert case.approve("wells/partner/v1").outcome == "published"
+    with case.ledger.reading() as reader:
+        rows = [r for r in reader.releases() if r.tier is Tier.PARTNER]
+        lapsed, (live,) = rows[:-1], rows[-1:]
+        assert [r.state.value for r in lapsed] == ["expired", "expired", "rejected"]
+        assert {r.version for r in lapsed} == {None}
+        assert (live.version, live.candidate) == ("v1", 4)
+    assert verify_chain(case.ledger) == ()
+
+
 LINE = (
     "INSERT {} INTO events SELECT {}, at, kind, dataset, tier, recipient, version, 'somebody else',"
     " facts, previous_hash, {} FROM events WHERE seq = 2 {}"
