@@ -12,20 +12,22 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 
-from pair_case import KINDS, at_one_moment, differences, release_pair
+from pair_case import at_one_moment, differences, one_engine, release_pair
+from pair_kinds import KINDS
 from served_pair_case import answers
 
 BELOW = ["partner", "partner/clinic", "public"]
-TELLS = {"same_people"}
-"""What a copy with a pseudonym would release: there is none in that pair."""
+APART = {"same_people", "consent_register", "earlier_periods"}
+"""Kinds that need another config: the second pair has them."""
 
 
 def test_all_that_is_withheld_at_once_changes_no_published_byte(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two versions of base, copy and public, recoded over the full domain, as files and served."""
-    with at_one_moment(monkeypatch):
-        one, other = release_pair(tmp_path, 1, [KINDS[name] for name in KINDS if name not in TELLS])
+    changes = [change for name, change in KINDS.items() if name not in APART]
+    with at_one_moment(monkeypatch), one_engine(monkeypatch):
+        one, other = release_pair(tmp_path, 1, changes)
         served = [answers(side) for side in (one, other)]
     agree, unequal = differences(one, other)
     assert agree == [f"{name}/v{version}" for version in (1, 2) for name in BELOW]
@@ -40,9 +42,17 @@ def test_all_that_is_withheld_at_once_changes_no_published_byte(
     assert reports[0].snapshot_sha256 != reports[1].snapshot_sha256
 
 
-def test_nor_does_it_under_local_recoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nor_does_it_under_local_recoding_where_versions_have_periods_and_consents_a_register(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # Local recoding suppresses nobody: who is unlike all others changes what is released of them.
-    changes = [change for name, change in KINDS.items() if name != "suppressed"]
-    with at_one_moment(monkeypatch):
-        one, other = release_pair(tmp_path, 2, changes, "local", later=False)
-    assert differences(one, other) == (["partner/v1", "public/v1"], [])
+    # Of a period nobody is held back, and a copy with a pseudonym tells whose the rows are.
+    others = {"suppressed", "without_consent", "held_back"}
+    changes = [change for name, change in KINDS.items() if name not in others]
+    said = {"register": True, "increments": True, "copies": False}
+    with at_one_moment(monkeypatch), one_engine(monkeypatch):
+        one, other = release_pair(tmp_path, 2, changes, "local", **said)
+    agree = [f"{name}/v{version}" for version in (1, 2) for name in ("partner", "public")]
+    assert differences(one, other) == (agree, [])
+    reports = [side.candidates["partner"].report for side in (one, other)]
+    assert reports[0].lost_to_period > reports[1].lost_to_period > 0

@@ -6,26 +6,33 @@ kept, is published.
 
 from __future__ import annotations
 
+import copy
 import csv
 import datetime as dt
+import functools
+import io
 import json
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import duckdb
+import pyarrow.parquet as pq
 from attack_case import green_attacks
 from governance_case import govern, key_of, words
+from pair_kinds import LATER, Change, Row, consent_register, earlier_periods, people, same_people
 from partner_case import write_partner
 
 from stepdown import clock
 from stepdown.anonymise import derive_copy, derive_tier
 from stepdown.anonymise.keys import keys_needed
 from stepdown.candidate import Candidate
-from stepdown.config import LoadedConfig, load_config, tier_policy
-from stepdown.ingest import ingest
+from stepdown.config import LoadedConfig, load_config, tier_policy, yaml_file
+from stepdown.ingest import ingest, read_consent
 from stepdown.keyring import Keyring
 from stepdown.release.approvals import approve
 from stepdown.release.documents import tier_report
@@ -42,9 +49,6 @@ from stepdown.utility import count_released_rows, measure_utility
 from stepdown.vocabulary import Tier
 from stepdown.workspace import open_workspace
 
-Row = dict[str, str]
-Change = Callable[[list[Row], random.Random], None]
-
 NAMES = (
     "person", "household", "name", "note", "agreed", "sex", "age", "seen", "ill", "income",
     "visits", "weight",
@@ -54,12 +58,13 @@ dataset: wells
 title: People and the wells they use
 contact: steward@example.org
 source: {path: raw.csv, tolerated_rejects: 0.1}
+REGISTER
 columns:
   person: {role: subject, partner: pseudonym}
   household: {role: household, internal: pseudonym, partner: drop}
   name: {role: direct_identifier, description: NOTE}
   note: {role: free_text}
-  agreed: {role: consent, internal: drop}
+  agreed: {role: AGREED, internal: drop}
   sex: {role: quasi_identifier, allowed: [f, m], hierarchy: {tree: {any: [f, m]}}}
   age: {role: quasi_identifier, type: integer, kind: age, between: [0, 110]}
   seen: {role: quasi_identifier, type: date}
@@ -69,108 +74,20 @@ columns:
   weight: {role: weight, type: number, partner: drop}
 tiers:
   internal: {}
-  partner: {recoding: RECODING, because: a test, sign_off: {roles: [owner], people: 1}}
+  partner:
+    {recoding: RECODING, PERIOD because: a test, sign_off: {roles: [owner], people: 1}}
   public:
-    {recoding: RECODING, because: a test, licence: CC0-1.0, sign_off: {roles: [steward], people: 1}}
+    {recoding: RECODING, PERIOD because: a test, licence: CC0-1.0,
+     sign_off: {roles: [steward], people: 1}}
+"""
+REGISTER = """
+consent:
+  source: {path: register.csv}
+  unknown: leave_out
+  columns: {subject: who, expires: expires, tiers: tiers}
 """
 NOW = dt.datetime(2026, 11, 20, 12, tzinfo=dt.UTC)
 SIGNERS = {Tier.PARTNER: ("owner",), Tier.PUBLIC: ("steward",)}
-
-
-def people(
-    each: int, start: int, chance: random.Random, ages: Sequence[int] = (30, 45)
-) -> list[Row]:
-    """So many people in each of the classes of sex and band of ages, all seen in one month."""
-    rows = []
-    for age in ages:
-        for sex in "fm":
-            for n in range(each):
-                number = start + len(rows)
-                rows.append(
-                    {
-                        "person": f"P{number:05d}",
-                        "household": f"H{number:05d}",
-                        "name": f"Somebody Nr{number}",
-                        "note": f"remark {number}",
-                        "agreed": "public",
-                        "sex": sex,
-                        "age": str(age + chance.randrange(5)),
-                        "seen": f"2026-03-{1 + chance.randrange(28):02}",
-                        "ill": "ab"[n % 2],
-                        "income": str(chance.randrange(1000, 9000)),
-                        "visits": str(chance.randrange(9)),
-                        "weight": f"{chance.uniform(1, 3):.2f}",
-                    }
-                )
-    return rows
-
-
-def stranger(number: int, chance: random.Random, **facts: str) -> Row:
-    """One more person, of a class of the others unless ``facts`` say otherwise."""
-    (row,) = people(1, 90_000 + number, chance, (30,))[:1]
-    return row | facts
-
-
-def suppressed(rows: list[Row], chance: random.Random) -> None:
-    """People whom nobody resembles."""
-    for n in range(1 + chance.randrange(2)):
-        rows.append(stranger(n, chance, age=str(70 + 6 * n), ill=chance.choice("abc")))
-
-
-def without_consent(rows: list[Row], chance: random.Random) -> None:
-    for n in range(1 + chance.randrange(5)):
-        answer = chance.choice(["no", "internal", ""])
-        rows.append(stranger(10 + n, chance, agreed=answer, ill=chance.choice("abc")))
-
-
-def dropped_columns(rows: list[Row], chance: random.Random) -> None:
-    for row in chance.sample(rows, 9):
-        row["name"], row["note"] = f"Other {chance.random()}", f"else {chance.random()}"
-        row["income"] = str(chance.randrange(10_000, 90_000))
-
-
-def dropped_below_internal(rows: list[Row], chance: random.Random) -> None:
-    """Columns that internal keeps: a weight, a household and a count."""
-    for row in chance.sample(rows, 9):
-        row["weight"], row["visits"] = f"{chance.uniform(1, 9):.2f}", str(chance.randrange(99))
-        row["household"] = chance.choice(rows)["household"]
-
-
-def same_people(rows: list[Row], chance: random.Random) -> None:
-    """Rows of several people that are one person's; a copy with a pseudonym would tell."""
-    for row in chance.sample(rows[1:], 3):
-        row["person"] = rows[0]["person"]
-
-
-def detail(rows: list[Row], chance: random.Random) -> None:
-    """Years within a band of five, days within a month."""
-    for row in chance.sample(rows, 25):
-        row["age"] = str(int(row["age"]) // 5 * 5 + chance.randrange(5))
-        row["seen"] = f"2026-03-{1 + chance.randrange(28):02}"
-
-
-def rejected(rows: list[Row], chance: random.Random) -> None:
-    for n in range(1 + chance.randrange(4)):
-        rows.insert(chance.randrange(len(rows)), stranger(20 + n, chance, age="unknown age"))
-
-
-def held_back(rows: list[Row], chance: random.Random) -> None:
-    """Newcomers to the second version, too few to be told from those who were there."""
-    for n in range(1 + chance.randrange(3)):
-        row = stranger(30 + n, chance, sex=chance.choice("fm"), ill=chance.choice("ab"))
-        rows.append(row | {"age": str(45 + chance.randrange(5))})
-
-
-KINDS: dict[str, Change] = {
-    change.__name__: change
-    for change in (
-        suppressed, without_consent, dropped_columns, dropped_below_internal, same_people,
-        detail, rejected,
-        held_back,
-    )
-}  # fmt: skip
-LATER = {"held_back"}
-"""Kinds of difference that only a later version can have."""
 
 
 @dataclass
@@ -179,12 +96,16 @@ class Side:
 
     Args:
         note: a description of a column that no tier releases. income: the name of another.
+        register: consent is in a register, and no column says it.
+        increments: below internal a version has only those who came since the one before.
     """
 
     root: Path
     recoding: str = "full-domain"
     note: str = "as told"
     income: str = "income"
+    register: bool = False
+    increments: bool = False
     copies: bool = True
     versions: int = 0
     candidates: dict[str, Candidate] = field(default_factory=dict)
@@ -195,6 +116,9 @@ class Side:
         write_partner(self.root, "wells", ["person", "sex", "age", "ill"])
         text = CONFIG.replace("RECODING", self.recoding).replace("NOTE", self.note)
         text = text.replace("INCOME", self.income)
+        text = text.replace("REGISTER", REGISTER if self.register else "")
+        text = text.replace("AGREED", "free_text" if self.register else "consent")
+        text = text.replace("PERIOD", "period: increment," if self.increments else "")
         (self.root / "wells.yaml").write_text(text)
         self.store: Store = open_store(str(self.root / "store"))
         self.workspace = open_workspace(self.root / "work", self.store.url)
@@ -205,9 +129,17 @@ class Side:
             writer = csv.writer(file)
             writer.writerow(self.income if name == "income" else name for name in NAMES)
             writer.writerows([row[name] for name in NAMES] for row in rows)
+        with open(self.root / "register.csv", "w") as file:
+            print("who,given,withdrawn,expires,tiers", file=file)
+            for row in rows:
+                for line in row["consents"].splitlines():
+                    print(row["person"], line, sep=",", file=file)
         self.versions += 1
         loaded = load_config(self.root / "wells.yaml")
         snapshot = ingest(loaded, self.workspace).ref
+        if self.register:
+            consents = read_consent(loaded, self.workspace, NOW.date())
+            loaded = replace(loaded, consents=consents)
         names = keys_needed(loaded.config)
         keyring = Keyring({name: bytes([n]) * 32 for n, name in enumerate(sorted(names))})
         published = ever_published(open_ledger(self.workspace), self.workspace, "wells")
@@ -320,7 +252,7 @@ def differences(one: Side, other: Side) -> tuple[list[str], list[str]]:
                 continue
             address = f"wells/{name}/v{version}"
             left, right = one.published(address), other.published(address)
-            if left[DATA] != right[DATA]:
+            if _rows(left[DATA]) != _rows(right[DATA]):
                 continue
             agree.append(f"{name}/v{version}")
             differ = {n for n in left.keys() | right.keys() if left.get(n) != right.get(n)}
@@ -328,25 +260,34 @@ def differences(one: Side, other: Side) -> tuple[list[str], list[str]]:
     return agree, unequal
 
 
-def versions(seed: int) -> tuple[list[Row], list[Row]]:
+def _rows(file: bytes) -> Counter[tuple[Any, ...]]:
+    """What a file holds, whatever its order, types and bytes: by this releases agree."""
+    table = pq.read_table(io.BytesIO(file))
+    columns = [table.column_names, *(column.to_pylist() for column in table.columns)]
+    return Counter([tuple(columns[0]), *zip(*columns[1:], strict=True)])
+
+
+def versions(seed: int, increments: bool = False) -> tuple[list[Row], list[Row]]:
     """The first version's rows, and those who came for the second."""
     chance = random.Random(seed)
-    return people(40 + seed % 7, 0, chance), people(24 + seed % 5, 50_000, chance, (30,))
+    first = people(40 + seed % 7, 0, chance)
+    if increments:
+        return first, people(40 + seed % 5, 50_000, chance)
+    return first, people(24 + seed % 5, 50_000, chance, (30,))
 
 
 def release_side(
     folder: Path, seed: int, changes: Sequence[Change], recoding: str = "full-domain", *,
-    later: bool = True, chance: int = 0, **said: str,
+    later: bool = True, chance: int = 0, **said: Any,
 ) -> Side:  # fmt: skip
     """One source, changed in what is withheld, released in one version or two.
 
     Args:
         seed: of everybody who is in both sources of a pair. chance: of the changes.
-        said: what the config says of columns that are not released.
+        said: what the config says beside the recoding, as ``Side`` takes it.
     """
-    first, newcomers = versions(seed)
+    first, newcomers = versions(seed, said.get("increments", False))
     side, draw = Side(folder, recoding, **said), random.Random(chance)
-    side.copies = same_people not in changes
     for change in changes:
         if change.__name__ not in LATER:
             change(first, draw)
@@ -362,15 +303,39 @@ def release_side(
 
 def release_pair(
     folder: Path, seed: int, changes: Sequence[Change], recoding: str = "full-domain", *,
-    later: bool = True,
+    later: bool = True, **said: Any,
 ) -> tuple[Side, Side]:  # fmt: skip
     """A source, and one with all of these changed; the config differs in a dropped column, too."""
-    one = release_side(folder / "one", seed, [], recoding, later=later)
+    one = release_side(folder / "one", seed, [], recoding, later=later, **said)
     other = release_side(
         folder / "other", seed, changes, recoding,
-        later=later, chance=seed, note="by their word", income="wages",
+        later=later, chance=seed, note="by their word", income="wages", **said,
     )  # fmt: skip
     return one, other
+
+
+def config_for(change: Change) -> dict[str, bool]:
+    """What the configs of a pair of this kind say, as ``Side`` takes it."""
+    return {
+        "register": change is consent_register,
+        "increments": change is earlier_periods,
+        # A copy with a pseudonym releases which rows are one person's.
+        "copies": change is not same_people,
+    }
+
+
+@contextmanager
+def one_engine(monkeypatch: Any) -> Iterator[None]:
+    """Sessions are connections to one engine, and a YAML text is parsed once.
+
+    Opening 112 engines and parsing 124 files is a third of what releasing a side costs.
+    """
+    engine, parse = duckdb.connect(), functools.cache(yaml_file._parse)
+    with monkeypatch.context() as patch:
+        patch.setattr(duckdb, "connect", lambda **_: engine.cursor())
+        patch.setattr(yaml_file, "_parse", lambda text, path: copy.deepcopy(parse(text, path)))
+        yield
+    engine.close()
 
 
 @contextmanager
