@@ -108,7 +108,8 @@ def anonymise_file(
         budget_seconds,
     )
     asked.check()
-    if output.exists() and any(output.samefile(each) for each in (path, population) if each):
+    read = [each for each in (path, population) if each and each.exists()]
+    if output.exists() and any(output.samefile(each) for each in read):
         raise ConfigInvalid(
             "the output is the file that is read, which would be lost",
             where=str(output),

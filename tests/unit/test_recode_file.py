@@ -335,3 +335,19 @@ def test_it_works_with_prefect_and_great_expectations_blocked_from_import(source
         cwd=Path(__file__).parents[2],
     )
     assert done.stdout == "{'zip': 1}\n", done.stderr
+
+
+def test_a_file_that_is_not_there_is_said_so_and_one_that_is_read_is_not_written_over(ages):
+    out = ages.with_name("out.csv")
+    out.write_text("what a run before has written\n")
+    for path, population in (("nosuch.csv", None), (ages.name, "nosuch.csv")):
+        with pytest.raises(SourceInvalid, match="no such file"):
+            anonymise_file(
+                ages.with_name(path),
+                ["age"],
+                PrivacyModels(k=2),
+                output=out,
+                population=population and ages.with_name(population),
+            )
+    with pytest.raises(ConfigInvalid, match="which would be lost"):
+        anonymise_file(ages, ["age"], PrivacyModels(k=2), output=ages.parent / "." / ages.name)
