@@ -114,6 +114,8 @@ class MeasureExpectation(FrameExpectation):
         measured = self.measured(rows)
         if measured is None:
             return False
+        if self.measures == ("distinct_l",) and self.limit <= 1:
+            return True  # one value is what every class has
         if self.at_least:
             return bool(measured >= self.limit - TOLERANCE)
         return bool(measured <= self.limit + TOLERANCE)
@@ -130,84 +132,112 @@ class MeasureExpectation(FrameExpectation):
         )
 
 
-class ExpectRowsToBeAtLeast(MeasureExpectation):
-    """The file has this many rows."""
+_WORDS: dict[str, tuple[tuple[str, ...], str]] = {
+    "ExpectRowsToBeAtLeast": (
+        ("rows",),
+        "the file has {measured} rows, at least {limit} asked for",
+    ),
+    # Infinite and not-a-number cells would escape a range.
+    "ExpectCellsThatAreNoNumberToBeAtMost": (
+        ("cells_that_are_no_number",),
+        "number columns hold {measured} cells that are infinite or no number, {limit} allowed",
+    ),
+    # Missing cells both as a value of their own and as matching everything.
+    "ExpectSmallestClassToBeAtLeast": (
+        ("smallest_class", "smallest_class_wildcard"),
+        "smallest class has {measured} data subjects, policy asks for {limit}",
+    ),
+    # Data subjects by the multiset of all their rows.
+    "ExpectSmallestTrajectoryClassToBeAtLeast": (
+        ("smallest_trajectory_class",),
+        "smallest trajectory is shared by {measured} data subjects, policy asks for {limit}",
+    ),
+    "ExpectDistinctLToBeAtLeast": (
+        ("distinct_l",),
+        "{column} has {measured} sensitive values in its worst class, policy asks for {limit}",
+    ),
+    "ExpectTToBeAtMost": (
+        ("t",),
+        "{column} is {measured} from the table's distribution in its worst class, limit {limit}",
+    ),
+    # Prosecutor risk of the record at most risk.
+    "ExpectHighestRiskToBeAtMost": (
+        ("highest_risk",),
+        "highest re-identification risk is {measured}, limit {limit}",
+    ),
+    # Weighted where a weight is declared.
+    "ExpectAverageRiskToBeAtMost": (
+        ("average_risk",),
+        "expected re-identifications per record are {measured}, limit {limit}",
+    ),
+    # Where one member found gives away the others.
+    "ExpectHouseholdRiskToBeAtMost": (
+        ("household_risk",),
+        "expected re-identifications per record by household are {measured}, limit {limit}",
+    ),
+    "ExpectNestingProblemsToBeAtMost": (
+        ("nesting_problems",),
+        "{measured} columns or rows do not come from the tier above, {limit} allowed",
+    ),
+    "ExpectResidueToBeAtMost": (
+        ("residue",),
+        "withheld identifiers occur in {measured} places of the file, {limit} allowed",
+    ),
+    # As a share of the parent's.
+    "ExpectSuppressedShareToBeAtMost": (
+        ("suppressed_share",),
+        "the privacy models dropped {measured} of the records, limit {limit}",
+    ),
+    "ExpectInformationLossToBeAtMost": (
+        ("information_loss",),
+        "information loss is {measured}, limit {limit}: beyond it the file is of no use",
+    ),
+    "ExpectDetailedQuasiIdentifiersToBeAtLeast": (
+        ("detailed_quasi_identifiers",),
+        "{measured} quasi-identifiers are below their top level, at least {limit} asked for",
+    ),
+}
+"""Expectation → the measures it reads, and what it says; its name says floor or ceiling."""
 
-    measures = ("rows",)
-    at_least = True
-    words = "the file has {measured} rows, at least {limit} asked for"
+_NOTHING_TO_ASK = {
+    "ExpectSmallestTrajectoryClassToBeAtLeast": (
+        "persistent_ids",
+        "the file keeps no id by which rows could be joined to a trajectory",
+    ),
+    "ExpectHouseholdRiskToBeAtMost": (
+        "household_linkable",
+        "members of a household cannot be linked in this file",
+    ),
+    "ExpectDetailedQuasiIdentifiersToBeAtLeast": (
+        "quasi_identifiers",
+        "the file holds no quasi-identifier",
+    ),
+}
+"""Expectation → a measure that, at exactly 0, says that there is nothing to ask, and the words."""
 
 
-class ExpectCellsThatAreNoNumberToBeAtMost(MeasureExpectation):
-    """Number columns hold numbers: infinite and not-a-number cells would escape a range."""
-
-    measures = ("cells_that_are_no_number",)
-    at_least = False
-    words = "number columns hold {measured} cells that are infinite or no number, {limit} allowed"
-
-
-class ExpectSmallestClassToBeAtLeast(MeasureExpectation):
-    """k-anonymity, missing cells both as a value of their own and as matching everything."""
-
-    measures = ("smallest_class", "smallest_class_wildcard")
-    at_least = True
-    words = "smallest class has {measured} data subjects, policy asks for {limit}"
-
-
-class ExpectSmallestTrajectoryClassToBeAtLeast(MeasureExpectation):
-    """k-anonymity of data subjects by the multiset of all their rows."""
-
-    measures = ("smallest_trajectory_class",)
-    at_least = True
-    only_where = "persistent_ids"
-    otherwise = "the file keeps no id by which rows could be joined to a trajectory"
-    words = "smallest trajectory is shared by {measured} data subjects, policy asks for {limit}"
+def _define(name: str) -> type[MeasureExpectation]:
+    measures, words = _WORDS[name]
+    only_where, otherwise = _NOTHING_TO_ASK.get(name, (None, ""))
+    # The class registers itself with Great Expectations under its name.
+    defined: type[MeasureExpectation] = type(MeasureExpectation)(  # type: ignore[misc]
+        name,
+        (MeasureExpectation,),
+        {
+            "__module__": __name__,
+            "__doc__": f"{words}.",
+            "measures": measures,
+            "at_least": name.endswith("AtLeast"),
+            "only_where": only_where,
+            "otherwise": otherwise,
+            "words": words,
+        },
+    )
+    return defined
 
 
-class ExpectDistinctLToBeAtLeast(MeasureExpectation):
-    """Distinct l-diversity of one sensitive column; an l of 1 asks for nothing."""
-
-    measures = ("distinct_l",)
-    at_least = True
-    words = "{column} has {measured} sensitive values in its worst class, policy asks for {limit}"
-
-    def holds(self, rows: Sequence[tuple[Any, ...]]) -> bool:
-        nothing_asked = self.limit <= 1 and self.measured(rows) is not None
-        return nothing_asked or super().holds(rows)
-
-
-class ExpectTToBeAtMost(MeasureExpectation):
-    """t-closeness of one sensitive column."""
-
-    measures = ("t",)
-    at_least = False
-    words = "{column} is {measured} from the table's distribution in its worst class, limit {limit}"
-
-
-class ExpectHighestRiskToBeAtMost(MeasureExpectation):
-    """Prosecutor risk of the record at most risk."""
-
-    measures = ("highest_risk",)
-    at_least = False
-    words = "highest re-identification risk is {measured}, limit {limit}"
-
-
-class ExpectAverageRiskToBeAtMost(MeasureExpectation):
-    """Expected re-identifications per record, weighted where a weight is declared."""
-
-    measures = ("average_risk",)
-    at_least = False
-    words = "expected re-identifications per record are {measured}, limit {limit}"
-
-
-class ExpectHouseholdRiskToBeAtMost(MeasureExpectation):
-    """Expected re-identifications per record where one member found gives away the others."""
-
-    measures = ("household_risk",)
-    at_least = False
-    only_where = "household_linkable"
-    otherwise = "members of a household cannot be linked in this file"
-    words = "expected re-identifications per record by household are {measured}, limit {limit}"
+DEFINED = tuple(map(_define, _WORDS))
+"""The expectations on one measure, or on the worst of two."""
 
 
 class ExpectAttackSuccessToBeAtMost(MeasureExpectation):
@@ -229,48 +259,6 @@ class ExpectAttackSuccessToBeAtMost(MeasureExpectation):
     @property
     def about(self) -> str:
         return self.attack
-
-
-class ExpectNestingProblemsToBeAtMost(MeasureExpectation):
-    """Rows are the parent's, and every value equals or generalises the parent's."""
-
-    measures = ("nesting_problems",)
-    at_least = False
-    words = "{measured} columns or rows do not come from the tier above, {limit} allowed"
-
-
-class ExpectResidueToBeAtMost(MeasureExpectation):
-    """No withheld identifier is left anywhere in the file."""
-
-    measures = ("residue",)
-    at_least = False
-    words = "withheld identifiers occur in {measured} places of the file, {limit} allowed"
-
-
-class ExpectSuppressedShareToBeAtMost(MeasureExpectation):
-    """Records that the privacy models dropped, as a share of the parent's."""
-
-    measures = ("suppressed_share",)
-    at_least = False
-    words = "the privacy models dropped {measured} of the records, limit {limit}"
-
-
-class ExpectInformationLossToBeAtMost(MeasureExpectation):
-    """0 is perfect, 1 is nothing left."""
-
-    measures = ("information_loss",)
-    at_least = False
-    words = "information loss is {measured}, limit {limit}: beyond it the file is of no use"
-
-
-class ExpectDetailedQuasiIdentifiersToBeAtLeast(MeasureExpectation):
-    """Quasi-identifiers that stand below their top level, where the file holds any at all."""
-
-    measures = ("detailed_quasi_identifiers",)
-    at_least = True
-    only_where = "quasi_identifiers"
-    otherwise = "the file holds no quasi-identifier"
-    words = "{measured} quasi-identifiers are below their top level, at least {limit} asked for"
 
 
 class ExpectColumnsAndTypesToBe(FrameExpectation):
