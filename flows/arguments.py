@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import zoneinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -34,6 +35,13 @@ Encoding = Annotated[
 ]
 Delimiter = Annotated[
     str | None, typer.Option(help="Of a CSV; default the likeliest of , ; tab and |.")
+]
+TimeZone = Annotated[
+    str | None,
+    typer.Option(
+        help="IANA zone by whose clocks times with an offset are told; needed where a column's "
+        "have several. Default: each time keeps its own clock's."
+    ),
 ]
 Address = Annotated[
     str,
@@ -132,13 +140,29 @@ def _two_shares(text: str) -> tuple[float, float] | None:
     return least, most
 
 
-def form(delimiter: str | None, encoding: str | None, missing: list[str] | None) -> Form:
-    """How the files of a command are written; an empty cell is missing whatever else is."""
+def form(
+    delimiter: str | None,
+    encoding: str | None,
+    missing: list[str] | None,
+    time_zone: str | None = None,
+) -> Form:
+    """How the files of a command are written; an empty cell is missing whatever else is.
+
+    Raises:
+        InputWrong: there is no such time zone.
+    """
     from stepdown.tables import Form
 
+    if time_zone is not None and time_zone not in zoneinfo.available_timezones():
+        raise InputWrong(
+            f"{time_zone} is no IANA time zone",
+            where="--time-zone",
+            next="For example: Africa/Nairobi.",
+        )
     # Most shells hand a typed \t on as two characters.
     delimiter = "\t" if delimiter == r"\t" else delimiter
-    return Form(delimiter, encoding, tuple(dict.fromkeys(("", *missing))) if missing else None)
+    texts = tuple(dict.fromkeys(("", *missing))) if missing else None
+    return Form(delimiter, encoding, texts, time_zone)
 
 
 def names(text: str) -> list[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from flows import arguments, say
-from flows.arguments import AsJson, Delimiter, Encoding, Missing, Table
+from flows.arguments import AsJson, Delimiter, Encoding, Missing, Table, TimeZone
 
 if TYPE_CHECKING:
     from stepdown.tables import Form
@@ -83,6 +83,7 @@ def anonymise(
     missing: Missing = None,
     encoding: Encoding = None,
     delimiter: Delimiter = None,
+    time_zone: TimeZone = None,
     json: AsJson = False,
 ) -> int:
     """Make one table k-anonymous, l-diverse, t-close, … at the least loss; no config needed."""
@@ -116,7 +117,7 @@ def anonymise(
             keep=arguments.names(keep),
             recoding=recoding,
             budget_seconds=budget,
-            form=arguments.form(delimiter, encoding, missing),
+            form=arguments.form(delimiter, encoding, missing, time_zone),
             output=output,
             progress=(lambda what: None) if json else say.progress,
         ),

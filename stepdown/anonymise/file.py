@@ -194,8 +194,8 @@ def _check_times(table: Attached, columns: Sequence[str], path: Path) -> None:
         raise SourceInvalid(
             f"the times of {', '.join(several)} have several offsets from UTC",
             where=str(path),
-            next="Which day a time is in depends on the zone: convert them to one, or release the "
-            "file by a config that declares the column's `time_zone`.",
+            next="Which day a time is in depends on the zone: give --time-zone, such as "
+            "Africa/Nairobi.",
         )
 
 

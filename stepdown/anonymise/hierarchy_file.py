@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from stepdown.errors import HierarchyInvalid, SourceInvalid
 from stepdown.tables import Form
-from stepdown.tables.csv_file import read_heading
+from stepdown.tables.csv_file import below_statement, read_heading
 
 _SAVE_AS = "One row per value, level 0 first; save it as CSV in UTF-8."
 
@@ -28,7 +28,7 @@ def read_rows(path: Path) -> list[tuple[str, ...]]:
     try:
         heading = read_heading(path, Form(), ())
         with open(path, encoding=heading.codec, newline="") as file:
-            text = file.read()
+            text = below_statement(file.read())
     except FileNotFoundError:
         raise HierarchyInvalid("there is no such file", where=str(path)) from None
     except SourceInvalid as error:

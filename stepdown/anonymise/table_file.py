@@ -116,7 +116,8 @@ class _Reading:
         columns = []
         for name, column in zip(self.names, batch.columns, strict=True):
             if not self._is_csv:
-                column = plain(column, self._form.missing, f"{self._path}: column {name}")
+                where = f"{self._path}: column {name}"
+                column = plain(column, self._form.missing, where, self._form.time_zone)
             if pa.types.is_string(column.type):
                 column = self._looked_at(name, column)
             else:
@@ -152,10 +153,14 @@ class _Reading:
         return pa.string()
 
     def _kind(self, name: str) -> ColumnType:
+        kind = self._kinds[name].kind
+        return ColumnType.STRING if self._has_several_offsets(name) else kind
+
+    def _has_several_offsets(self, name: str) -> bool:
+        """Whether nobody says which of the days is meant that a time's offsets would give."""
         kinds = self._kinds[name]
-        if len(kinds.offsets) > 1 and kinds.kind is ColumnType.TIMESTAMP:
-            return ColumnType.STRING
-        return kinds.kind
+        zoned = kinds.kind is ColumnType.TIMESTAMP and len(kinds.offsets) > 1
+        return zoned and self._form.time_zone is None
 
     def finish(self, types: Mapping[str, pa.DataType], to: Path) -> Path:
         """The copy in its final types."""
@@ -174,7 +179,9 @@ class _Reading:
             if column.type != field.type and pa.types.is_string(column.type):
                 once = column.dictionary_encode()
                 kind = next(kind for kind, arrow in ARROW_TYPES.items() if arrow == field.type)
-                column = typed(once.dictionary, kind, self._form.missing).take(once.indices)
+                form = self._form
+                values = typed(once.dictionary, kind, form.missing, form.time_zone)
+                column = values.take(once.indices)
             columns.append(column.cast(field.type))
         return pa.RecordBatch.from_arrays(columns, schema=final)
 
@@ -197,7 +204,7 @@ class _Reading:
                 for name in texts
                 if types[name] == pa.bool_()
             },
-            tuple(name for name in texts if len(self._kinds[name].offsets) > 1),
+            tuple(filter(self._has_several_offsets, texts)),
         )
 
 

@@ -15,7 +15,9 @@ from stepdown.attacks.run import run_attacks
 from stepdown.attacks.trajectories import trajectories
 from stepdown.candidate import Candidate, Earlier
 from stepdown.config import LoadedConfig
+from stepdown.config.models import Auxiliary as Register
 from stepdown.reports import AttackReport, AttackResult
+from stepdown.tables import Form
 
 
 def attack_candidate(
@@ -51,7 +53,7 @@ def attack_candidate(
     """
     config = loaded.config
     auxiliary = [
-        Auxiliary(name, loaded.resolve(table.path), table.columns)
+        Auxiliary(name, loaded.resolve(table.path), table.columns, _form(table))
         for name, table in config.auxiliary.items()
     ]
     patterns = {name: c.id_pattern for name, c in config.columns.items() if c.id_pattern}
@@ -71,3 +73,8 @@ def attack_candidate(
         results.append(AttackResult("collusion", 0.0, 0, note=note))
     beside = tuple(each.address for each in held_beside(candidate, published))
     return AttackReport(candidate.data.sha256, tuple(results), beside)
+
+
+def _form(table: Register) -> Form:
+    missing = None if table.missing is None else tuple(table.missing)
+    return Form(table.delimiter, table.encoding, missing)

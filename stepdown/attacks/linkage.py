@@ -16,7 +16,7 @@ from stepdown.attacks.classes import Classes, only_subject, owners
 from stepdown.engine.session import Session
 from stepdown.errors import SourceInvalid
 from stepdown.reports import AttackResult
-from stepdown.tables import read_coded
+from stepdown.tables import Form, read_coded
 
 ATTACK = "linkage"
 Flags = npt.NDArray[np.bool_]
@@ -30,11 +30,13 @@ class Auxiliary:
         name: what reports call it.
         path: a Parquet file, or a CSV with a header.
         columns: its columns → the dataset's columns.
+        form: how it is written; None where nobody says.
     """
 
     name: str
     path: Path
     columns: Mapping[str, str] = field(default_factory=dict)
+    form: Form | None = None
 
 
 def linkage(aligned: Aligned, quasi_identifiers: Sequence[str]) -> AttackResult:
@@ -160,7 +162,7 @@ def _auxiliary_reach(session: Session, aligned: Aligned, name: str, values: pa.A
 
 def _read(auxiliary: Auxiliary, columns: list[str]) -> pa.Table:
     try:
-        found = read_coded(Path(auxiliary.path), columns)
+        found = read_coded(Path(auxiliary.path), columns, auxiliary.form)
     except SourceInvalid as error:
         raise SourceInvalid(
             f"the auxiliary table {auxiliary.name} cannot be read: {error.message}",

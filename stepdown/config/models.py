@@ -302,6 +302,14 @@ class Auxiliary(Model):
     """A table that an intruder may hold, for the linkage attacks."""
 
     path: str = Field(description="CSV or Parquet file, relative to the config.")
+    delimiter: str | None = Field(None, min_length=1, max_length=1, description="Default: sniffed.")
+    encoding: str | None = Field(
+        None, description="Default: UTF-8, with or without BOM, or UTF-16 with one."
+    )
+    missing: list[str] | None = Field(
+        None,
+        description="Texts that mean 'no value' in it, and no others; default as for a source.",
+    )
     columns: dict[str, str] = Field(
         min_length=1, description="Its columns → the quasi-identifiers of the dataset they hold."
     )

@@ -16,6 +16,9 @@ from stepdown.errors import SourceInvalid
 from stepdown.tables import Form, open_table
 from stepdown.tables.csv_file import likelier_delimiter
 
+FEW = 4
+"""A heading is known by the config's names in it: at most one in so many may be lacking."""
+
 MIXED = "mixed"
 """Key of a field's metadata, and native type, of a column in which a database mixes types."""
 
@@ -65,21 +68,27 @@ def open_file(
         # What has no name, and the index that pandas hides in a file, cannot be meant.
         hidden = set(table.index) - columns.keys()
         found = [name for name in table.names if name not in hidden]
-        check_columns(found, loaded, str(path))
+        check_columns(found, loaded, str(path), may_be_a_record=table.kind == "csv")
         yield Source(
             table.kind, str(path), str(source.path), table.batches(list(columns)), table.sha256
         )
 
 
-def check_columns(found: Sequence[str], loaded: LoadedConfig, where: str) -> None:
+def check_columns(
+    found: Sequence[str], loaded: LoadedConfig, where: str, *, may_be_a_record: bool
+) -> None:
     """Refuse a source whose columns are not the config's, whatever their order.
+
+    Args:
+        may_be_a_record: nothing but its place says that these are names. They are printed only
+            where few of the config's are lacking: a record can hold a text that is one of them.
 
     Raises:
         SourceInvalid: a column is there twice, is not named by the config, or is not there.
     """
     declared = list(loaded.config.columns)
-    if not set(found) & set(declared):
-        # Without a header the first record stands here, and its values must not be printed.
+    lacking = [name for name in declared if name not in found]
+    if len(lacking) == len(declared):
         raise SourceInvalid(
             f"none of its {len(found)} column names is one of the config's {len(declared)}",
             where=where,
@@ -87,16 +96,20 @@ def check_columns(found: Sequence[str], loaded: LoadedConfig, where: str) -> Non
         )
     twice = [name for name, times in Counter(found).items() if times > 1]
     unknown = [name for name in found if name not in loaded.config.columns]
-    lacking = [name for name in declared if name not in found]
+    hidden = may_be_a_record and len(lacking) * FEW > len(declared)
     problems = [
-        f"{what}: {', '.join(map(_shown, names))}"
+        f"{what}: {', '.join(_place(found, name) if hidden else _shown(name) for name in names)}"
         for what, names in (
             ("more than one column has the name", twice),
             ("columns that the config does not name", unknown),
-            ("columns that the config names and the source lacks", lacking),
         )
         if names
     ]
+    if lacking:
+        told = ", ".join(map(_shown, lacking))
+        problems.append(f"columns that the config names and the source lacks: {told}")
+    if hidden:
+        problems.append("the source's names are not shown: its first line may be a record")
     if problems:
         raise SourceInvalid(
             "\n".join(problems),
@@ -104,6 +117,10 @@ def check_columns(found: Sequence[str], loaded: LoadedConfig, where: str) -> Non
             next=f"Every column of the source, and no other, stands in {loaded.path.name}; "
             "give a new one its role and `internal: drop` if nobody may have it.",
         )
+
+
+def _place(found: Sequence[str], name: str) -> str:
+    return f"the one in place {found.index(name) + 1}"
 
 
 def _shown(name: str) -> str:

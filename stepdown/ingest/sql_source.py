@@ -51,7 +51,7 @@ def open_sql(loaded: LoadedConfig) -> Iterator[Source]:
                 if not result.returns_rows:
                     raise _failed("it is not a SELECT", where)
                 names = list(result.keys())
-                check_columns(names, loaded, where)
+                check_columns(names, loaded, where, may_be_a_record=False)
                 batches = _batches(result, names, list(loaded.config.columns), where)
                 yield Source("sql", where, "query", batches, lambda: None)
     except SQLAlchemyError as error:

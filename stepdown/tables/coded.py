@@ -61,8 +61,9 @@ def read_coded(path: Path, names: Sequence[str], form: Form | None = None) -> di
         for batch in table.batches(wanted):
             for name, column in zip(wanted, batch.columns, strict=True):
                 where = f"{path}: column {name}"
-                each = column if table.kind == "csv" else plain(column, form.missing, where)
-                chunks[name].append(each.dictionary_encode())
+                if table.kind == "parquet":
+                    column = plain(column, form.missing, where, form.time_zone)
+                chunks[name].append(column.dictionary_encode())
     # One at a time, so that no column is held twice for longer than it takes to code it.
     return {name: _coded(chunks.pop(name), form) for name in wanted}
 
@@ -73,8 +74,9 @@ def _coded(chunks: list[pa.Array], form: Form) -> Coded:
         kinds = Kinds(form.missing)
         kinds.take(values)
         # Texts of several offsets stay texts: nobody says which of their days is meant.
-        kind = ColumnType.STRING if len(kinds.offsets) > 1 else kinds.kind
-        read = typed(values, kind, form.missing)
+        unclear = len(kinds.offsets) > 1 and form.time_zone is None
+        kind = ColumnType.STRING if unclear else kinds.kind
+        read = typed(values, kind, form.missing, form.time_zone)
         values = pc.if_else(pc.is_valid(read), values, None)
     else:
         read = values

@@ -30,7 +30,16 @@ from stepdown.tables.missing import NOT_A_TEXT
 DELIMITERS = (",", ";", "\t", "|")
 """What is tried where nobody says."""
 
+BY_R = (
+    'If R wrote it with write.table, write it again with sep = "," and row.names = FALSE; else '
+    "give every column a name in the first line."
+)
+"""What to do about a table in R's own form, with its rows' names and without a name for them."""
+
 _SAMPLE = 1 << 16
+_SAYS_ITS_DELIMITER = re.compile(r'[\r\n]*sep=([^"\r\n])(?:\r\n|\r|\n|$)', re.IGNORECASE)
+"""A first line by which Excel knows the delimiter; it is no part of the table."""
+_MOST_ABOVE = 1 << 10
 _NOT_A_TEXT = re.compile(r"|NA|NaN|-?Inf|TRUE|FALSE|True|False|[-+\d.,:/TZeE ]+")
 _MARKS = (b"\xff\xfe", b"\xfe\xff")
 
@@ -77,13 +86,14 @@ def read_heading(path: Path, form: Form, expected: Collection[str]) -> Heading:
     best = max(
         DELIMITERS, key=lambda each: (len(wanted & set(tried[each][0] or ())), _fields(tried[each]))
     )
-    delimiter = form.delimiter or best
+    delimiter = form.delimiter or _stated(path, codec) or best
     record, text = _first_record(path, codec, delimiter)
     if record is None:
+        spaced = _fields(_first_record(path, codec, " ")) > 1 and not form.delimiter
         raise SourceInvalid(
             f"the header cannot be read: a quote in it {NOT_CLOSED}, or text follows one",
             where=str(path),
-            next=MEND_QUOTES,
+            next=f"Its columns may stand between spaces. {BY_R}" if spaced else MEND_QUOTES,
         )
     if not record:
         raise SourceInvalid("the file is empty", where=str(path), next="Check where it comes from.")
@@ -159,6 +169,14 @@ def _batches(
         # Arrow's message quotes the row, so none of its text travels on.
         if ragged:
             row = ragged[0]
+            one_more = row.actual_columns == row.expected_columns + 1
+            if row.number == 1 and one_more and not str(row.text).endswith(heading.delimiter):
+                raise SourceInvalid(
+                    f"row 1 has {row.actual_columns} fields, the header has "
+                    f"{row.expected_columns}: the first may be the row's name, without a heading",
+                    where=str(path),
+                    next=BY_R,
+                ) from None
             raise SourceInvalid(
                 f"row {row.number} has {row.actual_columns} fields, the header has "
                 f"{row.expected_columns} (rows are records, counted from 1 after the header)",
@@ -195,7 +213,8 @@ def _first_record(path: Path, codec: str, delimiter: str) -> tuple[list[str] | N
     def lines(file: Iterable[str]) -> Iterator[str]:
         for line in file:
             taken.append(line)
-            yield line
+            if not _SAYS_ITS_DELIMITER.fullmatch("".join(taken)):
+                yield line
 
     try:
         with open(path, encoding=codec, newline="") as file:
@@ -213,10 +232,11 @@ def _first_record(path: Path, codec: str, delimiter: str) -> tuple[list[str] | N
 def _quotes_texts(path: Path, codec: str, delimiter: str) -> bool:
     """Whether every name, and every cell of the first records that is not a number, is quoted."""
     with open(path, encoding=codec, errors="replace", newline="") as file:
-        sample = file.read(_SAMPLE).lstrip("\r\n")
+        read = file.read(_SAMPLE)
+    sample = below_statement(read).lstrip("\r\n")
     if not sample.startswith('"'):
         return False
-    if len(sample) == _SAMPLE:
+    if len(read) == _SAMPLE:
         # The last line may have been cut.
         sample = sample[: max(sample.rfind("\n"), sample.rfind("\r")) + 1]
     stop = re.escape(delimiter)
@@ -226,6 +246,23 @@ def _quotes_texts(path: Path, codec: str, delimiter: str) -> bool:
         return False
     below = re.sub(name, "", sample[heading.end() :])
     return all(_NOT_A_TEXT.fullmatch(cell) for cell in re.split(rf"{stop}|[\r\n]+", below))
+
+
+def below_statement(text: str) -> str:
+    """The text of a CSV without a first line that only states its delimiter.
+
+    >>> below_statement("sep=;\\na;b\\n")
+    'a;b\\n'
+    """
+    stated = _SAYS_ITS_DELIMITER.match(text)
+    return text[stated.end() :] if stated else text
+
+
+def _stated(path: Path, codec: str) -> str | None:
+    """The delimiter that the first line states, where it does nothing else."""
+    with open(path, encoding=codec, errors="replace", newline="") as file:
+        stated = _SAYS_ITS_DELIMITER.match(file.read(_MOST_ABOVE))
+    return stated[1] if stated else None
 
 
 def _marked(path: Path) -> str | None:

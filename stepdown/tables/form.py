@@ -24,11 +24,13 @@ class Form:
         encoding: of a CSV; None is UTF-8, or UTF-16 where the file begins with its mark.
         missing: texts that mean 'no value', and no other; None is the default of
             ``stepdown.tables.missing``.
+        time_zone: by whose clocks times with a zone are told; None keeps each one's own.
     """
 
     delimiter: str | None = None
     encoding: str | None = None
     missing: tuple[str, ...] | None = None
+    time_zone: str | None = None
 
 
 def is_parquet(path: Path) -> bool:

@@ -82,12 +82,17 @@ class Kinds:
         return self._possible[0] if self._seen and self._possible else ColumnType.STRING
 
 
-def typed(texts: pa.Array, kind: ColumnType, missing: Sequence[str] | None) -> pa.Array:
+def typed(
+    texts: pa.Array,
+    kind: ColumnType,
+    missing: Sequence[str] | None,
+    time_zone: str | None = None,
+) -> pa.Array:
     """Texts as values of the type that they are, null where missing."""
     none = is_missing(texts, texts_of(missing, kind is ColumnType.STRING))
     if none.true_count:
         texts = pc.if_else(none, None, texts)
-    values = parse_texts(texts, kind)
+    values = parse_texts(texts, kind, time_zone=time_zone)
     if missing and kind is not ColumnType.STRING:
         codes = parse_texts(pa.array(missing, pa.string()), kind).drop_null()
         values = pc.if_else(pc.is_in(values, value_set=codes), None, values)
@@ -95,18 +100,21 @@ def typed(texts: pa.Array, kind: ColumnType, missing: Sequence[str] | None) -> p
     return pc.add(values, 0.0) if pa.types.is_floating(values.type) else values
 
 
-def plain(column: pa.Array, missing: Sequence[str] | None, what: str) -> pa.Array:
+def plain(
+    column: pa.Array, missing: Sequence[str] | None, what: str, time_zone: str | None = None
+) -> pa.Array:
     """A typed file's column in one of seven plain types, null where missing or NaN.
 
     A time with a zone is what a clock there showed.
 
     Args:
         what: the file and column, for errors.
+        time_zone: whose clocks are meant instead.
 
     Raises:
         SourceInvalid: it holds lists, structures or bytes.
     """
-    column = _one_of_seven(column, what)
+    column = _one_of_seven(column, what, time_zone)
     none = is_missing(column, BY_DEFAULT if missing is None else missing)
     kind = next((k for k in _DAYS if ARROW_TYPES[k] == column.type), None)
     if missing and kind:
@@ -119,12 +127,16 @@ def plain(column: pa.Array, missing: Sequence[str] | None, what: str) -> pa.Arra
     return pc.add(column, pa.scalar(0.0, column.type)) if is_float else column
 
 
-def _one_of_seven(column: pa.Array, what: str) -> pa.Array:
+def _one_of_seven(column: pa.Array, what: str, time_zone: str | None) -> pa.Array:
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     kind = column.type
     if pa.types.is_timestamp(kind):
-        return local_times(column) if kind.tz else column.cast(pa.timestamp("us"), safe=False)
+        return (
+            local_times(column, time_zone)
+            if kind.tz
+            else column.cast(pa.timestamp("us"), safe=False)
+        )
     wide = _wide(kind)
     try:
         return column if wide == kind else column.cast(wide)

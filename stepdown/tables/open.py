@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from stepdown.artifacts import sha256_of
 from stepdown.errors import SourceInvalid, TransientError
-from stepdown.tables.csv_file import Heading, csv_batches, read_heading
+from stepdown.tables.csv_file import BY_R, Heading, csv_batches, read_heading
 from stepdown.tables.form import Form, is_parquet
 from stepdown.tables.parquet_file import opened, pandas_index, parquet_batches
 
@@ -54,17 +54,22 @@ class OpenedTable:
         """Of a CSV, a comma for Parquet."""
         return self.heading.delimiter if self.heading else ","
 
-    def _is_heading(self, found: Sequence[str]) -> bool:
-        """Whether the names may be printed: one that was asked for is among them, and none of them
-        is a number or date, as a record without a heading above it would hold."""
+    def _is_heading(self, found: int, asked: int) -> bool:
+        """Whether the names may be printed.
+
+        Those of a Parquet file are. A CSV's first line may be a record, in which one text is a name
+        by chance: two that were asked for must be among them, and two in three, and none of them
+        is a number or date.
+        """
         words = [name for name in self.names if not _NO_NAME.fullmatch(name)]
-        return bool(found) and len(words) == len(self.names)
+        known = found >= 2 and 3 * found >= 2 * asked
+        return self.kind == "parquet" or (known and len(words) == len(self.names))
 
     def require(self, asked: Sequence[str], *, fold: bool = False) -> None:
         """Refuse a table that lacks a column, or in which two have one name.
 
         Without a heading line the first record stands in its place, so names are printed only where
-        one that was asked for is among them.
+        most that were asked for are among them.
 
         Args:
             asked: columns that must be there.
@@ -88,7 +93,8 @@ class OpenedTable:
         if not lacking:
             return
         found = f"the file has no column {', '.join(lacking)}"
-        if self._is_heading([name for name in asked if name not in lacking]):
+        wanted = len(set(asked))
+        if self._is_heading(wanted - len(lacking), wanted):
             raise SourceInvalid(
                 f"{found}; it has {', '.join(filter(str.isprintable, self.names))}",
                 where=str(self.path),
@@ -98,7 +104,9 @@ class OpenedTable:
             f"none of its {len(self.all_names)} columns is called {' or '.join(lacking)}",
             where=str(self.path),
             next="Does its first line hold the names? Check that line (it is not shown: it may be "
-            "a record), the delimiter and the encoding.",
+            "a record), the delimiter and the encoding."
+            # A space is no delimiter that is tried.
+            + ("" if self.kind == "parquet" or self.all_names[1:] else f" {BY_R}"),
         )
 
 

@@ -77,7 +77,12 @@ def test_a_parquet_file_has_the_same_risk_as_its_csv(file, tmp_path):
 @pytest.mark.parametrize(
     ("content", "arguments", "words"),
     [
-        (CSV, {"quasi_identifiers": ["twon", "sex"]}, "no column twon; it has town, sex, who"),
+        (
+            CSV,
+            {"quasi_identifiers": ["town", "sex", "ohw"]},
+            "no column ohw; it has town, sex, who",
+        ),
+        (CSV, {"quasi_identifiers": ["twon", "sex"]}, "none of its 7 columns is called twon"),
         (CSV, {"quasi_identifiers": []}, "no quasi-identifier is named"),
         ("town;w\n", {"quasi_identifiers": ["town"]}, "no records"),
         ("", {"quasi_identifiers": ["town"]}, "the file has 0 bytes"),

@@ -259,6 +259,8 @@ def test_a_hierarchy_is_read_as_any_table_is(tmp_path, delimiter, encoding):
     text = "".join(delimiter.join(row) + "\n" for row in rows)
     (tmp_path / "h.csv").write_text(text, encoding=encoding)
     assert read_rows(tmp_path / "h.csv") == rows
+    (tmp_path / "h.csv").write_text(f"sep={delimiter}\n{text}", encoding=encoding)
+    assert read_rows(tmp_path / "h.csv") == rows
 
 
 def test_a_hierarchy_with_an_open_quote_is_refused(tmp_path):

@@ -239,9 +239,38 @@ def test_a_duplicate_column_is_refused(bench):
 
 
 def test_columns_must_be_the_configs(bench):
-    message = bench.refusal("name,phone\nAda,123\n")
-    assert "columns that the config does not name: 'phone'" in message
-    assert "columns that the config names and the source lacks: 'age'" in message
+    message = bench.refusal("name,age,phone\nAda,3,123\n")
+    assert message == "columns that the config does not name: 'phone'"
+    wide = {f"c{number}": "string" for number in range(8)}
+    names = [*list(wide)[:6], "c66", "c7", "phone"]
+    message = bench.refusal(f"{','.join(names)}\n", columns=wide)
+    assert "columns that the config does not name: 'c66', 'phone'" in message
+    assert "columns that the config names and the source lacks: 'c6'" in message
+
+
+def test_a_first_record_that_holds_a_columns_name_is_not_printed(bench):
+    columns = {"female": "integer", "age": "integer", "name": "string"}
+    message = bench.refusal(f"female,{CANARY},36\nmale,Bo,7\n", columns=columns)
+    assert CANARY not in message
+    assert (
+        "columns that the config does not name: the one in place 2, the one in place 3" in message
+    )
+    assert "columns that the config names and the source lacks: 'age', 'name'" in message
+    message = bench.refusal(f"female,{CANARY},{CANARY}\n", columns=columns)
+    assert CANARY not in message
+
+
+def test_a_table_of_r_with_row_names_is_refused_with_what_to_write_instead(bench):
+    message = bench.refusal('"name","age"\n"1","Ada",3\n"2","Bo",4\n')
+    assert message.startswith(
+        "row 1 has 3 fields, the header has 2: the first may be the row's name"
+    )
+    loaded = bench.load('"name" "age"\n"1" "Ada" 3\n')
+    with pytest.raises(SourceInvalid, match="between spaces") as refusal:
+        ingest(loaded, bench.workspace)
+    assert "row.names = FALSE" in refusal.value.next
+    # A delimiter at the end of every row is something else.
+    assert "may be the row's name" not in bench.refusal("name,age\nAda,3,\n")
 
 
 def test_a_file_without_a_header_is_refused_without_its_first_record(bench):
@@ -307,7 +336,9 @@ def test_an_unclosed_quote_in_the_header_is_refused(bench):
 
 def test_a_header_that_runs_into_the_records_is_refused_without_them(bench):
     message = bench.refusal(f'name,"age\n{CANARY},3\n","{CANARY}\n",x\n')
-    assert "one of 22 letters" in message
+    assert "does not name: the one in place 2, the one in place 3, the one in place 4" in message
+    message = bench.refusal(f'name,age,"{CANARY}\n"\n')
+    assert "one of 16 letters" in message
 
 
 def test_a_binary_file_is_refused(bench):

@@ -15,6 +15,7 @@ from stepdown.attacks.linkage import _read as auxiliary_table
 from stepdown.errors import ConfigInvalid, DemandImpossible, SourceInvalid
 from stepdown.risk import assess_file
 from stepdown.tables import Form, read_coded
+from stepdown.tables.missing import likely_missing
 
 CANARY = "Rumpelstiltskin"
 
@@ -36,6 +37,8 @@ def write(path, text, encoding="utf-8"):
         ("q;Ort\r\n1;Köln\r\n2;\r\n", "utf-8-sig", {}),
         ("q\tOrt\r1\tKöln\r2\t\r", "utf-8", {}),
         ("q|Ort\n1|Köln\n2|\n", "cp1252", {"encoding": "cp1252"}),
+        ("sep=;\r\nq;Ort\r\n1;Köln\r\n2;\r\n", "utf-8-sig", {}),
+        ("sep=^\nq^Ort\n1^Köln\n2^\n", "utf-16", {}),
         ('"q","Ort"\n"1","Köln"\n"2",\n', "utf-16", {}),
         ("\n\nq,Ort\n\n1,Köln\n\n2,\n\n", "utf-8", {}),
         ("q,Ort,\n1,Köln,\n2,,", "utf-8", {}),
@@ -172,6 +175,19 @@ def test_blanks_and_the_codes_of_other_tools_are_likely_missing_too(tmp_path):
     assert found == dict.fromkeys(["(blank)", "<NA>", "NaT", "--", "unknown", "-88", "888"], 1)
 
 
+@pytest.mark.parametrize("code", [-9, -88, -98, -999, 888, 998, 9999])
+def test_codes_of_survey_tools_are_likely_missing_as_a_number_and_as_a_text(code):
+    assert likely_missing(pa.array([1.0, code, code])) == {str(code): 2}
+    assert likely_missing(pa.array(["a", str(code), f"{code}.0"])) == {str(code): 2}
+
+
+def test_a_first_record_that_holds_a_name_asked_for_is_not_printed(tmp_path):
+    path = write(tmp_path / "t.csv", f"female,{CANARY},Ann\nmale,Bo,Cy\n")
+    with pytest.raises(SourceInvalid, match="none of its 3 columns is called age") as refused:
+        assess_file(path, ["female", "age"])
+    assert CANARY not in str(refused.value)
+
+
 def test_a_file_without_a_heading_line_is_refused_without_its_cells(tmp_path):
     path = write(tmp_path / "t.csv", f"{CANARY};34\nOther;35\n")
     out = tmp_path / "o.csv"
@@ -241,6 +257,23 @@ def test_a_zoned_time_is_cut_by_its_own_clock(tmp_path):
         assert read(tmp_path / "o.parquet", "at")["at"] == ["2024-05"] * 4 + ["2024-06"] * 4
 
 
+def test_times_of_several_offsets_are_told_by_the_clocks_of_a_zone_that_is_given(tmp_path):
+    text = "at\n2024-05-31T22:30Z\n2024-06-01T03:30+05:00\n2024-06-01T01:30\n"
+    path = write(tmp_path / "t.csv", text)
+    assert read(path, "at")["at"][0] == "2024-05-31T22:30Z"
+    form = Form(time_zone="Africa/Nairobi")
+    june = dt.datetime(2024, 6, 1, 1, 30)
+    assert read(path, "at", time_zone="Africa/Nairobi") == {"at": [june] * 3}
+    found = anonymise_file(
+        path, ["at"], PrivacyModels(k=3), output=tmp_path / "o.parquet", form=form
+    )
+    assert found["levels"] == {"at": 0}
+    assert pq.read_table(tmp_path / "o.parquet")["at"].to_pylist() == [june] * 3
+    zoned = pa.array([dt.datetime(2024, 5, 31, 22, 30)], pa.timestamp("us", "UTC"))
+    pq.write_table(pa.table({"at": zoned}), tmp_path / "t.parquet")
+    assert read(tmp_path / "t.parquet", "at", time_zone="Africa/Nairobi") == {"at": [june]}
+
+
 def test_times_of_several_offsets_are_refused_by_their_column(tmp_path):
     path = write(tmp_path / "t.csv", "at\n2024-05-31T23:50+03:00\n2024-05-31T23:50Z\n")
     with pytest.raises(SourceInvalid, match="the times of at have several offsets"):
@@ -284,5 +317,9 @@ def test_an_auxiliary_register_keeps_the_zeros_of_its_zip_codes(tmp_path):
     path = write(tmp_path / "register.csv", "plz;born\n01234;1990\n00501;NA\n")
     table = auxiliary_table(Auxiliary("register", path), ["plz", "born"])
     assert table.to_pydict() == {"plz": ["01234", "00501"], "born": [1990, None]}
+    path = write(tmp_path / "other.csv", "Größe;born\n180;-9\n", "cp1252")
+    form = Form(encoding="cp1252", missing=("-9",))
+    other = auxiliary_table(Auxiliary("other", path, form=form), ["Größe", "born"])
+    assert other.to_pydict() == {"Größe": [180], "born": [None]}
     with pytest.raises(SourceInvalid, match="auxiliary table register cannot be read: none of"):
-        auxiliary_table(Auxiliary("register", path), ["zip"])
+        auxiliary_table(Auxiliary("register", tmp_path / "register.csv"), ["zip"])
