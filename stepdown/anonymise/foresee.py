@@ -10,11 +10,19 @@ import pyarrow.parquet as pq
 
 from stepdown.anonymise.coding import code_sensitive
 from stepdown.anonymise.consent import PARENT, PARENT_LINEAGE, SNAPSHOT, enter
+from stepdown.anonymise.foresee_coarsest import Coarsest, coarsest_labels, label_of
 from stepdown.anonymise.quasi_identifiers import privacy_models, sensitive_columns
 from stepdown.anonymise.recode import check_demands, subject_count
 from stepdown.anonymise.treat import PARENT_ROW, SOURCE_ROW, SUBJECT, TREATED, treat
 from stepdown.artifacts import ArtifactRef, check_bytes
-from stepdown.config import LoadedConfig, TierPolicy, released_columns, tier_policy, treatment_of
+from stepdown.config import (
+    LoadedConfig,
+    ReleaseConfig,
+    TierPolicy,
+    released_columns,
+    tier_policy,
+    treatment_of,
+)
 from stepdown.config.treatments import Generalise, Surrogate
 from stepdown.engine import Session, open_session, quote
 from stepdown.engine.session import file_literal
@@ -55,9 +63,9 @@ class Foreseen:
 def foresee(loaded: LoadedConfig, snapshot: ArtifactRef, scratch: Path) -> tuple[Foreseen, ...]:
     """Every problem of every tier that does not wait for the search.
 
-    Each tier's treatments are applied to the rows that may enter it, but quasi-identifiers that are
-    generalised are left out: how coarse they become is the search's to say. A value that is rare
-    among these rows is rare in every part of them.
+    Each tier's treatments are applied to the rows that may enter it. How coarse a quasi-identifier
+    becomes is the search's to say, so it is judged at the coarsest level that ``at_most`` leaves
+    open. A value that is rare among these rows is rare in every part of them.
 
     Raises:
         SourceInvalid, StoreCorrupt, WorldFailed: as a run would.
@@ -155,11 +163,13 @@ def _problems(
     config, tier, k = loaded.config, policy.tier, policy.smallest_class
     aliases = {name: f"c{i}" for i, name in enumerate(columns)}
     household = config.name(Role.HOUSEHOLD)
+    coarsest = list(coarsest_labels(session, loaded, tier))
     cells = [
         f"t.{quote(SUBJECT)} AS subject",
         f"s.{quote(household)} AS household" if household else "NULL::VARCHAR AS household",
         f"t.{quote(PARENT_ROW)} AS parent_row",
         *(f"t.{quote(name)} AS {alias}" for name, alias in aliases.items()),
+        *(f"{label_of(each, f's.{quote(each.name)}')} AS {each.table}" for each in coarsest),
     ]
     session.run(
         f"CREATE OR REPLACE TEMP TABLE record AS SELECT {', '.join(cells)} FROM {TREATED} t "
@@ -170,6 +180,7 @@ def _problems(
         for name, alias in aliases.items()
         if not config.columns[name].override
     ]
+    yield from _too_fine(session, config, policy, coarsest, removable)
     named = set()
     for rare in count_holders(session, judged, tier, k):
         if is_too_rare(rare, k):
@@ -196,6 +207,34 @@ def _problems(
         if config.columns[name].role is Role.QUASI_IDENTIFIER
     ]
     yield from _alone(session, policy, stays, insensitive, removable)
+
+
+def _too_fine(
+    session: Session,
+    config: ReleaseConfig,
+    policy: TierPolicy,
+    coarsest: list[Coarsest],
+    removable: float,
+) -> Iterator[Foreseen]:
+    """Quasi-identifiers that are too rare even at the coarsest level open to them."""
+    tier, k = policy.tier, policy.smallest_class
+    open_to = {each.name: each for each in coarsest if not config.columns[each.name].override}
+    asked = [Column(name, each.table, undeclared=False) for name, each in open_to.items()]
+    for rare in count_holders(session, asked, tier, k):
+        if not rare.values or rare.holders >= k:
+            continue
+        column = open_to[rare.column]
+        who = "households" if rare.households else "people"
+        yield Foreseen(
+            tier,
+            (rare.column,),
+            f"{rare.column}: even at level {column.level}, the highest that its `at_most` allows, "
+            f"{rare.few:,} of {rare.subjects:,} people have a label that fewer than {k:,} {who} "
+            "hold.",
+            f"columns.{rare.column}.{tier}: allow a higher level (its hierarchy's top is "
+            f"{column.top}), or drop.",
+            certain=rare.few > removable,
+        )
 
 
 def _rare(

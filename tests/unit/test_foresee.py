@@ -59,6 +59,28 @@ def test_an_exact_latitude_is_told_for_both_tiers_with_its_cure(tmp_path):
     assert [r.column for r in risk.rare_values or () if r.holders < 2] == ["latitude"]
 
 
+def test_a_quasi_identifier_is_judged_at_the_coarsest_level_open_to_it(tmp_path):
+    def age(at_most, **more):
+        bands = {"intervals": [{"width": 2}, {"width": 10}]}
+        open_to = {"generalise": {"at_least": 1, "at_most": at_most}}
+        known = {"role": "quasi_identifier", "type": "integer", "hierarchy": bands}
+        return columns(age=known | {"partner": open_to} | more)
+
+    table = rows() | {"age": [20 + 2 * i for i in range(40)]}
+    only = TIERS | {"public": None}
+    case, found = told(tmp_path / "2", table, age(1), only)
+    assert [str(each) for each in found] == [
+        "partner: age: even at level 1, the highest that its `at_most` allows, 40 of 40 people "
+        "have a label that fewer than 2 people hold. columns.age.partner: allow a higher level "
+        "(its hierarchy's top is 3), or drop."
+    ]
+    assert found[0].certain
+    with pytest.raises(Refused):  # by the search, as was foreseen
+        case.derive(Tier.PARTNER, case.derive(Tier.INTERNAL))
+    assert told(tmp_path / "10", table, age(2), only)[1] == ()
+    assert told(tmp_path / "let", table, age(1, override="A test"), only)[1] == ()
+
+
 def test_what_the_search_may_suppress_is_not_certain(tmp_path):
     # At most four of forty records may be suppressed at partner.
     _, found = told(tmp_path / "4", rows(lonely=4), columns(), TIERS | {"public": None})
