@@ -26,7 +26,7 @@ from stepdown.release.data_package import licence
 from stepdown.release.documents import FULL_REPORT
 from stepdown.release.gate import Decision, Outcome
 from stepdown.release.kept import check_kept, check_whole_release
-from stepdown.release.ledger import Ledger, next_version, open_ledger
+from stepdown.release.ledger import Ledger, Reader, next_version, open_ledger
 from stepdown.release.locks import exclusively
 from stepdown.release.manifest import Manifest, write_manifest
 from stepdown.release.publication import DEAD, RELEASE, advance, lose, publish
@@ -36,7 +36,7 @@ from stepdown.release.recovery import recover_held
 from stepdown.release.refusals import write_note
 from stepdown.release.store import Store
 from stepdown.release.superseded import KEY
-from stepdown.release.suspension import let_back
+from stepdown.release.suspension import cause_of, let_back
 from stepdown.reports import TierReport, Verdict
 from stepdown.vocabulary import ReleaseState, Tier
 from stepdown.workspace import Workspace
@@ -112,9 +112,9 @@ def submit(
         if candidate.recipient:
             governance = load_governance(loaded.folder, series.dataset)
             let_back(ledger, store, series.dataset, governance, clock.today(), actor)
-        if reasons := _taken_back(ledger, series, manifest):
-            return _refuse(workspace, ledger, series, run, reasons, actor, candidate, above)
         new = _describe(loaded, candidate, manifest, run, as_of, above, actor)
+        if reasons := _taken_back(ledger, new):
+            return _refuse(workspace, ledger, series, run, reasons, actor, candidate, above)
         return _settle_among_others(ledger, store, new, actor)
 
 
@@ -196,13 +196,14 @@ def _unassessed(ledger: Ledger, loaded: LoadedConfig, tier: Tier) -> list[Verdic
     return [] if verdict.passed else [verdict]
 
 
-def _taken_back(ledger: Ledger, series: Series, manifest: Manifest) -> list[Verdict]:
+def _taken_back(ledger: Ledger, new: NewRelease) -> list[Verdict]:
     # Without this a scheduled run would quietly publish again what a steward took down.
     with ledger.reading() as reader:
         same = [
             release
-            for release in reader.of_series(series, *_TAKEN_BACK)
-            if release.manifest_sha256 == manifest.sha256
+            for release in reader.of_series(new.series, *_TAKEN_BACK)
+            if release.manifest_sha256 == new.manifest_sha256
+            and not _fell_for_others(reader, release, new)
         ]
     return [
         Verdict(
@@ -288,7 +289,9 @@ def _settle_among_others(ledger: Ledger, store: Store, new: NewRelease, actor: s
     with ledger.reading() as reader:
         live = reader.of_series(new.series, ReleaseState.PUBLISHED)
         pending = reader.of_series(new.series, *_PENDING)
-    is_live = bool(live) and live[0].manifest_sha256 == new.manifest_sha256
+    is_live = (
+        bool(live) and live[0].manifest_sha256 == new.manifest_sha256 and _same_people(live[0], new)
+    )
     same = [r for r in pending if not is_live and _may_join(store, r, new)]
     expired = _end_others(ledger, [r for r in pending if r not in same], actor)
     if is_live:
@@ -336,6 +339,23 @@ def _may_join(store: Store, release: Release, new: NewRelease) -> bool:
     taken = store.exists(f"{release.address}/{RELEASE}")
     reports = [each.terms["judged"]["report_sha256"] for each in (release, new)]
     return release.manifest_sha256 == new.manifest_sha256 and reports[0] == reports[1] and not taken
+
+
+def _same_people(release: Release, new: NewRelease) -> bool:
+    """Whether the consent register would be asked about the same people; where one is asked.
+
+    Somebody may be replaced by somebody else with the very same row: no byte that is published
+    differs, but whose withdrawal takes the release out of reach does.
+    """
+    before, now = ((each.terms.get("consent") or {}) for each in (release, new))
+    known = (before.get("subjects_sha256"), now.get("subjects_sha256"))
+    return None in known or known[0] == known[1]
+
+
+def _fell_for_others(reader: Reader, release: Release, new: NewRelease) -> bool:
+    """Whether it is suspended for people who are no longer in it: it can never come back itself."""
+    suspended = release.state is ReleaseState.SUSPENDED
+    return suspended and cause_of(reader, release) == "consent" and not _same_people(release, new)
 
 
 def _end_others(ledger: Ledger, others: list[Release], actor: str) -> str | None:
