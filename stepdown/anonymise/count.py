@@ -114,6 +114,7 @@ def unit_keys(
         parts.append("subjects.code")
         joins.append(_join_subjects(relation, subject))
     packed = packing(sizes)
+    session.make_room(joins=len(joins))
     return UnitKeys(packed, packed.sql(parts), " ".join(joins))
 
 

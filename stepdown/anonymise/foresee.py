@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -34,7 +34,10 @@ from stepdown.risk.insensitive import insensitive_problems
 from stepdown.risk.rare_in_candidate import asked_of, is_too_rare
 from stepdown.risk.rare_remedy import finest_treatment
 from stepdown.risk.rare_values import Column, count_holders
-from stepdown.vocabulary import ColumnType, Role, Tier
+from stepdown.vocabulary import MOST_RELEASED, ColumnType, Role, Tier
+
+MANY_NAMES = 12
+"""A sentence does not list more columns than this if there is a shorter list to give."""
 
 _UNDECLARED = (ColumnType.STRING, ColumnType.INTEGER)
 
@@ -280,6 +283,8 @@ def _alone(
     insensitive: dict[str, str],
     removable: float,
 ) -> Iterator[Foreseen]:
+    if len(stays) + len(insensitive) > MOST_RELEASED:
+        return  # The config is refused for their number, without any work.
     # On more columns, or finer ones, whoever is alone here is alone as well.
     share = share_alone(session, [*stays, *insensitive.values()])
     if share <= policy.alone_share:
@@ -291,8 +296,17 @@ def _alone(
         gone,
         f"{share:.1%} of {people:,} people are alone on the kept quasi-identifiers and the "
         f"insensitive columns together; the policy allows {policy.alone_share:.1%}.",
-        f"Drop or recode {', '.join(gone)}."
+        _to_drop(gone, insensitive)
         if gone
         else "Generalise the quasi-identifiers that are kept as they are.",
         certain=share * people - removable > policy.alone_share * people,
     )
+
+
+def _to_drop(gone: tuple[str, ...], insensitive: Collection[str]) -> str:
+    """Names those that go, or those that may stay where that is the shorter list of many."""
+    kept = [name for name in insensitive if name not in gone]
+    if len(gone) <= MANY_NAMES or len(kept) >= len(gone):
+        return f"Drop or recode {', '.join(gone)}."
+    stay = f"all but {', '.join(kept)}" if kept else "all of them"
+    return f"Drop or recode {len(gone)} of the {len(insensitive)} insensitive columns: {stay}."

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from stepdown.reports import AttackResult
+from stepdown.risk.fewest import fewest
 
 _SLACK = 1e-9
 _MOST_COLUMNS = 40
@@ -32,25 +33,29 @@ def with_culprits(
     if result.measured <= limit + _SLACK or not result.attempts or len(columns) < 2:
         return result
     looked_at = list(columns)[:_MOST_COLUMNS]
+    measured: dict[frozenset[str], float] = {}
 
     def without(dropped: Sequence[str]) -> float:
-        return again([name for name in columns if name not in dropped]).measured
+        gone = frozenset(dropped)
+        if gone not in measured:
+            measured[gone] = again([name for name in columns if name not in gone]).measured
+        return measured[gone]
 
-    gained = {name: without([name]) for name in looked_at}
-    dropped: list[str] = []
-    left = gained[min(looked_at, key=lambda name: gained[name])]
-    for name in sorted(looked_at, key=lambda name: gained[name]):
-        dropped.append(name)
-        left = gained[name] if len(dropped) == 1 else without(dropped)
-        if left <= limit + _SLACK:
-            break
-    else:
+    def enough(dropped: Sequence[str]) -> bool:
+        return without(dropped) <= limit + _SLACK
+
+    # Of 128 columns, 40 are seldom enough: one attack tells, instead of two for each of the 40.
+    if len(columns) > len(looked_at) and not enough(looked_at):
+        return result
+    gained = sorted(looked_at, key=lambda name: without([name]))
+    dropped = gained[: fewest(lambda many: enough(gained[:many]), 1, len(gained))]
+    if not enough(dropped):
         return result
     for name in dropped[:-1]:
         fewer = [each for each in dropped if each != name]
-        measured = without(fewer)
-        if measured <= limit + _SLACK:
-            dropped, left = fewer, measured
+        if enough(fewer):
+            dropped = fewer
+    left = without(dropped)
     note = f"{result.note}; " if result.note else ""
     note += f"without {', '.join(dropped)} it is {left:.4g}"
     return replace(result, columns=tuple(dropped), note=note)

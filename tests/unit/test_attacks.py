@@ -22,6 +22,7 @@ from stepdown.attacks.probabilistic_linkage import probabilistic_linkage, weight
 from stepdown.attacks.singling_out import singling_out
 from stepdown.config.policy import ATTACKS
 from stepdown.errors import SourceInvalid, StoreCorrupt
+from stepdown.reports import AttackResult
 from stepdown.vocabulary import Tier
 
 # --- intervals
@@ -388,6 +389,22 @@ def test_the_fewest_columns_that_bring_an_attack_within_its_limit_are_named():
     kept = [name for name in columns if name not in found.columns]
     assert again(kept).measured == 0
     assert found.note.endswith(f"without {', '.join(found.columns)} it is 0")
+
+
+@pytest.mark.parametrize(("needed", "most"), [(1, 42), (3, 47), (45, 1)])
+def test_the_columns_at_fault_are_found_in_few_attacks(needed, most):
+    """128 columns, of which no 40 were enough, had the attack done 80 times over: two minutes."""
+    columns = [f"c{i}" for i in range(60)]
+    asked = []
+
+    def again(kept):
+        asked.append(kept)
+        gone = needed - sum(f"c{i}" in kept for i in range(needed))
+        return AttackResult("linkability", 1 - gone / needed, 10)
+
+    found = with_culprits(again(columns), columns, again, 0.0)
+    assert found.columns == (tuple(columns[:needed]) if needed <= 40 else ())
+    assert len(asked) - 1 <= most
 
 
 def test_an_attack_within_its_limit_blames_nobody():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 
 import pytest
 from derive_case import LOOSE, make_case
@@ -189,3 +190,18 @@ def test_a_refusal_tells_the_codes_that_nobody_took_for_missing(config, tmp_path
             check_config(config(columns=stated))
         assert "Missing: empty cells" in refused.value.message
         assert refused.value.message.endswith("there is none: born: N/A in 1 cells")
+
+
+def test_many_columns_that_must_go_are_told_by_those_that_may_stay(tmp_path):
+    chance = random.Random(7)
+    bits = {f"b{j}": [chance.randrange(2) for _ in range(40)] for j in range(18)}
+    harmless = {"role": "insensitive", "because": "a test", "type": "integer"}
+    tiers = {"internal": {}, "partner": K2}
+    _, found = told(tmp_path, rows() | bits, columns(**dict.fromkeys(bits, harmless)), tiers)
+    [alone] = [each for each in found if "alone on" in each.message]
+    stay = [name for name in bits if name not in alone.columns]
+    assert len(stay) < len(alone.columns)
+    assert alone.remedy == (
+        f"Drop or recode {len(alone.columns)} of the 18 insensitive columns: all but "
+        f"{', '.join(stay)}."
+    )
