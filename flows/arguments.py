@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import datetime as dt
 import zoneinfo
 from pathlib import Path
@@ -166,8 +167,13 @@ def form(
 
 
 def names(text: str) -> list[str]:
-    """Columns that an option lists, commas between them."""
-    return [name.strip() for name in text.split(",") if name.strip()]
+    """Columns that an option lists, commas between them; one in a name stands in quotes.
+
+    >>> names('age, "town, or village"')
+    ['age', 'town, or village']
+    """
+    fields = next(csv.reader([text], skipinitialspace=True), [])
+    return [name.strip() for name in fields if name.strip()]
 
 
 def weights(text: str) -> dict[str, float]:

@@ -255,12 +255,14 @@ def _rare(
     remedy = finest_treatment(session, asked_of(config, rare, tier, k))
     if config.columns[name].hierarchy and remedy == "drop":
         remedy = "generalise, or drop"
-    who = "household" if rare.households else "person"
+    alone, held = "the only person", "hold"
+    if rare.households:
+        alone, held = "in the only household", "households hold"
     told = []
     if rare.holders < k:
         told.append(
-            f"{name}: {rare.alone:,} of {rare.subjects:,} people are the only {who} with their "
-            f"value, and {rare.few:,} have one that fewer than {k:,} hold."
+            f"{name}: {rare.alone:,} of {rare.subjects:,} people are {alone} with their "
+            f"value, and {rare.few:,} have one that fewer than {k:,} {held}."
         )
     if rare.too_fine:
         told.append(

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from flows.arguments import privacy_models
+from flows.arguments import names, privacy_models
 from flows.cli import main
 from stepdown.anonymise.models import PrivacyModels
 from stepdown.errors import InputWrong
@@ -78,3 +78,9 @@ def test_the_command_passes_every_option_on(tmp_path, monkeypatch, capsys):
     assert told["smallest_class"] == 6
     # Four leaves, two of them under each label: (12 · 1/2 − 3) / (12 − 3).
     assert told["score"] == pytest.approx(1 / 3)
+
+
+def test_a_comma_in_a_columns_name_stands_in_quotes():
+    assert names('age, "town, or village",') == ["age", "town, or village"]
+    assert names("age,sex") == ["age", "sex"]
+    assert names("") == []

@@ -121,6 +121,17 @@ def test_columns_that_are_harmless_one_by_one_are_told_together(tmp_path):
     assert "100.0% of 40 people are alone" in found[0].message
 
 
+def test_where_homes_are_counted_the_sentence_says_so(tmp_path):
+    table = rows() | {"home": [f"h{i // 2}" for i in range(40)]}
+    table["latitude"] = [float(i // 2) for i in range(40)]
+    stated = columns(home={"role": "household", "partner": "drop"})
+    _, found = told(tmp_path, table, stated, TIERS | {"public": None})
+    assert str(found[0]).startswith(
+        "partner: latitude: 40 of 40 people are in the only household with their value, and 40 "
+        "have one that fewer than 2 households hold. "
+    )
+
+
 def test_what_no_recoding_could_meet_is_told(tmp_path):
     table = rows() | {"same": ["x"] * 40, "harmless": ["none"] * 40}
     same, harmless = {"role": "sensitive"}, {"role": "sensitive", "not_sensitive": ["none"]}
