@@ -18,6 +18,7 @@ from stepdown.anonymise.history import (
     hold_back,
     hold_back_again,
     remember,
+    taken_above,
     write_held_back,
 )
 from stepdown.anonymise.keys import own_pseudonyms
@@ -43,6 +44,7 @@ from stepdown.candidate import HIERARCHIES_FILE, Candidate, Earlier
 from stepdown.config import (
     LoadedConfig,
     ReleaseConfig,
+    TierPolicy,
     released_columns,
     tier_policy,
 )
@@ -97,6 +99,7 @@ def derive_tier(
         treated, past = made.treated, Past([e.address for e in earlier], made.lost_to_period)
         if earlier and recoding and policy.hold_back and policy.period == "whole":
             versions = remember(session, config, made.columns, earlier)
+            taken_above(session, parent, _stricter(config, policy))
             sensitive = sensitive_columns(session, loaded, tier)
             key = keyring.newest(config.dataset, DRAWS)
             labels = [column.name for column in recoding.columns]
@@ -178,7 +181,7 @@ def derive_copy(
         if earlier and policy.hold_back and policy.period == "whole":
             session.attach_parquet(NOW, check_bytes(remembered or snapshot))
             key = keyring.newest(config.dataset, DRAWS)
-            held = _hold_back_too(session, loaded, columns, earlier, snapshot, key)
+            held = _hold_back_too(session, loaded, columns, earlier, snapshot, base, key)
             past = replace(past, held_back=held)
         sql = _copy_sql(session, config, recipient, columns, keyring)
         data, lineage = write_release(session, sql, columns, LINEAGE, folder)
@@ -200,12 +203,14 @@ def _hold_back_too(
     columns: Sequence[str],
     earlier: Sequence[Earlier],
     snapshot: ArtifactRef,
+    base: Candidate,
     key: bytes,
 ) -> int:
     """Take rows out of ``entered`` that the base shows and a copy of these columns must not."""
     config, policy = loaded.config, tier_policy(loaded.config, Tier.PARTNER)
     # Known again by all that the base shows, as there: who is alike in fewer columns is not one.
     versions = remember(session, config, released_columns(config, Tier.PARTNER), earlier)
+    taken_above(session, base, stricter=False)
     labels = [n for n in columns if config.columns[n].role is Role.QUASI_IDENTIFIER]
     # The bins of numbers lie between the extremes of the tier above, as in the base.
     session.run(f"CREATE OR REPLACE TEMP VIEW {PARENT} AS SELECT * FROM {INTERNAL}")
@@ -222,6 +227,12 @@ def _hold_back_too(
     while held := hold_back(session, versions, shown, policy, key):
         lost += held
     return lost
+
+
+def _stricter(config: ReleaseConfig, policy: TierPolicy) -> bool:
+    """Whether a tier asks for more sensitive values than the one above it."""
+    above = policy.tier.parent
+    return above is not None and policy.distinct_l > tier_policy(config, above).distinct_l
 
 
 def _copy_sql(

@@ -11,33 +11,23 @@ data), doi:10.1007/11844662_4.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from stepdown.anonymise.coding import code_sensitive, harmless_sql
-from stepdown.anonymise.companions import (
-    HARMLESS,
-    NOTHING,
-    Cell,
-    Flags,
-    Ints,
-    Wanted,
-    companions,
-    completed,
-)
+from stepdown.anonymise.companions import HARMLESS, NOTHING
 from stepdown.anonymise.consent import ENTERED
 from stepdown.anonymise.models import SensitiveColumn
+from stepdown.anonymise.stay_away import KNOWN_NOW, TAKEN, Version, ints, stay_away
 from stepdown.anonymise.treat import SOURCE_ROW, SUBJECT, TREATED
 from stepdown.anonymise.write import write_table
 from stepdown.artifacts import ArtifactRef, check_bytes
-from stepdown.candidate import HELD_BACK_FILE, Earlier
+from stepdown.candidate import HELD_BACK_FILE, Candidate, Earlier
 from stepdown.config import ReleaseConfig, TierPolicy
 from stepdown.engine import Session, quote
 from stepdown.errors import Refused
@@ -49,9 +39,9 @@ NOW = "now_snapshot"
 
 DRAWS = "draws"
 """In the place of a tier in a key's name: the key by which companions are drawn."""
-TAKEN = "taken"
-"""The relation of the rows that an earlier pass of the same run took out as companions."""
 _HELD = "held_so_far"
+NTH = "row_number() OVER (PARTITION BY raw ORDER BY source_row) AS nth"
+"""SQL of a row's place among those of its source with the same raw values."""
 
 
 @dataclass(frozen=True)
@@ -68,21 +58,6 @@ class Shown:
     labels: Sequence[str]
     sensitive: Sequence[SensitiveColumn]
     relation: str = TREATED
-
-
-@dataclass(frozen=True)
-class Version:
-    """What an earlier version shows, by the ``id`` of its rows from 0.
-
-    Args:
-        classes: shape (n,). subjects: shape (n,), their codes in that version's source.
-        codes: shape (n, columns), its sensitive values, ``NOTHING`` where one is missing and
-            ``HARMLESS`` where one reveals nothing.
-    """
-
-    classes: Ints
-    subjects: Ints
-    codes: Ints
 
 
 @dataclass(frozen=True)
@@ -114,8 +89,12 @@ def remember(
     for each in earlier:
         names = pq.read_schema(check_bytes(each.snapshot)).names
         shown = [name for name in shown if name in names]
-    session.run(f"CREATE TEMP TABLE {TAKEN} (version BIGINT, id BIGINT)")
+    session.run(f"CREATE TEMP TABLE {TAKEN} (source_row BIGINT)")
     session.run(f"CREATE TEMP TABLE {_HELD} (source_row BIGINT)")
+    session.run(
+        f"CREATE TEMP TABLE {KNOWN_NOW} AS SELECT *, {NTH} FROM "
+        f"(SELECT s.file_row_number AS source_row, {_raw(shown)} AS raw FROM {NOW} AS s)"
+    )
     return [
         _remember_one(session, config, columns, version, str(number), shown)
         for number, version in enumerate(earlier)
@@ -147,7 +126,7 @@ def hold_back(
     """
     _place_released(session, len(versions), shown, policy)
     _alone(session, len(versions), shown, policy)
-    drawn = pa.table({"source_row": _companions(session, versions, policy, draw_key)})
+    drawn = pa.table({"source_row": stay_away(session, versions, policy, draw_key)})
     session.attach_arrow("companion", drawn)
     session.run(
         "CREATE OR REPLACE TEMP TABLE held_back AS SELECT source_row FROM alone "
@@ -187,16 +166,33 @@ def hold_back_again(session: Session, earlier: Sequence[Earlier], snapshot: Arti
         return 0
     session.attach_parquet("held_then", str(path))
     session.run(
-        "CREATE TEMP TABLE held_again AS SELECT source_row FROM held_then "
+        "CREATE TEMP TABLE held_again AS SELECT source_row, companion FROM held_then "
         f"WHERE source_row IN (SELECT source_row FROM {ENTERED})"
     )
+    session.run(f"INSERT INTO {TAKEN} SELECT source_row FROM held_again WHERE companion")
     _take_out(session, "held_again")
     return int(str(session.scalar("SELECT count(*) FROM held_again")))
 
 
+def taken_above(session: Session, parent: Candidate | None, stricter: bool) -> None:
+    """Count as companions whom the tier above took out as such: they hide who left here, too.
+
+    Args:
+        session: holds what ``remember`` left.
+        stricter: more values are asked for than above, so what hides somebody there may not here.
+    """
+    path = parent.path / HELD_BACK_FILE if parent else None
+    if path and path.is_file() and not stricter:
+        session.attach_parquet("held_above", str(path))
+        session.run(f"INSERT INTO {TAKEN} SELECT source_row FROM held_above WHERE companion")
+
+
 def write_held_back(session: Session, folder: Path) -> None:
-    """Write down who was held back, for the next run on the same source."""
-    rows = session.fetch(f"SELECT DISTINCT source_row FROM {_HELD} ORDER BY source_row")
+    """Write down who was held back, for the next run on the same source and the tiers below."""
+    rows = session.fetch(
+        f"SELECT source_row, source_row IN (SELECT source_row FROM {TAKEN}) AS companion "
+        f"FROM (SELECT DISTINCT source_row FROM {_HELD}) ORDER BY source_row"
+    )
     if rows.num_rows:
         write_table(rows, folder / HELD_BACK_FILE)
 
@@ -222,6 +218,12 @@ def _telling(config: ReleaseConfig, name: str) -> str:
     value, column = f"d.{quote(name)}", config.columns[name]
     same = harmless_sql(value, column.not_sensitive, column.type)
     return f"CASE WHEN {same} THEN '' ELSE '=' || CAST({value} AS VARCHAR) END"
+
+
+def _raw(shown: Sequence[str]) -> str:
+    """SQL of a text of the raw values by which a row of the source ``s`` is known again."""
+    listed = ", ".join(f"coalesce('+' || CAST(s.{quote(n)} AS VARCHAR), '-')" for n in shown)
+    return f"to_json([{listed or repr('')}])"
 
 
 def column_names(session: Session, relation: str) -> list[str]:
@@ -259,20 +261,25 @@ def _remember_one(
         f"CREATE TEMP TABLE key_{number} AS SELECT a.source_row, b.key "
         f"FROM keyed AS a JOIN keys AS b ON {same}"
     )
+    session.run(
+        f"CREATE TEMP TABLE source_{number} AS SELECT *, {NTH}, count(*) OVER (PARTITION BY raw) "
+        f"AS many FROM (SELECT s.file_row_number AS source_row, {_raw(shown)} AS raw "
+        "FROM then_snapshot AS s)"
+    )
     labels = [n for n in held if _role(config, n) is Role.QUASI_IDENTIFIER]
     ranked = ", ".join(f"d.{quote(name)}" for name in labels) or "1"
     secret = [_telling(config, n) for n in held if _role(config, n) is Role.SENSITIVE]
-    raw = ", ".join(f"coalesce('+' || CAST(s.{quote(n)} AS VARCHAR), '-')" for n in shown) or "''"
     session.run(
         f"CREATE TEMP TABLE then_{number} AS SELECT row_number() OVER (ORDER BY a.source_row) - 1 "
-        "AS id, a.class, a.subject, b.key, a.raw, row_number() OVER "
+        "AS id, a.class, a.subject, b.key, a.raw, a.nth, row_number() OVER "
         f"(PARTITION BY b.key ORDER BY a.source_row) AS turn"
         f"{''.join(f', a.s{i}' for i in range(len(secret)))} FROM "
         f"(SELECT l.source_row, l.subject, dense_rank() OVER (ORDER BY {ranked}) AS class, "
-        f"to_json([{raw}]) AS raw, "
+        "known.raw, known.nth, "
         f"{', '.join([*keys, *(f'{told} AS s{i}' for i, told in enumerate(secret))]) or '1'} "
         "FROM then_data AS d JOIN then_lineage AS l ON l.row = d.file_row_number "
-        "JOIN then_snapshot AS s ON s.file_row_number = l.source_row) AS a "
+        "JOIN then_snapshot AS s ON s.file_row_number = l.source_row "
+        f"JOIN source_{number} AS known ON known.source_row = l.source_row) AS a "
         f"LEFT JOIN keys AS b ON {same}"
     )
     codes = "".join(
@@ -281,10 +288,10 @@ def _remember_one(
         for i in range(len(secret))
     )
     rows = session.fetch(f"SELECT id, class, subject{codes} FROM then_{number} ORDER BY id")
-    told = [_ints(rows, f"s{i}") for i in range(len(secret))]
+    told = [ints(rows, f"s{i}") for i in range(len(secret))]
     return Version(
-        _ints(rows, "class"),
-        _ints(rows, "subject"),
+        ints(rows, "class"),
+        ints(rows, "subject"),
         np.stack(told, axis=1) if told else np.empty((rows.num_rows, 0), np.int64),
     )
 
@@ -362,76 +369,3 @@ def _too_alike(relation: str, secret: str, least: int) -> str:
         f"OR (any_value(came) AND count({secret}) = 2 "
         f"AND min(people) FILTER ({secret} IS NOT NULL) = 1)"
     )
-
-
-def _companions(
-    session: Session, versions: Sequence[Version], policy: TierPolicy, key: bytes
-) -> Ints:
-    """Source rows of those who must stay away, so that whoever left is hidden among them.
-
-    First among those who were last seen in the same class of the same version: who left since then,
-    and who is away with them and may come back only if enough stay. Then, where classes were cut
-    otherwise, among those of a class of an earlier version who are missing now.
-    """
-    source_row, ids, away = _everybody(session, len(versions))
-    newest = np.where(ids >= 0, np.arange(len(versions)), -1).max(axis=1, initial=-1)
-    at = ids[np.arange(len(away)), newest] * len(versions) + newest
-    before = session.fetch(f"SELECT id * {len(versions)} + version AS at FROM {TAKEN}")
-    taken = away & np.isin(at, _ints(before, "at"))
-    wanted = Wanted(policy.smallest_class, policy.distinct_l)
-    own = hashlib.blake2b(policy.tier.encode(), key=key).digest()
-    rounds = [(i, newest == i, companions) for i in range(len(versions))]
-    rounds += [(i, ids[:, i] >= 0, completed) for i in range(len(versions) - 2, -1, -1)]
-    found = np.zeros(len(away), np.bool_)
-    for i, among, choose in rounds:
-        version, members = versions[i], np.flatnonzero(among)
-        for cell in _split(members, version.classes[ids[members, i]], away):
-            rows = ids[cell, i]
-            seen = Cell(version.subjects[rows], version.codes[rows], away[cell], taken[cell])
-            drawn = cell[choose(seen, wanted, own)]
-            found[drawn] = away[drawn] = taken[drawn] = True
-    # They are among those who are gone when it is asked again.
-    now = {"version": newest[found], "id": ids[found, newest[found]]}
-    session.attach_arrow("taken_now", pa.table(now))
-    session.run(f"INSERT INTO {TAKEN} SELECT version, id FROM taken_now")
-    return source_row[found]
-
-
-def _split(members: Ints, classes: Ints, away: Flags) -> list[Ints]:
-    """The members of each class of whom some are away and some are not."""
-    if not len(members):
-        return []
-    many = int(classes.max()) + 1
-    gone = np.bincount(classes, away[members], many)
-    mixed = (gone > 0) & (gone < np.bincount(classes, minlength=many))
-    asked = members[mixed[classes]]
-    order = np.argsort(classes[mixed[classes]], kind="stable")
-    asked, kinds = asked[order], classes[mixed[classes]][order]
-    return [each for each in np.split(asked, np.flatnonzero(np.diff(kinds)) + 1) if len(each)]
-
-
-def _everybody(session: Session, versions: int) -> tuple[Ints, Ints, Flags]:
-    """Everybody in this version or in one before: the source row, −1 where there is none; the id in
-    each version, −1 where they were not in it, shape (n, versions); and who will be away."""
-    listed = ", ".join(f"then_{i}" for i in range(versions))
-    for i in range(versions):
-        session.run(
-            f"CREATE OR REPLACE TEMP TABLE gone_{i} AS SELECT id, raw, row_number() OVER "
-            f"(PARTITION BY raw ORDER BY id) AS turn FROM then_{i} WHERE id NOT IN "
-            f"(SELECT then_{i} FROM placed WHERE then_{i} IS NOT NULL)"
-        )
-    people = " UNION ".join(f"SELECT raw, turn FROM gone_{i}" for i in range(versions))
-    joins = "".join(f" LEFT JOIN gone_{i} USING (raw, turn)" for i in range(versions))
-    gone_ids = ", ".join(f"gone_{i}.id AS then_{i}" for i in range(versions))
-    rows = session.fetch(
-        f"SELECT source_row, {listed}, source_row IN (SELECT source_row FROM alone) AS away "
-        f"FROM placed UNION ALL SELECT -1, {gone_ids}, true FROM ({people}) {joins} "
-        f"ORDER BY source_row, {listed}"
-    )
-    ids = np.stack([_ints(rows, f"then_{i}") for i in range(versions)], axis=1)
-    return _ints(rows, "source_row"), ids, rows["away"].to_numpy().astype(np.bool_)
-
-
-def _ints(table: pa.Table, name: str) -> Ints:
-    found: Ints = pc.fill_null(table[name], -1).to_numpy().astype(np.int64)
-    return found

@@ -11,7 +11,7 @@ import pytest
 from derive_case import LOOSE, Case, lineage, make_case, released
 from test_companions import one_of_each_first
 
-from stepdown.anonymise import history
+from stepdown.anonymise import stay_away
 from stepdown.artifacts import ArtifactRef, sha256_of
 from stepdown.attacks.differencing import differencing
 from stepdown.candidate import Candidate, Earlier
@@ -272,7 +272,7 @@ def test_the_odd_one_out_of_forty_missing_groups_is_no_better_than_chance(forty_
 
 def test_differencing_finds_companions_who_tell_who_left(forty_leavers, monkeypatch):
     _, second, v1, own = forty_leavers
-    monkeypatch.setattr(history, "companions", one_of_each_first)
+    monkeypatch.setattr(stay_away, "companions", one_of_each_first)
     after = partner(second, v1, run="old draw")
     odd = odd_ones(v1.candidate, after)
     assert all(odd[age] == own[age] for age in own)
