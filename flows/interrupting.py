@@ -1,4 +1,4 @@
-"""End a command within seconds of Ctrl-C, also where it is deep in compiled code."""
+"""End a command within seconds of Ctrl-C or SIGTERM, also where it is deep in compiled code."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PATIENCE_SECONDS = 2
 
 @contextmanager
 def prompt_end() -> Iterator[None]:
-    """Let Ctrl-C stop what is done here, and end the process at once, or after 2 seconds.
+    """Let Ctrl-C or SIGTERM stop what is done here, and end the process within 2 seconds.
 
     Such an end is safe at any moment, as a kill is: the next command recovers what it leaves.
     """
@@ -58,7 +58,8 @@ def tell_stopped() -> None:
 def _watch(reader: socket.socket, interrupted: threading.Event, finished: threading.Event) -> None:
     with reader:
         while received := reader.recv(1):
-            if received[0] == signal.SIGINT:
+            # A SIGTERM is told here only where somebody, such as Prefect, handles it.
+            if received[0] in (signal.SIGINT, signal.SIGTERM):
                 interrupted.set()
                 if not finished.wait(_PATIENCE_SECONDS):
                     _stop()

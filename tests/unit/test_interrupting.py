@@ -25,6 +25,15 @@ with prompt_end():
         pass
     raise RuntimeError("Query interrupted")
 """
+TERMINATED = """
+def handle(*_):
+    raise RuntimeError("Query interrupted")  # as Prefect's handler makes of a query
+
+signal.signal(signal.SIGTERM, handle)
+with prompt_end():
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(30)
+"""
 IN_COMPILED_CODE = """
 with prompt_end():
     threading.Timer(0.2, interrupt).start()
@@ -32,7 +41,7 @@ with prompt_end():
 """
 
 
-@pytest.mark.parametrize("program", [TURNED_INTO_ANOTHER, IN_COMPILED_CODE])
+@pytest.mark.parametrize("program", [TURNED_INTO_ANOTHER, TERMINATED, IN_COMPILED_CODE])
 def test_an_interrupt_ends_what_hides_it(program: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", BEGIN + program],
