@@ -96,6 +96,11 @@ def rejected(rows: list[Row], chance: random.Random) -> None:
         rows.insert(chance.randrange(len(rows)), stranger(20 + n, chance, age="unknown age"))
 
 
+def shuffled(rows: list[Row], chance: random.Random) -> None:
+    """The order in which people were asked."""
+    chance.shuffle(rows)
+
+
 def held_back(rows: list[Row], chance: random.Random) -> None:
     """Newcomers to the second version, too few to be told from those who were there."""
     for n in range(1 + chance.randrange(3)):
@@ -131,7 +136,7 @@ KINDS: dict[str, Change] = {
     change.__name__: change
     for change in (
         suppressed, without_consent, dropped_columns, dropped_below_internal, same_people,
-        detail, rejected, consent_register,
+        detail, rejected, consent_register, shuffled,
         held_back, earlier_periods,
     )
 }  # fmt: skip
