@@ -137,11 +137,18 @@ def _release(
 @app.command()
 def releases(work: Work = Path("work"), store: Store = "store", json: AsJson = False) -> int:
     """List every release and its state."""
+    from stepdown.errors import WorldFailed
     from stepdown.release.catalogue import list_releases
     from stepdown.release.ledger import open_ledger
+    from stepdown.release.remembered import check_remembered
 
     workspace, place = _places(work, store)
-    say.releases(list_releases(open_ledger(workspace), place), json)
+    ledger = open_ledger(workspace)
+    say.releases(list_releases(ledger, place), json)
+    try:
+        check_remembered(ledger, place)
+    except WorldFailed as error:  # it is a list of what the ledger knows, whatever the store says
+        typer.echo(f"Warning: {error}", err=True)
     return 0
 
 

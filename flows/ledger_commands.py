@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Annotated
+from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,6 +18,10 @@ from flows.arguments import AsJson, Store, Work
 from flows.places import deciding_workspace
 from stepdown.errors import InputWrong, WorldFailed
 
+if TYPE_CHECKING:
+    from stepdown.release.ledger import Ledger
+
+_MOST_LOST = 20
 ledger = typer.Typer(name="ledger", help="The record of everything that happened.")
 
 
@@ -36,7 +40,7 @@ def verify(
     store: Store = "store",
     json: AsJson = False,
 ) -> int:
-    """Find lines that were changed, taken out, added or moved, and rows that no line explains."""
+    """Find lines that were changed, taken out or moved, and releases that no line explains."""
     from stepdown.release.chain import check_export, check_ledger
     from stepdown.release.checkpoint import load_checkpoint
     from stepdown.release.ledger import existing_ledger
@@ -52,6 +56,8 @@ def verify(
     if file is not None:
         signed = load_checkpoint(checkpoint, [public_key]) if checkpoint else {}
         found = check_export(file, signed)
+        lost: list[str] = []
+        unread: list[str] = []
     else:
         # Not open_workspace: to look at a ledger must change nothing, and make none.
         opened = existing_ledger(Workspace(work.expanduser().resolve()))
@@ -59,15 +65,16 @@ def verify(
             known = [public_key] if public_key else publisher_keys(reader)
         signed = load_checkpoint(checkpoint, known) if checkpoint else {}
         found = check_ledger(opened, signed)
+        lost, unread = _lost(opened, store)
     facts = {
-        "ok": not found.problems,
+        "ok": not found.problems and not lost,
         "lines": found.lines,
         "last_hash": found.last_hash,
-        "problems": list(found.problems),
-        "not_checked": list(_not_checked(file is not None, checkpoint is not None)),
+        "problems": [*found.problems, *lost],
+        "not_checked": [*_not_checked(file is not None, checkpoint is not None), *unread],
     }
     say.facts(facts, json)
-    return 1 if found.problems else 0
+    return 0 if facts["ok"] else 1
 
 
 @ledger.command()
@@ -157,6 +164,23 @@ def _to_stdout(file: IO[bytes]) -> None:
             where="stdout",
             next="Name a new file with --output.",
         ) from None
+
+
+def _lost(opened: Ledger, url: str) -> tuple[list[str], list[str]]:
+    """What the store holds and the ledger does not know; and that nobody could look."""
+    from stepdown.release.remembered import forgotten, taken_down
+    from stepdown.release.store import open_store
+
+    try:
+        store = open_store(url)
+        if store.is_local and not Path(store.root).is_dir():
+            return [], ["whether it knows every release of the store: --store"]
+        lost, down = forgotten(opened, store), taken_down(opened, store)
+    except (InputWrong, WorldFailed):
+        return [], ["whether it knows every release of the store, which cannot be read"]
+    told = [f"the store holds {each}, and no line tells how it was released" for each in lost]
+    told += [f"the store says that {each} was taken down, and no line says so" for each in down]
+    return told[:_MOST_LOST], []
 
 
 def _not_checked(is_export: bool, has_checkpoint: bool) -> Iterator[str]:

@@ -43,18 +43,21 @@ def settle_clock(work: Path, store: str, today: dt.datetime | None) -> None:
 
 
 def deciding_workspace(work: Path, store: str) -> Workspace:
-    """The workspace, once its ledger is known to have forgotten no release of the store.
+    """The workspace, once its ledger was found whole and to have forgotten no release of the store.
 
     For commands that write and touch no release; all others are stopped where they recover.
 
     Raises:
-        LedgerIncomplete: it has.
+        LedgerDamaged, LedgerIncomplete: it was not.
     """
+    from stepdown.release.chain import check_whole
     from stepdown.release.ledger import open_ledger
     from stepdown.release.remembered import check_remembered
     from stepdown.release.store import open_store
     from stepdown.workspace import open_workspace
 
     workspace = open_workspace(work, store)
-    check_remembered(open_ledger(workspace), open_store(store))
+    ledger = open_ledger(workspace)
+    check_whole(ledger)
+    check_remembered(ledger, open_store(store))
     return workspace

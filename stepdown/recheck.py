@@ -20,6 +20,7 @@ from stepdown.engine import open_session
 from stepdown.errors import ConfigInvalid
 from stepdown.ingest import read_consent
 from stepdown.keyring import Keyring, load_keyring
+from stepdown.release.chain import damage
 from stepdown.release.consent import (
     Rechecked,
     follow_consent,
@@ -66,10 +67,11 @@ def follow_register(
     assert loaded.consents is not None
     dataset, consents = loaded.config.dataset, loaded.consents
     with exclusively(workspace):
-        doubted = is_doubted(open_ledger(workspace))
-        # Nobody's withdrawal waits for a clock; but a wrong day must clear nobody either.
-        ledger = protecting_ledger(workspace) if doubted else open_ledger(workspace)
-        recover_held(ledger, store)
+        known_ledger = open_ledger(workspace)
+        doubted = is_doubted(known_ledger) or damage(known_ledger) is not None
+        # Nobody's withdrawal waits for a clock or a backup; but neither may clear anybody.
+        ledger = protecting_ledger(workspace) if doubted else known_ledger
+        recover_held(ledger, store, is_whole=True)
         check_remembered(ledger, store)
         with ledger.reading() as reader:
             found = [r for r in reader.releases(dataset) if is_looked_at(r)]

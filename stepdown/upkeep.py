@@ -12,6 +12,7 @@ from collections.abc import Callable
 from stepdown.config import LoadedConfig
 from stepdown.config.governance import load_governance
 from stepdown.recheck import recheck
+from stepdown.release.chain import check_whole, damage
 from stepdown.release.ledger import open_ledger
 from stepdown.release.ledger_clock import check_clock, is_doubted
 from stepdown.release.store import Store
@@ -52,7 +53,8 @@ def upkeep(
 
     Raises:
         ConfigInvalid: a record beside the config has a mistake; nothing was changed.
-        ClockDoubtful: the clock cannot be believed; only the register was asked.
+        ClockDoubtful, LedgerDamaged: the clock cannot be believed, or the ledger is not whole; only
+            the register was asked.
         TransientError: a run of the dataset is under way; only old files were not deleted.
         SourceInvalid: the consent register cannot be read; everything else was done.
         WorldFailed: the store or the ledger failed; the next call goes on.
@@ -61,8 +63,9 @@ def upkeep(
     governance = load_governance(loaded.folder, dataset)
     today = Round(workspace, store, dataset, governance, day)
     ledger = open_ledger(workspace)
-    if is_doubted(ledger):
-        recheck(workspace, store, loaded, day, ACTOR)  # nobody's withdrawal waits for a clock
+    if is_doubted(ledger) or damage(ledger):
+        recheck(workspace, store, loaded, day, ACTOR)  # nobody's withdrawal waits for either
+        check_whole(ledger)
         check_clock(ledger)
     before = states(today)
     done = [sentence for step in STEPS for sentence in step(today)]

@@ -203,5 +203,5 @@ def _unknown(wanted: Address, known: list[str]) -> ReleaseUnknown:
     return ReleaseUnknown(
         "there is no such release",
         where=str(wanted),
-        next=f"Known: {', '.join(known)}." if known else "Nothing has been released yet.",
+        next=f"Known: {', '.join(known)}." if known else "This ledger knows of no release.",
     )

@@ -109,21 +109,28 @@ def check_ledger(ledger: Ledger, signed: Mapping[int, str] | None = None) -> Che
 
 
 def check_whole(ledger: Ledger) -> None:
-    """Refuse to go on with a ledger that is not whole; call it before any run or serve.
+    """Refuse to go on with a ledger that is not whole; call it before any run, serve or decision.
 
     Raises:
         LedgerDamaged: something is wrong with its lines, its rows or the database beneath them.
         WorldFailed: it cannot be read at all.
     """
+    if problem := damage(ledger):
+        raise problem
+
+
+def damage(ledger: Ledger) -> LedgerDamaged | None:
+    """What is wrong with a ledger; None where it is whole."""
     problems = check_ledger(ledger).problems
-    if problems:
-        more = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
-        raise LedgerDamaged(
-            f"the ledger is damaged: {problems[0]}{more}",
-            where="ledger",
-            next="`stepdown ledger verify` lists it. Restore it from its backup; withdrawals, "
-            "incidents and revocations still work.",
-        )
+    if not problems:
+        return None
+    more = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
+    return LedgerDamaged(
+        f"the ledger is damaged: {problems[0]}{more}",
+        where="ledger",
+        next="`stepdown ledger verify` lists it. Restore it from its backup; withdrawals, "
+        "incidents and revocations still work.",
+    )
 
 
 def check_export(path: Path, signed: Mapping[int, str] | None = None) -> Checked:

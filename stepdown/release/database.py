@@ -140,7 +140,8 @@ def _ours(error: Exception) -> WorldFailed:
     return WorldFailed(
         f"the ledger cannot be used ({type(cause).__name__})",
         where="ledger",
-        next="Restore it from its backup; a damaged ledger publishes nothing.",
+        next="Restore it from its backup; a damaged ledger publishes nothing. Without one, "
+        "move it elsewhere: `withdraw` and `incident` then work from what the store holds.",
     )
 
 

@@ -115,7 +115,8 @@ def upgrade(connection: Connection) -> None:
     missing = _missing_indexes(connection)
     for index in missing:
         index.create(connection)
-    if connection.dialect.name == "sqlite" and _OF_RELEASE in missing:
+    lacks_trigger = "events_no_replace" in missing_triggers(connection)
+    if connection.dialect.name == "sqlite" and _OF_RELEASE in missing and lacks_trigger:
         connection.execute(text(_sqlite_trigger("events_no_replace")))
 
 

@@ -102,7 +102,7 @@ def submit(
     with exclusively(workspace):
         ledger = open_ledger(workspace)
         check_kept(ledger, store, series.dataset)
-        recover_held(ledger, store)
+        recover_held(ledger, store, is_whole=True)  # as the run that submits found it
         above = _parent(ledger, series, parent)
         reasons = [*decision.reasons, *_objections(loaded, candidate, decision, above)]
         reasons += _unassessed(ledger, loaded, candidate.tier)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from stepdown.release.chain import check_whole
 from stepdown.release.ledger import Ledger, open_ledger
 from stepdown.release.ledger_clock import check_clock
 from stepdown.release.locks import exclusively
@@ -23,7 +24,8 @@ ACTOR = "recovery"
 
 
 def recover(workspace: Workspace, store: Store) -> tuple[str, ...]:
-    """Finish or undo what a killed process left; call it before any run, serve or verify.
+    """Finish or undo what a killed process left; call it before any run or serve, once
+    the ledger was found whole.
 
     Returns:
         one sentence per thing that was mended.
@@ -33,12 +35,21 @@ def recover(workspace: Workspace, store: Store) -> tuple[str, ...]:
         LedgerIncomplete: the store holds a release that the ledger does not know.
     """
     with exclusively(workspace):
-        return recover_held(open_ledger(workspace), store)
+        return recover_held(open_ledger(workspace), store, is_whole=True)
 
 
-def recover_held(ledger: Ledger, store: Store) -> tuple[str, ...]:
-    """The same for a caller that holds the lock; so no intent found here is a living process's."""
+def recover_held(ledger: Ledger, store: Store, *, is_whole: bool = False) -> tuple[str, ...]:
+    """The same for a caller that holds the lock; so no intent found here is a living process's.
+
+    Args:
+        is_whole: whether the caller has found the ledger whole, so that it is not read again.
+
+    Raises:
+        LedgerDamaged: it is not, and the act does more than take something down.
+    """
     if not ledger.protects:
+        if not is_whole:
+            check_whole(ledger)
         check_clock(ledger)
     mended = finish_held(ledger, store)
     if not ledger.protects:

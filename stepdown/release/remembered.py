@@ -1,4 +1,4 @@
-"""Whether the ledger knows every release that the store holds; one that does not decides nothing.
+"""Whether the ledger knows all that the store holds; one that does not decides nothing.
 
 A ledger that was lost, or brought back from before a release, would let a run publish the next
 version beside nothing, and let nobody withdraw what is out.
@@ -6,19 +6,22 @@ version beside nothing, and let nobody withdraw what is out.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 
-from stepdown.errors import ClockDoubtful, InputWrong, LedgerIncomplete
+from stepdown.errors import ClockDoubtful, InputWrong, LedgerDamaged, LedgerIncomplete
 from stepdown.release.addresses import LATEST, Address, parse_address
+from stepdown.release.chain import check_whole
 from stepdown.release.ledger import Ledger, Reader
 from stepdown.release.ledger_clock import check_clock
-from stepdown.release.publication import IN_STORE, OPEN_INTENT, RELEASE, advance
+from stepdown.release.publication import CURRENT, IN_STORE, OPEN_INTENT, RELEASE, advance, committed
 from stepdown.release.records import Release
 from stepdown.release.store import Store
-from stepdown.vocabulary import Tier
+from stepdown.vocabulary import ReleaseState, Tier
 
 ADOPTED = "adopted"
 """A term of a release that was taken over from the store: of all else about it nobody knows."""
+_DOWN = (ReleaseState.SUSPENDED.value, ReleaseState.WITHDRAWN.value)
 RESTORE = (
     "Let STEPDOWN_LEDGER name the ledger that recorded it, or bring ledger.db back from its newest "
     "backup into the workspace. Until then only `withdraw`, `incident` and `recipient revoke` "
@@ -27,12 +30,19 @@ RESTORE = (
 
 
 def check_remembered(ledger: Ledger, store: Store) -> None:
-    """Refuse to go on where the store holds a release that the ledger does not know.
+    """Refuse to go on where the store holds what the ledger does not know.
 
     Raises:
-        LedgerIncomplete: it does; one is named.
+        LedgerIncomplete: it holds such a release, or the ledger has forgotten that one was taken
+            down; one is named.
         WorldFailed: the store or the ledger cannot be read.
     """
+    if down := taken_down(ledger, store):
+        raise LedgerIncomplete(
+            f"the store says that {down[0]} was taken down, and this ledger has it as published",
+            where="STEPDOWN_LEDGER",
+            next=f"{RESTORE} If this is the newest there is, `stepdown withdraw {down[0]}` again.",
+        )
     lost = forgotten(ledger, store)
     if lost:
         more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
@@ -50,6 +60,16 @@ def forgotten(ledger: Ledger, store: Store) -> list[Address]:
     with ledger.reading() as reader:
         known = {release.address for release in reader.releases() if _is_known(release)}
     return [address for address in held if str(address) not in known]
+
+
+def taken_down(ledger: Ledger, store: Store) -> list[str]:
+    """Releases that the store has as withdrawn or suspended, and the ledger as if they were not.
+
+    The ledger is written first, so that only one from before is behind the store.
+    """
+    found = {release.id for release in _settled(ledger) if _is_down(store, release)}
+    # Asked again: another process may have taken one down since.
+    return [release.address for release in _settled(ledger) if release.id in found]
 
 
 def in_store(files: Iterable[str]) -> list[Address]:
@@ -74,9 +94,10 @@ def advance_if_whole(ledger: Ledger, store: Store, actor: str) -> None:
     The act itself was done, and what stands in the way of others must not make it look undone.
     """
     try:
+        check_whole(ledger)
         check_clock(ledger)
         check_remembered(ledger, store)
-    except (ClockDoubtful, LedgerIncomplete):
+    except (ClockDoubtful, LedgerDamaged, LedgerIncomplete):
         return
     advance(ledger, store, actor)
 
@@ -94,6 +115,25 @@ def adopted_below(reader: Reader, release: Release) -> list[Release]:
     if release.tier is Tier.INTERNAL:
         return [each for each in adopted if each.tier is not Tier.INTERNAL]
     return [each for each in adopted if each.recipient or each.tier is Tier.PUBLIC]
+
+
+def _settled(ledger: Ledger) -> list[Release]:
+    with ledger.reading() as reader:
+        out = reader.in_state(ReleaseState.PUBLISHED, ReleaseState.SUSPENDED)
+    return [release for release in out if release.unsettled is None]
+
+
+def _is_down(store: Store, release: Release) -> bool:
+    document = committed(store, release) or {}
+    if document.get("state") == ReleaseState.WITHDRAWN.value:
+        return True
+    if release.state is not ReleaseState.PUBLISHED:
+        return False
+    try:
+        current = json.loads(store.read(f"{release.series.path}/{CURRENT}"))
+        return bool(current["state"] in _DOWN)
+    except (ValueError, KeyError, TypeError, FileNotFoundError):
+        return False  # `verify` says what is wrong with it
 
 
 def _is_known(release: Release) -> bool:

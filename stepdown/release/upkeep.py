@@ -37,6 +37,8 @@ class Round:
     Args:
         governance: its records as they are now.
         day: what counts as today.
+
+    Its ledger was found whole before it began.
     """
 
     workspace: Workspace
@@ -49,7 +51,7 @@ class Round:
 def finish_what_was_begun(today: Round) -> list[str]:
     """Complete or undo what a killed process left."""
     with exclusively(today.workspace):
-        return list(recover_held(open_ledger(today.workspace), today.store))
+        return list(recover_held(open_ledger(today.workspace), today.store, is_whole=True))
 
 
 def follow_agreements(today: Round) -> list[str]:
@@ -142,7 +144,7 @@ def states(today: Round) -> dict[str, str]:
 def _at_work(today: Round) -> Iterator[Ledger]:
     with exclusively(today.workspace):
         ledger = open_ledger(today.workspace)
-        recover_held(ledger, today.store)
+        recover_held(ledger, today.store, is_whole=True)
         yield ledger
 
 

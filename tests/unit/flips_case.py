@@ -12,6 +12,7 @@ from stepdown.release.chain import check_ledger
 from stepdown.release.ledger import Ledger, existing_ledger
 from stepdown.release.withdraw import withdraw
 from stepdown.sharing.authority import Authority
+from stepdown.sharing.session import Session, sign_out, signed_out
 from stepdown.sharing.tokens import Terms, issue, revoke, tokens
 from stepdown.vocabulary import Tier
 
@@ -19,7 +20,7 @@ FAR = "2099-01-01T00:00:00+00:00"
 
 
 def busy_case(root: Path) -> Case:
-    """Releases in several states, some without a number, and tokens of which one was revoked."""
+    """Releases in several states, some unnumbered, a revoked token, a session that was ended."""
     case = Case(root)
     case.submit(Tier.INTERNAL)
     case.submit(Tier.PARTNER, parent="wells/internal/v1")
@@ -33,6 +34,7 @@ def busy_case(root: Path) -> Case:
     for who in ("county-health", "university", "ministry"):
         token, _ = issue(ledger, Terms(who, FAR), "Ann")
     revoke(ledger, token.id, "Ann")
+    sign_out(ledger, Session("x", "", "Ada", 4_000_000_000))
     return case
 
 
@@ -52,6 +54,7 @@ def answers(ledger: Ledger) -> dict[str, Any]:
             "of": [reader.lines_of(each, *kinds(reader.events())) for each in releases],
             "decided": [reader.decided_since(seq) for seq in range(len(reader.events()) + 1)],
             "tokens": tokens(reader),
+            "signed_out": signed_out(reader),
         }
     authority = Authority(ledger)
     picture = authority.now()

@@ -51,6 +51,15 @@ def test_the_columns_to_drop_are_a_smallest_set_that_is_enough():
     assert with_columns(lambda s: share_alone(s, kept), **columns) == 0
 
 
+def test_a_column_that_was_taken_first_may_come_back():
+    # Without a fewest are alone; but b and c each single somebody out, and without both a may stay.
+    columns = {"a": [0, 1, 0, 1, 0, 0], "b": [0, 0, 1, 1, 9, 0], "c": [0, 0, 1, 1, 0, 9]}
+    gone = with_columns(
+        lambda s: columns_to_drop(s, [], {name: name for name in columns}, 0.0), **columns
+    )
+    assert gone == ("b", "c")
+
+
 def test_a_candidate_is_measured_on_quasi_identifiers_and_insensitive_columns(tmp_path):
     case = RiskCase(
         tmp_path, config=CONFIG.replace("because: a test}", "alone_share: 0.3, because: a test}")
@@ -83,9 +92,10 @@ def test_the_gate_names_the_columns_to_drop(tmp_path):
     assert told.next == "Without kit, desk it would pass: drop or recode them."
     [told] = verdict(tmp_path, alone_share=0.05)
     assert told.passed
-    for unknown in (None, float("nan")):
+    for unknown in (None, float("nan"), -0.1, 1.1):
         [told] = verdict(tmp_path, alone_share=unknown)
         assert not told.passed
+        assert "could not be measured" in told.message
     assert verdict(tmp_path, Tier.INTERNAL) == []
 
 

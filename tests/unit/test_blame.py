@@ -110,3 +110,48 @@ def test_no_value_is_in_a_refusal():
     table = TABLE | {"ill": ["Bob Brontosaur"] * 20}
     text = " ".join(refused(table | {"x": SEX}, ["sex", "district"], PrivacyModels(k=3), ["ill"]))
     assert "Bront" not in text
+
+
+def test_a_column_that_tells_no_record_apart_is_not_blamed():
+    table = TABLE | {"place": ["z"] * 20}
+    told = refused(table, ["sex", "district", "place"], PrivacyModels(k=3))
+    assert "place" not in " ".join(told)
+
+
+def test_the_t_of_what_is_released_is_the_one_to_allow_where_it_is_larger():
+    # Two records of a third sex are suppressed: 10 of 27 were ill, 10 of the 25 that are left.
+    table = {"sex": ["a"] * 20 + ["b"] * 5 + ["c"] * 2, "ill": ["yes"] * 10 + ["no"] * 17}
+    models = PrivacyModels(k=3, t=0.39, t_against_released=True)
+    message, advice = refused(table, ["sex"], models, ["ill"], suppression=0.1)
+    assert "t of ill among the released records is 0.400, limit 0.39" in message
+    assert "allow t = 0.4 of ill" in advice
+
+
+def test_a_sensitive_column_without_which_k_still_fails_is_not_to_be_dropped():
+    message, advice = refused(TABLE, ["sex", "district"], PrivacyModels(k=3, distinct_l=2), ["ill"])
+    assert "k = 3: 1" in message
+    assert "2 different values of ill" in message
+    assert "drop ill" not in advice
+
+
+def test_suppression_is_not_advised_where_what_is_left_fails_too():
+    models = PrivacyModels(k=3, expected_reidentifications=0.05)
+    _, advice = refused(TABLE, ["sex", "district"], models)
+    assert "suppressed" not in advice
+
+
+def test_the_share_of_a_population_is_named():
+    with open_session() as session:
+        session.attach_arrow("t", pa.table({"sex": SEX}))
+        session.attach_arrow("everybody", pa.table({"sex": [*SEX, *["m"] * 30]}))
+        with pytest.raises(Refused) as caught:
+            anonymise_relation(
+                session,
+                "t",
+                [SearchColumn("sex", None)],
+                PrivacyModels(delta_presence=(0.0, 0.5)),
+                population="everybody",
+                suppression=0.0,
+            )
+    assert "(delta-presence: 10)" in caught.value.message
+    assert "drop sex" in caught.value.next

@@ -93,6 +93,40 @@ def test_what_the_search_may_suppress_is_not_certain(tmp_path):
     assert [each.certain for each in found] == [True]
 
 
+def test_what_any_tier_above_may_suppress_is_not_certain_below(tmp_path):
+    _, found = told(tmp_path, rows(lonely=7), columns())
+    assert [(each.tier, each.certain) for each in found] == [
+        (Tier.PARTNER, True),
+        (Tier.PUBLIC, False),
+    ]
+
+
+def test_where_only_some_rows_of_each_person_stay_nothing_is_certain(tmp_path):
+    table = rows(lonely=40) | {"person": [f"p{i}" for i in range(40)]}
+    few = {"internal": {}, "partner": K2 | {"rows_per_subject": 1}}
+    _, found = told(tmp_path, table, columns(person={"role": "subject"}), few)
+    assert [each.certain for each in found] == [False]
+
+
+@pytest.mark.parametrize(("suppressed", "certain"), [(0.1, False), (0.0, True)])
+def test_people_alone_who_may_be_suppressed_are_not_certain(tmp_path, suppressed, certain):
+    pairs = [(i, i) for i in range(3)] * 12 + [(0, 1), (0, 2), (1, 2), (2, 1)]
+    table = rows() | {"a": [a for a, _ in pairs], "b": [b for _, b in pairs]}
+    harmless = {"role": "insensitive", "because": "x", "type": "integer"}
+    strict = K2 | {"alone_share": 0.05, "suppressed_records": suppressed}
+    tiers = {"internal": {}, "partner": strict}
+    _, found = told(tmp_path, table, columns(a=harmless, b=harmless), tiers)
+    assert ["10.0% of 40 people are alone" in each.message for each in found] == [True]
+    assert [each.certain for each in found] == [certain]
+
+
+def test_a_column_that_is_unique_in_too_many_is_told_and_not_certain(tmp_path):
+    harmless = {"role": "insensitive", "because": "x", "type": "integer"}
+    tiers = {"internal": {}, "partner": LOOSE | {"alone_share": 1.0}}
+    _, found = told(tmp_path, rows() | {"a": list(range(40))}, columns(a=harmless), tiers)
+    assert [(each.columns, each.certain) for each in found] == [(("a",), False)]
+
+
 def test_the_treatments_of_every_tier_are_applied_one_after_the_other(tmp_path):
     coded = SENSITIVE | {"partner": {"code": {"round": 100}}}
     assert told(tmp_path, rows(lonely=40), columns(latitude=coded))[1] == ()
@@ -149,10 +183,6 @@ def test_what_no_recoding_could_meet_is_told(tmp_path):
 
 @pytest.fixture
 def config(tmp_path):
-    table = rows(lonely=40)
-    lines = [",".join(table)]
-    lines += [",".join(map(str, line)) for line in zip(*table.values(), strict=True)]
-    (tmp_path / "raw.csv").write_text("\n".join(lines) + "\n")
     facts = {
         "dataset": "clinic",
         "title": "A test",
@@ -162,11 +192,20 @@ def config(tmp_path):
         "tiers": TIERS | {"public": TIERS["public"] | {"licence": "CC0-1.0"}},
     }
 
-    def write(**changed):
+    def raw(lonely, more=None):
+        table = rows(lonely) | (more or {})
+        lines = [",".join(table)]
+        lines += [",".join(map(str, line)) for line in zip(*table.values(), strict=True)]
+        (tmp_path / "raw.csv").write_text("\n".join(lines) + "\n")
+
+    def write(lonely=None, more=None, **changed):
+        if lonely is not None:
+            raw(lonely, more)
         path = tmp_path / "clinic.yaml"
         path.write_text(json.dumps(facts | changed))
         return path
 
+    raw(40)
     return write
 
 
@@ -180,6 +219,34 @@ def test_check_refuses_with_every_problem_of_every_tier(config):
         "Missing",
     ]
     assert "9." not in refused.value.message
+
+
+def test_check_refuses_for_nothing_that_a_run_may_take_out(config):
+    path = config(lonely=4)
+    foreseen = check_config(path)[2]
+    assert [(each.tier, each.certain) for each in foreseen] == [
+        (Tier.PARTNER, False),
+        (Tier.PUBLIC, False),
+    ]
+    # Nor does it stand among what comes after the config's mistakes.
+    wrong = columns(age={"role": "quasi_identifier", "type": "integer", "public": "pseudonym"})
+    with pytest.raises(ConfigInvalid) as refused:
+        check_config(config(lonely=4, columns=wrong))
+    assert "latitude" not in refused.value.message
+
+
+def test_check_refuses_a_text_of_the_config_that_names_somebody(config):
+    more = {"name": ["Quirinella Ottokarine", *("nobody" for _ in range(39))]}
+    path = config(
+        lonely=0,
+        more=more,
+        columns=columns(name={"role": "direct_identifier"}),
+        description="As told by Quirinella Ottokarine.",
+    )
+    with pytest.raises(Refused) as refused:
+        check_config(path)
+    assert "`description` in the config repeats a value of name." in refused.value.message
+    assert "Quirinella" not in refused.value.message
 
 
 def test_check_tells_the_configs_mistakes_and_what_would_come_after_them(config):

@@ -130,6 +130,46 @@ def test_so_does_every_command_that_writes(
         assert reader.events() == []
 
 
+def test_who_looks_at_a_ledger_that_forgot_is_told(
+    case: Case, capsys: pytest.CaptureFixture[str]
+) -> None:
+    open_and_close(case)
+    assert command(case, "ledger", "verify", "--json") == 1
+    told = json.loads(capsys.readouterr().out)
+    assert told["ok"] is False
+    assert told["problems"] == [
+        f"the store holds wells/{tier}/v1, and no line tells how it was released"
+        for tier in ("internal", "partner")
+    ]
+    assert command(case, "releases") == 0
+    assert "Warning" in (err := capsys.readouterr().err)
+    assert "wells/internal/v1 and 1 more" in err
+
+
+def test_a_store_that_is_not_there_is_not_called_known(
+    case: Case, capsys: pytest.CaptureFixture[str]
+) -> None:
+    open_and_close(case)
+    assert command(case, "ledger", "verify", "--json", store="elsewhere") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["not_checked"][-1] == "whether it knows every release of the store: --store"
+
+
+def test_a_withdrawal_beside_a_release_that_was_forgotten_lets_nothing_go_on(
+    tmp_path: Path,
+) -> None:
+    case = Case(tmp_path)
+    case.submit(Tier.INTERNAL)
+    case.submit(Tier.PARTNER, parent="wells/internal/v1")
+    path = case.workspace.root / "ledger.db"
+    old = path.read_bytes()
+    case.submit(Tier.INTERNAL, age="[25, 30)")
+    path.write_bytes(old)
+    withdraw(case.workspace, case.store, "wells/internal/v1", reason="r", actor="a")
+    assert case.state("wells/internal/v1") is ReleaseState.WITHDRAWN
+    assert case.state("wells/partner/v1") is ReleaseState.AWAITING_APPROVAL
+
+
 def open_and_close(case: Case) -> None:
     with case.ledger.reading():
         pass
@@ -251,8 +291,31 @@ def test_a_ledger_from_before_a_release_is_noticed_and_the_newest_put_back_goes_
         assert states == {"wells/internal/v1": "superseded", "wells/internal/v2": "withdrawn"}
         assert [line["kind"] for line in reader.lines(EventKind.ADOPTED)] == ["adopted"]
     path.write_bytes(newest)
+    with pytest.raises(LedgerIncomplete, match="wells/internal/v2 was taken down"):
+        check_remembered(case.ledger, case.store)
+    withdraw(case.workspace, case.store, "wells/internal/v2", reason="r", actor="a")
     check_remembered(case.ledger, case.store)
     assert case.submit(Tier.INTERNAL, age="[30, 35)").release == "wells/internal/v3"
+
+
+@pytest.mark.parametrize("take_down", [withdraw, report_incident])
+def test_a_ledger_from_before_a_withdrawal_or_an_incident_is_noticed(
+    tmp_path: Path, take_down: Callable[..., object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    case = Case(tmp_path)
+    case.submit(Tier.INTERNAL)
+    path = case.workspace.root / "ledger.db"
+    old = path.read_bytes()
+    take_down(case.workspace, case.store, "wells/internal/v1", reason="r", actor="a")
+    path.write_bytes(old)
+    with pytest.raises(LedgerIncomplete, match="wells/internal/v1 was taken down") as refused:
+        case.submit(Tier.INTERNAL, age="[25, 30)")
+    assert "stepdown withdraw wells/internal/v1" in refused.value.next
+    assert case.store.folders("wells/internal") == ["v1"]
+    assert command(case, "ledger", "verify") == 1
+    assert "wells/internal/v1 was taken down, and no line says so" in capsys.readouterr().out
+    withdraw(case.workspace, case.store, "wells/internal/v1", reason="r", actor="a")
+    assert case.submit(Tier.INTERNAL, age="[25, 30)").release == "wells/internal/v2"
 
 
 def test_one_in_which_the_release_still_waits_is_an_older_one_too(tmp_path: Path) -> None:

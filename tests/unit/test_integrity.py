@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import random
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 
 import pytest
 from flips_case import answers, busy_case, flipped, goes_unnoticed
-from release_case import Case
+from release_case import AS_OF, Case
 
+from flows.places import deciding_workspace
 from stepdown.errors import LedgerDamaged
 from stepdown.release.chain import check_ledger, check_whole, verify_chain
-from stepdown.release.withdraw import withdraw
+from stepdown.release.withdraw import reinstate, withdraw
 from stepdown.sharing.server import make_service
+from stepdown.sharing.session import signed_out
 from stepdown.sharing.settings import Settings
 from stepdown.sharing.tokens import tokens
+from stepdown.upkeep import upkeep
+from stepdown.vocabulary import ReleaseState
+from tasks import prepare
+from tasks.run import Run
 
 
 @pytest.fixture(scope="module")
@@ -32,29 +39,32 @@ def case(busy: Case) -> object:
     path.write_bytes(content)
 
 
-def bits_of_revocation(case: Case) -> list[int]:
-    """Where the indexes spell the kind of the line that revoked a token."""
+def bits_of(case: Case, kind: bytes) -> list[int]:
+    """Where the indexes spell the kind of a line."""
     content = (case.workspace.root / "ledger.db").read_bytes()
-    found, at = [], content.find(b"credential_changed")
+    found, at = [], content.find(kind)
     while at >= 0:
-        if content[at + 18 : at + 28] != b"recipients":  # in the table its dataset follows
+        after = at + len(kind)
+        if content[after : after + 10] != b"recipients":  # in the table its dataset follows
             found.append((at + 9) * 8)
-        at = content.find(b"credential_changed", at + 1)
+        at = content.find(kind, at + 1)
     return found
 
 
-def test_a_bit_in_an_index_that_would_hide_a_revocation_is_found_and_hides_nothing(
-    case: Case,
+@pytest.mark.parametrize("kind", [b"credential_changed", b"signed_out"])
+def test_a_bit_in_an_index_that_would_hide_what_ended_is_found_and_hides_nothing(
+    case: Case, kind: bytes
 ) -> None:
     path = case.workspace.root / "ledger.db"
     content, before = path.read_bytes(), answers(case.ledger)
-    places = bits_of_revocation(case)
+    places = bits_of(case, kind)
     assert places
     for bit in places:
         path.write_bytes(flipped(content, bit))
         assert check_ledger(case.ledger).problems
         with case.ledger.reading() as reader:  # and a server that runs reads the table itself
             assert tokens(reader) == before["tokens"]
+            assert signed_out(reader) == before["signed_out"]
         with pytest.raises(LedgerDamaged):
             check_whole(case.ledger)
         with pytest.raises(LedgerDamaged, match="damaged"):
@@ -111,3 +121,47 @@ def test_a_damaged_ledger_still_lets_a_release_be_withdrawn(case: Case) -> None:
         connection.executescript("UPDATE releases SET unsettled = NULL; DROP INDEX one_published")
     withdraw(case.workspace, case.store, "wells/internal/v1", reason="r", actor="Ann")
     assert case.store.files("wells/internal/v1") == ["wells/internal/v1/release.json"]
+
+
+@pytest.mark.parametrize("index", ["events_of_release", "events_of_kind"])
+def test_an_index_that_was_dropped_is_made_again_and_stops_no_command(
+    case: Case, index: str
+) -> None:
+    with closing(sqlite3.connect(case.workspace.root / "ledger.db")) as connection:
+        connection.execute(f"DROP INDEX {index}")
+    withdraw(case.workspace, case.store, "wells/internal/v1", reason="r", actor="Ann")
+    assert case.state("wells/internal/v1") is ReleaseState.WITHDRAWN
+    assert index in indexes(case)
+    assert verify_chain(case.ledger) == ()
+
+
+def indexes(case: Case) -> set[str]:
+    with closing(sqlite3.connect(case.workspace.root / "ledger.db")) as connection:
+        return {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+
+
+DECISIONS: dict[str, Callable[[Case], object]] = {
+    "approve": lambda case: case.approve("wells/partner/v1"),
+    "reject": lambda case: case.reject("wells/partner/v1", "no"),
+    "reinstate": lambda case: reinstate(
+        case.workspace, case.store, "wells/internal/v1", reason="r", actor="a"
+    ),
+    "upkeep": lambda case: upkeep(case.workspace, case.store, case.loaded, AS_OF),
+    "recipient": lambda case: deciding_workspace(case.workspace.root, case.store.url),
+    "run": lambda case: prepare.recover.fn(  # type: ignore[attr-defined]
+        Run(case.loaded, case.workspace, case.store.url, "r", AS_OF, "a")
+    ),
+}
+
+
+@pytest.mark.parametrize("decision", DECISIONS.values(), ids=DECISIONS)
+@pytest.mark.parametrize("statement", ["DROP INDEX one_published", "DROP TABLE events"])
+def test_a_damaged_ledger_decides_nothing(
+    case: Case, decision: Callable[[Case], object], statement: str
+) -> None:
+    with closing(sqlite3.connect(case.workspace.root / "ledger.db")) as connection:
+        connection.execute(statement)
+    before = {name: case.store.read(name) for name in case.store.files()}
+    with pytest.raises(LedgerDamaged, match="damaged"):
+        decision(case)
+    assert {name: case.store.read(name) for name in case.store.files()} == before

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from release_case import Case
+from release_case import AS_OF, Case
 from test_forgotten_ledger import command
 
 from stepdown.errors import StoreCorrupt, StoreIncomplete
@@ -16,6 +16,8 @@ from stepdown.release.chain import verify_chain
 from stepdown.release.store import open_store
 from stepdown.release.withdraw import withdraw
 from stepdown.vocabulary import ReleaseState, Tier
+from tasks import prepare
+from tasks.run import Run
 
 
 @pytest.fixture
@@ -33,8 +35,11 @@ def case(tmp_path: Path) -> Case:
         lambda case: case.submit(Tier.INTERNAL),
         lambda case: case.submit(Tier.INTERNAL, age="[25, 30)"),
         lambda case: case.approve("wells/partner/v1"),
+        lambda case: prepare.recover.fn(  # type: ignore[attr-defined]
+            Run(case.loaded, case.workspace, case.store.url, "r", AS_OF, "a")
+        ),
     ],
-    ids=["unchanged", "next version", "approve"],
+    ids=["unchanged", "next version", "approve", "run"],
 )
 @pytest.mark.parametrize("lost", ["store", "store/wells/internal/v1/release.json"])
 def test_nothing_is_unchanged_or_follows_where_the_store_is_gone(

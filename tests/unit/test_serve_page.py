@@ -266,6 +266,18 @@ def test_a_copied_cookie_ends_with_the_session_and_after_a_restart_too(tmp_path:
         assert greeted(served.url, kept)
 
 
+def test_who_signs_out_at_one_server_is_signed_out_at_another(tmp_path: Path) -> None:
+    case = Case(tmp_path)
+    publish_all(case)
+    with serving(case) as one, serving(case) as another, sign_in(one, "clinic") as client:
+        cookies = {"stepdown": client.cookies["stepdown"]}
+        for served in (one, another):
+            assert httpx.get(served.url + COPY, cookies=cookies).status_code == 200
+        client.post("/logout", headers={"origin": one.url})
+        for served in (one, another):
+            assert httpx.get(served.url + COPY, cookies=cookies).status_code == 404
+
+
 def greeted(url: str, cookie: str) -> bool:
     with httpx.Client(base_url=url, trust_env=False, cookies={"stepdown": cookie}) as client:
         return "Signed in" in get(client, "/").text

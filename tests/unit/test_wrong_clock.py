@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from stepdown.release.ledger_clock import check_clock, confirm_today, doubt
 from stepdown.release.records import EventKind
 from stepdown.release.withdraw import withdraw
 from stepdown.retention import _ended
+from stepdown.sharing.session import Session, sign_out, signed_out
 from stepdown.sharing.tokens import Terms, issue, revoke, tokens
 from stepdown.upkeep import upkeep
 from stepdown.vocabulary import ReleaseState, Tier
@@ -92,6 +94,9 @@ def test_what_protects_people_is_done_by_any_clock_and_says_so(
     assert verify_chain(case.ledger) == ()
     with case.ledger.reading() as reader:
         assert reader.events()[-1]["at"] == before
+        # By the earlier of two clocks, or its files would be kept until 2036.
+        (gone,) = reader.in_state(ReleaseState.WITHDRAWN)
+        assert _ended(reader, gone).isoformat() == min(str(before), now)[:10]
     # And it poisons nothing: by the right clock everything goes on.
     travel(1)
     assert case.submit(Tier.INTERNAL, age="[25, 30)").outcome == "published"
@@ -191,6 +196,25 @@ def test_upkeep_by_a_doubted_clock_suspends_nothing_for_its_date(
     with pytest.raises(ClockDoubtful):
         upkeep(case.workspace, case.store, case.loaded, clock.today())
     assert case.state("wells/partner/v1") is ReleaseState.PUBLISHED
+
+
+def test_what_waits_holds_up_no_withdrawal_by_a_doubted_clock(
+    tmp_path: Path, travel: Travel
+) -> None:
+    case = Case(tmp_path)
+    case.submit(Tier.INTERNAL)
+    case.submit(Tier.PARTNER, parent="wells/internal/v1")
+    travel(3650)
+    withdraw(case.workspace, case.store, "wells/internal/v1", reason="r", actor="Ann")
+    assert case.state("wells/internal/v1") is ReleaseState.WITHDRAWN
+    assert case.state("wells/partner/v1") is ReleaseState.AWAITING_APPROVAL
+
+
+def test_a_session_is_signed_out_of_by_any_clock(case: Case, travel: Travel) -> None:
+    poison(case, travel)
+    sign_out(case.ledger, Session("x", "", "Ada", int(time.time()) + 60))
+    with case.ledger.reading() as reader:
+        assert signed_out(reader) == {"x"}
 
 
 def test_a_new_ledger_has_no_doubt() -> None:
