@@ -132,10 +132,18 @@ def test_a_pseudonym_that_persists_refuses_the_copy_for_its_trajectories(
     assert any("trajector" in note for note in released.notes())
 
 
+ONE_ROW = {
+    "rows_per_subject": 1,
+    "suppressed_records": 0.6,
+    # Which row stays hangs on a key, and with some keys one is alone beside the version before.
+    "attacks": {"differencing": 1.0, "intersection": 1.0},
+}
+
+
 def test_one_row_per_subject_mends_a_trajectory(released: Visits) -> None:
     def one_row(config: dict[str, Any]) -> None:
         a_copy_with_a_pseudonym(config)
-        config["tiers"]["partner"].update(rows_per_subject=1, suppressed_records=0.6)
+        config["tiers"]["partner"].update(ONE_ROW)
 
     released.change(one_row)
     agree(released)
@@ -150,10 +158,7 @@ def test_one_row_per_subject_mends_a_trajectory(released: Visits) -> None:
 def test_two_copies_whose_pseudonyms_are_the_same_are_not_both_released(released: Visits) -> None:
     def one_row(config: dict[str, Any]) -> None:
         a_copy_with_a_pseudonym(config)
-        # Which rows stay hangs on a random key, and now and then one of another version is alone.
-        attacks = {"differencing": 1.0, "intersection": 1.0}
-        changes = {"rows_per_subject": 1, "suppressed_records": 0.6, "attacks": attacks}
-        config["tiers"]["partner"].update(changes)
+        config["tiers"]["partner"].update(ONE_ROW)
 
     released.change(one_row)
     for name in ("clinic", "ministry"):
