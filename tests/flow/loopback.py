@@ -137,6 +137,8 @@ def until(
 def _die_with_the_tests() -> None:
     # Where the tests themselves are killed, nobody is left to end what they started.
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    # A shell ignores Ctrl-C in what it runs in the background, and children inherit that.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _free_port() -> int:

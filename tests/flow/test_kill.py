@@ -11,7 +11,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from loopback import PrefectServer, end_group, own_environment, until
+from loopback import PrefectServer, end_group, own_environment
 from partner_case import write_partner
 from tiny_release import CANARY, PROJECT, TIERS, Tiny, tiny_release
 
@@ -162,32 +162,6 @@ def states(outcome: dict) -> dict[str, str]:
 
 def places(tiny: Tiny) -> tuple[Workspace, Store]:
     return open_workspace(tiny.work, str(tiny.store)), open_store(str(tiny.store))
-
-
-def test_a_run_takes_its_own_prefect_server_with_it(server, tmp_path):
-    tiny = tiny_release(tmp_path)
-    process = start(tiny, {})
-    assert process.stderr is not None
-    assert any("reading the source" in line for line in process.stderr)
-    assert len(group(process.pid)) > 1  # the server that it started for itself
-    end_group(process)
-    process.stderr.close()
-    until(lambda: not group(process.pid), 30, "nothing of the run lives on")
-    code, outcome = tiny.run(**server.environment)
-    assert (code, set(states(outcome).values())) == (0, {"published"})
-
-
-def group(leader: int) -> list[int]:
-    """Living processes of a process group."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, _, its_group = stat.read_text().rsplit(")", 1)[1].split()[:3]
-        except OSError:
-            continue
-        if int(its_group) == leader and state != "Z":
-            found.append(int(stat.parent.name))
-    return found
 
 
 def test_of_two_runs_at_once_one_works_and_one_says_why_not(server, tmp_path):

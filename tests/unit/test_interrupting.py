@@ -13,6 +13,8 @@ BEGIN = """
 import hashlib, os, signal, threading, time
 from flows.interrupting import prompt_end
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it in the background
+
 def interrupt():
     os.kill(os.getpid(), signal.SIGINT)
 """
