@@ -73,10 +73,10 @@ def run_release(
 def _server(workspace: Workspace) -> Iterator[None]:
     """Record the run with the user's Prefect server, or with one of our own where there is none."""
     quiet_prefect(workspace.root)
-    if "PREFECT_API_URL" in os.environ:
+    if os.environ.get("PREFECT_API_URL"):
         yield
         return
-    home = Path(os.environ["PREFECT_HOME"])
+    home = Path(os.environ["PREFECT_HOME"]).expanduser()
     embedded_server(home)
     # Meanwhile, since both take seconds and there are two cores.
     import expectations.judge  # noqa: F401

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -46,7 +47,8 @@ class EmbeddedServer:
         environment = {n: v for n, v in os.environ.items() if n != "PREFECT_API_URL"}
         with open(self._log, "wb") as log:
             self._process = subprocess.Popen(  # noqa: S603 our own interpreter and module
-                [sys.executable, "-m", __name__],
+                # -P: a `flows` or `random.py` where the command is given is not ours.
+                [sys.executable, "-P", "-m", __name__],
                 env=environment | _QUIET,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -109,7 +111,9 @@ def _begin_database(path: Path) -> None:
         connection.executescript(SCHEMA.read_text(encoding="utf-8"))
     finally:
         connection.close()
-    os.replace(unfinished, path)
+    with suppress(OSError):  # another run was first, and may use its own already
+        os.link(unfinished, path)
+    unfinished.unlink()
 
 
 def revision() -> str:

@@ -19,7 +19,7 @@ def quiet_prefect(work: Path) -> None:
         "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
         "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "false",
     }
-    if "PREFECT_API_URL" not in os.environ:
+    if not os.environ.get("PREFECT_API_URL"):  # an empty one names no server
         home = work / "prefect"
         settings |= {
             "PREFECT_HOME": str(home),
