@@ -17,7 +17,7 @@ from stepdown.artifacts import check_bytes, sha256_of
 from stepdown.candidate import LINEAGE_FILE, SUBJECTS_FILE
 from stepdown.config import LoadedConfig
 from stepdown.engine import open_session
-from stepdown.errors import ConfigInvalid
+from stepdown.errors import ConfigInvalid, KeyMissing
 from stepdown.ingest import read_consent
 from stepdown.keyring import Keyring, load_keyring
 from stepdown.release.chain import damage
@@ -101,8 +101,12 @@ class _Answers:
 
 
 def _keyring(workspace: Workspace, name: str, known: set[str]) -> Keyring:
-    if name in known:
+    try:
+        # Whether or not the ledger knows of it: one that is damaged may have forgotten.
         return load_keyring(workspace.keyring, [name])
+    except KeyMissing:
+        if name in known:
+            raise
     # No file was made with it yet, so that every token is made now and forgotten.
     return Keyring({name: secrets.token_bytes(32)})
 

@@ -148,6 +148,14 @@ def _take_over(
     row: Release | None,
     actor: str,
 ) -> None:
+    if row and row.manifest_sha256 != document["manifest_sha256"]:
+        # The candidate that waits is an earlier one of its number, and has lapsed since.
+        waits = row.state is ReleaseState.AWAITING_APPROVAL
+        to = ReleaseState.EXPIRED if waits else ReleaseState.REFUSED
+        kind = EventKind.EXPIRED if waits else EventKind.REFUSAL
+        reason = "another candidate was published under its number"
+        writer.move(row, to, kind, actor, {"reason": reason}, note=reason, unsettled=None)
+        row = None
     if row is None:
         row = writer.add(_described(store, each, document, writer), actor)
     if state is ReleaseState.PUBLISHED:

@@ -255,12 +255,6 @@ class Reader:
             )
         )
 
-    def is_refused_as_written(self, release: Release) -> bool:
-        """The same of a refused release, whose number is no version's: by the hash of its row."""
-        lines = [line["facts"] for line in self.lines_of(release, *_CHANGING)]
-        rows = [facts[ROW] for facts in lines if isinstance(facts, dict) and ROW in facts]
-        return not rows or self.row_sha256(release.id) in rows
-
     def _is_accounted_for(self, release: Release) -> bool:
         """Whether a release's row is the one that the last line to change it left.
 

@@ -196,7 +196,11 @@ def restate(ledger: Ledger, store: Store, release: Release) -> None:
 
 def put_tombstone(ledger: Ledger, store: Store, release: Release) -> None:
     """Replace ``release.json`` by what remains of a withdrawn release: citation, hash, reason."""
-    document = committed(store, release) or _release_document(release)
+    try:
+        before = committed(store, release)
+    except StoreCorrupt:
+        before = None  # what can no longer be read is taken down all the same
+    document = before or _release_document(release)
     tombstone = {
         **{name: document.get(name) for name in (*_CITATION, *_CITED_AS)},
         "state": ReleaseState.WITHDRAWN.value,
@@ -226,10 +230,10 @@ def delete_content(store: Store, release: Release) -> None:
 def committed(store: Store, release: Release) -> dict[str, Any] | None:
     """The ``release.json`` of this very release in the store; None if it was not committed."""
     try:
-        document = json.loads(store.read(f"{release.address}/{RELEASE}"))
+        document = dict(json.loads(store.read(f"{release.address}/{RELEASE}")))
     except FileNotFoundError:
         return None
-    except ValueError:
+    except (ValueError, TypeError):
         raise StoreCorrupt("is not JSON", where=f"{release.address}/{RELEASE}") from None
     same = document.get("manifest_sha256") == release.manifest_sha256
     return document if same else None

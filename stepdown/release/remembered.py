@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
-from stepdown.errors import ClockDoubtful, InputWrong, LedgerDamaged, LedgerIncomplete
+from stepdown.errors import InputWrong, LedgerIncomplete, StoreCorrupt, WorldFailed
 from stepdown.release.addresses import LATEST, Address, parse_address
 from stepdown.release.chain import check_whole
 from stepdown.release.ledger import Ledger, Reader
@@ -97,7 +97,7 @@ def advance_if_whole(ledger: Ledger, store: Store, actor: str) -> None:
         check_whole(ledger)
         check_clock(ledger)
         check_remembered(ledger, store)
-    except (ClockDoubtful, LedgerDamaged, LedgerIncomplete):
+    except WorldFailed:
         return
     advance(ledger, store, actor)
 
@@ -124,15 +124,15 @@ def _settled(ledger: Ledger) -> list[Release]:
 
 
 def _is_down(store: Store, release: Release) -> bool:
-    document = committed(store, release) or {}
-    if document.get("state") == ReleaseState.WITHDRAWN.value:
-        return True
-    if release.state is not ReleaseState.PUBLISHED:
-        return False
     try:
+        document = committed(store, release) or {}
+        if document.get("state") == ReleaseState.WITHDRAWN.value:
+            return True
+        if release.state is not ReleaseState.PUBLISHED:
+            return False
         current = json.loads(store.read(f"{release.series.path}/{CURRENT}"))
         return bool(current["state"] in _DOWN)
-    except (ValueError, KeyError, TypeError, FileNotFoundError):
+    except (StoreCorrupt, ValueError, KeyError, TypeError, FileNotFoundError):
         return False  # `verify` says what is wrong with it
 
 

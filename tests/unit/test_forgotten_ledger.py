@@ -333,6 +333,34 @@ def test_one_in_which_the_release_still_waits_is_an_older_one_too(tmp_path: Path
     assert verify_chain(case.ledger) == ()
 
 
+def test_another_candidate_of_its_number_than_the_one_that_waits_is_taken_over(
+    tmp_path: Path,
+) -> None:
+    case = Case(tmp_path)
+    case.submit(Tier.INTERNAL)
+    policy = case.root / "wells.yaml"
+    two = policy.read_text().replace("people: 1", "people: 2").replace("[owner]", "[owner, steward]")
+    policy.write_text(two)
+    case = Case(tmp_path)
+    case.runs = 1
+    case.submit(Tier.PARTNER, parent="wells/internal/v1")
+    case.approve("wells/partner/v1")  # one of two
+    path = case.workspace.root / "ledger.db"
+    waiting = path.read_bytes()
+    case.reject("wells/partner/v1", "no")
+    case.submit(Tier.PARTNER, parent="wells/internal/v1", age="[30, 35)")
+    for role in ("owner", "steward"):
+        after = case.approve("wells/partner/v1", role)
+    assert after.outcome == "published"
+    path.write_bytes(waiting)
+    withdraw(case.workspace, case.store, "wells/partner/v1", reason="r", actor="a")
+    assert case.state("wells/partner/v1") is ReleaseState.WITHDRAWN
+    assert verify_chain(case.ledger) == ()
+    with case.ledger.reading() as reader:
+        lapsed = reader.in_state(ReleaseState.EXPIRED)
+    assert [(each.version, len(each.approvals)) for each in lapsed] == [(None, 1)]
+
+
 def test_verify_says_so_and_goes_on(case: Case) -> None:
     found = verify(case.store, "wells/internal/v1", case.workspace)
     assert "the ledger does not know this release" in found.problems

@@ -11,8 +11,9 @@ import pytest
 from release_case import AS_OF, Case
 from test_forgotten_ledger import command
 
-from stepdown.errors import StoreCorrupt, StoreIncomplete
+from stepdown.errors import StoreCorrupt, StoreIncomplete, TransientError
 from stepdown.release.chain import verify_chain
+from stepdown.release.remembered import check_remembered
 from stepdown.release.store import open_store
 from stepdown.release.withdraw import withdraw
 from stepdown.vocabulary import ReleaseState, Tier
@@ -92,3 +93,33 @@ def test_what_was_withdrawn_in_another_store_says_so_and_is_taken_out_of_its_own
     assert json.loads(own.read("wells/internal/current.json"))["state"] == "withdrawn"
     assert verify_chain(case.ledger) == ()
     assert command(case, *withdrawal) == 2
+
+
+@pytest.mark.parametrize("content", [b"{", b"[1]", b""], ids=["cut", "list", "empty"])
+def test_a_document_that_nobody_can_read_keeps_nothing_from_being_taken_down(
+    case: Case, content: bytes
+) -> None:
+    case.approve("wells/partner/v1")
+    case.store.replace("wells/partner/v1/release.json", content)
+    check_remembered(case.ledger, case.store)  # it is no word of the store that it was taken down
+    withdraw(case.workspace, case.store, "wells/internal/v1", reason="r", actor="a")
+    assert case.state("wells/partner/v1") is ReleaseState.SUSPENDED
+    with pytest.raises(StoreCorrupt):
+        case.submit(Tier.INTERNAL, age="[30, 35)")
+    withdraw(case.workspace, case.store, "wells/partner/v1", reason="r", actor="a")
+    assert case.store.files("wells/partner/v1") == ["wells/partner/v1/release.json"]
+    left = json.loads(case.store.read("wells/partner/v1/release.json"))
+    assert (left["state"], left["withdrawn"]["reason"]) == ("withdrawn", "r")
+    assert case.submit(Tier.INTERNAL, age="[30, 35)").outcome == "published"
+    assert verify_chain(case.ledger) == ()
+
+
+def test_a_store_that_goes_away_after_a_withdrawal_does_not_make_it_look_undone(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> list[str]:
+        raise TransientError("the store did not answer")
+
+    monkeypatch.setattr("stepdown.release.remembered.taken_down", away)
+    assert withdraw(case.workspace, case.store, "wells/internal/v1", reason="r", actor="a") == ()
+    assert case.state("wells/internal/v1") is ReleaseState.WITHDRAWN
