@@ -66,3 +66,26 @@ def test_an_empty_address_names_no_server(tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(InterruptedError), desk._server(Workspace(tmp_path)):
         pass
     assert asked == [Path.home() / "of-mine"]
+
+
+@pytest.mark.usefixtures("_environment")
+@pytest.mark.parametrize("known", ["", "no_proxy", "NO_PROXY"])
+def test_a_proxy_of_the_users_is_not_asked_for_the_server(
+    known: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import httpx
+
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", "http://proxy.example:3128")
+    if known:
+        monkeypatch.setenv(known, "localhost")
+    desk._reach_directly("127.0.0.1")
+    with httpx.Client() as client:
+        ours, others = (
+            client._transport_for_url(httpx.URL(url))
+            for url in ("http://127.0.0.1:4200/api", "http://store.example")
+        )
+    assert ours is client._transport
+    assert others is not client._transport
+    assert "localhost" in os.environ["no_proxy"] or not known

@@ -339,7 +339,8 @@ def test_another_candidate_of_its_number_than_the_one_that_waits_is_taken_over(
     case = Case(tmp_path)
     case.submit(Tier.INTERNAL)
     policy = case.root / "wells.yaml"
-    two = policy.read_text().replace("people: 1", "people: 2").replace("[owner]", "[owner, steward]")
+    both = "roles: [owner, steward], people: 2"
+    two = policy.read_text().replace("roles: [owner], people: 1", both)
     policy.write_text(two)
     case = Case(tmp_path)
     case.runs = 1

@@ -6,6 +6,7 @@ import random
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from flips_case import answers, busy_case, flipped, goes_unnoticed
@@ -14,13 +15,14 @@ from release_case import AS_OF, Case
 from flows.places import deciding_workspace
 from stepdown.errors import LedgerDamaged
 from stepdown.release.chain import check_ledger, check_whole, verify_chain
+from stepdown.release.ledger import Reader
 from stepdown.release.withdraw import reinstate, withdraw
 from stepdown.sharing.server import make_service
 from stepdown.sharing.session import signed_out
 from stepdown.sharing.settings import Settings
 from stepdown.sharing.tokens import tokens
 from stepdown.upkeep import upkeep
-from stepdown.vocabulary import ReleaseState
+from stepdown.vocabulary import ReleaseState, Tier
 from tasks import prepare
 from tasks.run import Run
 
@@ -165,3 +167,21 @@ def test_a_damaged_ledger_decides_nothing(
     with pytest.raises(LedgerDamaged, match="damaged"):
         decision(case)
     assert {name: case.store.read(name) for name in case.store.files()} == before
+
+
+def test_refused_releases_are_held_against_the_lines_that_were_walked_already(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A series that is refused daily has thousands of lines, and each release would read them all.
+    case = Case(tmp_path)
+    for _ in range(2):
+        assert case.submit(Tier.INTERNAL, nested=False).outcome == "refused"
+    asked: list[str | None] = []
+    monkeypatch.setattr(Reader, "lines_of", lambda self, release, *kinds: asked.append(release))
+    assert check_ledger(case.ledger).problems == ()
+    assert asked == []
+    monkeypatch.undo()
+    with closing(sqlite3.connect(case.workspace.root / "ledger.db")) as connection, connection:
+        connection.execute("UPDATE releases SET note = 'fine' WHERE id = 2")
+    (problem,) = check_ledger(case.ledger).problems
+    assert problem == "a refused release of wells/internal has other facts than its lines say"

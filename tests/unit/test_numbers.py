@@ -31,6 +31,7 @@ from stepdown.release.records import EventKind, Release
 from stepdown.release.recovery import recover
 from stepdown.release.sanity_check import record_review, review
 from stepdown.release.sign_off import statement_of
+from stepdown.release.store import Store
 from stepdown.release.withdraw import take_over, withdraw
 from stepdown.retention import retain
 from stepdown.vocabulary import ReleaseState, Tier
@@ -161,6 +162,21 @@ def test_what_another_workspace_published_under_the_number_can_be_withdrawn(
     with case.ledger.reading() as reader:
         series = Series("wells", Tier.PARTNER)
         assert publish.next_version(reader, series, out(case)) == "v3"
+
+
+def test_a_bucket_whose_answer_was_lost_published_it_all_the_same(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    created = Store.create
+
+    def asked_twice(self: Store, path: str, content: bytes) -> None:
+        created(self, path, content)
+        created(self, path, content)
+
+    waits(case, B)
+    monkeypatch.setattr(Store, "create", asked_twice)
+    assert case.approve(f"{BASE}/v2").outcome == "published"
+    assert verify_chain(case.ledger) == ()
 
 
 # What was signed ---------------------------------------------------------------------------------
