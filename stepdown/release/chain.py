@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +31,7 @@ class Walk:
         states: series and version → the state that the last line about it says.
         given_up: address of a lapsed candidate whose number another took → hash of its row.
         unnumbered: series → hashes that lines about its releases without a version say of rows.
+        unhashed: series → how many such releases were written down before lines said any.
     """
 
     problems: list[str] = field(default_factory=list)
@@ -38,6 +40,7 @@ class Walk:
     states: dict[tuple[str, ...], str] = field(default_factory=dict)
     given_up: list[tuple[str, str]] = field(default_factory=list)
     unnumbered: dict[tuple[str, ...], set[str]] = field(default_factory=dict)
+    unhashed: Counter[tuple[str, ...]] = field(default_factory=Counter)
 
 
 def walk(lines: Iterable[Mapping[str, Any]], signed: Mapping[int, str] | None = None) -> Walk:
@@ -60,8 +63,11 @@ def walk(lines: Iterable[Mapping[str, Any]], signed: Mapping[int, str] | None = 
         key = tuple(str(line[name]) for name in _ADDRESS)
         if line["version"] and isinstance(line["facts"], dict) and "state" in line["facts"]:
             found.states[key] = str(line["facts"]["state"])
-        if not line["version"] and isinstance(line["facts"], dict) and ROW in line["facts"]:
-            found.unnumbered.setdefault(key, set()).add(str(line["facts"][ROW]))
+        if not line["version"] and isinstance(line["facts"], dict):
+            if ROW in line["facts"]:
+                found.unnumbered.setdefault(key, set()).add(str(line["facts"][ROW]))
+            elif line["kind"] == EventKind.CANDIDATE:
+                found.unhashed[key] += 1
         if line["kind"] == EventKind.NUMBER_GIVEN_UP and isinstance(line["facts"], dict):
             parts = [line["dataset"], line["tier"], line["recipient"], line["facts"].get("number")]
             address = "/".join(str(part) for part in parts if part)
@@ -260,9 +266,10 @@ def _row_problems(reader: Reader, found: Walk) -> Iterator[str]:
         yield f"{name} has no row in the table of releases, and lines tell of it"
     for release in releases:
         if not release.version:
-            # By the hash of its row alone: which of its series' lines are its own, none says.
-            told = found.unnumbered.get(_key(release))
-            if told and unnumbered[release.id] not in told:
+            if unnumbered[release.id] in found.unnumbered.get(_key(release), ()):
+                continue
+            found.unhashed[_key(release)] -= 1
+            if found.unhashed[_key(release)] < 0:
                 yield f"a refused release of {release.address} has other facts than its lines say"
             continue
         if found.states.get(_key(release)) != release.state.value:

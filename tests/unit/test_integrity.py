@@ -15,7 +15,7 @@ from release_case import AS_OF, Case
 from flows.places import deciding_workspace
 from stepdown.errors import LedgerDamaged
 from stepdown.release.chain import check_ledger, check_whole, verify_chain
-from stepdown.release.ledger import Reader
+from stepdown.release.ledger import ROW, Reader, Writer
 from stepdown.release.withdraw import reinstate, withdraw
 from stepdown.sharing.server import make_service
 from stepdown.sharing.session import signed_out
@@ -169,6 +169,31 @@ def test_a_damaged_ledger_decides_nothing(
     assert {name: case.store.read(name) for name in case.store.files()} == before
 
 
+def test_refusals_from_before_rows_were_hashed_are_not_taken_for_edited_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case, noted = Case(tmp_path), Writer.note
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            Writer,
+            "note",
+            lambda self, kind, release, actor, facts: noted(
+                self, kind, release, actor, {k: v for k, v in facts.items() if k != ROW}
+            ),
+        )
+        assert case.submit(Tier.INTERNAL, nested=False).outcome == "refused"
+    assert case.submit(Tier.INTERNAL, nested=False).outcome == "refused"
+    assert check_ledger(case.ledger).problems == ()
+    assert case.submit(Tier.INTERNAL).outcome == "published"
+    edit_note(case, 2)
+    assert len(check_ledger(case.ledger).problems) == 1
+
+
+def edit_note(case: Case, id: int) -> None:
+    with closing(sqlite3.connect(case.workspace.root / "ledger.db")) as connection, connection:
+        connection.execute("UPDATE releases SET note = 'fine' WHERE id = ?", (id,))
+
+
 def test_refused_releases_are_held_against_the_lines_that_were_walked_already(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -181,7 +206,6 @@ def test_refused_releases_are_held_against_the_lines_that_were_walked_already(
     assert check_ledger(case.ledger).problems == ()
     assert asked == []
     monkeypatch.undo()
-    with closing(sqlite3.connect(case.workspace.root / "ledger.db")) as connection, connection:
-        connection.execute("UPDATE releases SET note = 'fine' WHERE id = 2")
+    edit_note(case, 2)
     (problem,) = check_ledger(case.ledger).problems
     assert problem == "a refused release of wells/internal has other facts than its lines say"
