@@ -9,8 +9,10 @@ from stepdown import clock
 from stepdown.config.governance import Governance, load_governance
 from stepdown.config.people import Person
 from stepdown.errors import InputWrong, MoveForbidden
+from stepdown.release.addresses import parse_address
 from stepdown.release.agreements import copy_problem
 from stepdown.release.catalogue import find_release
+from stepdown.release.kept import check_kept
 from stepdown.release.ledger import Writer, open_ledger
 from stepdown.release.locks import exclusively
 from stepdown.release.publication import STORE_BEHIND, advance, settle
@@ -45,11 +47,13 @@ def renew(
         SignatureInvalid: the key is nobody's in people.yaml.
         MoveForbidden: it is not live, was suspended for something else, or its agreement ended.
         KeyMissing: the publisher's key, which signs the new date, is gone.
+        StoreIncomplete: this store is not the one that holds it.
     """
     if not reason.strip():
         raise InputWrong("a renewal needs a reason", where=address, next="Say what was looked at.")
     with exclusively(workspace):
         ledger = open_ledger(workspace)
+        check_kept(ledger, store, parse_address(address).series.dataset)
         recover_held(ledger, store)
         publisher_key(ledger)
         release = find_release(ledger, address)

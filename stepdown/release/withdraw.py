@@ -7,9 +7,11 @@ from pathlib import Path
 from stepdown import clock
 from stepdown.config.governance import load_governance
 from stepdown.errors import InputWrong, MoveForbidden
+from stepdown.release.addresses import parse_address
 from stepdown.release.adoption import adopt
 from stepdown.release.catalogue import find_release
 from stepdown.release.fetched import tell_holders
+from stepdown.release.kept import check_kept
 from stepdown.release.ledger import Reader, Writer, open_ledger, protecting_ledger
 from stepdown.release.locks import exclusively
 from stepdown.release.publication import STORE_BEHIND, advance, committed, settle
@@ -96,11 +98,13 @@ def reinstate(workspace: Workspace, store: Store, address: str, *, reason: str, 
         MoveForbidden: it is not suspended, its recipient's agreement is not in force, its review
             is overdue, or it has no risk assessment in force, as everything public needs and what
             an incident has touched.
+        StoreIncomplete: this store is not the one that holds it.
     """
     if not reason.strip():
         raise InputWrong("a reinstatement needs a reason", where=address, next="Say why.")
     with exclusively(workspace):
         ledger = open_ledger(workspace)
+        check_kept(ledger, store, parse_address(address).series.dataset)
         recover_held(ledger, store)
         release = find_release(ledger, address)
         governance = load_governance(Path(release.terms["configs"]), release.dataset)

@@ -8,14 +8,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from governance_case import key_of
 from release_case import AS_OF, Case
 from test_forgotten_ledger import command
 
 from stepdown.errors import StoreCorrupt, StoreIncomplete, TransientError
 from stepdown.release.chain import verify_chain
 from stepdown.release.remembered import check_remembered
+from stepdown.release.renew import renew
 from stepdown.release.store import open_store
-from stepdown.release.withdraw import withdraw
+from stepdown.release.withdraw import reinstate, withdraw
 from stepdown.vocabulary import ReleaseState, Tier
 from tasks import prepare
 from tasks.run import Run
@@ -93,6 +95,19 @@ def test_what_was_withdrawn_in_another_store_says_so_and_is_taken_out_of_its_own
     assert json.loads(own.read("wells/internal/current.json"))["state"] == "withdrawn"
     assert verify_chain(case.ledger) == ()
     assert command(case, *withdrawal) == 2
+
+
+def test_what_stands_in_another_store_is_not_brought_back_beside_it(case: Case) -> None:
+    # Its own store would go on saying that it was taken down, and the ledger be an older one's.
+    case.approve("wells/partner/v1")
+    withdraw(case.workspace, case.store, "wells/internal/v1", reason="r", actor="a")
+    other, address = open_store(str(case.root / "other")), "wells/partner/v1"
+    with pytest.raises(StoreIncomplete):
+        reinstate(case.workspace, other, address, reason="r", actor="a")
+    with pytest.raises(StoreIncomplete):
+        renew(case.workspace, other, address, key_of("owner"), reason="r", day=AS_OF)
+    reinstate(case.workspace, case.store, address, reason="r", actor="a")
+    check_remembered(case.ledger, case.store)
 
 
 @pytest.mark.parametrize("content", [b"{", b"[1]", b""], ids=["cut", "list", "empty"])
