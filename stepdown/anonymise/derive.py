@@ -9,18 +9,14 @@ from pathlib import Path
 
 from stepdown.anonymise.consent import ENTERED, PARENT, PARENT_LINEAGE, SNAPSHOT
 from stepdown.anonymise.derive_report import copy_report, tier_report
-from stepdown.anonymise.hierarchy import as_long_table
-from stepdown.anonymise.history import (
-    DRAWS,
-    NOW,
-    Past,
-    Shown,
-    hold_back,
+from stepdown.anonymise.held_back import (
     hold_back_again,
-    remember,
+    people_by_id,
     taken_above,
     write_held_back,
 )
+from stepdown.anonymise.hierarchy import as_long_table
+from stepdown.anonymise.history import DRAWS, NOW, Past, Shown, hold_back, remember
 from stepdown.anonymise.keys import own_pseudonyms
 from stepdown.anonymise.models import PrivacyModels, SearchColumn
 from stepdown.anonymise.prepare import inherited, prepare
@@ -98,11 +94,12 @@ def derive_tier(
         recoding = recode_tier(session, loaded, policy, made.demand, made.weight)
         treated, past = made.treated, Past([e.address for e in earlier], made.lost_to_period)
         if earlier and recoding and policy.hold_back and policy.period == "whole":
-            versions = remember(session, config, made.columns, earlier)
+            before = remember(session, config, made.columns, earlier)
             taken_above(session, parent, _stricter(config, policy))
             sensitive = sensitive_columns(session, loaded, tier)
             key = keyring.newest(config.dataset, DRAWS)
             labels = [column.name for column in recoding.columns]
+            people = people_by_id(config, made.columns)
             held = hold_back_again(session, earlier, snapshot)
             while True:
                 if held:
@@ -110,8 +107,9 @@ def derive_tier(
                     treated = treat(session, config, tier, made.columns, keyring, made.weight)
                     again = recode_tier(session, loaded, policy, made.demand, made.weight)
                     recoding = again or recoding
-                shown = Shown(recoding.released_sql(session), labels, sensitive)
-                held = hold_back(session, versions, shown, policy, key)
+                rows = recoding.released_sql(session)
+                shown = Shown(rows, labels, sensitive, people=people)
+                held = hold_back(session, before, shown, policy, key)
                 if not held:
                     break
         sql = recoding.released_sql(session) if recoding else f"SELECT * FROM {TREATED}"
@@ -209,7 +207,7 @@ def _hold_back_too(
     """Take rows out of ``entered`` that the base shows and a copy of these columns must not."""
     config, policy = loaded.config, tier_policy(loaded.config, Tier.PARTNER)
     # Known again by all that the base shows, as there: who is alike in fewer columns is not one.
-    versions = remember(session, config, released_columns(config, Tier.PARTNER), earlier)
+    before = remember(session, config, released_columns(config, Tier.PARTNER), earlier)
     taken_above(session, base, stricter=False)
     labels = [n for n in columns if config.columns[n].role is Role.QUASI_IDENTIFIER]
     # The bins of numbers lie between the extremes of the tier above, as in the base.
@@ -222,9 +220,10 @@ def _hold_back_too(
         labels,
         [column for column in sensitive if column.name in columns],
         BASE,
+        people_by_id(config, columns),
     )
     lost = hold_back_again(session, earlier, snapshot)
-    while held := hold_back(session, versions, shown, policy, key):
+    while held := hold_back(session, before, shown, policy, key):
         lost += held
     return lost
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -22,12 +21,12 @@ import pyarrow.parquet as pq
 from stepdown.anonymise.coding import code_sensitive, harmless_sql
 from stepdown.anonymise.companions import HARMLESS, NOTHING
 from stepdown.anonymise.consent import ENTERED
+from stepdown.anonymise.held_back import HELD, take_out, take_whole_people
 from stepdown.anonymise.models import SensitiveColumn
 from stepdown.anonymise.stay_away import KNOWN_NOW, TAKEN, Version, ints, stay_away
 from stepdown.anonymise.treat import SOURCE_ROW, SUBJECT, TREATED
-from stepdown.anonymise.write import write_table
-from stepdown.artifacts import ArtifactRef, check_bytes
-from stepdown.candidate import HELD_BACK_FILE, Candidate, Earlier
+from stepdown.artifacts import check_bytes
+from stepdown.candidate import Earlier
 from stepdown.config import ReleaseConfig, TierPolicy
 from stepdown.engine import Session, quote
 from stepdown.errors import Refused
@@ -39,7 +38,8 @@ NOW = "now_snapshot"
 
 DRAWS = "draws"
 """In the place of a tier in a key's name: the key by which companions are drawn."""
-_HELD = "held_so_far"
+_EACH = ("then", "key", "source")
+"""What ``remember`` leaves of each version."""
 NTH = "row_number() OVER (PARTITION BY raw ORDER BY source_row) AS nth"
 """SQL of a row's place among those of its source with the same raw values."""
 
@@ -52,12 +52,28 @@ class Shown:
         sql: a SELECT of its rows, with ``SOURCE_ROW`` and ``SUBJECT``.
         labels: its quasi-identifiers. sensitive: its columns that l is about.
         relation: whose rows have the sensitive columns' values.
+        people: a SELECT of ``source_row`` and ``person`` of today's source, where an id holds a
+            person's rows together; empty where none does.
     """
 
     sql: str
     labels: Sequence[str]
     sensitive: Sequence[SensitiveColumn]
     relation: str = TREATED
+    people: str = ""
+
+
+@dataclass(frozen=True)
+class Before:
+    """The earlier versions, and how their records are known again.
+
+    Args:
+        versions: what each of them shows, oldest first.
+        ways: how many; see ``remember``.
+    """
+
+    versions: list[Version]
+    ways: int
 
 
 @dataclass(frozen=True)
@@ -71,39 +87,48 @@ class Past:
 
 def remember(
     session: Session, config: ReleaseConfig, columns: Sequence[str], earlier: Sequence[Earlier]
-) -> list[Version]:
-    """Look at the earlier versions once; returns what each of them shows.
+) -> Before:
+    """Look at the earlier versions once.
 
     A record is known again by its raw values in the quasi-identifiers and sensitive columns that
-    either version releases; of several alike the n-th is the n-th. Leaves two relations per
-    version: ``then_<i>`` of its rows (``id``, ``class``, ``key`` of those raw values, NULL where no
-    row has them today, ``turn`` among those alike, and ``raw``, by which one who is gone is known
-    in several versions) and ``key_<i>`` of today's (``source_row``, ``key``).
+    either version releases; of several alike the n-th is the n-th. Where they release further
+    columns, a reader tells by these who left from somebody like them who came: then records are
+    known again by all of them, too. Leaves these relations for each way, the most telling first,
+    and per version: ``then_<i>_<way>`` of its rows (``id``, ``class``, ``key`` of those raw values,
+    NULL where no row has them today, ``turn`` among those alike, and ``raw``, by which one who is
+    gone is known in several versions) and ``key_<i>_<way>`` of today's (``source_row``, ``key``).
 
     Args:
         session: holds ``now_snapshot``.
         columns: those that this version releases.
     """
     held = [n for each in earlier for n in pq.read_schema(check_bytes(each.candidate.data)).names]
-    shown = _shown(config, (*columns, *held))
+    every = column_names(session, NOW)
     for each in earlier:
         names = pq.read_schema(check_bytes(each.snapshot)).names
-        shown = [name for name in shown if name in names]
+        every = [name for name in every if name in names]
+    told = _shown(config, (*columns, *held))
+    further = [n for n in config.columns if n in held and n in every and n not in told]
     session.run(f"CREATE TEMP TABLE {TAKEN} (source_row BIGINT)")
-    session.run(f"CREATE TEMP TABLE {_HELD} (source_row BIGINT)")
-    session.run(
-        f"CREATE TEMP TABLE {KNOWN_NOW} AS SELECT *, {NTH} FROM "
-        f"(SELECT s.file_row_number AS source_row, {_raw(shown)} AS raw FROM {NOW} AS s)"
-    )
-    return [
-        _remember_one(session, config, columns, version, str(number), shown)
-        for number, version in enumerate(earlier)
-    ]
+    session.run(f"CREATE TEMP TABLE {HELD} (source_row BIGINT)")
+    ways = [further, []] if further else [[]]
+    versions: list[Version] = []
+    for way, more in enumerate(ways):
+        shown = [name for name in told if name in every] + more
+        session.run(
+            f"CREATE TEMP TABLE {KNOWN_NOW}_{way} AS SELECT *, {NTH} FROM "
+            f"(SELECT s.file_row_number AS source_row, {_raw(shown)} AS raw FROM {NOW} AS s)"
+        )
+        versions = [
+            _remember_one(session, config, columns, version, f"{number}_{way}", shown, more)
+            for number, version in enumerate(earlier)
+        ]
+    return Before(versions, len(ways))
 
 
 def hold_back(
     session: Session,
-    versions: Sequence[Version],
+    before: Before,
     shown: Shown,
     policy: TierPolicy,
     draw_key: bytes,
@@ -118,12 +143,41 @@ def hold_back(
 
     Args:
         session: holds what ``remember`` left, and ``entered``.
-        versions: what ``remember`` returned.
+        before: what ``remember`` returned.
         draw_key: nobody who reads a release knows it.
 
     Raises:
         Refused: nobody would be left.
     """
+    lost = 0
+    for way in range(before.ways):
+        lost = _hold_back(session, before.versions, way, shown, policy, draw_key)
+        if lost:
+            break
+    if not lost and shown.people:
+        lost = take_whole_people(session, len(before.versions), shown.people)
+    if lost and not session.scalar(f"SELECT count(*) FROM {ENTERED}"):
+        raise Refused(
+            "beside the versions published before, every record would stand in too small a "
+            "group, so all would have to be held back",
+            where=policy.tier.value,
+            next="Keep the columns, levels and recoding of the version before, wait for more "
+            "data, or set `period: increment`.",
+        )
+    return lost
+
+
+def _hold_back(
+    session: Session,
+    versions: Sequence[Version],
+    way: int,
+    shown: Shown,
+    policy: TierPolicy,
+    draw_key: bytes,
+) -> int:
+    """Take out who would stand alone where records are known again in one way."""
+    for name in (KNOWN_NOW, *(f"{n}_{i}" for n in _EACH for i in range(len(versions)))):
+        session.run(f"CREATE OR REPLACE TEMP VIEW {name} AS SELECT * FROM {name}_{way}")
     _place_released(session, len(versions), shown, policy)
     _alone(session, len(versions), shown, policy)
     drawn = pa.table({"source_row": stay_away(session, versions, policy, draw_key)})
@@ -134,72 +188,8 @@ def hold_back(
     )
     lost = int(str(session.scalar("SELECT count(*) FROM held_back")))
     if lost:
-        _take_out(session, "held_back")
-        if not session.scalar(f"SELECT count(*) FROM {ENTERED}"):
-            raise Refused(
-                "beside the versions published before, every record would stand in too small a "
-                "group, so all would have to be held back",
-                where=policy.tier.value,
-                next="Keep the columns, levels and recoding of the version before, wait for more "
-                "data, or set `period: increment`.",
-            )
+        take_out(session, "held_back")
     return lost
-
-
-def hold_back_again(session: Session, earlier: Sequence[Earlier], snapshot: ArtifactRef) -> int:
-    """Take out whom the newest version held back, where it was made of this very source.
-
-    Else a run without anything new would let some of them in, take others along for it, and come to
-    another file each time.
-
-    Args:
-        session: holds what ``remember`` left, and ``entered``.
-        earlier: the versions before, oldest first.
-        snapshot: today's source.
-
-    Returns:
-        how many rows.
-    """
-    newest = earlier[-1].candidate
-    path = newest.path / HELD_BACK_FILE
-    if newest.report.snapshot_sha256 != snapshot.sha256 or not path.is_file():
-        return 0
-    session.attach_parquet("held_then", str(path))
-    session.run(
-        "CREATE TEMP TABLE held_again AS SELECT source_row, companion FROM held_then "
-        f"WHERE source_row IN (SELECT source_row FROM {ENTERED})"
-    )
-    session.run(f"INSERT INTO {TAKEN} SELECT source_row FROM held_again WHERE companion")
-    _take_out(session, "held_again")
-    return int(str(session.scalar("SELECT count(*) FROM held_again")))
-
-
-def taken_above(session: Session, parent: Candidate | None, stricter: bool) -> None:
-    """Count as companions whom the tier above took out as such: they hide who left here, too.
-
-    Args:
-        session: holds what ``remember`` left.
-        stricter: more values are asked for than above, so what hides somebody there may not here.
-    """
-    path = parent.path / HELD_BACK_FILE if parent else None
-    if path and path.is_file() and not stricter:
-        session.attach_parquet("held_above", str(path))
-        session.run(f"INSERT INTO {TAKEN} SELECT source_row FROM held_above WHERE companion")
-
-
-def write_held_back(session: Session, folder: Path) -> None:
-    """Write down who was held back, for the next run on the same source and the tiers below."""
-    rows = session.fetch(
-        f"SELECT source_row, source_row IN (SELECT source_row FROM {TAKEN}) AS companion "
-        f"FROM (SELECT DISTINCT source_row FROM {_HELD}) ORDER BY source_row"
-    )
-    if rows.num_rows:
-        write_table(rows, folder / HELD_BACK_FILE)
-
-
-def _take_out(session: Session, rows: str) -> None:
-    session.run(f"INSERT INTO {_HELD} SELECT source_row FROM {rows}")
-    session.run(f"DELETE FROM {ENTERED} WHERE source_row IN (SELECT source_row FROM {rows})")
 
 
 def _role(config: ReleaseConfig, name: str) -> Role:
@@ -238,6 +228,7 @@ def _remember_one(
     version: Earlier,
     number: str,
     shown: Sequence[str],
+    further: Sequence[str],
 ) -> Version:
     then = version.candidate
     held = pq.read_schema(check_bytes(then.data)).names
@@ -246,6 +237,7 @@ def _remember_one(
     session.attach_parquet("then_snapshot", check_bytes(version.snapshot))
     names = [column_names(session, relation) for relation in (NOW, "then_snapshot")]
     known = [n for n in _shown(config, (*columns, *held)) if all(n in each for each in names)]
+    known += further
     keys = [f"CAST(s.{quote(name)} AS VARCHAR) AS k{i}" for i, name in enumerate(known)]
     listed = ", ".join(f"k{i}" for i in range(len(known))) or "1"
     same = " AND ".join(f"a.k{i} IS NOT DISTINCT FROM b.k{i}" for i in range(len(known))) or "true"

@@ -41,6 +41,9 @@ def differencing(
     a whole class shows that by itself. And the intruder guesses who of a missing group left by its
     composition: see ``told_apart``.
 
+    Where both files hold further columns, records are matched a second time, by these as well: they
+    tell one who left from somebody like them who came. The worse of the two counts.
+
     Where each version covers a period of its own, the data subject counts, too, and the n-th of
     several alike in one source is the n-th in the other: a newcomer who is like somebody of an
     earlier period is not them.
@@ -75,13 +78,19 @@ def differencing(
             keys = [n for n in known if n in told and all(n in names for names in raw)]
             secret = [n for n in new.names(Role.SENSITIVE) if n in old.columns]
             within = "source" if increments else "record"
-            sides = [_side(each, keys, secret, within) for each in (new, old)]
+            both = set(new.columns) & set(old.columns) - set(loaded.config.names(*_KNOWN))
+            more = [n for n in sorted(both) if all(n in names for names in raw)]
+            found = (0, 0, 0, 0)
+            for known_by in ([*keys, *more], keys) if more and not increments else (keys,):
+                sides = [_side(each, known_by, secret, within) for each in (new, old)]
+                for name, table in zip(("now", "before"), sides, strict=True):
+                    new.session.attach_arrow(name, table)
+                _pair(new.session, len(secret))
+                counted = _count(new.session, policy.smallest_class, policy.distinct_l, len(secret))
+                # Exposed records first: of two ways the worse.
+                found = max(found, counted, key=lambda each: (each[2], each[1], each[3]))
         session = new.session
-        for name, table in zip(("now", "before"), sides, strict=True):
-            session.attach_arrow(name, table)
-        _pair(session, len(secret))
-        groups, small, exposed, records = _count(session, policy.smallest_class, policy.distinct_l,
-                                                 len(secret))  # fmt: skip
+        groups, small, exposed, records = found
         betrayed = 0
         if policy.distinct_l > 1 and not increments:
             _list_missing(new, keys, snapshot, len(secret))
