@@ -40,8 +40,9 @@ DRAWS = "draws"
 """In the place of a tier in a key's name: the key by which companions are drawn."""
 _EACH = ("then", "key", "source")
 """What ``remember`` leaves of each version."""
-NTH = "row_number() OVER (PARTITION BY raw ORDER BY source_row) AS nth"
-"""SQL of a row's place among those of its source with the same raw values."""
+NTH = "row_number() OVER (PARTITION BY raw ORDER BY more, source_row) AS nth"
+"""SQL of a row's place among those of its source with the same raw values; it is the same in a
+source in another order, as far as further columns tell the rows apart."""
 
 
 @dataclass(frozen=True)
@@ -115,12 +116,13 @@ def remember(
     versions: list[Version] = []
     for way, more in enumerate(ways):
         shown = [name for name in told if name in every] + more
+        known = f"{_raw(shown)} AS raw, {_raw(further)} AS more"
         session.run(
             f"CREATE TEMP TABLE {KNOWN_NOW}_{way} AS SELECT *, {NTH} FROM "
-            f"(SELECT s.file_row_number AS source_row, {_raw(shown)} AS raw FROM {NOW} AS s)"
+            f"(SELECT s.file_row_number AS source_row, {known} FROM {NOW} AS s)"
         )
         versions = [
-            _remember_one(session, config, columns, version, f"{number}_{way}", shown, more)
+            _remember_one(session, config, columns, version, f"{number}_{way}", known, more)
             for number, version in enumerate(earlier)
         ]
     return Before(versions, len(ways))
@@ -227,7 +229,7 @@ def _remember_one(
     columns: Sequence[str],
     version: Earlier,
     number: str,
-    shown: Sequence[str],
+    known_by: str,
     further: Sequence[str],
 ) -> Version:
     then = version.candidate
@@ -255,7 +257,7 @@ def _remember_one(
     )
     session.run(
         f"CREATE TEMP TABLE source_{number} AS SELECT *, {NTH}, count(*) OVER (PARTITION BY raw) "
-        f"AS many FROM (SELECT s.file_row_number AS source_row, {_raw(shown)} AS raw "
+        f"AS many FROM (SELECT s.file_row_number AS source_row, {known_by} "
         "FROM then_snapshot AS s)"
     )
     labels = [n for n in held if _role(config, n) is Role.QUASI_IDENTIFIER]

@@ -75,6 +75,17 @@ def test_who_left_is_hidden_though_everybodys_ward_changes(tmp_path):
     assert found.successes == 0
 
 
+def test_a_source_in_another_order_publishes_the_same_bytes(tmp_path):
+    old = people((40, 25, "ab"), (40, 35, "ab")) | {"ward": ["east", "west", "west", "east"] * 20}
+    first = make_case(tmp_path, old, COLUMNS | WARD, {"internal": {}, "partner": K3})
+    v1 = published(first, partner(first, run="1"))
+    rows = without(old, {3, 50, 51})
+    second = with_rows(first, rows, "second")
+    v2 = published(second, partner(second, v1, run="2"), "v2")
+    third = with_rows(first, {name: [*v[40:], *v[39::-1]] for name, v in rows.items()}, "third")
+    assert partner(third, v1, v2, run="3").data.sha256 == v2.candidate.data.sha256
+
+
 @pytest.mark.parametrize("then_left", [set(), {5}])
 def test_a_copy_with_pseudonyms_tells_who_left_from_nobody_who_came(tmp_path, then_left):
     old = people((30, 25, "ab"))
