@@ -7,7 +7,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
@@ -47,10 +46,8 @@ def test_ctrl_c_ends_a_run_at_once_in_its_own_words(tmp_path: Path) -> None:
     with run_in_background(tiny, log) as process:
         until(lambda: "internal: measuring" in log.read_text(), 120, "it measures", process)
         server = server_of(process)
-        began = time.monotonic()
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of the group
-        assert process.wait(timeout=60) == 130
-        assert time.monotonic() - began < 10  # three seconds on a quiet machine
+        assert process.wait(timeout=30) == 130  # asking a server that is gone took 73 s
         server.wait(timeout=20)
     told = log.read_text()
     assert "stopped by the user" in told
