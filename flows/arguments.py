@@ -147,7 +147,7 @@ def form(
     missing: list[str] | None,
     time_zone: str | None = None,
 ) -> Form:
-    """How the files of a command are written; an empty cell is missing whatever else is.
+    """Give the form of a command's files; an empty cell is missing whatever else is.
 
     Raises:
         InputWrong: there is no such time zone.

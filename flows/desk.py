@@ -99,7 +99,7 @@ def _reach_directly(host: str) -> None:
 
 
 def _outcome(run_id: str, run: Callable[[], State[Any]], config: Path) -> RunOutcome:
-    """What a run came to, whether or not Prefect could record it."""
+    """Run the flow and give its outcome, whether or not Prefect could record it."""
     failure: object = None
     try:
         state = run()

@@ -18,6 +18,7 @@ from contextlib import suppress
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TextIO
 
 from stepdown.errors import WorldFailed
 
@@ -57,9 +58,8 @@ class EmbeddedServer:
                 start_new_session=True,
             )
 
-    @property
-    def url(self) -> str:
-        """Where it answers, once it does.
+    def wait(self) -> str:
+        """Wait until it answers; its URL.
 
         Raises:
             WorldFailed: it ended, or took too long.
@@ -88,12 +88,12 @@ def embedded_server(home: Path) -> EmbeddedServer:
 
 @cache
 def server_url(home: Path) -> str:
-    """Where the server of this process answers; waits until it does.
+    """Wait until the server of this process answers; its URL.
 
     Raises:
         WorldFailed: it could not be started.
     """
-    return embedded_server(home).url
+    return embedded_server(home).wait()
 
 
 def _begin_database(path: Path) -> None:
@@ -132,15 +132,17 @@ def _is_known(name: str) -> bool:
 
 def _serve() -> None:
     """Serve until standard input ends; tell on standard output the port, and when it answers."""
+    told = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # what anything else prints goes to the log, and is not taken for an answer
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
-    _tell(str(listener.getsockname()[1]))
+    told.write(f"{listener.getsockname()[1]}\n")
     import uvicorn
     from prefect.server.api.server import create_app
 
     server = uvicorn.Server(uvicorn.Config(create_app, factory=True, log_level="error"))
     threading.Thread(target=_follow, args=(server,), daemon=True).start()
-    threading.Thread(target=_report_start, args=(server,), daemon=True).start()
+    threading.Thread(target=_report_start, args=(server, told), daemon=True).start()
     server.run(sockets=[listener])
 
 
@@ -151,15 +153,10 @@ def _follow(server: object) -> None:
     os._exit(0)  # a request that does not end
 
 
-def _report_start(server: object) -> None:
+def _report_start(server: object, told: TextIO) -> None:
     while not server.started:  # type: ignore[attr-defined]
         time.sleep(0.02)
-    _tell(_READY)
-
-
-def _tell(what: str) -> None:
-    sys.stdout.write(f"{what}\n")
-    sys.stdout.flush()
+    told.write(f"{_READY}\n")
 
 
 if __name__ == "__main__":

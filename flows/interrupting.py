@@ -70,6 +70,8 @@ _stopping = threading.Lock()
 
 def _stop() -> None:
     with _stopping:  # for good: the other thread may want to say the same
-        tell_stopped()
-        sys.stdout.flush()
-        os._exit(STOPPED)
+        try:
+            tell_stopped()
+            sys.stdout.flush()
+        finally:  # whoever reads it may be gone
+            os._exit(STOPPED)

@@ -167,7 +167,7 @@ def _to_stdout(file: IO[bytes]) -> None:
 
 
 def _lost(opened: Ledger, url: str) -> tuple[list[str], list[str]]:
-    """What the store holds and the ledger does not know; and that nobody could look."""
+    """List what the store holds and the ledger does not know; and say where nobody could look."""
     from stepdown.release.remembered import forgotten, taken_down
     from stepdown.release.store import open_store
 

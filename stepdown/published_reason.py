@@ -41,11 +41,12 @@ def check_reason(workspace: Workspace, address: str, reason: str) -> str:
         if snapshot is None:
             return _not_searched(release.address, "its source is not kept any more")
         check_bytes(snapshot)
-        config = read_kept_config(here.folder)
+        loaded = LoadedConfig(read_kept_config(here.folder), Path(release.terms["config"]))
+        columns = identified_by(snapshot, loaded, reason, fixed_text(), workspace.scratch)
     except (OSError, ValueError, KeyError, StepdownError):
-        return _not_searched(release.address, "its source or its config cannot be read")
-    loaded = LoadedConfig(config, Path(release.terms["config"]))
-    columns = identified_by(snapshot, loaded, reason, fixed_text(), workspace.scratch)
+        return _not_searched(
+            release.address, "its source or its config cannot be read, or the disk is full"
+        )
     if columns:
         raise InputWrong(
             f"the reason repeats a value of {', '.join(columns)}, and it is published",

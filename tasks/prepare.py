@@ -66,7 +66,7 @@ def reports_before(run: Run) -> dict[str, dict[str, Any]]:
 
 @library_task
 def weakened_since(run: Run) -> dict[str, tuple[str, ...]]:
-    """What each tier and copy is held to less than its newest version was."""
+    """Compare each tier's and copy's rules with those of its newest version."""
     return memory.weakened_since(open_ledger(run.workspace), run.workspace, run.config)
 
 

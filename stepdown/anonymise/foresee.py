@@ -139,7 +139,7 @@ def _write(session: Session, columns: list[str], scratch: Path, tier: Tier) -> t
 def _impossible(
     session: Session, loaded: LoadedConfig, policy: TierPolicy, columns: list[str]
 ) -> Iterator[Foreseen]:
-    """What no recoding of so many people and sensitive values could meet."""
+    """Name the limits that no recoding of so many people and sensitive values could meet."""
     tier, models = policy.tier, privacy_models(policy)
     people = subject_count(session, TREATED, SUBJECT)
     coded = [

@@ -1,4 +1,4 @@
-"""What a quasi-identifier shows at the coarsest level that a tier's config allows it."""
+"""Recode a quasi-identifier to the coarsest level that a tier's config allows it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is held back, in this version, the one before and the tier above, and with whom else."""
+"""Hold back whom the version before and the tier above held back, and all rows of each person."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who stays away together with whom, so that nobody who left an earlier version is alone.
+"""Choose who stays away together, so that nobody who left an earlier version is alone.
 
 A person is known again as the n-th of those in a source who are alike in their raw values. Two
 things are asked. Whoever was last seen in the same class of the same version left it together, and
@@ -156,7 +156,7 @@ def _last_of_alike(alike: Ints, staying: Ints, drawn: Ints) -> Ints:
 
 
 def _after(alike: Ints, found: Flags) -> Flags:
-    """Who comes after somebody found among those alike: they would take that one's place."""
+    """Mark all who come after somebody found among those alike: they would take their place."""
     first = np.full(int(alike.max(initial=0)) + 1, len(alike))
     np.minimum.at(first, alike[found], np.flatnonzero(found))
     return (alike >= 0) & (np.arange(len(alike)) > first[alike])

@@ -29,7 +29,7 @@ _USUAL_MISSING = ("", "NA")
 
 
 def weakened(before: ReleaseConfig, now: ReleaseConfig, tier: Tier) -> tuple[str, ...]:
-    """What protects people less at a tier than it did, a phrase each; no value of a column.
+    """Name what protects people less at a tier than it did, a phrase each; no value of a column.
 
     Raises:
         PolicyInvalid: the earlier config has no such tier, or breaks a rule of today.

@@ -130,7 +130,7 @@ def check_whole(ledger: Ledger) -> None:
 
 
 def damage(ledger: Ledger) -> LedgerDamaged | None:
-    """What is wrong with a ledger; None where it is whole."""
+    """Name the first thing that is wrong with a ledger; None where it is whole."""
     problems = check_ledger(ledger).problems
     if not problems:
         return None

@@ -77,7 +77,7 @@ class Rechecked:
 
 
 def register_verdicts(ledger: Ledger, config: ReleaseConfig) -> tuple[Verdict, ...]:
-    """Whether the config still has the register that an earlier release was asked about.
+    """Judge whether the config still has the register that an earlier release was asked about.
 
     Nothing is asked where none ever was. Without this, leaving ``consent`` out of the config would
     release the rows of everybody who took their agreement back.

@@ -67,7 +67,7 @@ def live_reports(ledger: Ledger, workspace: Workspace, dataset: str) -> dict[str
 def weakened_since(
     ledger: Ledger, workspace: Workspace, config: ReleaseConfig
 ) -> dict[str, tuple[str, ...]]:
-    """What a config asks for less than the newest version ever published was made under.
+    """Compare a config with the one that the newest version ever published was made under.
 
     By tier, or ``partner/<recipient>``; a copy without an earlier version goes by its tier's.
     """

@@ -1,4 +1,4 @@
-"""Whether the ledger knows all that the store holds; one that does not decides nothing.
+"""Check that the ledger knows all that the store holds; one that does not decides nothing.
 
 A ledger that was lost, or brought back from before a release, would let a run publish the next
 version beside nothing, and let nobody withdraw what is out.

@@ -222,7 +222,7 @@ def _date(session: Session, asked: Asked) -> str | None:
 
 
 def _date_type(session: Session) -> str:
-    """How a config declares dates that are spelled as these are."""
+    """Write how a config declares dates that are spelled as these are."""
     for spelled in DATE_FORMATS:
         day = f"try_strptime(value::VARCHAR, {literals([spelled])})"
         if session.scalar(f"SELECT bool_and({day} IS NOT NULL) FROM cell WHERE value IS NOT NULL"):

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from governance_case import govern, key_file
 from visits import Visits, raw_rows
+
+from stepdown.errors import WorldFailed
 
 RELEASE = {
     "dataset",
@@ -114,7 +117,9 @@ def test_plan_check_and_run_keep_their_shapes_and_a_person_decides(visits: Visit
     assert rejected.json["state"] == "rejected"
 
 
-def test_releases_show_verify_and_withdraw_keep_their_shapes(released: Visits) -> None:
+def test_releases_show_verify_and_withdraw_keep_their_shapes(
+    released: Visits, monkeypatch: pytest.MonkeyPatch
+) -> None:
     listed = released("releases", "--json").json
     assert [set(release) >= RELEASE for release in listed] == [True] * 3
     assert {release["tier"] for release in listed} == {"internal", "partner", "public"}
@@ -151,6 +156,15 @@ def test_releases_show_verify_and_withdraw_keep_their_shapes(released: Visits) -
     assert gone.json["suspended"] == ["visits/public/v1"]
     states = {r["tier"]: r["state"] for r in released("releases", "--json").json}
     assert states == {"internal": "published", "partner": "withdrawn", "public": "suspended"}
+
+    def full(*_: object) -> None:
+        raise WorldFailed("no space left", next="Make room.")
+
+    with monkeypatch.context() as patched:  # what protects people waits for no disk
+        patched.setattr("stepdown.published_reason.identified_by", full)
+        gone = released("withdraw", "visits/public/v1", "--reason", "A test", "--json")
+    assert (gone.code, gone.json["state"]) == (0, "withdrawn")
+    assert "could not be searched for names of people in visits/public/v1" in gone.err
 
     for snapshot in (released.work / "snapshots").glob("*.parquet"):
         snapshot.unlink()
