@@ -186,8 +186,8 @@ def _ours(case: Case, adult: Path, folder: Path) -> tuple[object, ...]:
 
 def _one(path: str, quasi_identifiers: list[str], **arguments: Any) -> None:
     """One run of ours, in this process."""
-    from stepdown.anonymise.file import anonymise_file
-    from stepdown.anonymise.models import PrivacyModels
+    from stepdown.anonymise.lattice.models import PrivacyModels
+    from stepdown.anonymise.tables.file import anonymise_file
 
     paths = ("hierarchies", "output", "scratch")
     given = {name: Path(each) if name in paths else each for name, each in arguments.items()}

@@ -166,8 +166,8 @@ def _inside(what: str, source: str, names: str) -> dict[str, object]:
 
 def _search(source: str, quasi: list[str]) -> dict[str, object]:
     from stepdown.engine.session import open_session, quote
-    from stepdown.risk.classes import build_classes
-    from stepdown.risk.suda_session import find_special_uniques
+    from stepdown.risk.classes.classes import build_classes
+    from stepdown.risk.classes.suda_session import find_special_uniques
 
     columns = ", ".join(map(quote, quasi))
     with open_session() as session:

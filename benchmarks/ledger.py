@@ -26,10 +26,10 @@ SINGLE = 1000
 OURS = """
 import json, sys, time
 from pathlib import Path
-from stepdown.release.addresses import Series
-from stepdown.release.chain import check_ledger, export_to
-from stepdown.release.ledger import open_ledger, record_run
-from stepdown.release.records import EventKind
+from stepdown.release.ledger.addresses import Series
+from stepdown.release.ledger.chain import check_ledger, export_to
+from stepdown.release.ledger.ledger import open_ledger, record_run
+from stepdown.release.ledger.records import EventKind
 from stepdown.vocabulary import Tier
 from stepdown.workspace import Workspace
 

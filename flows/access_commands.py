@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flows import say
+from flows import console
 from flows.arguments import Address, AsJson, Store, Work
 from flows.places import deciding_workspace
 
@@ -34,7 +34,7 @@ def check(
 ) -> int:
     """Say whether somebody may read a release today, and why; exit 1 where they may not."""
     from stepdown import clock
-    from stepdown.release.access import check_access
+    from stepdown.release.reading.access import check_access
 
     with _ledger(work, store).reading() as reader:
         found = check_access(reader, release, name, clock.today())
@@ -46,7 +46,7 @@ def check(
         "told": found.answer or None,
         "flags": list(found.flags),
     }
-    say.facts(facts, json)
+    console.facts(facts, json)
     return 0 if found.allowed else 1
 
 
@@ -62,8 +62,8 @@ def record(
     """Write down a hand-over by hand; refused where they may not read it."""
     from stepdown import clock
     from stepdown.config.people import account
-    from stepdown.release.access import record_access
-    from stepdown.release.ledger import open_ledger
+    from stepdown.release.ledger.ledger import open_ledger
+    from stepdown.release.reading.access import record_access
 
     given = record_access(
         open_ledger(deciding_workspace(work, store)),
@@ -74,7 +74,7 @@ def record(
         actor=account(),
         note=note,
     )
-    say.facts({"release": given.address, "given_to": " ".join(to.split())}, json)
+    console.facts({"release": given.address, "given_to": " ".join(to.split())}, json)
     return 0
 
 
@@ -89,8 +89,8 @@ def report(
     json: AsJson = False,
 ) -> int:
     """List who was given which release, when, how and by whom."""
-    from stepdown.release.access import readings
-    from stepdown.release.catalogue import find_release
+    from stepdown.release.reading.access import readings
+    from stepdown.release.reading.catalogue import find_release
 
     ledger = _ledger(work, store)
     address = find_release(ledger, release).address if release else ""
@@ -99,15 +99,15 @@ def report(
     with ledger.reading() as reader:
         found = [each.as_json() for each in readings(reader, address=address, who=who, **period)]
     if json:
-        say.document(found)
+        console.document(found)
     elif not found:
-        say.line("Nobody was given anything, as far as the ledger knows.")
+        console.line("Nobody was given anything, as far as the ledger knows.")
     else:
         columns = ["at", "release", "who", "how", "what", "from"]
-        say.table("given to", columns, [_row(line) for line in found])
+        console.table("given to", columns, [_row(line) for line in found])
         total = sum(line["bytes"] or 0 for line in found)
         people = {line["who"] for line in found}
-        say.line(f"{len(found):,} lines, {len(people)} reader(s), {total:,} bytes sent")
+        console.line(f"{len(found):,} lines, {len(people)} reader(s), {total:,} bytes sent")
     return 0
 
 
@@ -118,7 +118,7 @@ def _row(line: dict[str, Any]) -> list[str]:
 
 
 def _ledger(work: Path, store: str) -> Any:
-    from stepdown.release.ledger import open_ledger
+    from stepdown.release.ledger.ledger import open_ledger
     from stepdown.workspace import open_workspace
 
     return open_ledger(open_workspace(work, store))

@@ -14,7 +14,7 @@ from stepdown.errors import InputWrong
 from stepdown.vocabulary import Tier
 
 if TYPE_CHECKING:
-    from stepdown.anonymise.models import PrivacyModels
+    from stepdown.anonymise.lattice.models import PrivacyModels
     from stepdown.tables import Form
 
 Config = Annotated[
@@ -106,7 +106,7 @@ def privacy_models(
         InputWrong: l counts values or ranks and is no whole number, or delta-presence is not two
             numbers.
     """
-    from stepdown.anonymise.models import PrivacyModels
+    from stepdown.anonymise.lattice.models import PrivacyModels
 
     kind, l, c = diversity  # noqa: E741
     if kind != "entropy" and not l.is_integer():

@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from flows import say
+from flows import console
 from flows.arguments import AsJson, Config, Store, Work
 from flows.signing_commands import Key, load_private_key
 from stepdown.errors import InputWrong
@@ -26,8 +26,8 @@ def draft(
     from stepdown import clock
     from stepdown.artifacts import write_durably
     from stepdown.config.assessment import assessment_path, draft_text
-    from stepdown.release.assessments import RISK_OFFICER
-    from stepdown.release.incidents import last_incident
+    from stepdown.release.requirements.assessments import RISK_OFFICER
+    from stepdown.release.requirements.incident_log import last_incident
 
     dataset, governance = _records(config)
     path = assessment_path(config.absolute().parent, dataset)
@@ -47,10 +47,10 @@ def draft(
     text = draft_text(dataset, clock.today(), by, last.reference if last else "")
     write_durably(path, text.encode())
     if json:
-        say.document({"dataset": dataset, "assessment": str(path)})
+        console.document({"dataset": dataset, "assessment": str(path)})
         return 0
-    say.line(f"{path}: answer every question and choose the sensitivity, then\n")
-    say.line(f"  stepdown assessment sign {config} --key KEY")
+    console.line(f"{path}: answer every question and choose the sensitivity, then\n")
+    console.line(f"  stepdown assessment sign {config} --key KEY")
     return 0
 
 
@@ -63,9 +63,9 @@ def sign(
     json: AsJson = False,
 ) -> int:
     """Sign the answers; what waited for them goes on."""
-    from stepdown.release.assessing import sign_and_record
-    from stepdown.release.assessments import sign_assessment
-    from stepdown.release.store import open_store
+    from stepdown.release.decisions.assessing import sign_and_record
+    from stepdown.release.ledger.store import open_store
+    from stepdown.release.requirements.assessments import sign_assessment
 
     dataset, governance = _records(config)
     private = load_private_key(key)
@@ -90,7 +90,7 @@ def show(
 
 def _show(config: Path, work: Path, store: str, json: bool, more: dict[str, Any]) -> None:
     from stepdown import clock
-    from stepdown.release.assessments import assessment_problem
+    from stepdown.release.requirements.assessments import assessment_problem
 
     dataset, governance = _records(config)
     file = governance.assessment
@@ -118,7 +118,7 @@ def _show(config: Path, work: Path, store: str, json: bool, more: dict[str, Any]
         **more,
         "notes": notes,
     }
-    say.facts({k: v for k, v in facts.items() if json or v not in (None, [])}, json)
+    console.facts({k: v for k, v in facts.items() if json or v not in (None, [])}, json)
 
 
 def _records(config: Path) -> tuple[str, Any]:
@@ -132,7 +132,7 @@ def _records(config: Path) -> tuple[str, Any]:
 
 
 def _ledger(work: Path, store: str) -> tuple[Any, Any]:
-    from stepdown.release.ledger import open_ledger
+    from stepdown.release.ledger.ledger import open_ledger
     from stepdown.workspace import open_workspace
 
     workspace = open_workspace(work, store)

@@ -11,8 +11,8 @@ from typing import Any
 from expectations import validate_raw
 from expectations.checks import tier_suite
 from stepdown import clock
-from stepdown.anonymise.check import check_hierarchies
-from stepdown.anonymise.foresee import Foreseen, foresee
+from stepdown.anonymise.tiers.check import check_hierarchies
+from stepdown.anonymise.tiers.foresee import Foreseen, foresee
 from stepdown.artifacts import ArtifactRef
 from stepdown.config import LoadedConfig
 from stepdown.config.consistency import check_consistency
@@ -27,9 +27,9 @@ from stepdown.errors import (
     StepdownError,
 )
 from stepdown.ingest import check_source, consent_verdicts, ingest, read_consent
-from stepdown.release.purposes import collected_for
-from stepdown.release.wording import fixed_text
-from stepdown.risk.config_texts import foresee_config_texts
+from stepdown.release.documents.wording import fixed_text
+from stepdown.release.requirements.purposes import collected_for
+from stepdown.risk.leaks.config_texts import foresee_config_texts
 from stepdown.tables.missing import likely_in_words
 from stepdown.workspace import Workspace, open_workspace
 

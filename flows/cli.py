@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flows import say
+from flows import console
 from flows.access_commands import access
 from flows.arguments import (
     Address,
@@ -36,7 +36,7 @@ from flows.retention_commands import retain, shred
 from flows.review_commands import answer, pack, review
 from flows.serve_command import serve
 from flows.signing_commands import approve, keygen, reject, sign
-from flows.tables import anonymise, assess
+from flows.table_commands import anonymise, assess
 from flows.upkeep_commands import renew, upkeep
 from stepdown import __version__
 from stepdown.errors import InputWrong, StepdownError, defect
@@ -84,7 +84,7 @@ def check(config: Config, json: AsJson = False) -> int:
     from flows.checking import check_config
 
     loaded, summary, foreseen = check_config(config)
-    say.checked(loaded, summary, json, foreseen)
+    console.checked(loaded, summary, json, foreseen)
     return 0
 
 
@@ -125,12 +125,12 @@ def _release(
     json: bool,
     publish: bool,
 ) -> int:
-    from flows.desk import run_release
+    from flows.local_run import run_release
 
     outcome = run_release(
         config, work, store, tiers or [], as_of.date() if as_of else None, publish=publish
     )
-    say.outcome(outcome, work, store, json)
+    console.outcome(outcome, work, store, json)
     return outcome.exit_code
 
 
@@ -138,13 +138,13 @@ def _release(
 def releases(work: Work = Path("work"), store: Store = "store", json: AsJson = False) -> int:
     """List every release and its state."""
     from stepdown.errors import WorldFailed
-    from stepdown.release.catalogue import list_releases
-    from stepdown.release.ledger import open_ledger
-    from stepdown.release.remembered import check_remembered
+    from stepdown.release.ledger.ledger import open_ledger
+    from stepdown.release.publishing.remembered import check_remembered
+    from stepdown.release.reading.catalogue import list_releases
 
     workspace, place = _places(work, store)
     ledger = open_ledger(workspace)
-    say.releases(list_releases(ledger, place), json)
+    console.releases(list_releases(ledger, place), json)
     try:
         check_remembered(ledger, place)
     except WorldFailed as error:  # it is a list of what the ledger knows, whatever the store says
@@ -157,11 +157,11 @@ def show(
     release: Address, work: Work = Path("work"), store: Store = "store", json: AsJson = False
 ) -> int:
     """Show one release: what is in it, who signed, what is still missing."""
-    from stepdown.release.catalogue import show_release
-    from stepdown.release.ledger import open_ledger
+    from stepdown.release.ledger.ledger import open_ledger
+    from stepdown.release.reading.catalogue import show_release
 
     workspace, place = _places(work, store)
-    say.facts(show_release(open_ledger(workspace), place, release), json)
+    console.facts(show_release(open_ledger(workspace), place, release), json)
     return 0
 
 
@@ -176,11 +176,11 @@ def verify(
     json: AsJson = False,
 ) -> int:
     """Compare a release's bytes with its manifest; with the workspace, its rows too."""
-    from stepdown.verify import verify as verify_release
+    from stepdown.operations.verify import verify as verify_release
 
     workspace, place = _places(work, store) if work.is_dir() else (None, _place(store))
     found = verify_release(place, release, workspace, publisher_key or None)
-    say.verified(found.as_json(), json)
+    console.verified(found.as_json(), json)
     return 0 if found.ok else 1
 
 
@@ -197,29 +197,29 @@ def withdraw(
     """Take a published release down and keep its tombstone; suspend what was made from it."""
     from stepdown.config.people import account
     from stepdown.published_reason import check_reason
-    from stepdown.release.catalogue import find_release
-    from stepdown.release.kept import is_missing
-    from stepdown.release.ledger import open_ledger
-    from stepdown.release.withdraw import take_over
-    from stepdown.release.withdraw import withdraw as withdraw_release
+    from stepdown.release.decisions.withdraw import take_over
+    from stepdown.release.decisions.withdraw import withdraw as withdraw_release
+    from stepdown.release.ledger.ledger import open_ledger
+    from stepdown.release.publishing.kept import is_missing
+    from stepdown.release.reading.catalogue import find_release
 
     workspace, place = _places(work, store)
     actor = name or account()
     taken_over = take_over(workspace, place, release, actor, publisher_key)
     address = _address(workspace, release)
     if unsearched := check_reason(workspace, address, reason):
-        say.note(unsearched)
+        console.note(unsearched)
     was_missing = is_missing(place, find_release(open_ledger(workspace), address))
     suspended = withdraw_release(
         workspace, place, address, reason=reason, actor=actor, publisher=publisher_key
     )
     if was_missing:
-        say.note(
+        console.note(
             f"This store did not hold {address}. If it was published into another one, its data "
             "are still there: give the command again with that --store."
         )
     facts = {"release": address, "state": "withdrawn", "suspended": list(suspended)}
-    say.facts(facts | ({"taken_over": list(taken_over)} if taken_over else {}), json)
+    console.facts(facts | ({"taken_over": list(taken_over)} if taken_over else {}), json)
     return 0
 
 
@@ -236,14 +236,14 @@ def reinstate(
 ) -> int:
     """Publish a suspended release again: what it was made from was withdrawn, it may stay."""
     from stepdown.config.people import account
-    from stepdown.release.withdraw import reinstate as reinstate_release
+    from stepdown.release.decisions.withdraw import reinstate as reinstate_release
 
     settle_clock(work, store, today)
     workspace, place = _places(work, store)
     address = _address(workspace, release)
     confirm([address] if address.split("/")[1] == Tier.PUBLIC else [], yes)
     reinstate_release(workspace, place, address, reason=reason, actor=name or account())
-    say.facts({"release": address, "state": "published"}, json)
+    console.facts({"release": address, "state": "published"}, json)
     return 0
 
 
@@ -268,17 +268,17 @@ def main() -> None:
     except USAGE_ERROR as error:
         command = error.ctx.command_path if error.ctx else "stepdown"
         wrong = InputWrong(error.format_message(), where=command, next=f"See: {command} --help")
-        say.failure(wrong, as_json)
+        console.failure(wrong, as_json)
         code = wrong.exit_code
     except StepdownError as error:
-        say.failure(error, as_json)
+        console.failure(error, as_json)
         code = error.exit_code
     except (KeyboardInterrupt, typer.Abort):
         tell_stopped()
         code = STOPPED
     except Exception as error:
         told = defect("stepdown", error)
-        say.failure(told, as_json)
+        console.failure(told, as_json)
         code = told.exit_code
     sys.exit(code or 0)
 
@@ -291,13 +291,13 @@ def _places(work: Path, store: str) -> tuple[Any, Any]:
 
 def _address(workspace: Any, release: str) -> str:
     """The version behind ``latest``, so that the answer names it."""
-    from stepdown.release.catalogue import find_release
-    from stepdown.release.ledger import open_ledger
+    from stepdown.release.ledger.ledger import open_ledger
+    from stepdown.release.reading.catalogue import find_release
 
     return find_release(open_ledger(workspace), release).address
 
 
 def _place(store: str) -> Any:
-    from stepdown.release.store import open_store
+    from stepdown.release.ledger.store import open_store
 
     return open_store(store)

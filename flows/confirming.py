@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows import say
+from flows import console
 from stepdown.errors import InputWrong
 from stepdown.plain_words import counted
 
 if TYPE_CHECKING:
-    from stepdown.release.before_signing import Foreseen
+    from stepdown.release.requirements.before_signing import Foreseen
 
 Yes = Annotated[
     bool, typer.Option("--yes", help="Do not ask before a public release goes out; for scripts.")
@@ -24,27 +24,27 @@ Yes = Annotated[
 def introduce(found: Foreseen) -> None:
     """Say on stderr what is about to be approved, where its report is, and what is left to do."""
     from stepdown.candidate import STEWARD_PAGE
-    from stepdown.release.documents import read_full_report
+    from stepdown.release.documents.documents import read_full_report
 
     release = found.release
     report = read_full_report(release.folder)
-    say.note(f"{release.address}: {release.terms.get('title', release.dataset)}")
+    console.note(f"{release.address}: {release.terms.get('title', release.dataset)}")
     facts = [counted(release.rows or 0, "row"), counted(len(release.columns), "column")]
     if report is not None:
         sizes = [report["risk"][name] for name in ("smallest_class", "smallest_class_wildcard")]
         people = counted(min(sizes), "person", "people")
         facts.append(f"{people} in the smallest class")
-    say.note(f"  {', '.join(facts)}")
+    console.note(f"  {', '.join(facts)}")
     for phrase in report.get("weakened", ()) if report else ():
-        say.note(f"  {phrase}")
-    say.note(f"  the steward's report: {Path(release.folder) / STEWARD_PAGE}")
+        console.note(f"  {phrase}")
+    console.note(f"  the steward's report: {Path(release.folder) / STEWARD_PAGE}")
     needs = [*found.others]
     if found.signatures:
         needs.insert(0, counted(found.signatures, "more approval"))
     if needs:
-        say.note(f"  after this signature it still waits for: {'; '.join(needs)}")
+        console.note(f"  after this signature it still waits for: {'; '.join(needs)}")
     else:
-        say.note(f"  this signature publishes {', '.join(found.publishes)}")
+        console.note(f"  this signature publishes {', '.join(found.publishes)}")
 
 
 def confirm(addresses: Sequence[str], yes: bool) -> None:
@@ -62,7 +62,7 @@ def confirm(addresses: Sequence[str], yes: bool) -> None:
             where=addresses[0],
             next="Read its report, then give --yes. Nothing was done.",
         )
-    say.note(f"{told}: for everybody, for ever; a public file cannot be called back.")
+    console.note(f"{told}: for everybody, for ever; a public file cannot be called back.")
     print("Type the address, or yes, to go on: ", end="", file=sys.stderr, flush=True)  # noqa: T201
     if sys.stdin.readline().strip() not in ("yes", *addresses):
         raise InputWrong("it was not confirmed", where=addresses[0], next="Nothing was done.")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flows import say
+from flows import console
 from flows.arguments import AsJson, Configs, Store, Work
 
 if TYPE_CHECKING:
-    from stepdown.release.store import Store as OpenStore
+    from stepdown.release.ledger.store import Store as OpenStore
     from stepdown.workspace import Workspace
 
 
@@ -23,8 +23,8 @@ def recheck(
     from stepdown import clock
     from stepdown.config import load_config
     from stepdown.config.people import account
-    from stepdown.recheck import recheck as ask_again
-    from stepdown.release.store import open_store
+    from stepdown.operations.recheck import recheck as ask_again
+    from stepdown.release.ledger.store import open_store
     from stepdown.workspace import open_workspace
 
     loaded = [load_config(path) for path in configs]  # every mistake before any change
@@ -36,13 +36,13 @@ def recheck(
         if json:
             continue
         for sentence in result.sentences:
-            say.line(sentence)
+            console.line(sentence)
         if not result.sentences:
             has = one.config.consent is not None
             why = "everybody in its releases agrees" if has else "it has no consent register"
-            say.line(f"{one.config.dataset}: {why}")
+            console.line(f"{one.config.dataset}: {why}")
     if json:
-        say.document(found)
+        console.document(found)
     return 0
 
 
@@ -51,9 +51,9 @@ def look_again(workspace: Workspace, store: OpenStore, address: str) -> None:
     from stepdown import clock
     from stepdown.config import load_config
     from stepdown.config.people import account
-    from stepdown.recheck import recheck as ask_again
-    from stepdown.release.catalogue import find_release
-    from stepdown.release.ledger import open_ledger
+    from stepdown.operations.recheck import recheck as ask_again
+    from stepdown.release.ledger.ledger import open_ledger
+    from stepdown.release.reading.catalogue import find_release
 
     release = find_release(open_ledger(workspace), address)
     if release.terms.get("consent"):

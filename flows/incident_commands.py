@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from flows import say
+from flows import console
 from flows.arguments import Address, AsJson, PublisherKey, Store, Work
 from stepdown.errors import WorldFailed
 
@@ -24,9 +24,9 @@ def incident(
 ) -> int:
     """Suspend a release and all made from it at once; say who fetched it; open a new assessment."""
     from stepdown.config.people import account
-    from stepdown.release.incident import report_incident
-    from stepdown.release.store import open_store
-    from stepdown.release.withdraw import take_over
+    from stepdown.release.decisions.incident import report_incident
+    from stepdown.release.decisions.withdraw import take_over
+    from stepdown.release.ledger.store import open_store
     from stepdown.workspace import open_workspace
 
     workspace, place = open_workspace(work, store), open_store(store)
@@ -37,16 +37,18 @@ def incident(
     )
     facts = done.as_json() | ({"taken_over": list(taken_over)} if taken_over else {})
     if json:
-        say.document(facts)
+        console.document(facts)
         return 0
     shown = ("reference", "suspended", "fetched", "told", "taken_over")
-    say.facts({key: facts[key] for key in shown if key in facts}, False)
+    console.facts({key: facts[key] for key in shown if key in facts}, False)
     for note in done.notes:
-        say.line(f"Note: {note}.")
-    say.line("\nNext:")
-    say.line("  stepdown notices                tell them")
-    say.line(f"  {done.draft}\n    the next risk assessment: answer it, put it beside the config")
-    say.line("    under assessments/, and sign it; until then nothing of these series goes out")
+        console.line(f"Note: {note}.")
+    console.line("\nNext:")
+    console.line("  stepdown notices                tell them")
+    console.line(
+        f"  {done.draft}\n    the next risk assessment: answer it, put it beside the config"
+    )
+    console.line("    under assessments/, and sign it; until then nothing of these series goes out")
     return 0
 
 
@@ -63,9 +65,9 @@ def notices(
 ) -> int:
     """What somebody must be told and was not yet, ready to paste; or send it."""
     from stepdown.config.people import account
-    from stepdown.release import delivery
-    from stepdown.release.ledger import open_ledger
-    from stepdown.release.notices import mark_told_by_hand, open_notices
+    from stepdown.release.ledger.ledger import open_ledger
+    from stepdown.release.publishing import delivery
+    from stepdown.release.publishing.notices import mark_told_by_hand, open_notices
     from stepdown.workspace import open_workspace
 
     workspace = open_workspace(work, store)
@@ -86,13 +88,15 @@ def notices(
     with open_ledger(workspace).reading() as reader:
         waiting = open_notices(reader)
     if json:
-        say.document({"open": [notice.as_json() for notice in waiting], "sent": sent})
+        console.document({"open": [notice.as_json() for notice in waiting], "sent": sent})
         return 0
     if sent:
-        say.line(f"{len(sent)} sent.")
+        console.line(f"{len(sent)} sent.")
     if not waiting:
-        say.line("Nobody is left to be told.")
+        console.line("Nobody is left to be told.")
     for notice in waiting:
-        say.line(f"--- notice {notice.number}, to {notice.contact or 'an address not known here'}")
-        say.line(delivery.message(notice))
+        console.line(
+            f"--- notice {notice.number}, to {notice.contact or 'an address not known here'}"
+        )
+        console.line(delivery.message(notice))
     return 0

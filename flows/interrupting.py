@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from flows import say
+from flows import console
 from stepdown.errors import WorldFailed
 
 STOPPED = 130
@@ -52,7 +52,7 @@ def prompt_end() -> Iterator[None]:
 def tell_stopped() -> None:
     """Say that the user stopped the command."""
     stopped = WorldFailed("stopped by the user", next="Nothing is half done: run it again.")
-    say.failure(stopped, "--json" in sys.argv[1:])
+    console.failure(stopped, "--json" in sys.argv[1:])
 
 
 def _watch(reader: socket.socket, interrupted: threading.Event, finished: threading.Event) -> None:

@@ -13,13 +13,13 @@ from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
-from flows import say
+from flows import console
 from flows.arguments import AsJson, Store, Work
 from flows.places import deciding_workspace
 from stepdown.errors import InputWrong, WorldFailed
 
 if TYPE_CHECKING:
-    from stepdown.release.ledger import Ledger
+    from stepdown.release.ledger.ledger import Ledger
 
 _MOST_LOST = 20
 ledger = typer.Typer(name="ledger", help="The record of everything that happened.")
@@ -41,10 +41,10 @@ def verify(
     json: AsJson = False,
 ) -> int:
     """Find lines that were changed, taken out or moved, and releases that no line explains."""
-    from stepdown.release.chain import check_export, check_ledger
-    from stepdown.release.checkpoint import load_checkpoint
-    from stepdown.release.ledger import existing_ledger
-    from stepdown.release.publisher import publisher_keys
+    from stepdown.release.ledger.chain import check_export, check_ledger
+    from stepdown.release.ledger.ledger import existing_ledger
+    from stepdown.release.requirements.checkpoint import load_checkpoint
+    from stepdown.release.requirements.publisher_key import publisher_keys
     from stepdown.workspace import Workspace
 
     if file is not None and checkpoint is not None and not public_key:
@@ -73,7 +73,7 @@ def verify(
         "problems": [*found.problems, *lost],
         "not_checked": [*_not_checked(file is not None, checkpoint is not None), *unread],
     }
-    say.facts(facts, json)
+    console.facts(facts, json)
     return 0 if facts["ok"] else 1
 
 
@@ -87,8 +87,8 @@ def export(
     json: AsJson = False,
 ) -> int:
     """Write every line as JSON Lines; `ledger verify --file` checks them anywhere."""
-    from stepdown.release import chain
-    from stepdown.release.ledger import existing_ledger
+    from stepdown.release.ledger import chain
+    from stepdown.release.ledger.ledger import existing_ledger
     from stepdown.workspace import Workspace
 
     if output is None and json:
@@ -106,7 +106,7 @@ def export(
             _to_stdout(file)
         return 0
     facts = {"file": str(output), "lines": chain.export_to(opened, output)}
-    say.facts(facts, json)
+    console.facts(facts, json)
     return 0
 
 
@@ -121,13 +121,13 @@ def today(
 ) -> int:
     """Say that this machine's clock is right, where the ledger puts it in doubt."""
     from stepdown.config.people import account
-    from stepdown.release.ledger import open_ledger
-    from stepdown.release.ledger_clock import confirm_today
+    from stepdown.release.ledger.ledger import open_ledger
+    from stepdown.release.ledger.ledger_clock import confirm_today
     from stepdown.workspace import open_workspace
 
     ledger = open_ledger(open_workspace(work, store))
     was_doubted = confirm_today(ledger, date.date(), account())
-    say.facts({"today": date.date().isoformat(), "was_in_doubt": was_doubted}, json)
+    console.facts({"today": date.date().isoformat(), "was_in_doubt": was_doubted}, json)
     return 0
 
 
@@ -140,15 +140,15 @@ def checkpoint(
 ) -> int:
     """Sign where the ledger stands, with the publisher's key."""
     from stepdown.artifacts import new_file, write_durably
-    from stepdown.release.checkpoint import make_checkpoint
-    from stepdown.release.ledger import existing_ledger
+    from stepdown.release.ledger.ledger import existing_ledger
+    from stepdown.release.requirements.checkpoint import make_checkpoint
     from stepdown.workspace import Workspace
 
     existing_ledger(Workspace(work.expanduser().resolve()))
     new_file(output, "the checkpoint")
     signed = make_checkpoint(deciding_workspace(work, store))
     write_durably(output, signed.as_bytes())
-    say.facts({"file": str(output), "public_key": signed.public_key, **signed.statement}, json)
+    console.facts({"file": str(output), "public_key": signed.public_key, **signed.statement}, json)
     return 0
 
 
@@ -168,8 +168,8 @@ def _to_stdout(file: IO[bytes]) -> None:
 
 def _lost(opened: Ledger, url: str) -> tuple[list[str], list[str]]:
     """List what the store holds and the ledger does not know; and say where nobody could look."""
-    from stepdown.release.remembered import forgotten, taken_down
-    from stepdown.release.store import open_store
+    from stepdown.release.ledger.store import open_store
+    from stepdown.release.publishing.remembered import forgotten, taken_down
 
     try:
         store = open_store(url)

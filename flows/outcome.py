@@ -11,10 +11,10 @@ from stepdown.artifacts import canonical_json, write_durably
 from stepdown.candidate import STEWARD_PAGE
 
 if TYPE_CHECKING:
-    from flows.making import Made
+    from flows.tiers import JudgedTier
     from stepdown.candidate import Candidate
-    from stepdown.release.consent import Rechecked
-    from stepdown.release.publish import Standing
+    from stepdown.release.decisions.consent_enforcement import Rechecked
+    from stepdown.release.publishing.submit import SubmissionResult
     from stepdown.reports import RiskReport, Verdict
 
 STOPPED = ("refused", "rejected")
@@ -143,7 +143,7 @@ class RunOutcome:
     @property
     def attacked(self) -> list[str]:
         """How the attacks on each tier and copy went."""
-        from stepdown.release.wording import attacks_told
+        from stepdown.release.documents.wording import attacks_told
 
         return [
             f"{name}: {attacks_told(end.attacks_ran, end.attacks_within, end.attacks_idle)}"
@@ -183,7 +183,7 @@ class RunOutcome:
 
 
 def tier_outcome(
-    made: Made, standing: Standing | None, columns_above: int | None = None
+    made: JudgedTier, standing: SubmissionResult | None, columns_above: int | None = None
 ) -> TierOutcome:
     """One tier's end, from what was made of it and where it stands (None in a plan).
 
@@ -241,7 +241,7 @@ def _worst(risk: RiskReport) -> dict[str, float]:
 
 def _attacks_counted(risk: RiskReport, verdicts: Sequence[Verdict]) -> tuple[int, int, int]:
     """Results that had something to attack, those of them within the gate's limit, and the rest."""
-    from stepdown.release.report_facts import attack_passed
+    from stepdown.release.documents.report_facts import attack_passed
 
     limits = {v.check.partition(":")[0].removeprefix("attack_"): v.limit for v in verdicts}
     known = {name: float(limit) for name, limit in limits.items() if isinstance(limit, int | float)}

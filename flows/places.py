@@ -24,8 +24,8 @@ def settle_clock(work: Path, store: str, today: dt.datetime | None) -> None:
         InputWrong: the clock shows another date.
     """
     from stepdown.config.people import account
-    from stepdown.release.ledger import open_ledger
-    from stepdown.release.ledger_clock import confirm_today, doubted
+    from stepdown.release.ledger.ledger import open_ledger
+    from stepdown.release.ledger.ledger_clock import confirm_today, doubted
     from stepdown.workspace import open_workspace
 
     ledger = open_ledger(open_workspace(work, store))
@@ -50,10 +50,10 @@ def deciding_workspace(work: Path, store: str) -> Workspace:
     Raises:
         LedgerDamaged, LedgerIncomplete: it was not.
     """
-    from stepdown.release.chain import check_whole
-    from stepdown.release.ledger import open_ledger
-    from stepdown.release.remembered import check_remembered
-    from stepdown.release.store import open_store
+    from stepdown.release.ledger.chain import check_whole
+    from stepdown.release.ledger.ledger import open_ledger
+    from stepdown.release.ledger.store import open_store
+    from stepdown.release.publishing.remembered import check_remembered
     from stepdown.workspace import open_workspace
 
     workspace = open_workspace(work, store)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flows import say
+from flows import console
 from flows.arguments import AsJson, Store, Work
 from flows.places import deciding_workspace
 from stepdown.errors import InputWrong
@@ -64,9 +64,9 @@ def add(
 ) -> int:
     """Make a token and write the profile file that Delta Sharing clients and `fetch` read."""
     from stepdown.config.people import account, same_person
-    from stepdown.release.access import ANYBODY
-    from stepdown.sharing.settings import as_network
-    from stepdown.sharing.tokens import Terms, issue
+    from stepdown.release.reading.access import ANYBODY
+    from stepdown.sharing.readers.settings import as_network
+    from stepdown.sharing.readers.tokens import Terms, issue
 
     whom = " ".join(name.split())
     if same_person(whom) in ("", ANYBODY) or (steward and metrics):
@@ -105,19 +105,19 @@ def list_tokens(
 ) -> int:
     """List every token, its terms, and whether it works."""
     from stepdown import clock
-    from stepdown.sharing.tokens import tokens, tokens_of
+    from stepdown.sharing.readers.tokens import tokens, tokens_of
 
     with _ledger(work, store).reading() as reader:
         found = tokens_of(reader, who) if who else list(tokens(reader).values())
     listed = [token.as_json(clock.now()) for token in found]
     if json:
-        say.document(listed)
+        console.document(listed)
     elif not listed:
-        say.line("No tokens yet: stepdown recipient add NAME --url URL -o FILE")
+        console.line("No tokens yet: stepdown recipient add NAME --url URL -o FILE")
     else:
         columns = ["id", "who", "state", "expires_at", "role", "tiers", "datasets", "networks"]
         rows = [[_cell(line[name]) for name in columns] for line in listed]
-        say.table("tokens", columns, rows)
+        console.table("tokens", columns, rows)
     return 0
 
 
@@ -136,7 +136,7 @@ def rotate(
 ) -> int:
     """Make a new token on the terms of an old one, which runs out after the overlap."""
     from stepdown.config.people import account
-    from stepdown.sharing.tokens import rotate as rotate_token
+    from stepdown.sharing.readers.tokens import rotate as rotate_token
 
     check_url(url)
     deciding_workspace(work, store)
@@ -150,16 +150,16 @@ def rotate(
 def revoke(id: Id, work: Work = Path("work"), store: Store = "store", json: AsJson = False) -> int:
     """Let a token and every URL signed for it stop working now."""
     from stepdown.config.people import account
-    from stepdown.sharing.tokens import revoke as revoke_token
+    from stepdown.sharing.readers.tokens import revoke as revoke_token
 
     token = revoke_token(_ledger(work, store), id, account())
-    say.facts({"id": token.id, "who": token.terms.who, "revoked_at": token.revoked_at}, json)
+    console.facts({"id": token.id, "who": token.terms.who, "revoked_at": token.revoked_at}, json)
     return 0
 
 
 def check_url(url: str) -> None:
     """Refuse an address that no reader could reach, or that would carry the token in the clear."""
-    from stepdown.sharing.settings import as_public_url
+    from stepdown.sharing.readers.settings import as_public_url
 
     try:
         as_public_url(url)
@@ -172,7 +172,7 @@ def _hand_over(ledger: Any, token: Any, secret: str, url: str, output: Path, jso
     import json as json_module
 
     from stepdown.artifacts import write_durably
-    from stepdown.release.publisher import publisher_keys
+    from stepdown.release.requirements.publisher_key import publisher_keys
 
     with ledger.reading() as reader:
         keys = publisher_keys(reader)
@@ -191,7 +191,7 @@ def _hand_over(ledger: Any, token: Any, secret: str, url: str, output: Path, jso
         "expires_at": token.terms.expires_at,
         "profile": str(output),
     }
-    say.facts(facts, json)
+    console.facts(facts, json)
     return 0
 
 
@@ -208,7 +208,7 @@ def _new(output: Path) -> None:
 
 
 def _ledger(work: Path, store: str) -> Any:
-    from stepdown.release.ledger import open_ledger
+    from stepdown.release.ledger.ledger import open_ledger
     from stepdown.workspace import open_workspace
 
     return open_ledger(open_workspace(work, store))

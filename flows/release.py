@@ -15,21 +15,21 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from flows.afterwards import ENDED, Afterwards, stopped_between
-from flows.making import Before, Made, make
+from flows.console import progress
 from flows.outcome import PLANNED, RunOutcome, TierOutcome, tier_outcome
-from flows.say import progress
+from flows.tiers import EarlierRuns, JudgedTier, make
 from stepdown import clock
 from stepdown.candidate import STEWARD_PAGE
 from stepdown.config import LoadedConfig, load_config
 from stepdown.config.governance import load_governance
 from stepdown.config.people import account
 from stepdown.plain_words import counted
-from stepdown.release.addresses import Series
-from stepdown.release.gate import Outcome
-from stepdown.release.ledger import open_ledger
-from stepdown.release.locks import exclusively
-from stepdown.release.publish import Standing, standing
-from stepdown.release.store import open_store
+from stepdown.release.documents.gate import Outcome
+from stepdown.release.ledger.addresses import Series
+from stepdown.release.ledger.ledger import open_ledger
+from stepdown.release.ledger.locks import exclusively
+from stepdown.release.ledger.store import open_store
+from stepdown.release.publishing.submit import SubmissionResult, standing
 from stepdown.reports import TierReport
 from stepdown.vocabulary import ReleaseState, Role, Tier
 from stepdown.workspace import open_workspace
@@ -139,7 +139,7 @@ def _release(run: Run, tiers: list[Tier], publish: bool) -> RunOutcome:
     gone = follow_register(run) if consents and publish else None
     published = ever_published(run)
     remembered = remember(run, snapshot) if published else None
-    before = Before(published, remembered, reports_before(run), weakened_since(run))
+    before = EarlierRuns(published, remembered, reports_before(run), weakened_since(run))
     made = make(run, snapshot, tiers, before)
     ends = (
         _submit(run, made, before)
@@ -187,7 +187,7 @@ def _above(run: Run) -> int:
     return len(run.config.names(Role.QUASI_IDENTIFIER))
 
 
-def _as_submitted(run: Run, one: Made) -> Made:
+def _as_submitted(run: Run, one: JudgedTier) -> JudgedTier:
     """A planned tier, with what a submission would object to."""
     objections = foreseen(run, one.tier) if one.decision and not one.refused else []
     if one.decision is None or not objections:
@@ -197,7 +197,7 @@ def _as_submitted(run: Run, one: Made) -> Made:
     return replace(one, decision=decision)
 
 
-def _tidy(made: list[Made], ends: dict[str, TierOutcome]) -> None:
+def _tidy(made: list[JudgedTier], ends: dict[str, TierOutcome]) -> None:
     """Delete the files of candidates that no release will ever point to."""
     settled = {"unchanged", *PLANNED.values()}
     folders = {one.name: one.candidate.path for one in made if one.candidate is not None}
@@ -214,7 +214,7 @@ def _tidy(made: list[Made], ends: dict[str, TierOutcome]) -> None:
                 path.unlink()
 
 
-def _submit(run: Run, made: list[Made], before: Before) -> dict[str, TierOutcome]:
+def _submit(run: Run, made: list[JudgedTier], before: EarlierRuns) -> dict[str, TierOutcome]:
     ends: dict[str, TierOutcome] = {}
     for one in made:
         base = Tier.PARTNER.value if one.recipient else one.tier.parent
@@ -234,7 +234,7 @@ def _submit(run: Run, made: list[Made], before: Before) -> dict[str, TierOutcome
     return ends
 
 
-def _done_all_the_same(run: Run, one: Made) -> Standing | None:
+def _done_all_the_same(run: Run, one: JudgedTier) -> SubmissionResult | None:
     """Where a tier of this run stands by the ledger, though its step could not be reported."""
     ledger = open_ledger(run.workspace)
     with ledger.reading() as reader:
@@ -244,7 +244,9 @@ def _done_all_the_same(run: Run, one: Made) -> Standing | None:
     return standing(ledger, found[-1].id) if found and found[-1].state in done else None
 
 
-def _submit_one(run: Run, one: Made, parent: str | None, before: Before) -> Standing:
+def _submit_one(
+    run: Run, one: JudgedTier, parent: str | None, before: EarlierRuns
+) -> SubmissionResult:
     if one.candidate is None or one.report is None or one.decision is None:
         return record_refusal(run, one.tier, one.recipient, one.refusal)
     previous = before.reports.get(one.name)

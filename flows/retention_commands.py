@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flows import say
+from flows import console
 from flows.arguments import AsJson, Config, Store, Work
 from flows.places import deciding_workspace
 
@@ -25,17 +25,17 @@ def retain(
     from stepdown import clock
     from stepdown.config import load_config
     from stepdown.config.people import account
-    from stepdown.retention import retain as delete_old
+    from stepdown.operations.retention import retain as delete_old
 
     loaded, workspace = load_config(config), deciding_workspace(work, store)
     gone = delete_old(workspace, loaded, clock.today(), account(), dry_run=dry_run)
     if json:
-        say.document({"dry_run": dry_run, "deleted": [each.as_json() for each in gone]})
+        console.document({"dry_run": dry_run, "deleted": [each.as_json() for each in gone]})
         return 0
     for each in gone:
-        say.line(f"{'would delete' if dry_run else 'deleted'} {each.what}: {each.file}")
+        console.line(f"{'would delete' if dry_run else 'deleted'} {each.what}: {each.file}")
     if not gone:
-        say.line(f"{loaded.config.dataset}: nothing is older than its retention")
+        console.line(f"{loaded.config.dataset}: nothing is older than its retention")
     return 0
 
 
@@ -48,11 +48,11 @@ def shred(
 ) -> int:
     """Destroy a key for ever, so that nothing made with it can be linked or matched again."""
     from stepdown.config.people import account
-    from stepdown.shredding import shred as destroy
+    from stepdown.operations.shredding import shred as destroy
 
     done = destroy(deciding_workspace(work, store), key, reason=reason, actor=account())
     if json:
-        say.document(done.as_json())
+        console.document(done.as_json())
     else:
-        say.line(f"{done.key} is destroyed: {done.consequence}.")
+        console.line(f"{done.key} is destroyed: {done.consequence}.")
     return 0

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flows import say
+from flows import console
 from flows.arguments import Address, AsJson, Store, Work
 from flows.places import deciding_workspace
 from flows.signing_commands import Elsewhere, Key, Nth, load_private_key, read_bytes
@@ -25,10 +25,10 @@ def pack(
 ) -> int:
     """Write what a reviewer or signer gets of a waiting release: its documents, never its data."""
     from stepdown.config.people import account
-    from stepdown.release.pack import make_pack
+    from stepdown.release.decisions.pack import make_pack
 
     files = make_pack(deciding_workspace(work, store), release, output, actor=account())
-    say.facts({"release": release, "folder": str(output), "files": files}, json)
+    console.facts({"release": release, "folder": str(output), "files": files}, json)
     return 0
 
 
@@ -44,18 +44,18 @@ def review(
     json: AsJson = False,
 ) -> int:
     """Record an outsider's signed answer about a waiting release; an objection blocks it."""
-    from stepdown.release import sanity_check
-    from stepdown.release.statements import parse_signed
-    from stepdown.release.store import open_store
+    from stepdown.release.decisions import sanity_check
+    from stepdown.release.ledger.statements import parse_signed
+    from stepdown.release.ledger.store import open_store
     from stepdown.workspace import open_workspace
 
     places = open_workspace(work, store), open_store(store)
     if signed is not None:
         answered = parse_signed(read_bytes(signed), str(signed))
-        say.standing(sanity_check.record_review(*places, release, answered), json)
+        console.standing(sanity_check.record_review(*places, release, answered), json)
         return 0
     private = load_private_key(key)
-    say.standing(
+    console.standing(
         sanity_check.review(*places, release, private, answer, reason, candidate=candidate), json
     )
     return 0
@@ -74,10 +74,10 @@ def answer(
 ) -> int:
     """Answer away from the workspace about what you were given; hand the file back."""
     from stepdown.artifacts import write_durably
-    from stepdown.release.pack import answer_pack
+    from stepdown.release.decisions.pack import answer_pack
 
     signed = answer_pack(folder, load_private_key(key), name, answer, reason)
     write_durably(output, signed.as_bytes())
     release = str(signed.statement["release"])
-    say.facts({"release": release, "answer": answer, "signed": str(output)}, json)
+    console.facts({"release": release, "answer": answer, "signed": str(output)}, json)
     return 0

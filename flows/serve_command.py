@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from flows import say
+from flows import console
 from flows.arguments import AsJson, Store, Work
 from flows.consent_commands import look_again
 
@@ -30,18 +30,18 @@ def serve(
     json: AsJson = False,
 ) -> NoReturn:
     """Serve published releases: a page, Delta Sharing, and plain files; every access is logged."""
-    from stepdown.release.store import open_store
+    from stepdown.release.ledger.store import open_store
+    from stepdown.sharing.readers.settings import load_settings
     from stepdown.sharing.server import serve as serve_releases
-    from stepdown.sharing.settings import load_settings
     from stepdown.workspace import open_workspace
 
     settings = load_settings(config, host=host, port=port)
 
     def ready(url: str) -> None:
         if json:
-            say.document({"url": url})
+            console.document({"url": url})
         else:
-            say.progress(f"serving {store} at {url} (stop with Ctrl-C)")
+            console.progress(f"serving {store} at {url} (stop with Ctrl-C)")
 
     workspace = open_workspace(work, store)
 

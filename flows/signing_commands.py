@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows import say
+from flows import console
 from flows.arguments import Address, AsJson, Store, Today, Work
 from flows.confirming import Yes, confirm, introduce
 from flows.consent_commands import look_again
@@ -15,7 +15,7 @@ from flows.places import deciding_workspace, settle_clock
 from stepdown.errors import InputWrong
 
 if TYPE_CHECKING:
-    from stepdown.release.approvals import Words
+    from stepdown.release.decisions.approvals import SignedRemarks
 
 Key = Annotated[
     Path | None,
@@ -75,19 +75,19 @@ def keygen(
     write_key(output, key)
     facts = {"name": name, "key": str(output), "public_key": key.public}
     if json:
-        say.document(facts)
+        console.document(facts)
         return 0
-    say.line(f"{output}: the private key. Keep it where only you can read it; back it up.")
-    say.line("For people.yaml, beside the configs:\n")
-    say.line(f'  - name: "{name}"\n    roles: []  # steward, owner, risk_officer, …')
-    say.line(f"    public_key: {key.public}")
+    console.line(f"{output}: the private key. Keep it where only you can read it; back it up.")
+    console.line("For people.yaml, beside the configs:\n")
+    console.line(f'  - name: "{name}"\n    roles: []  # steward, owner, risk_officer, …')
+    console.line(f"    public_key: {key.public}")
     return 0
 
 
 def _keygen_publisher(work: Path, store: str, json: bool) -> int:
-    from stepdown.release.ledger import open_ledger
-    from stepdown.release.locks import exclusively
-    from stepdown.release.publisher import key_path, make_publisher_key
+    from stepdown.release.ledger.ledger import open_ledger
+    from stepdown.release.ledger.locks import exclusively
+    from stepdown.release.requirements.publisher_key import key_path, make_publisher_key
 
     workspace = deciding_workspace(work, store)
     ledger = open_ledger(workspace)
@@ -95,10 +95,10 @@ def _keygen_publisher(work: Path, store: str, json: bool) -> int:
         key = make_publisher_key(ledger)
     facts = {"name": "publisher", "key": str(key_path(ledger)), "public_key": key.public}
     if json:
-        say.document(facts)
+        console.document(facts)
         return 0
-    say.line(f"{key_path(ledger)}: the publisher's private key. Back it up.")
-    say.line(f"Readers check releases with\n  {key.public}")
+    console.line(f"{key_path(ledger)}: the publisher's private key. Back it up.")
+    console.line(f"Readers check releases with\n  {key.public}")
     return 0
 
 
@@ -123,7 +123,7 @@ def approve(
 
     Asks before a signature with which a public release has all it needs of people.
     """
-    from stepdown.release import approvals
+    from stepdown.release.decisions import approvals
 
     places = _places(work, store)
     if signed is None and not role:
@@ -141,7 +141,7 @@ def approve(
     confirm(found.for_everybody, yes)
     address, sure = found.release.address, found.for_everybody
     after = approvals.approve(*places, address, private, words, confirmed=sure, **meant)
-    say.standing(after, json)
+    console.standing(after, json)
     return 0
 
 
@@ -156,13 +156,15 @@ def reject(
     json: AsJson = False,
 ) -> int:
     """Turn a waiting release down, signed; what waits on it is refused."""
-    from stepdown.release import approvals
+    from stepdown.release.decisions import approvals
 
     places = _places(work, store)
     if signed is not None:
         return _record(places, release, signed, "reject", json)
     words = _words("", reason, None)
-    say.standing(approvals.reject(*places, release, load_private_key(key), words, name=name), json)
+    console.standing(
+        approvals.reject(*places, release, load_private_key(key), words, name=name), json
+    )
     return 0
 
 
@@ -174,8 +176,8 @@ def _record(
     json: bool,
     yes: bool = False,
 ) -> int:
-    from stepdown.release.approvals import foresee_recorded, record_decision
-    from stepdown.release.statements import parse_signed
+    from stepdown.release.decisions.approvals import foresee_recorded, record_decision
+    from stepdown.release.ledger.statements import parse_signed
 
     signed = parse_signed(read_bytes(file), str(file))
     if signed.statement.get("decision") != decision:
@@ -186,7 +188,7 @@ def _record(
         introduce(found)
         confirm(found.for_everybody, yes)
         release, sure = found.release.address, found.for_everybody
-    say.standing(record_decision(*places, release, signed, sure), json)
+    console.standing(record_decision(*places, release, signed, sure), json)
     return 0
 
 
@@ -205,7 +207,7 @@ def sign(
 ) -> int:
     """Sign away from the workspace what you were given; hand the file back to the steward."""
     from stepdown.artifacts import write_durably
-    from stepdown.release.approvals import sign_pack
+    from stepdown.release.decisions.approvals import sign_pack
 
     decision = "reject" if rejected else "approve"
     signed = sign_pack(
@@ -215,12 +217,12 @@ def sign(
     release = str(signed.statement["release"])
     hand = f"stepdown {decision} {release} --signed {output.name}"
     facts = {"release": release, "decision": decision, "signed": str(output)}
-    say.facts(facts | {"next": f"Give {output} to the steward, for `{hand}`."}, json)
+    console.facts(facts | {"next": f"Give {output} to the steward, for `{hand}`."}, json)
     return 0
 
 
 def _places(work: Path, store: str) -> tuple[Any, Any]:
-    from stepdown.release.store import open_store
+    from stepdown.release.ledger.store import open_store
     from stepdown.workspace import open_workspace
 
     return open_workspace(work, store), open_store(store)
@@ -239,11 +241,11 @@ def load_private_key(key: Path | None) -> Any:
     return load_key(key)
 
 
-def _words(role: str, reason: str, evidence: Path | None) -> Words:
-    from stepdown.release.approvals import Words
-    from stepdown.release.evidence import load_evidence
+def _words(role: str, reason: str, evidence: Path | None) -> SignedRemarks:
+    from stepdown.release.decisions.approvals import SignedRemarks
+    from stepdown.release.requirements.evidence import load_evidence
 
-    return Words(role, reason, load_evidence(evidence) if evidence else None)
+    return SignedRemarks(role, reason, load_evidence(evidence) if evidence else None)
 
 
 def read_bytes(path: Path) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from flows import say
+from flows import console
 from flows.arguments import Address, AsJson, Configs, Store, Work
 from flows.signing_commands import Key, Reason, load_private_key
 
@@ -19,20 +19,20 @@ def upkeep(
     """Do the daily round: end what ended, remind of what will, let go on what may."""
     from stepdown import clock
     from stepdown.config import load_config
-    from stepdown.upkeep import upkeep as do_upkeep
+    from stepdown.operations.upkeep import upkeep as do_upkeep
 
     loaded = [load_config(path) for path in configs]  # every mistake before any change
     workspace, place = _places(work, store)
     day = clock.today()
     done = {one.config.dataset: list(do_upkeep(workspace, place, one, day)) for one in loaded}
     if json:
-        say.document({"day": day.isoformat(), "changes": done})
+        console.document({"day": day.isoformat(), "changes": done})
         return 0
     for dataset, sentences in done.items():
         for sentence in sentences:
-            say.line(sentence)
+            console.line(sentence)
         if not sentences:
-            say.line(f"{dataset}: nothing to do on {day.isoformat()}")
+            console.line(f"{dataset}: nothing to do on {day.isoformat()}")
     return 0
 
 
@@ -46,21 +46,21 @@ def renew(
 ) -> int:
     """Sign, as owner or steward, that a release was looked at again and stands on."""
     from stepdown import clock
-    from stepdown.release.catalogue import find_release
-    from stepdown.release.ledger import open_ledger
-    from stepdown.release.renew import renew as renew_release
+    from stepdown.release.decisions.renew import renew as renew_release
+    from stepdown.release.ledger.ledger import open_ledger
+    from stepdown.release.reading.catalogue import find_release
 
     workspace, place = _places(work, store)
     address = find_release(open_ledger(workspace), release).address
     until = renew_release(
         workspace, place, address, load_private_key(key), reason=reason, day=clock.today()
     )
-    say.facts({"release": address, "review_by": until}, json)
+    console.facts({"release": address, "review_by": until}, json)
     return 0
 
 
 def _places(work: Path, store: str) -> tuple[Any, Any]:
-    from stepdown.release.store import open_store
+    from stepdown.release.ledger.store import open_store
     from stepdown.workspace import open_workspace
 
     return open_workspace(work, store), open_store(store)

@@ -7,12 +7,12 @@ from pathlib import Path
 from stepdown.artifacts import check_bytes
 from stepdown.config import LoadedConfig
 from stepdown.errors import InputWrong, ReleaseUnknown, StepdownError
-from stepdown.release.catalogue import find_release
-from stepdown.release.documents import read_kept_config
-from stepdown.release.ledger import open_ledger
-from stepdown.release.memory import ancestors, in_place, snapshot_of
-from stepdown.release.wording import fixed_text
-from stepdown.risk.config_texts import identified_by
+from stepdown.release.documents.documents import read_kept_config
+from stepdown.release.documents.wording import fixed_text
+from stepdown.release.ledger.ledger import open_ledger
+from stepdown.release.reading.catalogue import find_release
+from stepdown.release.reading.earlier_releases import ancestors, in_place, snapshot_of
+from stepdown.risk.leaks.config_texts import identified_by
 from stepdown.workspace import Workspace
 
 

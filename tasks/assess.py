@@ -8,10 +8,10 @@ from dataclasses import replace
 from expectations import validate_tier as judge_tier
 from stepdown import risk as measures
 from stepdown import utility
-from stepdown.anonymise.remember import remember_hierarchies
+from stepdown.anonymise.tiers.source_tokens import remember_hierarchies
 from stepdown.artifacts import ArtifactRef
 from stepdown.attacks import attack
-from stepdown.attacks.across import held_beside
+from stepdown.attacks.multi_release import held_beside
 from stepdown.candidate import Candidate, Earlier
 from stepdown.config import tier_policy
 from stepdown.ingest import Snapshot
@@ -23,7 +23,7 @@ from stepdown.reports import (
     UtilityReport,
     Verdict,
 )
-from stepdown.risk import exposure
+from stepdown.risk.measures import exposure
 from tasks.boundary import library_task
 from tasks.keys import open_keyring
 from tasks.run import Run

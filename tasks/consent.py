@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from stepdown import clock, ingest
-from stepdown import recheck as rechecks
 from stepdown.config.consent import Consents
 from stepdown.ingest import Snapshot
-from stepdown.release.consent import Rechecked, register_verdicts
-from stepdown.release.ledger import open_ledger
-from stepdown.release.store import open_store
+from stepdown.operations import recheck as rechecks
+from stepdown.release.decisions.consent_enforcement import Rechecked, register_verdicts
+from stepdown.release.ledger.ledger import open_ledger
+from stepdown.release.ledger.store import open_store
 from stepdown.reports import Verdict
 from tasks.boundary import library_task
 from tasks.run import Run

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stepdown.anonymise import derive, forced, frontier
-from stepdown.anonymise import next_steps as steps
+from stepdown.anonymise.tiers import derive, forced, frontier
+from stepdown.anonymise.tiers import next_steps as steps
 from stepdown.artifacts import ArtifactRef
 from stepdown.candidate import Candidate, Earlier
 from stepdown.config import alternative_policies

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from expectations import validate_raw as judge_raw
 from expectations.checks import tier_suite
-from stepdown.anonymise import check as hierarchies
+from stepdown.anonymise.tiers import check as hierarchies
 from stepdown.ingest import Snapshot
 from stepdown.ingest import ingest as read_source
 from stepdown.reports import Verdict

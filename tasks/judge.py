@@ -9,11 +9,11 @@ from typing import Any
 from stepdown.candidate import Candidate
 from stepdown.config import released_with_role, tier_policy
 from stepdown.ingest import Snapshot
-from stepdown.release import documents, gate
-from stepdown.release.gate import Decision
-from stepdown.release.manifest import build_manifest
-from stepdown.release.metadata import foreseen_files
-from stepdown.release.wording import fixed_text
+from stepdown.release.documents import documents, gate
+from stepdown.release.documents.gate import Decision
+from stepdown.release.documents.manifest import build_manifest
+from stepdown.release.documents.metadata import foreseen_files
+from stepdown.release.documents.wording import fixed_text
 from stepdown.reports import RiskReport, TierReport, Verdict
 from stepdown.risk import check_texts
 from stepdown.vocabulary import Role

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from stepdown.anonymise.keys import keys_needed
+from stepdown.anonymise.tiers.keys import keys_needed
 from stepdown.keyring import Keyring, load_keyring
-from stepdown.release.ledger import open_ledger
+from stepdown.release.ledger.ledger import open_ledger
 from tasks.run import Run
 
 

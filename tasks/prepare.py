@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from stepdown.anonymise.remember import recall, remember_snapshot
+from stepdown.anonymise.tiers.source_tokens import recall, remember_snapshot
 from stepdown.artifacts import ArtifactRef
 from stepdown.candidate import Earlier
 from stepdown.ingest import Snapshot
 from stepdown.keyring import forget_keys, load_keyring
-from stepdown.release import chain, memory, recovery
-from stepdown.release.addresses import Series
-from stepdown.release.kept import check_kept
-from stepdown.release.ledger import open_ledger
-from stepdown.release.leftovers import clear_leftovers
-from stepdown.release.locks import exclusively
-from stepdown.release.records import EventKind
-from stepdown.release.store import open_store
+from stepdown.release.ledger import chain
+from stepdown.release.ledger.addresses import Series
+from stepdown.release.ledger.ledger import open_ledger
+from stepdown.release.ledger.locks import exclusively
+from stepdown.release.ledger.records import EventKind
+from stepdown.release.ledger.store import open_store
+from stepdown.release.publishing import recovery
+from stepdown.release.publishing.kept import check_kept
+from stepdown.release.reading import earlier_releases
+from stepdown.release.reading.leftovers import clear_leftovers
 from stepdown.vocabulary import Tier
 from tasks.boundary import library_task
 from tasks.keys import open_keyring, wanted_keys
@@ -41,7 +43,7 @@ def recover(run: Run) -> tuple[str, ...]:
 def ever_published(run: Run) -> list[Earlier]:
     """Every version of the dataset that somebody may hold, with tokens in place of raw values."""
     workspace, keyring = run.workspace, open_keyring(run)
-    known = memory.ever_published(open_ledger(workspace), workspace, run.config.dataset)
+    known = earlier_releases.ever_published(open_ledger(workspace), workspace, run.config.dataset)
     return [
         recall(run.config, version, keyring, workspace.memory, workspace.scratch)
         for version in known
@@ -61,13 +63,13 @@ def remember(run: Run, snapshot: Snapshot) -> ArtifactRef:
 def reports_before(run: Run) -> dict[str, dict[str, Any]]:
     """The full report of the live version of every tier and copy, by its name in an address."""
     ledger = open_ledger(run.workspace)
-    return memory.live_reports(ledger, run.workspace, run.config.dataset)
+    return earlier_releases.live_reports(ledger, run.workspace, run.config.dataset)
 
 
 @library_task
 def weakened_since(run: Run) -> dict[str, tuple[str, ...]]:
     """Compare each tier's and copy's rules with those of its newest version."""
-    return memory.weakened_since(open_ledger(run.workspace), run.workspace, run.config)
+    return earlier_releases.weakened_since(open_ledger(run.workspace), run.workspace, run.config)
 
 
 @library_task

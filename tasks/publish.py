@@ -9,13 +9,14 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from stepdown.candidate import Candidate
 from stepdown.errors import WorldFailed
-from stepdown.release import publish, summary
-from stepdown.release.addresses import Series
-from stepdown.release.gate import Decision
-from stepdown.release.ledger import open_ledger
-from stepdown.release.ledger import record_run as write_run
-from stepdown.release.publish import Standing
-from stepdown.release.store import open_store
+from stepdown.release.documents import summary
+from stepdown.release.documents.gate import Decision
+from stepdown.release.ledger.addresses import Series
+from stepdown.release.ledger.ledger import open_ledger
+from stepdown.release.ledger.ledger import record_run as write_run
+from stepdown.release.ledger.store import open_store
+from stepdown.release.publishing import submit as submit_release
+from stepdown.release.publishing.submit import SubmissionResult
 from stepdown.reports import TierReport, Verdict
 from stepdown.vocabulary import Tier
 from tasks.boundary import library_task
@@ -30,13 +31,13 @@ def submit(
     parent: str | None,
     report: TierReport,
     previous: Mapping[str, Any] | None = None,
-) -> Standing:
+) -> SubmissionResult:
     """Bring a judged candidate to the state that its decision and its parent allow.
 
     Args:
         report, previous: what ``judge`` was given.
     """
-    return publish.submit(
+    return submit_release.submit(
         run.workspace,
         open_store(run.store),
         run.loaded,
@@ -54,16 +55,16 @@ def submit(
 @library_task
 def foreseen(run: Run, tier: Tier) -> list[Verdict]:
     """What a submission would object to that no candidate's bytes can mend."""
-    return publish.foreseen(run.workspace, run.loaded, tier)
+    return submit_release.foreseen(run.workspace, run.loaded, tier)
 
 
 @library_task
 def record_refusal(
     run: Run, tier: Tier, recipient: str | None, reasons: Sequence[Verdict]
-) -> Standing:
+) -> SubmissionResult:
     """Write down a refusal for which there is no candidate to submit."""
     series = Series(run.config.dataset, tier, recipient)
-    return publish.record_refusal(run.workspace, series, run.id, reasons, run.actor)
+    return submit_release.record_refusal(run.workspace, series, run.id, reasons, run.actor)
 
 
 @library_task

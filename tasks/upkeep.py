@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 
-from stepdown import upkeep as rounds
 from stepdown.config import LoadedConfig
-from stepdown.release.store import open_store
+from stepdown.operations import upkeep as rounds
+from stepdown.release.ledger.store import open_store
 from stepdown.workspace import Workspace
 from tasks.boundary import library_task
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from stepdown.published_reason import check_reason
-from stepdown.release import withdraw as decisions
-from stepdown.release.store import open_store
+from stepdown.release.decisions import withdraw as decisions
+from stepdown.release.ledger.store import open_store
 from stepdown.workspace import Workspace
 from tasks.boundary import library_task
 

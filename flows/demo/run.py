@@ -7,22 +7,22 @@ import json
 from importlib.resources import files
 from pathlib import Path
 
-from flows import say
+from flows import console
 from flows.demo.data import write_raw_table
-from flows.desk import outcome_now, run_release
+from flows.local_run import outcome_now, run_release
 from flows.outcome import RunOutcome, TierOutcome
 from stepdown import clock
-from stepdown.anonymise.keys import keys_needed
+from stepdown.anonymise.tiers.keys import keys_needed
 from stepdown.config import json_schema, load_config
 from stepdown.config.assessment import assessment_path, latest_end
 from stepdown.config.governance import load_governance
 from stepdown.config.people import account
 from stepdown.keyring import write_keyring
 from stepdown.plain_words import counted
-from stepdown.release.approvals import Words, approve
-from stepdown.release.assessments import sign_assessment
-from stepdown.release.evidence import load_evidence
-from stepdown.release.store import open_store
+from stepdown.release.decisions.approvals import SignedRemarks, approve
+from stepdown.release.ledger.store import open_store
+from stepdown.release.requirements.assessments import sign_assessment
+from stepdown.release.requirements.evidence import load_evidence
 from stepdown.signing import load_key, make_key, write_key
 from stepdown.workspace import open_workspace
 
@@ -59,7 +59,7 @@ def run_demo(folder: Path, as_json: bool) -> int:
     outcome = run_release(config, work, store)
     if _sign(outcome, folder, store):
         outcome = outcome_now(outcome, work, store)
-    say.outcome(outcome, work, store, as_json)
+    console.outcome(outcome, work, store, as_json)
     if not as_json:
         _look_further(outcome, folder, config)
     return outcome.exit_code
@@ -70,13 +70,13 @@ def _lay_out(folder: Path) -> Path:
     config = folder / "configs" / CONFIG
     raw = folder / "raw" / "covid_tests.csv"
     if not raw.exists():
-        say.progress(f"writing {raw}")
+        console.progress(f"writing {raw}")
         write_raw_table(raw)
     for name in COPIED:
         target = config.parent / name
         target.parent.mkdir(parents=True, exist_ok=True)
         if not target.exists():
-            say.progress(f"writing {target}")
+            console.progress(f"writing {target}")
             target.write_bytes((files("flows.demo") / name).read_bytes())
     schema = config.parent / "release-config.schema.json"
     schema.write_text(json.dumps(json_schema(), indent=1) + "\n", encoding="utf-8")
@@ -107,7 +107,7 @@ def _lay_out_assessment(folder: Path, config: Path) -> None:
     path = assessment_path(config.parent, DATASET)
     if path.exists():
         return
-    say.progress(f"writing {path}")
+    console.progress(f"writing {path}")
     path.parent.mkdir(exist_ok=True)
     today = clock.today()
     text = (files("flows.demo") / ASSESSMENT).read_text(encoding="utf-8")
@@ -138,9 +138,9 @@ def _sign(outcome: RunOutcome, folder: Path, store: str) -> bool:
         if end.state != "awaiting_approval" or end.release is None:
             continue
         for role in SIGNATURES.get(tier, []):
-            say.progress(f"{tier}: approving as {SIGNERS[role]}, {role}")
+            console.progress(f"{tier}: approving as {SIGNERS[role]}, {role}")
             told = evidence if role == "subject_representative" else None
-            words = Words(role, "An example, not a review.", told)
+            words = SignedRemarks(role, "An example, not a review.", told)
             key = load_key(folder / "keys" / f"{role}.key")
             approve(workspace, open_store(store), end.release, key, words)
             signed = True
@@ -150,24 +150,30 @@ def _sign(outcome: RunOutcome, folder: Path, store: str) -> bool:
 def _look_further(outcome: RunOutcome, folder: Path, config: Path) -> None:
     public = outcome.tiers["public"]
     places = f"--work {folder / 'work'} --store {folder / 'store'}"
-    say.line("\nWhat each tier dropped, and why:")
+    console.line("\nWhat each tier dropped, and why:")
     for tier, end in outcome.tiers.items():
         for reason, columns in _dropped_here(end).items():
-            say.line(f"  {tier}: {', '.join(columns)} ({reason})")
+            console.line(f"  {tier}: {', '.join(columns)} ({reason})")
         if end.suppressed:
-            say.line(f"  {tier}: {counted(end.suppressed, 'record')}, to meet its privacy models")
-    say.line("\nWhere things are:")
-    say.line(f"  {folder / 'raw' / 'covid_tests.csv'}\n    the raw table, with every identifier")
-    say.line(f"  {config}\n    what each tier does to each column: edit it")
+            console.line(
+                f"  {tier}: {counted(end.suppressed, 'record')}, to meet its privacy models"
+            )
+    console.line("\nWhere things are:")
+    console.line(
+        f"  {folder / 'raw' / 'covid_tests.csv'}\n    the raw table, with every identifier"
+    )
+    console.line(f"  {config}\n    what each tier does to each column: edit it")
     for tier, end in outcome.tiers.items():
         if end.path:
-            say.line(f"  {end.path}\n    the {tier} release; open its report.html")
-    say.line("\nLook further:")
-    say.line(f"  stepdown serve {places}\n    the page that readers get, at http://127.0.0.1:8765")
-    say.line(f"  stepdown releases {places}")
-    say.line(f"  stepdown verify {public.release} {places}")
-    say.line(f"  stepdown plan {config} {places}")
-    say.line(
+            console.line(f"  {end.path}\n    the {tier} release; open its report.html")
+    console.line("\nLook further:")
+    console.line(
+        f"  stepdown serve {places}\n    the page that readers get, at http://127.0.0.1:8765"
+    )
+    console.line(f"  stepdown releases {places}")
+    console.line(f"  stepdown verify {public.release} {places}")
+    console.line(f"  stepdown plan {config} {places}")
+    console.line(
         f"  stepdown assess {public.path}/data/part-00000.parquet "
         "--qi gender,age --sensitive result"
     )

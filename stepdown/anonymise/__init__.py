@@ -6,12 +6,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from stepdown.anonymise.derive import derive_copy, derive_tier
-    from stepdown.anonymise.keys import keys_needed
+    from stepdown.anonymise.tiers.derive import derive_copy, derive_tier
+    from stepdown.anonymise.tiers.keys import keys_needed
 
 __all__ = ["derive_copy", "derive_tier", "keys_needed"]
 
-_HOMES = {"derive_copy": "derive", "derive_tier": "derive", "keys_needed": "keys"}
+_HOMES = {"derive_copy": "tiers.derive", "derive_tier": "tiers.derive", "keys_needed": "tiers.keys"}
 
 
 def __getattr__(name: str) -> object:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from stepdown.artifacts import ArtifactRef
-from stepdown.attacks.across import attacks_across, collusions, held_beside
 from stepdown.attacks.homogeneity import homogeneity
 from stepdown.attacks.linkage import Auxiliary
+from stepdown.attacks.multi_release import attacks_across, collusions, held_beside
 from stepdown.attacks.order import monotone, order
 from stepdown.attacks.pseudonym_dictionary import pseudonym_dictionary
 from stepdown.attacks.run import run_attacks

@@ -11,8 +11,8 @@ from stepdown.attacks.written import open_written, stable
 from stepdown.candidate import Candidate
 from stepdown.config import LoadedConfig
 from stepdown.reports import AttackResult
-from stepdown.risk.classes import Ints, build_classes
-from stepdown.risk.trajectories import trajectory_class_sizes
+from stepdown.risk.classes.classes import Ints, build_classes
+from stepdown.risk.measures.trajectories import trajectory_class_sizes
 from stepdown.vocabulary import Role
 
 

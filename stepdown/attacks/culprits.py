@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from stepdown.reports import AttackResult
-from stepdown.risk.fewest import fewest
+from stepdown.risk.classes.fewest import fewest
 
 _SLACK = 1e-9
 _MOST_COLUMNS = 40

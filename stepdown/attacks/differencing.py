@@ -14,7 +14,7 @@ from stepdown.candidate import Candidate, Earlier
 from stepdown.config import LoadedConfig, released_columns, tier_policy
 from stepdown.engine import Session, quote
 from stepdown.reports import AttackResult
-from stepdown.risk.harmless import is_harmless
+from stepdown.risk.measures.harmless import is_harmless
 from stepdown.vocabulary import Role
 
 _KNOWN = (Role.QUASI_IDENTIFIER, Role.SENSITIVE)

@@ -11,10 +11,10 @@ from stepdown.candidate import Candidate
 from stepdown.config import LoadedConfig
 from stepdown.engine import Session
 from stepdown.reports import AttackResult
-from stepdown.risk.bins import BINNED, DATED, sensitive_bin
-from stepdown.risk.classes import build_classes
-from stepdown.risk.harmless import is_harmless
-from stepdown.risk.privacy_models import BINS
+from stepdown.risk.classes.classes import build_classes
+from stepdown.risk.measures.bins import BINNED, DATED, sensitive_bin
+from stepdown.risk.measures.harmless import is_harmless
+from stepdown.risk.measures.privacy_models import BINS
 from stepdown.vocabulary import Role
 
 

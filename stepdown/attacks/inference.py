@@ -9,7 +9,7 @@ import numpy as np
 
 from stepdown.attacks.aligned import MISSING, Aligned, AnyInts, Column, Floats, Ints, numbers
 from stepdown.attacks.classes import Classes
-from stepdown.attacks.compared import OwnClasses, RowsOfSubjects, compared
+from stepdown.attacks.control import OwnClasses, RowsOfSubjects, compared
 from stepdown.attacks.harmless import reveals_nothing
 from stepdown.attacks.linkage import by_richness
 from stepdown.attacks.nearest import best_classes, closeness, target_count

@@ -11,15 +11,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from stepdown.attacks.candidate_records import Places, View, find_places
+from stepdown.attacks.candidate_values import ABSENT, Sight, pinned
 from stepdown.attacks.harmless import reveals_nothing
-from stepdown.attacks.pinned import ABSENT, Sight, pinned
-from stepdown.attacks.views import Places, View, find_places
 from stepdown.attacks.written import open_written, stable
 from stepdown.config import LoadedConfig
 from stepdown.reports import AttackResult
-from stepdown.risk.bins import BINNED
-from stepdown.risk.classes import Ints
-from stepdown.risk.privacy_models import BINS
+from stepdown.risk.classes.classes import Ints
+from stepdown.risk.measures.bins import BINNED
+from stepdown.risk.measures.privacy_models import BINS
 from stepdown.vocabulary import Role
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from stepdown.attacks.aligned import Aligned, Ints
 from stepdown.attacks.classes import Classes
-from stepdown.attacks.compared import OwnClasses, RowsOfSubjects, compared
+from stepdown.attacks.control import OwnClasses, RowsOfSubjects, compared
 from stepdown.attacks.linkage import by_richness
 from stepdown.attacks.nearest import best_classes, closeness, target_count
 from stepdown.reports import AttackResult

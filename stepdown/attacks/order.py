@@ -14,7 +14,7 @@ from stepdown.candidate import Candidate
 from stepdown.config import LoadedConfig, tier_policy
 from stepdown.engine import quote
 from stepdown.reports import AttackResult
-from stepdown.risk.classes import Ints
+from stepdown.risk.classes.classes import Ints
 
 _Flags = npt.NDArray[np.bool_]
 

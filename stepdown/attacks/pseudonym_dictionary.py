@@ -29,7 +29,7 @@ from stepdown.config import LoadedConfig, treatment_of
 from stepdown.config.treatments import Surrogate
 from stepdown.engine import quote
 from stepdown.reports import AttackResult
-from stepdown.risk.tokens import DIGITS_ENOUGH, LONG_ENOUGH
+from stepdown.risk.leaks.tokens import DIGITS_ENOUGH, LONG_ENOUGH
 from stepdown.vocabulary import Role
 
 MOST_VALUES = 200_000

@@ -9,7 +9,7 @@ import numpy as np
 
 from stepdown.attacks.aligned import Aligned, AnyInts, Ints
 from stepdown.attacks.classes import Classes, only_subject, owners
-from stepdown.attacks.compared import stable
+from stepdown.attacks.control import stable
 from stepdown.attacks.intervals import Share, risk_over_control
 from stepdown.attacks.linkage import by_richness
 from stepdown.attacks.nearest import TARGETS

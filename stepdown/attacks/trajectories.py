@@ -13,9 +13,9 @@ from stepdown.candidate import Candidate
 from stepdown.config import LoadedConfig, tier_policy
 from stepdown.config.policy import persisting_share
 from stepdown.reports import AttackResult
-from stepdown.risk.classes import build_classes
-from stepdown.risk.persisting import find_persisting, held_sharers
-from stepdown.risk.trajectories import trajectory_class_sizes
+from stepdown.risk.classes.classes import build_classes
+from stepdown.risk.classes.persisting import find_persisting, held_sharers
+from stepdown.risk.measures.trajectories import trajectory_class_sizes
 from stepdown.vocabulary import Role
 
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from stepdown.risk.assess import assess_risk
     from stepdown.risk.file import assess_file
-    from stepdown.risk.joins import copies_do_not_join
-    from stepdown.risk.joint import joint_view
-    from stepdown.risk.residue import check_texts
-    from stepdown.risk.value_joins import copies_do_not_join_by_values
+    from stepdown.risk.leaks.joins import copies_do_not_join
+    from stepdown.risk.leaks.joint import joint_view
+    from stepdown.risk.leaks.residue import check_texts
+    from stepdown.risk.leaks.value_joins import copies_do_not_join_by_values
 
 __all__ = [
     "assess_file",
@@ -25,10 +25,10 @@ __all__ = [
 _HOMES = {
     "assess_file": "file",
     "assess_risk": "assess",
-    "check_texts": "residue",
-    "copies_do_not_join": "joins",
-    "copies_do_not_join_by_values": "value_joins",
-    "joint_view": "joint",
+    "check_texts": "leaks.residue",
+    "copies_do_not_join": "leaks.joins",
+    "copies_do_not_join_by_values": "leaks.value_joins",
+    "joint_view": "leaks.joint",
 }
 
 

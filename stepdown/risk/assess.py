@@ -16,25 +16,25 @@ from stepdown.config.policy import persisting_share
 from stepdown.config.treatments import Surrogate
 from stepdown.engine.session import Session, open_session, quote
 from stepdown.reports import Persisting, RiskReport
-from stepdown.risk.alone import columns_to_drop, share_alone
-from stepdown.risk.bins import BINNED, DATED, sensitive_bin
-from stepdown.risk.classes import ClassTable, Ints, build_classes
-from stepdown.risk.harmless import is_harmless
-from stepdown.risk.households import household_expected_reidentifications
-from stepdown.risk.individual import class_risk, prosecutor_risk
-from stepdown.risk.insensitive import insensitive_problems
-from stepdown.risk.nesting import nesting_problems
-from stepdown.risk.persisting import find_persisting, held_sharers
-from stepdown.risk.privacy_models import (
+from stepdown.risk.classes.alone import columns_to_drop, share_alone
+from stepdown.risk.classes.classes import ClassTable, Ints, build_classes
+from stepdown.risk.classes.persisting import find_persisting, held_sharers
+from stepdown.risk.classes.wildcard import smallest_wildcard_class
+from stepdown.risk.leaks.insensitive import insensitive_problems
+from stepdown.risk.leaks.nesting import nesting_problems
+from stepdown.risk.leaks.residue import find_residue
+from stepdown.risk.measures.bins import BINNED, DATED, sensitive_bin
+from stepdown.risk.measures.harmless import is_harmless
+from stepdown.risk.measures.households import household_expected_reidentifications
+from stepdown.risk.measures.individual import class_risk, prosecutor_risk
+from stepdown.risk.measures.privacy_models import (
     BINS,
     distinct_l,
     equal_distance_t,
     ordered_distance_t,
 )
-from stepdown.risk.rare_in_candidate import rare_values
-from stepdown.risk.residue import find_residue
-from stepdown.risk.trajectories import trajectory_class_sizes
-from stepdown.risk.wildcard import smallest_wildcard_class
+from stepdown.risk.measures.rare_in_candidate import rare_values
+from stepdown.risk.measures.trajectories import trajectory_class_sizes
 from stepdown.vocabulary import Role, Tier
 
 

@@ -10,13 +10,10 @@ from typing import Any
 import numpy as np
 
 from stepdown.errors import InputWrong, SourceInvalid
-from stepdown.risk.class_table import Floats, Ints
-from stepdown.risk.coded_classes import CodedClasses, coded_classes, population_sizes
-from stepdown.risk.file_report import Measured, file_report
-from stepdown.risk.interval import IntervalDisclosure, interval_disclosure
-from stepdown.risk.reidentification import THRESHOLD
-from stepdown.risk.suda import Weighting
-from stepdown.risk.table_columns import (
+from stepdown.risk.classes.class_table import Floats, Ints
+from stepdown.risk.classes.coded_classes import CodedClasses, coded_classes, population_sizes
+from stepdown.risk.classes.suda import Weighting
+from stepdown.risk.classes.table_columns import (
     CodedColumn,
     TableColumns,
     column_names,
@@ -24,6 +21,9 @@ from stepdown.risk.table_columns import (
     read_floats,
     recoded,
 )
+from stepdown.risk.file_report import Measured, file_report
+from stepdown.risk.measures.interval import IntervalDisclosure, interval_disclosure
+from stepdown.risk.measures.reidentification import THRESHOLD
 from stepdown.tables import Form
 from stepdown.tables.missing import applied
 

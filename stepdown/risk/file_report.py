@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from stepdown.risk.class_models import ClassValues, column_models, recursive_cs
-from stepdown.risk.class_table import ClassTable, Floats, Ints
-from stepdown.risk.coded_classes import CodedClasses, household_risks
-from stepdown.risk.individual import individual_risk
-from stepdown.risk.interval import IntervalDisclosure
-from stepdown.risk.population import population_uniques
-from stepdown.risk.reidentification import Attempt, journalist, marketer, prosecutor
-from stepdown.risk.suda import COLUMNS, Weighting, special_uniques, suda_measures
-from stepdown.risk.table_columns import CodedColumn
+from stepdown.risk.classes.class_table import ClassTable, Floats, Ints
+from stepdown.risk.classes.coded_classes import CodedClasses, household_risks
+from stepdown.risk.classes.suda import COLUMNS, Weighting, special_uniques, suda_measures
+from stepdown.risk.classes.table_columns import CodedColumn
+from stepdown.risk.measures.class_models import ClassValues, column_models, recursive_cs
+from stepdown.risk.measures.individual import individual_risk
+from stepdown.risk.measures.interval import IntervalDisclosure
+from stepdown.risk.measures.population import population_uniques
+from stepdown.risk.measures.reidentification import Attempt, journalist, marketer, prosecutor
 
 _BELOW = (2, 3, 5)
 _ESTIMATES = ("zayatz", "pitman", "snb", "dankar")

@@ -13,7 +13,10 @@ from starlette.exceptions import HTTPException
 
 import stepdown
 from stepdown.errors import StepdownError
-from stepdown.sharing import (
+from stepdown.sharing.files.middleware import answer_to, shielded
+from stepdown.sharing.files.zero_copy import App, Cut, Gone, with_zero_copy
+from stepdown.sharing.readers.http_errors import Denied, unknown, wrong
+from stepdown.sharing.routes import (
     delta_routes,
     file_routes,
     oidc_routes,
@@ -21,11 +24,8 @@ from stepdown.sharing import (
     page_routes,
     steward_routes,
 )
-from stepdown.sharing.denied import Denied, unknown, wrong
-from stepdown.sharing.render import is_for_page, problem
+from stepdown.sharing.routes.render import is_for_page, problem
 from stepdown.sharing.service import Service
-from stepdown.sharing.shield import answer_to, shielded
-from stepdown.sharing.zero_copy import App, Cut, Gone, with_zero_copy
 
 LOOK_EVERY_SECONDS = 0.25
 """How soon a running download hears that it must stop."""

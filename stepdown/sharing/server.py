@@ -9,24 +9,24 @@ from collections.abc import Callable, Sequence
 import uvicorn
 
 from stepdown.errors import WorldFailed
-from stepdown.release.chain import check_whole
-from stepdown.release.ledger import open_ledger
-from stepdown.release.recovery import recover
-from stepdown.release.store import open_store
-from stepdown.sharing.access_log import AccessLog
-from stepdown.sharing.alerts import send_alerts
+from stepdown.release.ledger.chain import check_whole
+from stepdown.release.ledger.ledger import open_ledger
+from stepdown.release.ledger.store import open_store
+from stepdown.release.publishing.recovery import recover
 from stepdown.sharing.app import make_app
-from stepdown.sharing.authority import Authority
-from stepdown.sharing.door import Door
-from stepdown.sharing.grants import Signer
-from stepdown.sharing.limits import Volume
-from stepdown.sharing.metrics import Metrics
-from stepdown.sharing.oidc import CALLBACK, Provider
+from stepdown.sharing.files.metrics import Metrics
+from stepdown.sharing.files.release_files import Shelf
+from stepdown.sharing.files.zero_copy import Protocol, cut_off
+from stepdown.sharing.readers.access_alerts import Alert, Watcher
+from stepdown.sharing.readers.access_cache import Authority
+from stepdown.sharing.readers.access_log import AccessLog
+from stepdown.sharing.readers.alerts import send_alerts
+from stepdown.sharing.readers.authentication import Authenticator
+from stepdown.sharing.readers.oidc import CALLBACK, Provider
+from stepdown.sharing.readers.rate_limits import Volume
+from stepdown.sharing.readers.settings import Settings
+from stepdown.sharing.readers.signed_urls import Signer
 from stepdown.sharing.service import Service
-from stepdown.sharing.settings import Settings
-from stepdown.sharing.shelf import Shelf
-from stepdown.sharing.watch import Alert, Watcher
-from stepdown.sharing.zero_copy import Protocol, cut_off
 from stepdown.workspace import Workspace
 
 _BACKLOG = 2048
@@ -101,7 +101,7 @@ def make_service(
         settings,
         public_url,
         authority,
-        Door(settings, public_url, authority, signer, watcher),
+        Authenticator(settings, public_url, authority, signer, watcher),
         Shelf(store),
         signer,
         log,

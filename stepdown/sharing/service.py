@@ -14,22 +14,22 @@ from starlette.responses import Response
 
 from stepdown import clock
 from stepdown.errors import InputWrong, StoreCorrupt
-from stepdown.release.access import ANYBODY, OUTSIDE, Access
-from stepdown.release.addresses import LATEST, Series, parse_address
-from stepdown.release.records import Release
-from stepdown.sharing.access_log import AccessLog, Sent, Transfer
-from stepdown.sharing.authority import Authority, Picture, is_live
-from stepdown.sharing.denied import Denied, away, unknown
-from stepdown.sharing.door import Door
-from stepdown.sharing.download import Content, Converted, Download
-from stepdown.sharing.grants import Grant, Signer
-from stepdown.sharing.limits import Volume
-from stepdown.sharing.metrics import Metrics
-from stepdown.sharing.oidc import Provider
-from stepdown.sharing.settings import Settings
-from stepdown.sharing.shelf import Shelf
-from stepdown.sharing.visitors import Visitor
-from stepdown.sharing.watch import Watcher
+from stepdown.release.ledger.addresses import LATEST, Series, parse_address
+from stepdown.release.ledger.records import Release
+from stepdown.release.reading.access import ANYBODY, OUTSIDE, Access
+from stepdown.sharing.files.download import Content, Converted, Download
+from stepdown.sharing.files.metrics import Metrics
+from stepdown.sharing.files.release_files import Shelf
+from stepdown.sharing.readers.access_alerts import Watcher
+from stepdown.sharing.readers.access_cache import AccessSnapshot, Authority, is_live
+from stepdown.sharing.readers.access_log import AccessLog, Sent, Transfer
+from stepdown.sharing.readers.authentication import Authenticator
+from stepdown.sharing.readers.http_errors import Denied, away, unknown
+from stepdown.sharing.readers.oidc import Provider
+from stepdown.sharing.readers.principals import Principal
+from stepdown.sharing.readers.rate_limits import Volume
+from stepdown.sharing.readers.settings import Settings
+from stepdown.sharing.readers.signed_urls import Grant, Signer
 from stepdown.vocabulary import ReleaseState, Tier
 from stepdown.workspace import Workspace
 
@@ -55,7 +55,7 @@ class Service:
     settings: Settings
     public_url: str
     authority: Authority
-    door: Door
+    door: Authenticator
     shelf: Shelf
     signer: Signer
     log: AccessLog
@@ -68,7 +68,7 @@ class Service:
     _turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_CONVERSIONS))
     _running: dict[asyncio.Task[Any], Callable[[], bool]] = field(default_factory=dict)
 
-    def find(self, visitor: Visitor, text: str) -> Release:
+    def find(self, visitor: Principal, text: str) -> Release:
         """The release with this address, if it is theirs to have.
 
         Raises:
@@ -82,7 +82,7 @@ class Service:
             raise Denied(410, _GONE[release.state], answer.answer)
         raise Denied(403, "NOT_NOW", answer.answer)
 
-    def known(self, visitor: Visitor, text: str) -> tuple[Release, Access]:
+    def known(self, visitor: Principal, text: str) -> tuple[Release, Access]:
         """The release with this address, if they may know of it, and whether they may have it.
 
         Raises:
@@ -95,12 +95,12 @@ class Service:
             raise self.not_found(visitor, text)
         return release, answer
 
-    def not_found(self, visitor: Visitor, name: str) -> Denied:
+    def not_found(self, visitor: Principal, name: str) -> Denied:
         """The one answer for what is not there or not theirs; the watch counts it."""
         self.watcher.unknown_name(visitor.address, name)
         return unknown()
 
-    def served(self, visitor: Visitor) -> list[Release]:
+    def served(self, visitor: Principal) -> list[Release]:
         """Every release that they may have now, oldest first."""
         picture = self.authority.now()
         return [each for each in picture.releases if visitor.access(picture, each).allowed]
@@ -123,7 +123,7 @@ class Service:
         with _store_answers():
             return self.shelf.document(release)
 
-    def content(self, visitor: Visitor, release: Release, name: str) -> Content:
+    def content(self, visitor: Principal, release: Release, name: str) -> Content:
         """A file of a release.
 
         Raises:
@@ -138,7 +138,7 @@ class Service:
     def send(
         self,
         request: Request,
-        visitor: Visitor,
+        visitor: Principal,
         release: Release,
         name: str,
         how: str,
@@ -166,7 +166,7 @@ class Service:
 
     def convert(
         self,
-        visitor: Visitor,
+        visitor: Principal,
         release: Release,
         name: str,
         convert: Callable[[BinaryIO], Iterator[bytes]],
@@ -196,7 +196,7 @@ class Service:
         """Answers on their way that may not go on by the newest picture."""
         return [task for task, may_go_on in list(self._running.items()) if not may_go_on()]
 
-    def _look_up(self, picture: Picture, visitor: Visitor, text: str) -> Release | None:
+    def _look_up(self, picture: AccessSnapshot, visitor: Principal, text: str) -> Release | None:
         try:
             wanted = parse_address(text)
             series = wanted.series
@@ -211,7 +211,7 @@ class Service:
             return found[-1] if found else None
         return next((each for each in versions if each.version == wanted.version), None)
 
-    def _may_go_on(self, visitor: Visitor, release: Release) -> Callable[[], bool]:
+    def _may_go_on(self, visitor: Principal, release: Release) -> Callable[[], bool]:
         def may() -> bool:
             picture = self.authority.last
             now = next((each for each in picture.releases if each.id == release.id), None)
@@ -223,7 +223,7 @@ class Service:
         return may
 
     def _begin(
-        self, visitor: Visitor, release: Release, name: str, how: str, grant: Grant | None
+        self, visitor: Principal, release: Release, name: str, how: str, grant: Grant | None
     ) -> Callable[[], Transfer]:
         sent = Sent(
             release,
@@ -245,11 +245,11 @@ class Service:
 
         return begin
 
-    def _count(self, visitor: Visitor, count: int) -> None:
+    def _count(self, visitor: Principal, count: int) -> None:
         self.volume.add(visitor.key, count)
         self.metrics.bytes.inc(count)
 
-    def _still_may(self, visitor: Visitor) -> None:
+    def _still_may(self, visitor: Principal) -> None:
         if self.log.is_stuck:  # nothing is handed out that nobody would know of
             raise away()
         limits = self.settings.limits

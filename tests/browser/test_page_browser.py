@@ -17,7 +17,7 @@ from release_case import Case
 from served_case import Served, publish_all, serving
 
 from stepdown.artifacts import canonical_json
-from stepdown.release.catalogue import find_release
+from stepdown.release.reading.catalogue import find_release
 from stepdown.vocabulary import ReleaseState, Tier
 
 api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")

@@ -10,7 +10,7 @@ from partner_case import write_partner
 from release_case import Case
 from served_case import Served, publish_all, publish_public, serving
 
-from stepdown.release.withdraw import withdraw
+from stepdown.release.decisions.withdraw import withdraw
 from stepdown.vocabulary import Tier
 
 BASE, DISTRICT = "wells/partner/v1", "wells/partner/district/v1"

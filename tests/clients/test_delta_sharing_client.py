@@ -13,7 +13,7 @@ from every_type import ROWS, as_read
 from served_case import Served
 from shown_lines import PAGE, README, shown
 
-from stepdown.sharing.tokens import revoke, tokens_of
+from stepdown.sharing.readers.tokens import revoke, tokens_of
 
 INTERNAL = "internal.wells.latest"
 PUBLIC = "public.wells.latest"

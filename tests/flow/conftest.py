@@ -62,7 +62,7 @@ def visits(tmp_path: Path, stepdown: Callable[..., Done]) -> Visits:
 @pytest.fixture(scope="session")
 def first_release(prefect_server: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The small dataset, released once; tests work on copies of it."""
-    from flows.desk import run_release
+    from flows.local_run import run_release
 
     visits = make_visits(tmp_path_factory.mktemp("first") / "visits", _no_command)
     outcome = run_release(visits.config, visits.work, str(visits.store))

@@ -13,7 +13,7 @@ from tiny_release import tiny_release
 from visits import Done
 
 from flows.outcome import RunOutcome
-from stepdown.release.ledger import open_ledger
+from stepdown.release.ledger.ledger import open_ledger
 from stepdown.workspace import open_workspace
 from tasks import publish as steps
 

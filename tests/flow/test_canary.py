@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from visits import REGIONS, Done, Visits, make_visits, raw_rows
 
-from flows.desk import run_release
+from flows.local_run import run_release
 from stepdown.errors import WorldFailed
 
 CANARY = "kanarienvogel"

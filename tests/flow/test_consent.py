@@ -13,8 +13,8 @@ from visits import Visits, raw_rows
 
 from flows import release
 from stepdown import clock
-from stepdown.release.ledger import open_ledger
-from stepdown.release.records import EventKind
+from stepdown.release.ledger.ledger import open_ledger
+from stepdown.release.ledger.records import EventKind
 from stepdown.signing import write_key
 from stepdown.workspace import open_workspace
 

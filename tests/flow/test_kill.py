@@ -15,12 +15,12 @@ from loopback import PrefectServer, end_group, own_environment
 from partner_case import write_partner
 from tiny_release import CANARY, PROJECT, TIERS, Tiny, tiny_release
 
-from stepdown.release.catalogue import list_releases
-from stepdown.release.chain import verify_chain
-from stepdown.release.ledger import open_ledger
-from stepdown.release.store import Store, open_store
-from stepdown.release.verify_bytes import verify_bytes
-from stepdown.verify import verify
+from stepdown.operations.verify import verify
+from stepdown.release.ledger.chain import verify_chain
+from stepdown.release.ledger.ledger import open_ledger
+from stepdown.release.ledger.store import Store, open_store
+from stepdown.release.reading.catalogue import list_releases
+from stepdown.release.reading.verify_bytes import verify_bytes
 from stepdown.workspace import Workspace, open_workspace
 
 # The line of progress after which a run is killed; further kills fall at random after one.

@@ -12,8 +12,8 @@ import pytest
 from visits import Done, Visits, raw_rows
 
 from stepdown import clock
-from stepdown.release.ledger import open_ledger
-from stepdown.release.records import EventKind
+from stepdown.release.ledger.ledger import open_ledger
+from stepdown.release.ledger.records import EventKind
 from stepdown.workspace import open_workspace
 
 PEOPLE = 300
@@ -124,7 +124,7 @@ def test_a_deletion_that_was_cut_short_is_finished_and_told_once(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("stepdown.retention.delete_file", killed)
+        patch.setattr("stepdown.operations.retention.delete_file", killed)
         visits("retain", str(visits.config))
     told = lines(visits, EventKind.DELETED)
     assert told

@@ -19,9 +19,9 @@ from ruamel.yaml import YAML
 from tiny_release import CANARY, PROJECT, TIERS, Tiny, tiny_release
 
 from stepdown.config import load_config
-from stepdown.release.ledger import open_ledger
-from stepdown.release.store import open_store
-from stepdown.release.verify_bytes import verify_bytes
+from stepdown.release.ledger.ledger import open_ledger
+from stepdown.release.ledger.store import open_store
+from stepdown.release.reading.verify_bytes import verify_bytes
 from stepdown.workspace import open_workspace
 
 DEPLOYMENTS = PROJECT / "prefect.yaml"

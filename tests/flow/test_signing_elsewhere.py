@@ -12,9 +12,9 @@ from ruamel.yaml import YAML
 from visits import Visits
 
 from stepdown.config.people import account
-from stepdown.release.approvals import write_pack_list
-from stepdown.release.catalogue import find_release
-from stepdown.release.ledger import open_ledger
+from stepdown.release.decisions.approvals import write_pack_list
+from stepdown.release.ledger.ledger import open_ledger
+from stepdown.release.reading.catalogue import find_release
 from stepdown.workspace import open_workspace
 
 PARTNER = "visits/partner/v1"

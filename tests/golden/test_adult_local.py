@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stepdown.anonymise.axis import Axis
-from stepdown.anonymise.demands import ClassDemand, with_distinct_l, with_t
-from stepdown.anonymise.local import recode_locally
-from stepdown.anonymise.units import Units
+from stepdown.anonymise.lattice.axis import Axis
+from stepdown.anonymise.lattice.units import Units
+from stepdown.anonymise.local.demands import ClassDemand, with_distinct_l, with_t
+from stepdown.anonymise.local.local import recode_locally
 
 ADULT = Path(__file__).parents[2].parent / "shared" / "data" / "adult"
 COLUMNS = [

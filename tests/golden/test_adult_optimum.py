@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from stepdown.anonymise.file import anonymise_file
-from stepdown.anonymise.models import PrivacyModels
+from stepdown.anonymise.lattice.models import PrivacyModels
+from stepdown.anonymise.tables.file import anonymise_file
 
 ADULT = Path(__file__).parents[2].parent / "shared" / "data" / "adult"
 SMALL = ADULT.parent / "small"

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stepdown.attacks.pinned import Pinned, Sight, pinned
+from stepdown.attacks.candidate_values import Pinned, Sight, pinned
 
 ADULT = Path(__file__).parents[3] / "shared/data/adult/adult.csv"
 COLUMNS = ("age", "education", "sex", "race", "marital-status", "native-country", "workclass")

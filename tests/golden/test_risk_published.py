@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from stepdown.risk import assess_file
-from stepdown.risk.individual import individual_risk
+from stepdown.risk.measures.individual import individual_risk
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="the reference data are not here")

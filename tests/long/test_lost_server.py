@@ -10,9 +10,9 @@ from pathlib import Path
 from loopback import own_environment, prefect_server
 from tiny_release import PROJECT, TIERS, tiny_release
 
-from stepdown.release.chain import verify_chain
-from stepdown.release.ledger import open_ledger
-from stepdown.release.records import EventKind
+from stepdown.release.ledger.chain import verify_chain
+from stepdown.release.ledger.ledger import open_ledger
+from stepdown.release.ledger.records import EventKind
 from stepdown.workspace import open_workspace
 
 WITHOUT_PATIENCE = {"PYTHONPATH": str(PROJECT), "PREFECT_CLIENT_MAX_RETRIES": "0"}

@@ -12,9 +12,9 @@ import numpy as np
 import pyarrow as pa
 from hypothesis import strategies as st
 
-from stepdown.anonymise.hierarchy import HierarchyTable
-from stepdown.anonymise.models import PrivacyModels, SearchColumn, SensitiveColumn
-from stepdown.anonymise.recode import anonymise_relation
+from stepdown.anonymise.hierarchies.hierarchy import HierarchyTable
+from stepdown.anonymise.lattice.models import PrivacyModels, SearchColumn, SensitiveColumn
+from stepdown.anonymise.tables.recode import anonymise_relation
 
 SLACK = 1e-9
 

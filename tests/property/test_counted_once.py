@@ -9,12 +9,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stepdown.anonymise.best_node import Counted, best_node
-from stepdown.anonymise.coding import code_column, code_sensitive
-from stepdown.anonymise.count import count
-from stepdown.anonymise.hierarchy import hierarchy_from_rows
-from stepdown.anonymise.models import PrivacyModels, SearchColumn, SensitiveColumn
-from stepdown.anonymise.recode import anonymise_relation
+from stepdown.anonymise.hierarchies.hierarchy import hierarchy_from_rows
+from stepdown.anonymise.lattice.best_node import Counted, best_node
+from stepdown.anonymise.lattice.coding import code_column, code_sensitive
+from stepdown.anonymise.lattice.count import count
+from stepdown.anonymise.lattice.models import PrivacyModels, SearchColumn, SensitiveColumn
+from stepdown.anonymise.tables.recode import anonymise_relation
 from stepdown.engine import open_session
 from stepdown.errors import DemandImpossible, Refused
 

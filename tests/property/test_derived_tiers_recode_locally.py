@@ -16,7 +16,7 @@ sys.path.append(str(Path(__file__).parents[1] / "unit"))
 from derive_case import lineage, make_case, released
 
 from stepdown.errors import DemandImpossible, Refused
-from stepdown.risk.nesting import nesting_problems
+from stepdown.risk.leaks.nesting import nesting_problems
 from stepdown.vocabulary import Tier
 
 RULES = {

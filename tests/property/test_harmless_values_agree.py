@@ -9,13 +9,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stepdown.anonymise.models import PrivacyModels, SearchColumn, SensitiveColumn
-from stepdown.anonymise.recode import anonymise_relation
+from stepdown.anonymise.lattice.models import PrivacyModels, SearchColumn, SensitiveColumn
+from stepdown.anonymise.tables.recode import anonymise_relation
 from stepdown.engine import open_session
 from stepdown.errors import DemandImpossible, Refused
-from stepdown.risk.classes import build_classes
-from stepdown.risk.harmless import is_harmless
-from stepdown.risk.privacy_models import bin_expression, distinct_l
+from stepdown.risk.classes.classes import build_classes
+from stepdown.risk.measures.harmless import is_harmless
+from stepdown.risk.measures.privacy_models import bin_expression, distinct_l
 from stepdown.vocabulary import ColumnType
 
 EDGES = tuple(float(edge) for edge in range(0, 101, 10))

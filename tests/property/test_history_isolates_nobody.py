@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_derive_history import K3, case_of, partner, published, with_rows
 
-from stepdown.attacks.across import attacks_across
+from stepdown.attacks.multi_release import attacks_across
 from stepdown.errors import DemandImpossible, Refused
 
 COLUMNS = {

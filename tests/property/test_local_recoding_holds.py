@@ -11,9 +11,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from stepdown.anonymise import local_problem
-from stepdown.anonymise.axis import Axis
-from stepdown.anonymise.demands import (
+from stepdown.anonymise.lattice.axis import Axis
+from stepdown.anonymise.lattice.units import Units
+from stepdown.anonymise.local import local_problem
+from stepdown.anonymise.local.demands import (
     ClassDemand,
     with_beta_likeness,
     with_delta_disclosure,
@@ -22,8 +23,7 @@ from stepdown.anonymise.demands import (
     with_recursive_l,
     with_t,
 )
-from stepdown.anonymise.local import recode_locally
-from stepdown.anonymise.units import Units
+from stepdown.anonymise.local.local import recode_locally
 from stepdown.errors import DemandImpossible, Refused
 
 SLACK = 1e-9

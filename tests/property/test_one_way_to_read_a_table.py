@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stepdown.anonymise.file import anonymise_file
-from stepdown.anonymise.models import PrivacyModels
+from stepdown.anonymise.lattice.models import PrivacyModels
+from stepdown.anonymise.tables.file import anonymise_file
 from stepdown.config import load_config
 from stepdown.ingest import ingest
 from stepdown.risk import assess_file

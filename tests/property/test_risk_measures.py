@@ -11,16 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stepdown.engine import open_session
-from stepdown.risk.class_models import ClassValues, column_models, recursive_cs
-from stepdown.risk.classes import build_classes
-from stepdown.risk.coded_classes import coded_classes, household_risks
-from stepdown.risk.grouping import group_records
-from stepdown.risk.households import household_expected_reidentifications
-from stepdown.risk.individual import class_risk, individual_risk, prosecutor_risk
-from stepdown.risk.privacy_models import distinct_l, equal_distance_t, ordered_distance_t
-from stepdown.risk.table_columns import CodedColumn
-from stepdown.risk.trajectories import trajectory_class_sizes
-from stepdown.risk.wildcard import smallest_wildcard_class
+from stepdown.risk.classes.classes import build_classes
+from stepdown.risk.classes.coded_classes import coded_classes, household_risks
+from stepdown.risk.classes.grouping import group_records
+from stepdown.risk.classes.table_columns import CodedColumn
+from stepdown.risk.classes.wildcard import smallest_wildcard_class
+from stepdown.risk.measures.class_models import ClassValues, column_models, recursive_cs
+from stepdown.risk.measures.households import household_expected_reidentifications
+from stepdown.risk.measures.individual import class_risk, individual_risk, prosecutor_risk
+from stepdown.risk.measures.privacy_models import distinct_l, equal_distance_t, ordered_distance_t
+from stepdown.risk.measures.trajectories import trajectory_class_sizes
 
 NAMES = ["q0", "q1", "q2"]
 cell = st.sampled_from([None, 1, 2, 3])
@@ -299,7 +299,7 @@ def test_records_are_grouped_by_all_their_codes_however_many_there_are(cells, na
     codes = [np.array(column, dtype=np.int32) for column in zip(*cells, strict=True)]
     with pytest.MonkeyPatch.context() as patch:
         if narrow:  # as where the combinations of the columns do not fit into one number
-            patch.setattr("stepdown.risk.grouping._ROOM", 26)
+            patch.setattr("stepdown.risk.classes.grouping._ROOM", 26)
         found = group_records(codes, [4] * 4)
     sizes = Counter(cells)
     assert [sizes[cells[i]] for i in found.first] == found.sizes.tolist()

@@ -7,9 +7,9 @@ import itertools
 import pytest
 from exhaustive_search import LOSSES, run, skewed_case
 
-from stepdown.anonymise import best_node
-from stepdown.anonymise.judge import judge
-from stepdown.anonymise.score import loss_of
+from stepdown.anonymise.lattice import best_node
+from stepdown.anonymise.lattice.feasibility import judge
+from stepdown.anonymise.lattice.score import loss_of
 from stepdown.engine import open_session
 from stepdown.errors import DemandImpossible, Refused
 

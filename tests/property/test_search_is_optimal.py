@@ -8,8 +8,8 @@ import pytest
 from exhaustive_search import Case, cases, exhaustive, judge_node, run, skewed_case
 from hypothesis import HealthCheck, given, settings
 
-from stepdown.anonymise import search as search_module
-from stepdown.anonymise import slices
+from stepdown.anonymise.lattice import search as search_module
+from stepdown.anonymise.lattice import slices
 from stepdown.engine import open_session
 from stepdown.errors import DemandImpossible, Refused
 

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stepdown.engine import open_session
-from stepdown.risk.classes import build_classes
-from stepdown.risk.suda_session import find_special_uniques
+from stepdown.risk.classes.classes import build_classes
+from stepdown.risk.classes.suda_session import find_special_uniques
 
 COLUMNS = 7  # more than 64 sets, so that what a row is unique on fills two words
 NAMES = [f"q{i}" for i in range(COLUMNS)]

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stepdown.anonymise.file import anonymise_file
-from stepdown.anonymise.hierarchy import as_long_table, hierarchy_from_file
-from stepdown.anonymise.models import PrivacyModels
+from stepdown.anonymise.hierarchies.hierarchy import as_long_table, hierarchy_from_file
+from stepdown.anonymise.lattice.models import PrivacyModels
+from stepdown.anonymise.tables.file import anonymise_file
 from stepdown.engine import open_session
 from stepdown.errors import DemandImpossible, Refused
 from stepdown.utility.cells import CATEGORY, read_cells

@@ -30,8 +30,8 @@ from served_case import Served
 
 from stepdown.artifacts import ArtifactRef, sha256_of
 from stepdown.candidate import Candidate
-from stepdown.sharing.grants import SIGNATURE
-from stepdown.sharing.tokens import Token
+from stepdown.sharing.readers.signed_urls import SIGNATURE
+from stepdown.sharing.readers.tokens import Token
 from stepdown.vocabulary import Tier
 
 PATIENCE = 15.0
@@ -201,7 +201,7 @@ def until(holds: Callable[[], Any], patience: float = PATIENCE) -> float:
 
 def accesses(case: Case) -> list[dict[str, Any]]:
     """The facts of every line of the access log in the ledger."""
-    from stepdown.release.records import EventKind
+    from stepdown.release.ledger.records import EventKind
 
     with case.ledger.reading() as reader:
         return [line["facts"] for line in reader.lines(EventKind.ACCESS)]

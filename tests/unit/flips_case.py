@@ -8,12 +8,12 @@ from typing import Any
 from release_case import Case
 
 from stepdown.errors import WorldFailed
-from stepdown.release.chain import check_ledger
-from stepdown.release.ledger import Ledger, existing_ledger
-from stepdown.release.withdraw import withdraw
-from stepdown.sharing.authority import Authority
-from stepdown.sharing.session import Session, sign_out, signed_out
-from stepdown.sharing.tokens import Terms, issue, revoke, tokens
+from stepdown.release.decisions.withdraw import withdraw
+from stepdown.release.ledger.chain import check_ledger
+from stepdown.release.ledger.ledger import Ledger, existing_ledger
+from stepdown.sharing.readers.access_cache import Authority
+from stepdown.sharing.readers.session import Session, sign_out, signed_out
+from stepdown.sharing.readers.tokens import Terms, issue, revoke, tokens
 from stepdown.vocabulary import Tier
 
 FAR = "2099-01-01T00:00:00+00:00"
@@ -63,7 +63,7 @@ def answers(ledger: Ledger) -> dict[str, Any]:
 
 
 def kinds(events: list[dict[str, Any]]) -> list[Any]:
-    from stepdown.release.records import EventKind
+    from stepdown.release.ledger.records import EventKind
 
     return sorted({EventKind(line["kind"]) for line in events})
 

@@ -12,8 +12,8 @@ from stepdown.config.assessment import assessment_path, latest_end
 from stepdown.config.assessment_questions import QUESTIONS
 from stepdown.config.governance import load_governance
 from stepdown.config.people import account
-from stepdown.release.approvals import Words
-from stepdown.release.assessments import sign_assessment
+from stepdown.release.decisions.approvals import SignedRemarks
+from stepdown.release.requirements.assessments import sign_assessment
 from stepdown.signing import SigningKey, make_key, write_key
 
 ROLES = ("owner", "steward", "risk_officer", "subject_representative")
@@ -41,9 +41,9 @@ def key_of(role: str) -> SigningKey:
     return PEOPLE[role][1]
 
 
-def words(role: str, reason: str = "looked at it") -> Words:
+def words(role: str, reason: str = "looked at it") -> SignedRemarks:
     """What the person in a role says, with evidence where it is asked for."""
-    return Words(role, reason, GO_AHEAD if role == "subject_representative" else None)
+    return SignedRemarks(role, reason, GO_AHEAD if role == "subject_representative" else None)
 
 
 def govern(folder: Path, dataset: str, *, account_of: str | None = None) -> None:

@@ -13,9 +13,9 @@ from release_case import green_derive
 from stepdown.artifacts import ArtifactRef, canonical_json, sha256_of
 from stepdown.candidate import Candidate
 from stepdown.config import load_config
-from stepdown.release.data_package import data_package, file_schema
-from stepdown.release.description import Description, describe
-from stepdown.release.metadata import metadata_files
+from stepdown.release.documents.data_package import data_package, file_schema
+from stepdown.release.documents.description import Description, describe
+from stepdown.release.documents.metadata import metadata_files
 from stepdown.vocabulary import Tier
 
 CONFIG = """

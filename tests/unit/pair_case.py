@@ -29,22 +29,22 @@ from partner_case import write_partner
 
 from stepdown import clock
 from stepdown.anonymise import derive_copy, derive_tier
-from stepdown.anonymise.keys import keys_needed
+from stepdown.anonymise.tiers.keys import keys_needed
 from stepdown.candidate import Candidate
 from stepdown.config import LoadedConfig, load_config, tier_policy, yaml_file
 from stepdown.ingest import ingest, read_consent
 from stepdown.keyring import Keyring
-from stepdown.release.approvals import approve
-from stepdown.release.documents import tier_report
-from stepdown.release.gate import judge
-from stepdown.release.ledger import open_ledger
-from stepdown.release.memory import ever_published
-from stepdown.release.publish import submit
-from stepdown.release.store import Store, open_store
+from stepdown.release.decisions.approvals import approve
+from stepdown.release.documents.documents import tier_report
+from stepdown.release.documents.gate import judge
+from stepdown.release.ledger.ledger import open_ledger
+from stepdown.release.ledger.store import Store, open_store
+from stepdown.release.publishing.submit import submit
+from stepdown.release.reading.earlier_releases import ever_published
 from stepdown.reports import Verdict
 from stepdown.risk import assess_risk
-from stepdown.risk.exposure import measure_exposure
-from stepdown.sharing import delta
+from stepdown.risk.measures.exposure import measure_exposure
+from stepdown.sharing.routes import delta
 from stepdown.utility import count_released_rows, measure_utility
 from stepdown.vocabulary import Tier
 from stepdown.workspace import open_workspace

@@ -21,12 +21,12 @@ from partner_case import write_partner
 from stepdown.artifacts import ArtifactRef, sha256_of
 from stepdown.candidate import Candidate
 from stepdown.config import LoadedConfig, load_config, tier_policy
-from stepdown.release.approvals import approve, reject
-from stepdown.release.documents import tier_report
-from stepdown.release.gate import Decision, judge
-from stepdown.release.ledger import Ledger, open_ledger
-from stepdown.release.publish import Standing, submit
-from stepdown.release.store import Store, open_store
+from stepdown.release.decisions.approvals import approve, reject
+from stepdown.release.documents.documents import tier_report
+from stepdown.release.documents.gate import Decision, judge
+from stepdown.release.ledger.ledger import Ledger, open_ledger
+from stepdown.release.ledger.store import Store, open_store
+from stepdown.release.publishing.submit import SubmissionResult, submit
 from stepdown.reports import DeriveReport, RiskReport, Verdict
 from stepdown.vocabulary import ReleaseState, Tier
 from stepdown.workspace import Workspace, open_workspace
@@ -172,7 +172,7 @@ class Case:
         as_of: dt.date = AS_OF,
         actor: str = "tester",
         **facts: Any,
-    ) -> Standing:
+    ) -> SubmissionResult:
         """Write a candidate, judge it, submit it; ``facts`` change the risk report."""
         above = "p"
         if parent is not None:
@@ -194,14 +194,16 @@ class Case:
             actor=actor,
         )
 
-    def approve(self, address: str, role: str = "owner", reason: str = "looked at it") -> Standing:
+    def approve(
+        self, address: str, role: str = "owner", reason: str = "looked at it"
+    ) -> SubmissionResult:
         """Sign as the person in a role, who has looked at whatever waits there now."""
         with self.ledger.reading() as reader:
             nth = next((r.candidate for r in reader.releases() if r.address == address), 1)
         places, key = (self.workspace, self.store), key_of(role)
         return approve(*places, address, key, words(role, reason), candidate=nth)
 
-    def reject(self, address: str, reason: str, role: str = "owner") -> Standing:
+    def reject(self, address: str, reason: str, role: str = "owner") -> SubmissionResult:
         """Turn it down as the person in a role."""
         return reject(self.workspace, self.store, address, key_of(role), words(role, reason))
 

@@ -10,7 +10,7 @@ from sample_candidate import Sample, make_sample
 
 from stepdown.config import tier_policy
 from stepdown.config.policy import ATTACKS
-from stepdown.release.gate import Decision, judge
+from stepdown.release.documents.gate import Decision, judge
 from stepdown.reports import (
     AttackReport,
     AttackResult,

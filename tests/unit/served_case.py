@@ -18,8 +18,8 @@ import pyarrow as pa
 from partner_case import write_security_policy
 from release_case import Case
 
-from stepdown.sharing.tokens import Terms as Terms
-from stepdown.sharing.tokens import Token, issue
+from stepdown.sharing.readers.tokens import Terms as Terms
+from stepdown.sharing.readers.tokens import Token, issue
 from stepdown.vocabulary import Tier
 
 FAR = "2099-01-01T00:00:00+00:00"

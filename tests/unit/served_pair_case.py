@@ -10,12 +10,12 @@ import httpx
 from pair_case import RELEASES, Side
 from partner_case import write_security_policy
 
-from stepdown.release.ledger import open_ledger
+from stepdown.release.ledger.ledger import open_ledger
 from stepdown.sharing.app import make_app
+from stepdown.sharing.readers.settings import Settings
+from stepdown.sharing.readers.tokens import Terms, issue
 from stepdown.sharing.server import make_service
 from stepdown.sharing.service import Service
-from stepdown.sharing.settings import Settings
-from stepdown.sharing.tokens import Terms, issue
 
 URL = "http://127.0.0.1:8765"
 FILES = (

@@ -12,7 +12,10 @@ from release_case import Case
 from stepdown import clock
 from stepdown.config.governance import load_governance
 from stepdown.errors import ConfigInvalid, InputWrong, Refused
-from stepdown.release.access import (
+from stepdown.release.decisions.withdraw import withdraw
+from stepdown.release.ledger.records import EventKind
+from stepdown.release.publishing.downloads import who_fetched
+from stepdown.release.reading.access import (
     OUTSIDE,
     Access,
     check_access,
@@ -20,10 +23,7 @@ from stepdown.release.access import (
     readings,
     record_access,
 )
-from stepdown.release.catalogue import find_release
-from stepdown.release.fetched import who_fetched
-from stepdown.release.records import EventKind
-from stepdown.release.withdraw import withdraw
+from stepdown.release.reading.catalogue import find_release
 from stepdown.vocabulary import Tier
 
 INTERNAL, BASE = "wells/internal/v1", "wells/partner/v1"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flows import say
+from flows import console
 from flows.afterwards import Afterwards, stopped_between
 from flows.outcome import RunOutcome, TierOutcome
 from stepdown.errors import StoreCorrupt, TransientError, WorldFailed
@@ -52,5 +52,5 @@ def test_a_run_that_stops_between_two_tiers_says_what_is_out(error: Exception) -
 
 def test_warnings_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
     told = RunOutcome("wells", "r", {"internal": PUBLISHED}, warnings=("Prefect was lost",))
-    say.outcome(told, "work", "store", as_json=False)
+    console.outcome(told, "work", "store", as_json=False)
     assert "Warning: Prefect was lost" in capsys.readouterr().out

@@ -6,7 +6,7 @@ import pytest
 from partner_case import AGREEMENT as AS_WRITTEN
 
 from stepdown.config.models import Agreement
-from stepdown.release.agreements import agreement_verdict, in_force
+from stepdown.release.requirements.agreements import agreement_verdict, in_force
 
 AGREEMENT = Agreement.model_validate(
     AS_WRITTEN | {"valid_from": "2026-01-01", "valid_until": "2026-12-31"}

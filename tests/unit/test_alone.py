@@ -12,9 +12,9 @@ from risk_case import CONFIG, RiskCase
 
 from stepdown.config import tier_policy
 from stepdown.engine import open_session
-from stepdown.release.gate import judge
-from stepdown.risk import alone
-from stepdown.risk.alone import columns_to_drop, share_alone
+from stepdown.release.documents.gate import judge
+from stepdown.risk.classes import alone
+from stepdown.risk.classes.alone import columns_to_drop, share_alone
 from stepdown.vocabulary import Tier
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from flows.arguments import names, privacy_models
 from flows.cli import main
-from stepdown.anonymise.models import PrivacyModels
+from stepdown.anonymise.lattice.models import PrivacyModels
 from stepdown.errors import InputWrong
 
 NOTHING = {

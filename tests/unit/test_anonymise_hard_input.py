@@ -6,8 +6,8 @@ import csv
 
 import pytest
 
-from stepdown.anonymise.file import anonymise_file
-from stepdown.anonymise.models import PrivacyModels
+from stepdown.anonymise.lattice.models import PrivacyModels
+from stepdown.anonymise.tables.file import anonymise_file
 from stepdown.errors import ConfigInvalid, HierarchyInvalid, Refused, SourceInvalid
 
 

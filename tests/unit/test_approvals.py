@@ -14,30 +14,30 @@ from release_case import Case
 
 from stepdown import clock
 from stepdown.errors import InputWrong, KeyMissing, MoveForbidden, SignatureInvalid, StoreCorrupt
-from stepdown.release.approvals import (
-    Words,
+from stepdown.release.decisions.approvals import (
+    SignedRemarks,
     approve,
     record_decision,
     sign_pack,
     signed_decision,
     write_pack_list,
 )
-from stepdown.release.catalogue import find_release, show_release
-from stepdown.release.chain import verify_chain
-from stepdown.release.conditions import waiting_for
-from stepdown.release.documents import FULL_REPORT
-from stepdown.release.evidence import load_evidence
-from stepdown.release.publisher import (
+from stepdown.release.decisions.withdraw import withdraw
+from stepdown.release.documents.documents import FULL_REPORT
+from stepdown.release.ledger.chain import verify_chain
+from stepdown.release.ledger.statements import Signed, sign
+from stepdown.release.publishing.recovery import recover
+from stepdown.release.reading.catalogue import find_release, show_release
+from stepdown.release.requirements.evidence import load_evidence
+from stepdown.release.requirements.publisher_key import (
     KEY_FILE,
     make_publisher_key,
     publisher_key,
     publisher_keys,
     signed_by,
 )
-from stepdown.release.recovery import recover
-from stepdown.release.sign_off import statement_of
-from stepdown.release.statements import Signed, sign
-from stepdown.release.withdraw import withdraw
+from stepdown.release.requirements.requirements import waiting_for
+from stepdown.release.requirements.sign_off import statement_of
 from stepdown.signing import load_key, make_key
 from stepdown.vocabulary import ReleaseState, Tier
 
@@ -121,9 +121,9 @@ def test_a_strangers_key_and_a_forged_signature_are_refused(case: Case) -> None:
 
 def test_a_person_signs_only_in_a_role_of_theirs(case: Case) -> None:
     with pytest.raises(InputWrong, match=r"Stu Steward may not sign as owner[\s\S]*as steward"):
-        approve(case.workspace, case.store, PARTNER, key_of("steward"), Words("owner"))
+        approve(case.workspace, case.store, PARTNER, key_of("steward"), SignedRemarks("owner"))
     with pytest.raises(InputWrong, match="does not ask for the role cook"):
-        approve(case.workspace, case.store, PARTNER, key_of("owner"), Words("cook"))
+        approve(case.workspace, case.store, PARTNER, key_of("owner"), SignedRemarks("cook"))
 
 
 def test_a_recorded_signature_cannot_be_recorded_again(case: Case) -> None:
@@ -269,7 +269,7 @@ def test_a_go_ahead_needs_evidence(case: Case, tmp_path: Path) -> None:
     key, role = key_of("subject_representative"), "subject_representative"
     for evidence in (None, {}, {"consulted": "all"}, {**words(role).evidence, "how": " "}):  # type: ignore[dict-item]
         with pytest.raises(InputWrong, match="needs evidence"):
-            approve(case.workspace, case.store, PUBLIC, key, Words(role, "yes", evidence))
+            approve(case.workspace, case.store, PUBLIC, key, SignedRemarks(role, "yes", evidence))
     path = tmp_path / "assembly.yaml"
     path.write_text("consulted: all\nhow: a vote\nwhen: 2026-10-01\ndocument: minutes.txt\n")
     with pytest.raises(InputWrong, match="is not there"):
@@ -278,7 +278,7 @@ def test_a_go_ahead_needs_evidence(case: Case, tmp_path: Path) -> None:
     evidence = load_evidence(path)
     # FIPS 180-2 prints the SHA-256 of "abc".
     assert evidence["document_sha256"].startswith("ba7816bf8f01cfea414140de5dae2223")
-    approve(case.workspace, case.store, PUBLIC, key, Words(role, "yes", evidence))
+    approve(case.workspace, case.store, PUBLIC, key, SignedRemarks(role, "yes", evidence))
     said = "consulted: all\nhow: a vote\nwhen: {}\ndocument: minutes.txt\n"
     path.write_text(said.format(clock.today() + dt.timedelta(1)))
     load_evidence(path)  # calendars in the east are a day ahead

@@ -144,7 +144,7 @@ def test_many_columns_with_gaps_still_have_their_wildcard_classes(tmp_path, rows
 
 
 def test_gaps_in_too_many_sets_of_columns_are_not_measured_and_said_so(tmp_path, monkeypatch):
-    monkeypatch.setattr("stepdown.risk.wildcard_sizes._MOST_SECONDS", 0.0)
+    monkeypatch.setattr("stepdown.risk.classes.wildcard_sizes._MOST_SECONDS", 0.0)
     path = write(tmp_path / "x.csv", "a,b", "1,x", ",x", "1,")
     report = assess_file(path, ["a", "b"])
     assert report["wildcard"]["smallest"] is None

@@ -14,10 +14,10 @@ from stepdown.config.assessment import draft_text, load_assessment, signature_pa
 from stepdown.config.assessment_questions import QUESTIONS
 from stepdown.config.governance import load_governance
 from stepdown.errors import ConfigInvalid, InputWrong, PolicyInvalid, SignatureInvalid
-from stepdown.release.assessing import sign_and_record
-from stepdown.release.assessments import assessment_problem, sign_assessment
-from stepdown.release.catalogue import show_release
-from stepdown.release.records import EventKind
+from stepdown.release.decisions.assessing import sign_and_record
+from stepdown.release.ledger.records import EventKind
+from stepdown.release.reading.catalogue import show_release
+from stepdown.release.requirements.assessments import assessment_problem, sign_assessment
 from stepdown.vocabulary import ReleaseState, Tier
 
 DAY = dt.timedelta(1)

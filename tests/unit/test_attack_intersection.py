@@ -7,8 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from risk_case import REPORT, RiskCase
 
+from stepdown.attacks.candidate_records import find_places
 from stepdown.attacks.intersection import View, intersection
-from stepdown.attacks.views import find_places
 from stepdown.attacks.written import open_written
 from stepdown.reports import AttackResult, DeriveReport
 

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepdown.attacks.pinned import ABSENT, Sight, pinned
+from stepdown.attacks.candidate_values import ABSENT, Sight, pinned
 
 
 def _sight(groups: list[int], values: list[int], targets: list[int]) -> Sight:

@@ -9,9 +9,9 @@ from derive_case import Case
 from test_derive_history import K3, case_of, joined, partner, people, published, with_rows
 
 from stepdown.artifacts import ArtifactRef, sha256_of
-from stepdown.attacks.across import attacks_across, held_beside
 from stepdown.attacks.differencing import differencing
-from stepdown.attacks.pairing import same_records
+from stepdown.attacks.match_snapshots import same_records
+from stepdown.attacks.multi_release import attacks_across, held_beside
 from stepdown.candidate import Candidate, Earlier
 from stepdown.reports import AttackResult
 from stepdown.vocabulary import Tier

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from stepdown.anonymise.models import PrivacyModels, SearchColumn, SensitiveColumn
-from stepdown.anonymise.recode import anonymise_relation
+from stepdown.anonymise.lattice.models import PrivacyModels, SearchColumn, SensitiveColumn
+from stepdown.anonymise.tables.recode import anonymise_relation
 from stepdown.engine import open_session
 from stepdown.errors import Refused
 

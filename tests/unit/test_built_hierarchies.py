@@ -10,8 +10,8 @@ import pyarrow as pa
 import pytest
 from pydantic import ValidationError
 
-from stepdown.anonymise.declared_hierarchy import AGE_LEVELS, build_hierarchy
-from stepdown.anonymise.hierarchy_rules import interval_labels
+from stepdown.anonymise.hierarchies.declared_hierarchy import AGE_LEVELS, build_hierarchy
+from stepdown.anonymise.hierarchies.hierarchy_rules import interval_labels
 from stepdown.config.built_hierarchies import hierarchy_faults
 from stepdown.config.hierarchies import IntervalHierarchy
 from stepdown.config.models import Column

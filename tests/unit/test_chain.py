@@ -19,9 +19,9 @@ from release_case import Case
 
 from stepdown import clock
 from stepdown.errors import ClockBackwards, InputWrong, SignatureInvalid, WorldFailed
-from stepdown.release import ledger_clock
-from stepdown.release.addresses import Series
-from stepdown.release.chain import (
+from stepdown.release.ledger import ledger_clock
+from stepdown.release.ledger.addresses import Series
+from stepdown.release.ledger.chain import (
     check_export,
     export,
     export_to,
@@ -29,11 +29,11 @@ from stepdown.release.chain import (
     verify_chain,
     walk,
 )
-from stepdown.release.checkpoint import load_checkpoint, make_checkpoint
-from stepdown.release.ledger import Ledger, open_ledger, record_run
-from stepdown.release.publisher import publisher_key, publisher_keys
-from stepdown.release.records import EventKind
-from stepdown.release.statements import sign
+from stepdown.release.ledger.ledger import Ledger, open_ledger, record_run
+from stepdown.release.ledger.records import EventKind
+from stepdown.release.ledger.statements import sign
+from stepdown.release.requirements.checkpoint import load_checkpoint, make_checkpoint
+from stepdown.release.requirements.publisher_key import publisher_key, publisher_keys
 from stepdown.signing import make_key
 from stepdown.vocabulary import Tier
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from stepdown.anonymise.companions import Cell, Ints, Wanted, companions, is_hidden
+from stepdown.anonymise.tiers.companions import Cell, Ints, Wanted, companions, is_hidden
 
 LEAVERS = 100
 Draw = Callable[[Cell, Wanted, bytes], Ints]

@@ -15,7 +15,7 @@ from test_approvals import public
 
 from flows.cli import main
 from stepdown.errors import MoveForbidden
-from stepdown.release.approvals import approve, foresee_approval
+from stepdown.release.decisions.approvals import approve, foresee_approval
 from stepdown.signing import load_key
 from stepdown.vocabulary import ReleaseState, Tier
 

@@ -7,10 +7,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from stepdown.anonymise.coding import code_column, code_sensitive
-from stepdown.anonymise.count import count_units, histogram_of
-from stepdown.anonymise.hierarchy import default_hierarchy
-from stepdown.anonymise.models import SearchColumn, SensitiveColumn
+from stepdown.anonymise.hierarchies.hierarchy import default_hierarchy
+from stepdown.anonymise.lattice.coding import code_column, code_sensitive
+from stepdown.anonymise.lattice.count import count_units, histogram_of
+from stepdown.anonymise.lattice.models import SearchColumn, SensitiveColumn
 from stepdown.engine import open_session
 from stepdown.errors import HierarchyInvalid
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pyarrow import csv as arrow_csv
 from stream_case import CELLS, EXAMPLE, TYPES, columns_of, numbered, peak, released, unread_groups
 
-from stepdown.sharing.csv_stream import csv_blocks
+from stepdown.sharing.files.csv_stream import csv_blocks
 
 
 def as_csv(columns):

@@ -18,10 +18,10 @@ from postgres_case import plain_url, postgres
 from release_case import Case
 
 from stepdown.errors import TransientError
-from stepdown.release import publication
-from stepdown.release.chain import verify_chain
-from stepdown.release.locks import exclusively
-from stepdown.release.recovery import recover_held
+from stepdown.release.ledger.chain import verify_chain
+from stepdown.release.ledger.locks import exclusively
+from stepdown.release.publishing import commit
+from stepdown.release.publishing.recovery import recover_held
 from stepdown.vocabulary import ReleaseState, Tier
 from stepdown.workspace import open_workspace
 
@@ -30,7 +30,7 @@ import os, sys
 from pathlib import Path
 from release_case import Case
 from stepdown.errors import StepdownError
-from stepdown.release.withdraw import withdraw
+from stepdown.release.decisions.withdraw import withdraw
 from stepdown.vocabulary import Tier
 from stepdown.workspace import open_workspace
 
@@ -243,7 +243,7 @@ def test_whoever_loses_the_servers_lock_in_the_middle_publishes_nothing_half(
     url = server()
     monkeypatch.setenv("STEPDOWN_LEDGER", url)
     case, other = Case(tmp_path), open_workspace(tmp_path / "other", str(tmp_path / "store"))
-    original = getattr(publication, step)
+    original = getattr(commit, step)
 
     def interrupted(*arguments: Any, **named: Any) -> Any:
         done = original(*arguments, **named)
@@ -259,10 +259,10 @@ def test_whoever_loses_the_servers_lock_in_the_middle_publishes_nothing_half(
                 case.store.delete(release.address)
         return done
 
-    monkeypatch.setattr(publication, step, interrupted)
+    monkeypatch.setattr(commit, step, interrupted)
     with pytest.raises(TransientError, match="others may have decided meanwhile"):
         case.submit(Tier.INTERNAL)
-    monkeypatch.setattr(publication, step, original)
+    monkeypatch.setattr(commit, step, original)
     assert not case.store.exists("wells/internal/v1/release.json")
     assert case.submit(Tier.INTERNAL).release == "wells/internal/v1"
     assert case.state("wells/internal/v1") is ReleaseState.PUBLISHED

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from derive_case import LOOSE, lineage, make_case, released
 
-from stepdown.anonymise.consent import row_draws
+from stepdown.anonymise.tiers.eligible_rows import row_draws
 from stepdown.errors import DemandImpossible, KeyMissing, SourceInvalid
 from stepdown.vocabulary import Tier
 

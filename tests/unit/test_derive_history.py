@@ -11,7 +11,7 @@ import pytest
 from derive_case import LOOSE, Case, lineage, make_case, released
 from test_companions import one_of_each_first
 
-from stepdown.anonymise import stay_away
+from stepdown.anonymise.tiers import stay_away
 from stepdown.artifacts import ArtifactRef, sha256_of
 from stepdown.attacks.differencing import differencing
 from stepdown.candidate import Candidate, Earlier

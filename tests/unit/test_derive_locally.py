@@ -13,7 +13,7 @@ from derive_case import make_case, released
 from expectations import validate_tier
 from stepdown.config import tier_hash, tier_policy
 from stepdown.errors import HierarchyInvalid
-from stepdown.release.gate import Outcome, judge
+from stepdown.release.documents.gate import Outcome, judge
 from stepdown.reports import DeriveReport
 from stepdown.risk import assess_risk
 from stepdown.vocabulary import Tier

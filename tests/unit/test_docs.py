@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from expectations.listed import COLUMN_FACTS, GROUPS, LISTED, POLICY
-from stepdown.release.states import state_diagram
+from stepdown.release.ledger.states import state_diagram
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]

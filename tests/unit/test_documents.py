@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 from sample_report import AS_OF, EARLIER, attacks, exposure, make_report, released, utility
 
-from stepdown.release.documents import PUBLISHED, read_full_report, write_documents
-from stepdown.release.gate import Decision
-from stepdown.release.report_facts import measures, public_checks, spread
-from stepdown.release.steward_facts import changes, exposed_groups
-from stepdown.release.summary import run_summary
-from stepdown.release.wording import fixed_text
+from stepdown.release.documents.documents import PUBLISHED, read_full_report, write_documents
+from stepdown.release.documents.gate import Decision
+from stepdown.release.documents.report_facts import measures, public_checks, spread
+from stepdown.release.documents.steward_facts import changes, exposed_groups
+from stepdown.release.documents.summary import run_summary
+from stepdown.release.documents.wording import fixed_text
 from stepdown.reports import AttackReport, ColumnUtility, TierReport, Verdict
 from stepdown.vocabulary import Tier
 

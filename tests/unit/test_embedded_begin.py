@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from flows import desk, embedded_server
+from flows import embedded_server, local_run
 from flows.embedded_server import EmbeddedServer
 from flows.prefect_quiet import quiet_prefect
 from stepdown.workspace import Workspace
@@ -62,8 +62,8 @@ def test_an_empty_address_names_no_server(tmp_path: Path, monkeypatch: pytest.Mo
         asked.append(home)
         raise InterruptedError
 
-    monkeypatch.setattr(desk, "embedded_server", begin)
-    with pytest.raises(InterruptedError), desk._server(Workspace(tmp_path)):
+    monkeypatch.setattr(local_run, "embedded_server", begin)
+    with pytest.raises(InterruptedError), local_run._server(Workspace(tmp_path)):
         pass
     assert asked == [Path.home() / "of-mine"]
 
@@ -80,7 +80,7 @@ def test_a_proxy_of_the_users_is_not_asked_for_the_server(
     monkeypatch.setenv("http_proxy", "http://proxy.example:3128")
     if known:
         monkeypatch.setenv(known, "localhost")
-    desk._reach_directly("127.0.0.1")
+    local_run._reach_directly("127.0.0.1")
     with httpx.Client() as client:
         ours, others = (
             client._transport_for_url(httpx.URL(url))

@@ -7,7 +7,7 @@ import pytest
 from risk_case import RiskCase, write
 
 from stepdown.errors import StoreCorrupt
-from stepdown.risk.exposure import BANDS, measure_exposure
+from stepdown.risk.measures.exposure import BANDS, measure_exposure
 from stepdown.vocabulary import Tier
 
 

@@ -24,7 +24,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from stepdown.artifacts import canonical_json
-from stepdown.release.publisher import sign_document
+from stepdown.release.requirements.publisher_key import sign_document
 from stepdown.sharing import fetch
 from stepdown.signing import SigningKey, make_key
 

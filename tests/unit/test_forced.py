@@ -9,13 +9,13 @@ import pyarrow as pa
 import pytest
 from derive_case import LOOSE, make_case
 
-from stepdown.anonymise.best_node import Counted
-from stepdown.anonymise.coding import code_column, code_sensitive
-from stepdown.anonymise.count import count
-from stepdown.anonymise.count_tier import CountedTier
-from stepdown.anonymise.declared_hierarchy import build_hierarchy
-from stepdown.anonymise.forced import _sentences, forced_levels
-from stepdown.anonymise.models import SearchColumn, SensitiveColumn
+from stepdown.anonymise.hierarchies.declared_hierarchy import build_hierarchy
+from stepdown.anonymise.lattice.best_node import Counted
+from stepdown.anonymise.lattice.coding import code_column, code_sensitive
+from stepdown.anonymise.lattice.count import count
+from stepdown.anonymise.lattice.models import SearchColumn, SensitiveColumn
+from stepdown.anonymise.tiers.count_tier import CountedTier
+from stepdown.anonymise.tiers.forced import _sentences, forced_levels
 from stepdown.config.models import Column
 from stepdown.engine import open_session
 from stepdown.vocabulary import Tier

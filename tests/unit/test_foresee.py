@@ -9,7 +9,7 @@ import pytest
 from derive_case import LOOSE, make_case
 
 from flows.checking import check_config
-from stepdown.anonymise.foresee import foresee
+from stepdown.anonymise.tiers.foresee import foresee
 from stepdown.errors import ConfigInvalid, Refused
 from stepdown.risk import assess_risk
 from stepdown.vocabulary import Tier

@@ -15,21 +15,21 @@ from release_case import AS_OF, Case
 from flows.cli import main
 from stepdown import clock
 from stepdown.errors import LedgerIncomplete, SignatureInvalid
-from stepdown.release.access import check_access
-from stepdown.release.adoption import adopt
-from stepdown.release.chain import verify_chain
-from stepdown.release.incident import report_incident
-from stepdown.release.ledger import protecting_ledger
-from stepdown.release.locks import exclusively
-from stepdown.release.publisher import sign_document
-from stepdown.release.records import EventKind
-from stepdown.release.recovery import recover
-from stepdown.release.remembered import check_remembered, in_store
-from stepdown.release.renew import renew
-from stepdown.release.upkeep import Round, finish_what_was_begun
-from stepdown.release.withdraw import reinstate, take_over, withdraw
+from stepdown.operations.verify import verify
+from stepdown.release.decisions.incident import report_incident
+from stepdown.release.decisions.renew import renew
+from stepdown.release.decisions.upkeep import Round, finish_what_was_begun
+from stepdown.release.decisions.withdraw import reinstate, take_over, withdraw
+from stepdown.release.ledger.chain import verify_chain
+from stepdown.release.ledger.ledger import protecting_ledger
+from stepdown.release.ledger.locks import exclusively
+from stepdown.release.ledger.records import EventKind
+from stepdown.release.publishing.adoption import adopt
+from stepdown.release.publishing.recovery import recover
+from stepdown.release.publishing.remembered import check_remembered, in_store
+from stepdown.release.reading.access import check_access
+from stepdown.release.requirements.publisher_key import sign_document
 from stepdown.signing import make_key
-from stepdown.verify import verify
 from stepdown.vocabulary import ReleaseState, Tier
 
 

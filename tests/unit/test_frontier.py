@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from derive_case import LOOSE, make_case
 
-from stepdown.anonymise import count_tier, frontier
-from stepdown.anonymise.frontier import tier_frontier
+from stepdown.anonymise.tiers import count_tier, frontier
+from stepdown.anonymise.tiers.frontier import tier_frontier
 from stepdown.config import tier_policy
 from stepdown.vocabulary import Tier
 

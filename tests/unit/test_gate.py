@@ -8,7 +8,7 @@ from attack_case import green_attacks
 from release_case import CONFIG, GREEN, Case, green_derive, green_risk
 
 from stepdown.config import TierPolicy, tier_policy
-from stepdown.release.gate import Decision, Outcome, judge
+from stepdown.release.documents.gate import Decision, Outcome, judge
 from stepdown.reports import AttackResult, Verdict
 from stepdown.vocabulary import Tier
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from stepdown.anonymise.declared_hierarchy import build_hierarchy
-from stepdown.anonymise.hierarchy import (
+from stepdown.anonymise.hierarchies.declared_hierarchy import build_hierarchy
+from stepdown.anonymise.hierarchies.hierarchy import (
     as_long_table,
     from_long_table,
     people_floor_level,
 )
-from stepdown.anonymise.hierarchy_file import read_rows
+from stepdown.anonymise.hierarchies.hierarchy_file import read_rows
 from stepdown.config.models import Column
 from stepdown.engine import open_session
 from stepdown.errors import HierarchyInvalid

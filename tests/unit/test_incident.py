@@ -7,11 +7,11 @@ from governance_case import assess
 from release_case import Case
 
 from stepdown.errors import InputWrong, MoveForbidden
-from stepdown.release.catalogue import find_release
-from stepdown.release.incident import Reported, report_incident
-from stepdown.release.notices import open_notices
-from stepdown.release.records import EventKind
-from stepdown.release.withdraw import reinstate, withdraw
+from stepdown.release.decisions.incident import Reported, report_incident
+from stepdown.release.decisions.withdraw import reinstate, withdraw
+from stepdown.release.ledger.records import EventKind
+from stepdown.release.publishing.notices import open_notices
+from stepdown.release.reading.catalogue import find_release
 from stepdown.vocabulary import ReleaseState, Tier
 
 SUSPENDED, PUBLISHED = ReleaseState.SUSPENDED, ReleaseState.PUBLISHED

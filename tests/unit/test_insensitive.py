@@ -3,7 +3,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from stepdown.engine import open_session
-from stepdown.risk.insensitive import insensitive_problems
+from stepdown.risk.leaks.insensitive import insensitive_problems
 
 
 def problems(values, subjects, households=None):

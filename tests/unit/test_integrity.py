@@ -14,14 +14,14 @@ from release_case import AS_OF, Case
 
 from flows.places import deciding_workspace
 from stepdown.errors import LedgerDamaged
-from stepdown.release.chain import check_ledger, check_whole, verify_chain
-from stepdown.release.ledger import ROW, Reader, Writer
-from stepdown.release.withdraw import reinstate, withdraw
+from stepdown.operations.upkeep import upkeep
+from stepdown.release.decisions.withdraw import reinstate, withdraw
+from stepdown.release.ledger.chain import check_ledger, check_whole, verify_chain
+from stepdown.release.ledger.ledger import ROW, Reader, Writer
+from stepdown.sharing.readers.session import signed_out
+from stepdown.sharing.readers.settings import Settings
+from stepdown.sharing.readers.tokens import tokens
 from stepdown.sharing.server import make_service
-from stepdown.sharing.session import signed_out
-from stepdown.sharing.settings import Settings
-from stepdown.sharing.tokens import tokens
-from stepdown.upkeep import upkeep
 from stepdown.vocabulary import ReleaseState, Tier
 from tasks import prepare
 from tasks.run import Run

@@ -5,7 +5,7 @@ import pytest
 
 from benchmarks import jittered
 from benchmarks.jittered import DISTRICT, QUASI, write_hierarchies, write_jittered
-from stepdown.anonymise.hierarchy_file import read_rows
+from stepdown.anonymise.hierarchies.hierarchy_file import read_rows
 
 
 @pytest.fixture

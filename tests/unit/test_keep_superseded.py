@@ -14,17 +14,17 @@ from partner_case import write_partner, write_security_policy
 from release_case import Case
 
 from stepdown import clock
-from stepdown.attacks.across import held_beside
+from stepdown.attacks.multi_release import held_beside
 from stepdown.config import load_config
-from stepdown.release.access import OUTSIDE, Access, check_access, record_access
-from stepdown.release.catalogue import find_release
-from stepdown.release.consent import Rechecked, follow_consent, is_looked_at
-from stepdown.release.incident import report_incident
-from stepdown.release.ledger_tables import RELEASES
-from stepdown.release.memory import ever_published, full_report, snapshot_path
-from stepdown.release.records import EventKind
-from stepdown.release.withdraw import reinstate, withdraw
-from stepdown.retention import retain
+from stepdown.operations.retention import retain
+from stepdown.release.decisions.consent_enforcement import Rechecked, follow_consent, is_looked_at
+from stepdown.release.decisions.incident import report_incident
+from stepdown.release.decisions.withdraw import reinstate, withdraw
+from stepdown.release.ledger.ledger_tables import RELEASES
+from stepdown.release.ledger.records import EventKind
+from stepdown.release.reading.access import OUTSIDE, Access, check_access, record_access
+from stepdown.release.reading.catalogue import find_release
+from stepdown.release.reading.earlier_releases import ever_published, full_report, snapshot_path
 from stepdown.vocabulary import Tier
 
 INTERNAL, BASE = "wells/internal/v1", "wells/partner/v1"

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from derive_case import make_case
 
-from stepdown.anonymise.keys import keys_needed
+from stepdown.anonymise.tiers.keys import keys_needed
 from stepdown.errors import ConfigInvalid, KeyMissing
 from stepdown.keyring import key_name, load_keyring, write_keyring
 

@@ -9,12 +9,12 @@ import pytest
 from release_case import Case, run_script
 
 from stepdown.errors import MoveForbidden, TransientError, WorldFailed
-from stepdown.release import database
-from stepdown.release.addresses import Series
-from stepdown.release.chain import verify_chain
-from stepdown.release.ledger import open_ledger, record_run
-from stepdown.release.records import EventKind
-from stepdown.release.states import check_move, state_diagram
+from stepdown.release.ledger import database
+from stepdown.release.ledger.addresses import Series
+from stepdown.release.ledger.chain import verify_chain
+from stepdown.release.ledger.ledger import open_ledger, record_run
+from stepdown.release.ledger.records import EventKind
+from stepdown.release.ledger.states import check_move, state_diagram
 from stepdown.vocabulary import NEXT_STATES, ReleaseState, Tier
 
 

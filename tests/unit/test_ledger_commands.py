@@ -16,8 +16,8 @@ from release_case import Case
 from test_chain import independent_verdict, rewrite
 
 from flows.cli import main
-from stepdown.release.addresses import Series
-from stepdown.release.records import EventKind
+from stepdown.release.ledger.addresses import Series
+from stepdown.release.ledger.records import EventKind
 from stepdown.vocabulary import Tier
 
 

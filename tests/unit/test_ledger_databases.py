@@ -19,14 +19,14 @@ from release_case import Case
 
 from stepdown import clock
 from stepdown.errors import InputWrong, TransientError, WorldFailed
-from stepdown.release import database, locks
-from stepdown.release.access import EDITED, OUTSIDE, may_read
-from stepdown.release.addresses import Series
-from stepdown.release.chain import verify_chain
-from stepdown.release.ledger import existing_ledger, open_ledger, record_run
-from stepdown.release.locks import exclusively
-from stepdown.release.records import EventKind
-from stepdown.release.withdraw import withdraw
+from stepdown.release.decisions.withdraw import withdraw
+from stepdown.release.ledger import database, locks
+from stepdown.release.ledger.addresses import Series
+from stepdown.release.ledger.chain import verify_chain
+from stepdown.release.ledger.ledger import existing_ledger, open_ledger, record_run
+from stepdown.release.ledger.locks import exclusively
+from stepdown.release.ledger.records import EventKind
+from stepdown.release.reading.access import EDITED, OUTSIDE, may_read
 from stepdown.vocabulary import ReleaseState, Tier
 from stepdown.workspace import Workspace, open_workspace
 

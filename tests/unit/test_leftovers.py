@@ -10,7 +10,7 @@ import pytest
 from release_case import Case
 
 from stepdown.engine.session import open_session
-from stepdown.release.leftovers import clear_leftovers
+from stepdown.release.reading.leftovers import clear_leftovers
 from stepdown.scratch import clear, in_use
 from stepdown.vocabulary import Tier
 

@@ -5,12 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stepdown.anonymise.axis import Axis
-from stepdown.anonymise.demands import ClassDemand, with_delta_disclosure, with_distinct_l, with_t
-from stepdown.anonymise.local import recode_locally
-from stepdown.anonymise.local_bound import least_score
-from stepdown.anonymise.trees import tree_of
-from stepdown.anonymise.units import Units
+from stepdown.anonymise.lattice.axis import Axis
+from stepdown.anonymise.lattice.units import Units
+from stepdown.anonymise.local.demands import (
+    ClassDemand,
+    with_delta_disclosure,
+    with_distinct_l,
+    with_t,
+)
+from stepdown.anonymise.local.local import recode_locally
+from stepdown.anonymise.local.local_bound import least_score
+from stepdown.anonymise.local.trees import tree_of
 from stepdown.errors import DemandImpossible, Refused
 
 PAIRS = Axis(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from stepdown.errors import TransientError
-from stepdown.release import locks
+from stepdown.release.ledger import locks
 from stepdown.workspace import open_workspace
 
 

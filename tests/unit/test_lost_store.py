@@ -13,11 +13,11 @@ from release_case import AS_OF, Case
 from test_forgotten_ledger import command
 
 from stepdown.errors import StoreCorrupt, StoreIncomplete, TransientError
-from stepdown.release.chain import verify_chain
-from stepdown.release.remembered import check_remembered
-from stepdown.release.renew import renew
-from stepdown.release.store import open_store
-from stepdown.release.withdraw import reinstate, withdraw
+from stepdown.release.decisions.renew import renew
+from stepdown.release.decisions.withdraw import reinstate, withdraw
+from stepdown.release.ledger.chain import verify_chain
+from stepdown.release.ledger.store import open_store
+from stepdown.release.publishing.remembered import check_remembered
 from stepdown.vocabulary import ReleaseState, Tier
 from tasks import prepare
 from tasks.run import Run
@@ -135,6 +135,6 @@ def test_a_store_that_goes_away_after_a_withdrawal_does_not_make_it_look_undone(
     def away(*_: object) -> list[str]:
         raise TransientError("the store did not answer")
 
-    monkeypatch.setattr("stepdown.release.remembered.taken_down", away)
+    monkeypatch.setattr("stepdown.release.publishing.remembered.taken_down", away)
     assert withdraw(case.workspace, case.store, "wells/internal/v1", reason="r", actor="a") == ()
     assert case.state("wells/internal/v1") is ReleaseState.WITHDRAWN

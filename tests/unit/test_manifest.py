@@ -10,10 +10,10 @@ from release_case import AS_OF, Case
 
 from stepdown.artifacts import sha256_of
 from stepdown.errors import StoreCorrupt
-from stepdown.release.documents import tier_report
-from stepdown.release.manifest import check_candidate, write_manifest
-from stepdown.release.page import render
-from stepdown.release.wording import fixed_text
+from stepdown.release.documents.documents import tier_report
+from stepdown.release.documents.manifest import check_candidate, write_manifest
+from stepdown.release.documents.report_html import render
+from stepdown.release.documents.wording import fixed_text
 from stepdown.vocabulary import Tier
 
 

@@ -9,10 +9,10 @@ import pytest
 from release_case import Case, green_derive
 
 from stepdown.errors import StoreCorrupt
-from stepdown.release.documents import FULL_REPORT
-from stepdown.release.ledger import open_ledger
-from stepdown.release.memory import ever_published
-from stepdown.release.withdraw import withdraw
+from stepdown.release.decisions.withdraw import withdraw
+from stepdown.release.documents.documents import FULL_REPORT
+from stepdown.release.ledger.ledger import open_ledger
+from stepdown.release.reading.earlier_releases import ever_published
 from stepdown.vocabulary import Tier
 from stepdown.workspace import open_workspace
 

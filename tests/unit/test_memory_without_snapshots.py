@@ -12,9 +12,14 @@ from test_attacks_across import OPEN
 from test_derive_history import COLUMNS, K3, case_of, joined, partner, people, published, with_rows
 
 from stepdown.anonymise import derive_tier
-from stepdown.anonymise.remember import MEMORY, recall, remember_hierarchies, remember_snapshot
+from stepdown.anonymise.tiers.source_tokens import (
+    MEMORY,
+    recall,
+    remember_hierarchies,
+    remember_snapshot,
+)
 from stepdown.artifacts import sha256_of
-from stepdown.attacks.across import attacks_across
+from stepdown.attacks.multi_release import attacks_across
 from stepdown.candidate import Candidate, Earlier
 from stepdown.errors import KeyMissing
 from stepdown.keyring import Keyring

@@ -11,11 +11,11 @@ import pytest
 from metadata_case import BARE, CONFIG, write_release
 from release_case import Case
 
-from stepdown.release.catalogue import find_release, show_release
-from stepdown.release.metadata import METADATA
-from stepdown.release.publisher import publisher_key, sign_document
-from stepdown.release.verify_bytes import verify_bytes
-from stepdown.release.withdraw import withdraw
+from stepdown.release.decisions.withdraw import withdraw
+from stepdown.release.documents.metadata import METADATA
+from stepdown.release.reading.catalogue import find_release, show_release
+from stepdown.release.reading.verify_bytes import verify_bytes
+from stepdown.release.requirements.publisher_key import publisher_key, sign_document
 from stepdown.vocabulary import Tier
 
 COLUMNS = {"age": pa.array(["[20, 25)"] * 2), "illness": pa.array(["a", "b"])}

@@ -6,11 +6,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from stepdown.anonymise.coding import code_column
-from stepdown.anonymise.hierarchy import hierarchy_from_rows
-from stepdown.anonymise.mixed_labels import label_nodes
-from stepdown.anonymise.models import PrivacyModels, SearchColumn
-from stepdown.anonymise.recode import anonymise_relation
+from stepdown.anonymise.hierarchies.hierarchy import hierarchy_from_rows
+from stepdown.anonymise.hierarchies.mixed_labels import label_nodes
+from stepdown.anonymise.lattice.coding import code_column
+from stepdown.anonymise.lattice.models import PrivacyModels, SearchColumn
+from stepdown.anonymise.tables.recode import anonymise_relation
 from stepdown.engine import open_session
 from stepdown.errors import HierarchyInvalid
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from derive_case import LOOSE, make_case
 
-from stepdown.anonymise import count_tier
-from stepdown.anonymise.next_steps import next_steps
+from stepdown.anonymise.tiers import count_tier
+from stepdown.anonymise.tiers.next_steps import next_steps
 from stepdown.errors import Refused
 from stepdown.vocabulary import Tier
 

@@ -13,10 +13,10 @@ from aiosmtpd.controller import Controller
 from release_case import Case
 
 from stepdown.errors import InputWrong
-from stepdown.release.catalogue import find_release
-from stepdown.release.delivery import send_notices
-from stepdown.release.notices import mark_told_by_hand, open_notices, tell
-from stepdown.release.records import EventKind
+from stepdown.release.ledger.records import EventKind
+from stepdown.release.publishing.delivery import send_notices
+from stepdown.release.publishing.notices import mark_told_by_hand, open_notices, tell
+from stepdown.release.reading.catalogue import find_release
 from stepdown.vocabulary import Tier
 
 SECRET = "pass-of-the-mail-server"

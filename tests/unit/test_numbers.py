@@ -19,21 +19,26 @@ from test_sanity_check import KEY, sanity_checked
 from flows.cli import main
 from stepdown import clock
 from stepdown.errors import AlreadyThere, MoveForbidden, SignatureInvalid, WorldFailed
-from stepdown.release import publication, publish
-from stepdown.release.addresses import Series
-from stepdown.release.approvals import approve, record_decision, sign_pack, signed_decision
-from stepdown.release.catalogue import find_release, list_releases, show_release
-from stepdown.release.chain import verify_chain
-from stepdown.release.ledger import Ledger, Writer
-from stepdown.release.pack import answer_pack, make_pack
-from stepdown.release.publication import IN_STORE
-from stepdown.release.records import EventKind, Release
-from stepdown.release.recovery import recover
-from stepdown.release.sanity_check import record_review, review
-from stepdown.release.sign_off import statement_of
-from stepdown.release.store import Store
-from stepdown.release.withdraw import take_over, withdraw
-from stepdown.retention import retain
+from stepdown.operations.retention import retain
+from stepdown.release.decisions.approvals import (
+    approve,
+    record_decision,
+    sign_pack,
+    signed_decision,
+)
+from stepdown.release.decisions.pack import answer_pack, make_pack
+from stepdown.release.decisions.sanity_check import record_review, review
+from stepdown.release.decisions.withdraw import take_over, withdraw
+from stepdown.release.ledger.addresses import Series
+from stepdown.release.ledger.chain import verify_chain
+from stepdown.release.ledger.ledger import Ledger, Writer
+from stepdown.release.ledger.records import EventKind, Release
+from stepdown.release.ledger.store import Store
+from stepdown.release.publishing import commit, submit
+from stepdown.release.publishing.commit import IN_STORE
+from stepdown.release.publishing.recovery import recover
+from stepdown.release.reading.catalogue import find_release, list_releases, show_release
+from stepdown.release.requirements.sign_off import statement_of
 from stepdown.vocabulary import ReleaseState, Tier
 
 BASE, COPY, INTERNAL = "wells/partner", "wells/partner/clinic", "wells/internal"
@@ -74,7 +79,7 @@ def reject_it(case: Case) -> None:
 def change_its_bytes(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     """After they were judged again, so that it shows while they are copied."""
     release = find_release(case.ledger, f"{BASE}/v2")
-    manifest = publication.check_judged(release)
+    manifest = commit.check_judged(release)
     with open(Path(release.folder) / "report.json", "a") as file:
         file.write(" ")
     with monkeypatch.context() as patch:
@@ -145,13 +150,13 @@ def test_what_another_workspace_published_under_the_number_can_be_withdrawn(
     case: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waits(case, B)
-    committed = publication.commit
+    committed = commit.commit
 
     def too_late(store: Any, document: Any, key: Any) -> None:
         committed(store, document, key)
         raise AlreadyThere("another process committed this version first")
 
-    monkeypatch.setattr(publication, "commit", too_late)
+    monkeypatch.setattr(commit, "commit", too_late)
     assert case.approve(f"{BASE}/v2").outcome == "expired"
     monkeypatch.undo()
     told = take_over(case.workspace, case.store, f"{BASE}/v2", "Ann")
@@ -161,7 +166,7 @@ def test_what_another_workspace_published_under_the_number_can_be_withdrawn(
     assert verify_chain(case.ledger) == ()
     with case.ledger.reading() as reader:
         series = Series("wells", Tier.PARTNER)
-        assert publish.next_version(reader, series, out(case)) == "v3"
+        assert submit.next_version(reader, series, out(case)) == "v3"
 
 
 def test_a_bucket_whose_answer_was_lost_published_it_all_the_same(
@@ -298,7 +303,7 @@ def test_a_ledger_from_before_goes_on_above_its_highest_published_number(
     case: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(publish, "next_version", burning)
+        patch.setattr(submit, "next_version", burning)
         case.reject(waits(case, B), "no")
         case.approve(waits(case, C))
         case.reject(waits(case, A), "no")
@@ -316,7 +321,7 @@ def test_numbers_that_lapsed_before_are_given_up_in_turn(
     case: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(publish, "next_version", burning)
+        patch.setattr(submit, "next_version", burning)
         case.reject(waits(case, B), "no")
         case.reject(waits(case, C), "no")
     for number in (2, 3):
@@ -421,7 +426,7 @@ KILL = """
 import os, signal, sys
 from pathlib import Path
 from release_case import Case
-from stepdown.release.ledger import Writer
+from stepdown.release.ledger.ledger import Writer
 from stepdown.vocabulary import Tier
 
 root, step, when = sys.argv[1:]
@@ -453,7 +458,7 @@ def test_a_run_killed_while_the_number_changes_hands_leaves_nothing_half(
 def test_a_number_is_not_taken_from_what_waits_or_is_out(case: Case) -> None:
     def added(ledger: Ledger, version: str) -> None:
         with ledger.writing() as writer:
-            writer.add(publish.NewRelease(Series("wells", Tier.PARTNER), "r", "", version), "Ann")
+            writer.add(submit.NewRelease(Series("wells", Tier.PARTNER), "r", "", version), "Ann")
 
     waits(case, B)
     for version in ("v1", "v2"):

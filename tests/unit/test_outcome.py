@@ -6,9 +6,9 @@ from dataclasses import asdict
 
 import pytest
 
-from flows import say
-from flows.making import Made, _no_table
+from flows import console
 from flows.outcome import RunOutcome, TierOutcome, tier_outcome
+from flows.tiers import JudgedTier, _no_table
 from stepdown.errors import DemandImpossible, Refused
 from stepdown.reports import FrontierPoint, NextStep, Verdict
 from stepdown.vocabulary import Tier
@@ -16,7 +16,7 @@ from stepdown.vocabulary import Tier
 
 @pytest.mark.parametrize("message", ["a is 1, limit 0", "a is 1, limit 0."])
 def test_a_reason_and_its_advice_are_two_sentences(message):
-    made = Made(Tier.PARTNER, None, refusal=(Verdict("a", False, message, "Drop a."),))
+    made = JudgedTier(Tier.PARTNER, None, refusal=(Verdict("a", False, message, "Drop a."),))
     assert tier_outcome(made, None).reasons == ("a is 1, limit 0. Drop a.",)
 
 
@@ -26,7 +26,7 @@ def test_a_demand_that_cannot_be_met_names_its_column():
         where="column result",
         next="Ask for a smaller l, or drop the column.",
     )
-    made = Made(Tier.PARTNER, None, refusal=(_no_table(error, ()),))
+    made = JudgedTier(Tier.PARTNER, None, refusal=(_no_table(error, ()),))
     assert tier_outcome(made, None).reasons == (
         "column result: l = 2 is asked for, the column has 1 sensitive values. "
         "Ask for a smaller l, or drop the column.",
@@ -61,7 +61,7 @@ def test_a_plan_prints_what_other_policies_would_come_to(capsys):
         FrontierPoint("k = 100", False, False),
     ]
     end = TierOutcome("would_publish", None, 40, frontier=[asdict(point) for point in points])
-    say.outcome(RunOutcome("wells", "run", {"partner": end}), "work", "store", as_json=False)
+    console.outcome(RunOutcome("wells", "run", {"partner": end}), "work", "store", as_json=False)
     printed = capsys.readouterr().out
     assert "partner: other policies, the safest first" in printed
     assert "k = 5 (chosen)" in printed
@@ -74,7 +74,7 @@ def test_attacks_that_had_nothing_to_compare_with_are_told_apart(capsys):
         "published", None, 10, attacks={"linkage": 0.0}, attacks_ran=18, attacks_within=18,
         attacks_idle=3,
     )  # fmt: skip
-    say.outcome(RunOutcome("people", "r1", {"partner": end}), "work", "store", False)
+    console.outcome(RunOutcome("people", "r1", {"partner": end}), "work", "store", False)
     told = "partner: 18 attacks ran, all within their limits; 3 had nothing to compare with"
     assert told in capsys.readouterr().out
 
@@ -98,6 +98,6 @@ def test_a_loss_is_shown_beside_the_columns_it_is_over(capsys):
     }
     run = RunOutcome("people", "r1", ends)
     assert [row["loss"] for row in run.table] == ["0.229 (5/9)", "0.037 (2/9)"]
-    say.outcome(run, "work", "store", False)
+    console.outcome(run, "work", "store", False)
     assert "a dropped one is not in it" in capsys.readouterr().out
     assert run.as_json()["tiers"]["public"]["columns_kept"] == 2

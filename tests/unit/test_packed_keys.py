@@ -4,7 +4,7 @@ import duckdb
 import numpy as np
 import pytest
 
-from stepdown.anonymise.packed_keys import pack, packing, sorting_order
+from stepdown.anonymise.lattice.packed_keys import pack, packing, sorting_order
 
 SIZES = [
     [3, 5],

@@ -10,7 +10,7 @@ from risk_case import CONFIG, RiskCase
 from stepdown.attacks.trajectories import trajectories
 from stepdown.engine import open_session
 from stepdown.reports import Persisting
-from stepdown.risk.persisting import find_persisting
+from stepdown.risk.classes.persisting import find_persisting
 
 K = 3
 

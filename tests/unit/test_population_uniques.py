@@ -7,7 +7,7 @@ from math import comb, lgamma, log
 import numpy as np
 import pytest
 
-from stepdown.risk.population import (
+from stepdown.risk.measures.population import (
     SizeCounts,
     pitman_parameters,
     pitman_uniques,
@@ -84,7 +84,9 @@ def test_snb_finds_the_parameters_that_made_the_sample(alpha, beta, fraction, mo
         np.array([1, 2]),
         np.array([round(classes * shown(alpha, beta, fraction, i)) for i in (1, 2)]),
     )
-    monkeypatch.setattr("stepdown.risk.population.shlosser_classes", lambda *_: float(classes))
+    monkeypatch.setattr(
+        "stepdown.risk.measures.population.shlosser_classes", lambda *_: float(classes)
+    )
     assert snb_uniques(counts, fraction) == pytest.approx(classes * beta**alpha, rel=1e-6)
 
 

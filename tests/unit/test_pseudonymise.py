@@ -6,7 +6,7 @@ import pytest
 from derive_case import make_case
 
 from stepdown.anonymise import keys_needed
-from stepdown.anonymise.pseudonymise import pseudonyms, replacement_table
+from stepdown.anonymise.tiers.pseudonymise import pseudonyms, replacement_table
 from stepdown.engine import open_session
 
 KEY = bytes(range(32))

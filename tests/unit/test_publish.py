@@ -19,20 +19,20 @@ from stepdown.errors import (
     ReleaseUnknown,
     StoreCorrupt,
 )
-from stepdown.release import publication
-from stepdown.release.approvals import Words, approve
-from stepdown.release.catalogue import (
+from stepdown.release.decisions.approvals import SignedRemarks, approve
+from stepdown.release.decisions.withdraw import reinstate, withdraw
+from stepdown.release.ledger.chain import verify_chain
+from stepdown.release.ledger.records import Release
+from stepdown.release.publishing import commit
+from stepdown.release.publishing.recovery import recover
+from stepdown.release.publishing.submit import submit
+from stepdown.release.reading.catalogue import (
     NO_RECIPIENT,
     find_release,
     list_releases,
     resolve_address,
     show_release,
 )
-from stepdown.release.chain import verify_chain
-from stepdown.release.publish import submit
-from stepdown.release.records import Release
-from stepdown.release.recovery import recover
-from stepdown.release.withdraw import reinstate, withdraw
 from stepdown.vocabulary import ReleaseState, Tier
 
 
@@ -168,7 +168,9 @@ def test_a_role_that_nobody_asked_for_is_refused_with_the_list(case: Case) -> No
     case.submit(Tier.INTERNAL)
     case.submit(Tier.PARTNER, parent="wells/internal/v1")
     with pytest.raises(InputWrong, match="Asked for: owner"):
-        approve(case.workspace, case.store, "wells/partner/v1", key_of("owner"), Words("intern"))
+        approve(
+            case.workspace, case.store, "wells/partner/v1", key_of("owner"), SignedRemarks("intern")
+        )
 
 
 def test_an_approval_of_changed_bytes_is_refused_and_not_recorded(case: Case) -> None:
@@ -389,13 +391,13 @@ def test_a_version_taken_by_another_ledger_meanwhile_expires_the_waiting_release
 ) -> None:
     case.submit(Tier.INTERNAL)
     case.submit(Tier.PARTNER, parent="wells/internal/v1")
-    original = publication.check_judged
+    original = commit.check_judged
 
     def meanwhile(release: Release) -> object:
         case.store.replace("wells/partner/v1/release.json", b"{}")
         return original(release)
 
-    monkeypatch.setattr(publication, "check_judged", meanwhile)
+    monkeypatch.setattr(commit, "check_judged", meanwhile)
     standing = case.approve("wells/partner/v1")
     assert standing.state is ReleaseState.EXPIRED
     assert case.store.read("wells/partner/v1/release.json") == b"{}"

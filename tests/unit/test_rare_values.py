@@ -12,10 +12,10 @@ from risk_case import CONFIG, RiskCase
 
 from stepdown.config import tier_policy
 from stepdown.engine import open_session
-from stepdown.release.gate import judge
+from stepdown.release.documents.gate import judge
 from stepdown.reports import RareValues
-from stepdown.risk.rare_remedy import Asked, finest_treatment
-from stepdown.risk.rare_values import Column, count_holders
+from stepdown.risk.measures.rare_remedy import Asked, finest_treatment
+from stepdown.risk.measures.rare_values import Column, count_holders
 from stepdown.vocabulary import Tier
 
 HOME = pa.string()

@@ -13,14 +13,14 @@ import pytest
 from release_case import Case
 
 from stepdown import clock
-from stepdown.anonymise.subjects import tokens
+from stepdown.anonymise.tiers.subjects import tokens
 from stepdown.artifacts import ArtifactRef, sha256_of
 from stepdown.candidate import SUBJECTS_FILE, Candidate
 from stepdown.config.consent import ConsentRegister, Consents
 from stepdown.keyring import load_keyring
-from stepdown.recheck import follow_register
-from stepdown.release.addresses import Series
-from stepdown.release.records import EventKind
+from stepdown.operations.recheck import follow_register
+from stepdown.release.ledger.addresses import Series
+from stepdown.release.ledger.records import EventKind
 from stepdown.vocabulary import ReleaseState, Tier
 
 KEY = "wells/subjects/1"

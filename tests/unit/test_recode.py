@@ -6,12 +6,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from stepdown.anonymise.axis import Axis
-from stepdown.anonymise.declared_hierarchy import build_hierarchy
-from stepdown.anonymise.hierarchy import HierarchyTable
-from stepdown.anonymise.histogram import Grouping, Histogram
-from stepdown.anonymise.models import PrivacyModels, SearchColumn, SensitiveColumn
-from stepdown.anonymise.recode import anonymise_relation
+from stepdown.anonymise.hierarchies.declared_hierarchy import build_hierarchy
+from stepdown.anonymise.hierarchies.hierarchy import HierarchyTable
+from stepdown.anonymise.lattice.axis import Axis
+from stepdown.anonymise.lattice.histogram import Grouping, Histogram
+from stepdown.anonymise.lattice.models import PrivacyModels, SearchColumn, SensitiveColumn
+from stepdown.anonymise.tables.recode import anonymise_relation
 from stepdown.config.models import Column
 from stepdown.engine import open_session
 from stepdown.errors import ConfigInvalid, DemandImpossible, HierarchyInvalid, Refused

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from stepdown.anonymise.file import anonymise_file
-from stepdown.anonymise.models import PrivacyModels
+from stepdown.anonymise.lattice.models import PrivacyModels
+from stepdown.anonymise.tables.file import anonymise_file
 from stepdown.errors import ConfigInvalid, HierarchyInvalid, Refused, SourceInvalid
 
 TEXT = "name;zip;sex\r\nA;47677;f\r\nB;47602;f\r\nC;;m\r\nD;47678;m\r\n"
@@ -320,8 +320,8 @@ def test_it_works_with_prefect_and_great_expectations_blocked_from_import(source
         "import sys\n"
         "sys.modules['prefect'] = sys.modules['great_expectations'] = None\n"
         "from pathlib import Path\n"
-        "from stepdown.anonymise.file import anonymise_file\n"
-        "from stepdown.anonymise.models import PrivacyModels\n"
+        "from stepdown.anonymise.tables.file import anonymise_file\n"
+        "from stepdown.anonymise.lattice.models import PrivacyModels\n"
         "source = Path(sys.argv[1])\n"
         "out = source.with_name('out.parquet')\n"
         "found = anonymise_file(source, ['zip'], PrivacyModels(k=2), output=out)\n"

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from release_case import KILLED, Case, run_script
 
-from stepdown.release.chain import verify_chain
-from stepdown.release.recovery import recover
-from stepdown.release.verify_bytes import verify_bytes
+from stepdown.release.ledger.chain import verify_chain
+from stepdown.release.publishing.recovery import recover
+from stepdown.release.reading.verify_bytes import verify_bytes
 from stepdown.vocabulary import ReleaseState, Tier
 
 KILL = """
@@ -34,7 +34,7 @@ PUBLISH = KILL + 'case.submit(Tier.INTERNAL, age="[25, 30)")'
 WITHDRAW = (
     KILL
     + """
-from stepdown.release.withdraw import withdraw
+from stepdown.release.decisions.withdraw import withdraw
 withdraw(case.workspace, case.store, "wells/internal/v1", reason="wrong", actor="Ann")
 """
 )

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from stepdown.anonymise import released
-from stepdown.anonymise.released import RecodedColumn, released_sql, sorted_sql
+from stepdown.anonymise.lattice import recoded_sql
+from stepdown.anonymise.lattice.recoded_sql import RecodedColumn, released_sql, sorted_sql
 from stepdown.engine import open_session
 
 
@@ -48,11 +48,11 @@ KEPT = [np.array([0, 2, 1, 0]), np.array([0, 1, 4, 5]), np.array([1, 0, 2, 2])]
 
 
 @pytest.mark.parametrize("kept", [None, KEPT])
-@pytest.mark.parametrize("few", [2, released.FEW_LABELS])
+@pytest.mark.parametrize("few", [2, recoded_sql.FEW_LABELS])
 def test_sorted_rows_are_the_released_rows_in_the_order_of_their_values(
     session, monkeypatch, kept, few
 ):
-    monkeypatch.setattr(released, "FEW_LABELS", few)
+    monkeypatch.setattr(recoded_sql, "FEW_LABELS", few)
     session.attach_arrow("people", people(3000))
     plain = released_sql(session, "people", COLUMNS, kept)
     expected = session.fetch(f"SELECT * FROM ({plain}) ORDER BY ALL NULLS FIRST")

@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 
 from stepdown.config.policy import ATTACKS
-from stepdown.release.chart_specs import (
+from stepdown.release.documents.chart_specs import (
     attacks_chart,
     frontier_chart,
     limits_chart,
     sizes_chart,
 )
-from stepdown.release.charts import draw
-from stepdown.release.report_facts import class_sizes
-from stepdown.release.wording import ATTACK_GROUPS
-from stepdown.release.wording import ATTACKS as ATTACKS_TOLD
+from stepdown.release.documents.charts import draw
+from stepdown.release.documents.report_facts import class_sizes
+from stepdown.release.documents.wording import ATTACK_GROUPS
+from stepdown.release.documents.wording import ATTACKS as ATTACKS_TOLD
 
 
 def measure(measured: float, limit: float, side: str, passed: bool = True) -> dict[str, Any]:
@@ -130,10 +130,10 @@ def test_a_policy_that_nothing_meets_is_in_the_table_and_not_drawn() -> None:
 
 def test_the_drawing_engine_is_imported_by_the_first_drawing_only() -> None:
     code = (
-        "import sys, stepdown.release.documents, stepdown.release.publish, flows.cli\n"
+        "import sys, stepdown.release.documents.documents, stepdown.release.publishing.submit, flows.cli\n"
         "assert 'vl_convert' not in sys.modules\n"
-        "from stepdown.release.chart_specs import columns_chart\n"
-        "from stepdown.release.charts import draw\n"
+        "from stepdown.release.documents.chart_specs import columns_chart\n"
+        "from stepdown.release.documents.charts import draw\n"
         "draw(columns_chart([{'column': 'age', 'share': 0.5}]))\n"
         "assert 'vl_convert' in sys.modules\n"
     )

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from sample_report import AS_OF, make_report
 
-from stepdown.release.chart_specs import Chart
-from stepdown.release.documents import write_documents
-from stepdown.release.page import beside, render
-from stepdown.release.report_facts import published_report
-from stepdown.release.wording import ATTACKS
+from stepdown.release.documents.chart_specs import Chart
+from stepdown.release.documents.documents import write_documents
+from stepdown.release.documents.report_facts import published_report
+from stepdown.release.documents.report_html import beside, render
+from stepdown.release.documents.wording import ATTACKS
 from stepdown.vocabulary import Tier
 
 VOID = {"meta", "br", "path", "line", "rect"}

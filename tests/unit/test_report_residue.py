@@ -8,8 +8,8 @@ from pathlib import Path
 from sample_candidate import raw_columns, write_table
 from sample_report import AS_OF, make_report, released
 
-from stepdown.release.documents import PUBLISHED, write_documents
-from stepdown.release.wording import fixed_text
+from stepdown.release.documents.documents import PUBLISHED, write_documents
+from stepdown.release.documents.wording import fixed_text
 from stepdown.risk import check_texts
 
 WORDS = ("Middle", "Records", "Release", "Transform", "Stroke", "Finding a person", "Wasserstein")

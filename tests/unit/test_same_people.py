@@ -11,8 +11,8 @@ from stepdown import clock
 from stepdown.artifacts import ArtifactRef
 from stepdown.candidate import SUBJECTS_FILE, Candidate
 from stepdown.config.consent import Consents
-from stepdown.release.consent import follow_consent
-from stepdown.release.withdraw import withdraw
+from stepdown.release.decisions.consent_enforcement import follow_consent
+from stepdown.release.decisions.withdraw import withdraw
 from stepdown.vocabulary import ReleaseState, Tier
 
 DAY = clock.today()

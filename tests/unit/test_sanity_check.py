@@ -10,10 +10,10 @@ from governance_case import key_of
 from release_case import Case
 
 from stepdown.errors import ConfigInvalid, InputWrong, MoveForbidden, SignatureInvalid, StoreCorrupt
-from stepdown.release.catalogue import show_release
-from stepdown.release.pack import answer_pack, make_pack
-from stepdown.release.records import EventKind
-from stepdown.release.sanity_check import record_review, review
+from stepdown.release.decisions.pack import answer_pack, make_pack
+from stepdown.release.decisions.sanity_check import record_review, review
+from stepdown.release.ledger.records import EventKind
+from stepdown.release.reading.catalogue import show_release
 from stepdown.signing import make_key
 from stepdown.vocabulary import ReleaseState, Tier
 

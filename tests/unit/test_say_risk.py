@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from flows import say
-from flows.tables import assess
+from flows import console
+from flows.table_commands import assess
 from stepdown.risk import assess_file
 
 
@@ -28,7 +28,7 @@ def report(tmp_path):
 
 def test_the_tables_hold_the_measures_and_fit_eighty_columns(report, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
-    say.assessed(report, as_json=False)
+    console.assessed(report, as_json=False)
     printed = capsys.readouterr().out
     tables, _, notes = printed.partition("\n– ")
     assert max(len(line) for line in tables.splitlines()) <= 80
@@ -41,7 +41,7 @@ def test_the_tables_hold_the_measures_and_fit_eighty_columns(report, capsys, mon
 def test_what_was_not_measured_has_no_table(tmp_path, capsys):
     path = tmp_path / "x.csv"
     path.write_text("town\na\nb\n")
-    say.assessed(assess_file(path, ["town"]), as_json=False)
+    console.assessed(assess_file(path, ["town"]), as_json=False)
     printed = capsys.readouterr().out
     tables, _, notes = printed.partition("\n– ")
     assert "journalist" not in tables
@@ -52,7 +52,7 @@ def test_what_was_not_measured_has_no_table(tmp_path, capsys):
 
 def test_a_small_risk_is_not_printed_as_none(report, capsys):
     report["global_risk"] = 0.00002
-    say.assessed(report, as_json=False)
+    console.assessed(report, as_json=False)
     assert "2e-05" in capsys.readouterr().out
 
 

@@ -4,10 +4,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from stepdown.anonymise.hierarchy import HierarchyTable
-from stepdown.anonymise.judge import individual_risk
-from stepdown.anonymise.models import PrivacyModels, SearchColumn, SensitiveColumn
-from stepdown.anonymise.recode import anonymise_relation
+from stepdown.anonymise.hierarchies.hierarchy import HierarchyTable
+from stepdown.anonymise.lattice.feasibility import individual_risk
+from stepdown.anonymise.lattice.models import PrivacyModels, SearchColumn, SensitiveColumn
+from stepdown.anonymise.tables.recode import anonymise_relation
 from stepdown.engine import open_session
 
 

@@ -15,9 +15,9 @@ from attacked_case import Attacked, BigCase, SlowReader, accesses, attacked, unt
 from release_case import Case
 from served_case import publish_all
 
-from stepdown.sharing.access_log import AccessLog, Sent
-from stepdown.sharing.settings import Watch
-from stepdown.sharing.watch import Watcher
+from stepdown.sharing.readers.access_alerts import Watcher
+from stepdown.sharing.readers.access_log import AccessLog, Sent
+from stepdown.sharing.readers.settings import Watch
 
 PUBLIC = "/releases/wells/public/v1/data.parquet"
 FILE = "data/part-00000.parquet"

@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from release_case import Case
 from served_case import publish_all
 
-from stepdown.sharing.grants import SIGNATURE, Signer
-from stepdown.sharing.tokens import revoke
+from stepdown.sharing.readers.signed_urls import SIGNATURE, Signer
+from stepdown.sharing.readers.tokens import revoke
 
 PROTOCOL = "/delta-sharing/shares"
 TABLE = f"{PROTOCOL}/public/schemas/wells/tables/latest"

@@ -16,7 +16,7 @@ import pytest
 from release_case import Case
 from served_case import publish_all, serving
 
-from stepdown.release.records import EventKind
+from stepdown.release.ledger.records import EventKind
 
 BLOCKED = """
 import sys

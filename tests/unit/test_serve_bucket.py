@@ -19,10 +19,10 @@ from release_case import Case
 from served_case import publish_all
 
 from stepdown.errors import AlreadyThere, StoreCorrupt, TransientError
-from stepdown.release.store import open_store
-from stepdown.release.verify_bytes import verify_bytes
-from stepdown.release.withdraw import withdraw
-from stepdown.sharing.tokens import revoke
+from stepdown.release.decisions.withdraw import withdraw
+from stepdown.release.ledger.store import open_store
+from stepdown.release.reading.verify_bytes import verify_bytes
+from stepdown.sharing.readers.tokens import revoke
 
 PUBLIC = "/releases/wells/public/v1"
 DATA = f"{PUBLIC}/data.parquet"

@@ -13,7 +13,7 @@ import pytest
 from release_case import Case
 from served_case import Served, publish_all, serving
 
-from stepdown.sharing.tokens import revoke
+from stepdown.sharing.readers.tokens import revoke
 
 TABLE = "/delta-sharing/shares/public/schemas/wells/tables/latest"
 

@@ -15,9 +15,9 @@ import pytest
 from release_case import Case
 from served_case import Served, publish_all, serving
 
-from stepdown.release.publisher import publisher_keys
-from stepdown.release.withdraw import withdraw
-from stepdown.sharing.tokens import revoke
+from stepdown.release.decisions.withdraw import withdraw
+from stepdown.release.requirements.publisher_key import publisher_keys
+from stepdown.sharing.readers.tokens import revoke
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from partner_case import write_partner
 from release_case import Case
 from served_case import Served, publish_all, publish_public, serving
 
-from stepdown.release.publisher import signed_by
-from stepdown.release.withdraw import withdraw
+from stepdown.release.decisions.withdraw import withdraw
+from stepdown.release.requirements.publisher_key import signed_by
 from stepdown.vocabulary import Tier
 
 LATEST = "/releases/wells/public/latest"

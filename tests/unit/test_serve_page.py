@@ -16,17 +16,17 @@ from served_case import Served, publish_all, publish_public, serving
 
 from stepdown import clock
 from stepdown.errors import LedgerDamaged
-from stepdown.release.records import EventKind
-from stepdown.release.withdraw import withdraw
-from stepdown.sharing import shown
-from stepdown.sharing.forms import parse_form
-from stepdown.sharing.page_routes import datasets, release_page
+from stepdown.release.decisions.withdraw import withdraw
+from stepdown.release.ledger.records import EventKind
+from stepdown.sharing.readers.principals import Principal
+from stepdown.sharing.readers.settings import Settings
+from stepdown.sharing.readers.tokens import revoke
+from stepdown.sharing.routes import release_views
+from stepdown.sharing.routes.forms import parse_form
+from stepdown.sharing.routes.page_routes import datasets, release_page
+from stepdown.sharing.routes.release_views import versions
 from stepdown.sharing.server import make_service
 from stepdown.sharing.service import Service
-from stepdown.sharing.settings import Settings
-from stepdown.sharing.shown import versions
-from stepdown.sharing.tokens import revoke
-from stepdown.sharing.visitors import Visitor
 from stepdown.vocabulary import Tier
 
 PUBLIC = "/datasets/wells/public/v1"
@@ -334,7 +334,7 @@ def test_a_withdrawn_public_release_leaves_its_reason_and_citation(tmp_path: Pat
     assert "a newer version has replaced it" in text
     # How many left from one version to the next is no reader's to count.
     assert re.findall(r'data-name="Rows" class="number">([^<]*)<', raw) == ["–", "–"]
-    service, anybody = in_process(case), Visitor(None, "127.0.0.1", "")
+    service, anybody = in_process(case), Principal(None, "127.0.0.1", "")
     # A row that somebody edited is nobody's to know of, and no server starts any more.
     with case.ledger.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE releases SET rows = 9 WHERE version = 'v1'")
@@ -356,9 +356,9 @@ def test_an_overdue_review_and_a_file_too_long_for_excel_are_told(
 ) -> None:
     case = Case(tmp_path / "overdue")
     publish_all(case)
-    service, anybody = in_process(case), Visitor(None, "127.0.0.1", "")
+    service, anybody = in_process(case), Principal(None, "127.0.0.1", "")
     monkeypatch.setattr(clock, "now", lambda: "2098-01-01T00:00:00+00:00")
-    monkeypatch.setattr(shown, "MOST_ROWS", 39)
+    monkeypatch.setattr(release_views, "MOST_ROWS", 39)
     assert "review overdue" in datasets(service, anybody).body.decode()
     found = Page(release_page(service, anybody, "wells/public/v1").body.decode())
     assert "Review overdue." in found.text

@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from release_case import KILLED, Case, run_script
 
 from stepdown import clock
-from stepdown.release.access import readings
-from stepdown.release.records import EventKind
-from stepdown.sharing.access_log import AccessLog, Sent
-from stepdown.sharing.grants import Signer
-from stepdown.sharing.limits import Rate, Volume
-from stepdown.sharing.ranges import Unsatisfiable, matches, parse_range
-from stepdown.sharing.settings import Watch
-from stepdown.sharing.watch import Alert, Watcher, network_of
+from stepdown.release.ledger.records import EventKind
+from stepdown.release.reading.access import readings
+from stepdown.sharing.files.ranges import Unsatisfiable, matches, parse_range
+from stepdown.sharing.readers.access_alerts import Alert, Watcher, network_of
+from stepdown.sharing.readers.access_log import AccessLog, Sent
+from stepdown.sharing.readers.rate_limits import Rate, Volume
+from stepdown.sharing.readers.settings import Watch
+from stepdown.sharing.readers.signed_urls import Signer
 from stepdown.vocabulary import Tier
 
 
@@ -102,7 +102,7 @@ def test_the_signing_key_is_for_its_owners_eyes(tmp_path: Path) -> None:
 
 def test_requests_are_counted_by_the_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
-    monkeypatch.setattr("stepdown.sharing.limits.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("stepdown.sharing.readers.rate_limits.time.monotonic", lambda: now[0])
     rate = Rate()
     assert [rate.wait_seconds("a", 2) for _ in range(3)] == [0, 0, 30]
     assert rate.wait_seconds("b", 2) == 0
@@ -169,7 +169,7 @@ def test_who_signed_in_without_a_token_is_watched_by_name() -> None:
 
 
 def test_strangers_push_out_no_known_readers_history(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stepdown.sharing.watch._MOST_SUBJECTS", 3)
+    monkeypatch.setattr("stepdown.sharing.readers.access_alerts._MOST_SUBJECTS", 3)
     watcher = Watcher(Watch(volume_factor=2, volume_floor_bytes=0))
     monkeypatch.setattr(clock, "now", lambda: "2026-11-01T12:00:00+00:00")
     watcher.sent(_line(count=10))
@@ -296,13 +296,13 @@ def test_lines_wait_for_a_ledger_that_is_away(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from stepdown.errors import TransientError
-    from stepdown.release.ledger import Ledger
+    from stepdown.release.ledger.ledger import Ledger
 
     case = Case(tmp_path)
     log, sent = _log(case), _sent(case)
     writing = Ledger.writing
     now = [1.0]
-    monkeypatch.setattr("stepdown.sharing.access_log.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("stepdown.sharing.readers.access_log.time.monotonic", lambda: now[0])
 
     def away(_: Ledger) -> None:
         raise TransientError("locked", where="ledger")

@@ -12,10 +12,10 @@ import pytest
 from postgres_case import plain_url, postgres
 
 from stepdown.errors import WorldFailed
-from stepdown.release.addresses import Series
-from stepdown.release.ledger import Ledger, open_ledger
-from stepdown.release.records import EventKind
-from stepdown.sharing.question import Question
+from stepdown.release.ledger.addresses import Series
+from stepdown.release.ledger.ledger import Ledger, open_ledger
+from stepdown.release.ledger.records import EventKind
+from stepdown.sharing.readers.ledger_watch import Question
 from stepdown.vocabulary import Tier
 from stepdown.workspace import Workspace
 

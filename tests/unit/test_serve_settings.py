@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from stepdown.errors import ConfigInvalid
-from stepdown.sharing.settings import load_settings, settings_table
+from stepdown.sharing.readers.settings import load_settings, settings_table
 
 
 def test_the_environment_wins_over_the_file_and_the_command_over_both(tmp_path: Path) -> None:

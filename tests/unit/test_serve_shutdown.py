@@ -23,7 +23,7 @@ from partner_case import write_security_policy
 from release_case import Case
 from served_case import publish_all
 
-from stepdown.release.records import EventKind
+from stepdown.release.ledger.records import EventKind
 
 FOLDER = "/releases/wells/public/v1/data"
 FILE = f"{FOLDER}/part-00000.parquet"

@@ -17,14 +17,14 @@ from release_case import Case
 from served_case import Served, publish_all, serving
 
 from stepdown.errors import Refused
-from stepdown.release.addresses import Series
-from stepdown.release.approvals import Words, signed_decision
-from stepdown.release.catalogue import find_release
-from stepdown.release.ledger import record_run
-from stepdown.release.sign_off import statement_of
-from stepdown.sharing.overseen import decide
+from stepdown.release.decisions.approvals import SignedRemarks, signed_decision
+from stepdown.release.ledger.addresses import Series
+from stepdown.release.ledger.ledger import record_run
+from stepdown.release.reading.catalogue import find_release
+from stepdown.release.requirements.sign_off import statement_of
+from stepdown.sharing.readers.settings import Settings
+from stepdown.sharing.routes.steward_views import decide
 from stepdown.sharing.server import make_service
-from stepdown.sharing.settings import Settings
 from stepdown.vocabulary import ReleaseState, Tier
 
 STEWARD = "Stu Steward"
@@ -54,7 +54,7 @@ def wait(case: Case, age: str) -> str:
 def signed(case: Case, address: str, role: str, decision: str = "approve", **said: Any) -> bytes:
     """What `stepdown sign` makes for the person in a role."""
     bound = statement_of(find_release(case.ledger, address), decision) | said
-    spoken = words(role) if decision == "approve" else Words("", "too narrow")
+    spoken = words(role) if decision == "approve" else SignedRemarks("", "too narrow")
     return signed_decision(bound, key_of(role), NAMES[role], spoken).as_bytes()
 
 

@@ -9,8 +9,16 @@ from release_case import Case
 
 from stepdown import clock
 from stepdown.errors import InputWrong
-from stepdown.release.ledger import Ledger
-from stepdown.sharing.tokens import Terms, issue, recognise, revoke, rotate, tokens, tokens_of
+from stepdown.release.ledger.ledger import Ledger
+from stepdown.sharing.readers.tokens import (
+    Terms,
+    issue,
+    recognise,
+    revoke,
+    rotate,
+    tokens,
+    tokens_of,
+)
 from stepdown.vocabulary import Tier
 
 FAR = "2099-01-01T00:00:00+00:00"

@@ -16,10 +16,10 @@ from attacked_case import Attacked, attacked, body, head, status, until
 from release_case import Case
 from served_case import publish_all
 
-from stepdown.release.records import EventKind
-from stepdown.sharing.limits import Rate
-from stepdown.sharing.settings import Watch
-from stepdown.sharing.watch import Watcher
+from stepdown.release.ledger.records import EventKind
+from stepdown.sharing.readers.access_alerts import Watcher
+from stepdown.sharing.readers.rate_limits import Rate
+from stepdown.sharing.readers.settings import Watch
 
 PROTOCOL = "/delta-sharing/shares"
 PUBLIC = "/releases/wells/public/v1/data.parquet"

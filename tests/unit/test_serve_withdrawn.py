@@ -10,8 +10,8 @@ from attacked_case import PATIENCE, Attacked, BigCase, SlowReader, attacked, unt
 from partner_case import write_partner
 from served_case import publish_all
 
-from stepdown.release.withdraw import withdraw
-from stepdown.sharing.tokens import revoke
+from stepdown.release.decisions.withdraw import withdraw
+from stepdown.sharing.readers.tokens import revoke
 
 PUBLIC = "/releases/wells/public/v1/data.parquet"
 CLINIC = "/releases/wells/partner/clinic/v1/data.parquet"

@@ -22,8 +22,8 @@ from fastapi import FastAPI, Request
 from starlette.responses import Response
 from tls_case import certificate
 
-from stepdown.sharing.download import PIECE, Content, Converted, Download
-from stepdown.sharing.zero_copy import ZERO_COPY, Protocol, with_zero_copy
+from stepdown.sharing.files.download import PIECE, Content, Converted, Download
+from stepdown.sharing.files.zero_copy import ZERO_COPY, Protocol, with_zero_copy
 
 # Two whole pieces and some more; no two blocks of it are alike.
 RAW = b"".join(hashlib.sha256(str(n).encode()).digest() for n in range(2 * PIECE // 32 + 999))

@@ -6,11 +6,11 @@ import os
 import pytest
 from release_case import KILLED, Case, run_script
 
-from stepdown.anonymise.keys import next_name
+from stepdown.anonymise.tiers.keys import next_name
 from stepdown.errors import InputWrong, KeyMissing
 from stepdown.keyring import forget_keys, load_keyring, names_of
-from stepdown.release.records import EventKind
-from stepdown.shredding import consequence, shred
+from stepdown.operations.shredding import consequence, shred
+from stepdown.release.ledger.records import EventKind
 
 COPY, MEMORY = "wells/partner/clinic/1", "wells/memory/1"
 
@@ -82,12 +82,12 @@ def test_a_keyring_in_the_environment_is_not_said_to_be_shredded(tmp_path, monke
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
-import stepdown.shredding
+import stepdown.operations.shredding
 from release_case import Case
 
-stepdown.shredding.forget_keys = lambda *given: os.kill(os.getpid(), signal.SIGKILL)
+stepdown.operations.shredding.forget_keys = lambda *given: os.kill(os.getpid(), signal.SIGKILL)
 case = Case(Path(sys.argv[1]))
-stepdown.shredding.shred(case.workspace, sys.argv[2], reason="it ended", actor="tester")
+stepdown.operations.shredding.shred(case.workspace, sys.argv[2], reason="it ended", actor="tester")
 """
 
 

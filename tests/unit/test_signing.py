@@ -9,7 +9,7 @@ import pytest
 
 from stepdown.config.people import People, load_people
 from stepdown.errors import ConfigInvalid, InputWrong, SignatureInvalid
-from stepdown.release.statements import Signed, check_signer, parse_signed, sign
+from stepdown.release.ledger.statements import Signed, check_signer, parse_signed, sign
 from stepdown.signing import SigningKey, is_public_key, is_signed, load_key, make_key, write_key
 
 ADA, BEN = make_key(b"a" * 32), make_key(b"b" * 32)

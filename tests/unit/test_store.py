@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from stepdown.errors import AlreadyThere, InputWrong, StoreCorrupt, WorldFailed
-from stepdown.release.addresses import Address, Series, parse_address
-from stepdown.release.store import Store, open_store
+from stepdown.release.ledger.addresses import Address, Series, parse_address
+from stepdown.release.ledger.store import Store, open_store
 from stepdown.vocabulary import Tier
 
 

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from stepdown.anonymise.file import anonymise_file
-from stepdown.anonymise.models import PrivacyModels
+from stepdown.anonymise.lattice.models import PrivacyModels
+from stepdown.anonymise.tables.file import anonymise_file
 from stepdown.attacks.linkage import Auxiliary
 from stepdown.attacks.linkage import _read as auxiliary_table
 from stepdown.errors import ConfigInvalid, DemandImpossible, SourceInvalid

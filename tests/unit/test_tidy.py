@@ -11,9 +11,9 @@ from stepdown.vocabulary import Tier
 def test_a_waiting_copy_keeps_its_files_though_the_base_whose_folder_it_is_in_is_unchanged(
     tmp_path: Path,
 ) -> None:
-    from flows.making import Made
     from flows.outcome import TierOutcome  # Prefect, which they bring, is slow to import
     from flows.release import _tidy
+    from flows.tiers import JudgedTier
 
     some = Case(tmp_path).candidate(Tier.PARTNER)
     partner = tmp_path / "partner"
@@ -22,7 +22,7 @@ def test_a_waiting_copy_keeps_its_files_though_the_base_whose_folder_it_is_in_is
         (folder / "data").mkdir(parents=True)
         (folder / "data" / "part-00000.parquet").touch()
         candidate = replace(some, recipient=recipient, folder=str(folder))
-        made.append(Made(Tier.PARTNER, recipient, candidate))
+        made.append(JudgedTier(Tier.PARTNER, recipient, candidate))
     ends = {
         "partner": TierOutcome("unchanged", "wells/partner/v1", 40),
         "partner/clinic": TierOutcome("awaiting_approval", "wells/partner/clinic/v1", 40),

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from stepdown.engine.session import open_session
-from stepdown.risk.tokens import permit, publish_texts, start_search, withheld_in
+from stepdown.risk.leaks.tokens import permit, publish_texts, start_search, withheld_in
 
 NAME = "anna berta clara dora emma frida greta hanna"
 

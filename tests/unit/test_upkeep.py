@@ -15,17 +15,17 @@ from release_case import Case
 from stepdown import clock
 from stepdown.config import load_config
 from stepdown.errors import ConfigInvalid, InputWrong, KeyMissing, MoveForbidden, SignatureInvalid
-from stepdown.release.access import check_access
-from stepdown.release.catalogue import find_release, list_releases, show_release
-from stepdown.release.ledger_clock import confirm_today
-from stepdown.release.publisher import key_path
-from stepdown.release.records import EventKind
-from stepdown.release.renew import renew
-from stepdown.release.suspension import suspend
-from stepdown.release.verify_bytes import verify_bytes
-from stepdown.release.withdraw import reinstate, withdraw
+from stepdown.operations.upkeep import upkeep
+from stepdown.release.decisions.renew import renew
+from stepdown.release.decisions.withdraw import reinstate, withdraw
+from stepdown.release.ledger.ledger_clock import confirm_today
+from stepdown.release.ledger.records import EventKind
+from stepdown.release.publishing.suspension import suspend
+from stepdown.release.reading.access import check_access
+from stepdown.release.reading.catalogue import find_release, list_releases, show_release
+from stepdown.release.reading.verify_bytes import verify_bytes
+from stepdown.release.requirements.publisher_key import key_path
 from stepdown.signing import make_key
-from stepdown.upkeep import upkeep
 from stepdown.vocabulary import ReleaseState, Tier
 
 INTERNAL, BASE = "wells/internal/v1", "wells/partner/v1"

@@ -13,24 +13,24 @@ from attack_case import green_attacks
 from governance_case import govern, key_of, words
 
 from stepdown.anonymise import derive_tier
-from stepdown.anonymise.keys import keys_needed
+from stepdown.anonymise.tiers.keys import keys_needed
 from stepdown.candidate import Candidate
 from stepdown.config import LoadedConfig, load_config, tier_policy
 from stepdown.ingest import ingest
 from stepdown.keyring import Keyring
-from stepdown.release.approvals import approve
-from stepdown.release.catalogue import find_release
-from stepdown.release.documents import tier_report
-from stepdown.release.gate import judge
-from stepdown.release.ledger import open_ledger
-from stepdown.release.publish import submit
-from stepdown.release.publisher import sign_document
-from stepdown.release.store import Store, open_store
-from stepdown.release.withdraw import withdraw
+from stepdown.operations.verify import verify
+from stepdown.release.decisions.approvals import approve
+from stepdown.release.decisions.withdraw import withdraw
+from stepdown.release.documents.documents import tier_report
+from stepdown.release.documents.gate import judge
+from stepdown.release.ledger.ledger import open_ledger
+from stepdown.release.ledger.store import Store, open_store
+from stepdown.release.publishing.submit import submit
+from stepdown.release.reading.catalogue import find_release
+from stepdown.release.requirements.publisher_key import sign_document
 from stepdown.reports import Verdict
 from stepdown.risk import assess_risk
 from stepdown.signing import load_key, make_key
-from stepdown.verify import verify
 from stepdown.vocabulary import Tier
 from stepdown.workspace import Workspace, open_workspace
 

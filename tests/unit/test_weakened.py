@@ -12,10 +12,10 @@ from release_case import Case
 from stepdown.config import ReleaseConfig
 from stepdown.config.weakened import weakened
 from stepdown.errors import ConfigInvalid
-from stepdown.recheck import recheck
-from stepdown.release.consent import follow_consent, register_verdicts
-from stepdown.release.documents import read_full_report
-from stepdown.release.memory import weakened_since
+from stepdown.operations.recheck import recheck
+from stepdown.release.decisions.consent_enforcement import follow_consent, register_verdicts
+from stepdown.release.documents.documents import read_full_report
+from stepdown.release.reading.earlier_releases import weakened_since
 from stepdown.vocabulary import Tier
 
 REGISTER = {"source": {"path": "c.csv"}, "columns": {"tiers": "tiers"}}

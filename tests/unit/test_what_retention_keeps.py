@@ -10,19 +10,19 @@ import pyarrow.parquet as pq
 import pytest
 from release_case import KILLED, Case, run_script
 
-import stepdown.upkeep
+import stepdown.operations.upkeep
 from stepdown import clock
 from stepdown.artifacts import sha256_of
 from stepdown.errors import StoreCorrupt, TransientError
 from stepdown.keyring import load_keyring
-from stepdown.release.addresses import Series
-from stepdown.release.documents import FULL_REPORT
-from stepdown.release.memory import ever_published
-from stepdown.release.publish import record_refusal
-from stepdown.release.records import EventKind
-from stepdown.release.withdraw import withdraw
+from stepdown.operations.retention import Deletion, retain
+from stepdown.release.decisions.withdraw import withdraw
+from stepdown.release.documents.documents import FULL_REPORT
+from stepdown.release.ledger.addresses import Series
+from stepdown.release.ledger.records import EventKind
+from stepdown.release.publishing.submit import record_refusal
+from stepdown.release.reading.earlier_releases import ever_published
 from stepdown.reports import Verdict
-from stepdown.retention import Deletion, retain
 from stepdown.vocabulary import Tier
 
 MEMORY_KEY = "wells/memory/1"
@@ -246,7 +246,7 @@ _KILLED = """
 import datetime as dt, os, signal, sys
 from pathlib import Path
 from release_case import Case
-from stepdown.retention import retain
+from stepdown.operations.retention import retain
 
 number, unlink = int(sys.argv[2]), Path.unlink
 def dying(path, **options):
@@ -291,10 +291,12 @@ def test_retention_that_fails_keeps_nobodys_withdrawal_of_consent_waiting(tmp_pa
     case = case_of(tmp_path)
     superseded(case)
     looked = []
-    real = stepdown.upkeep.recheck
-    monkeypatch.setattr(stepdown.upkeep, "recheck", lambda *given: looked.append(1) or real(*given))
+    real = stepdown.operations.upkeep.recheck
+    monkeypatch.setattr(
+        stepdown.operations.upkeep, "recheck", lambda *given: looked.append(1) or real(*given)
+    )
     with case.workspace.only_run("wells"), pytest.raises(TransientError):
-        stepdown.upkeep.upkeep(case.workspace, case.store, case.loaded, TODAY)
+        stepdown.operations.upkeep.upkeep(case.workspace, case.store, case.loaded, TODAY)
     assert looked == [1]
 
 

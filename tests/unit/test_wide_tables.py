@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from stepdown.anonymise.file import anonymise_file
-from stepdown.anonymise.models import PrivacyModels
+from stepdown.anonymise.lattice.models import PrivacyModels
+from stepdown.anonymise.tables.file import anonymise_file
 from stepdown.config import load_config
 from stepdown.engine import open_session
 from stepdown.errors import ConfigInvalid

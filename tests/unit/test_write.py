@@ -4,7 +4,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from stepdown.anonymise.write import ROW_GROUP, write_release, write_table
+from stepdown.anonymise.tables.write import ROW_GROUP, write_release, write_table
 from stepdown.artifacts import check_bytes
 from stepdown.engine import open_session
 from stepdown.errors import WorldFailed

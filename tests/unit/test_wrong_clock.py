@@ -16,19 +16,19 @@ from test_forgotten_ledger import command
 from flows import places
 from stepdown import clock
 from stepdown.errors import ClockBackwards, ClockDoubtful, InputWrong
-from stepdown.release import ledger_clock
-from stepdown.release.access import readings
-from stepdown.release.addresses import Series
-from stepdown.release.chain import verify_chain
-from stepdown.release.incident import report_incident
-from stepdown.release.ledger import record_run
-from stepdown.release.ledger_clock import check_clock, confirm_today, doubt
-from stepdown.release.records import EventKind
-from stepdown.release.withdraw import withdraw
-from stepdown.retention import _ended
-from stepdown.sharing.session import Session, sign_out, signed_out
-from stepdown.sharing.tokens import Terms, issue, revoke, tokens
-from stepdown.upkeep import upkeep
+from stepdown.operations.retention import _ended
+from stepdown.operations.upkeep import upkeep
+from stepdown.release.decisions.incident import report_incident
+from stepdown.release.decisions.withdraw import withdraw
+from stepdown.release.ledger import ledger_clock
+from stepdown.release.ledger.addresses import Series
+from stepdown.release.ledger.chain import verify_chain
+from stepdown.release.ledger.ledger import record_run
+from stepdown.release.ledger.ledger_clock import check_clock, confirm_today, doubt
+from stepdown.release.ledger.records import EventKind
+from stepdown.release.reading.access import readings
+from stepdown.sharing.readers.session import Session, sign_out, signed_out
+from stepdown.sharing.readers.tokens import Terms, issue, revoke, tokens
 from stepdown.vocabulary import ReleaseState, Tier
 
 SERIES = Series("wells", Tier.INTERNAL)

@@ -30,8 +30,8 @@ from stream_case import (
 )
 
 from stepdown.errors import InputWrong
-from stepdown.sharing import xlsx_cells, xlsx_stream
-from stepdown.sharing.xlsx_stream import check_fits, xlsx_blocks
+from stepdown.sharing.files import xlsx_cells, xlsx_stream
+from stepdown.sharing.files.xlsx_stream import check_fits, xlsx_blocks
 
 MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 MICROSECONDS = 86_400_000_000

@@ -1,0 +1,1 @@
+"""Find the best full-domain generalisation in the lattice of levels."""

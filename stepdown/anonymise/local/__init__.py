@@ -1,0 +1,1 @@
+"""Recode locally: choose a generalisation for each record."""

@@ -1,0 +1,1 @@
+"""Anonymise one table outside any dataset, and write the result."""

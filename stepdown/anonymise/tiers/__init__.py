@@ -1,0 +1,1 @@
+"""Derive a tier or copy of a dataset from the tier above it."""

@@ -1,0 +1,102 @@
+"""Hold back whom the version before and the tier above held back, and all rows of each person."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from stepdown.anonymise.tables.write import write_table
+from stepdown.anonymise.tiers.eligible_rows import ENTERED, SNAPSHOT
+from stepdown.anonymise.tiers.stay_away import KNOWN_NOW, TAKEN
+from stepdown.artifacts import ArtifactRef
+from stepdown.candidate import HELD_BACK_FILE, Candidate, Earlier
+from stepdown.config import ReleaseConfig
+from stepdown.engine import Session, quote
+from stepdown.vocabulary import Role
+
+HELD = "held_so_far"
+"""The relation of the rows that this version holds back."""
+
+
+def take_whole_people(session: Session, versions: int, people: str) -> int:
+    """Take along all rows of whom one is missing that a version showed; returns how many rows.
+
+    All rows of one who left are gone. Where an id holds rows together, a companion who lacked only
+    some would be seen not to have left.
+    """
+    then = " UNION ".join(f"SELECT raw, nth FROM then_{i}_0" for i in range(versions))
+    session.run(
+        f"CREATE OR REPLACE TEMP TABLE whole AS WITH whose AS ({people}) "
+        "SELECT source_row FROM placed JOIN whose USING (source_row) WHERE person IN ("
+        f"SELECT person FROM {KNOWN_NOW}_0 JOIN ({then}) USING (raw, nth) "
+        "JOIN whose USING (source_row) WHERE source_row NOT IN (SELECT source_row FROM placed))"
+    )
+    session.run(f"INSERT INTO {TAKEN} SELECT source_row FROM whole")
+    take_out(session, "whole")
+    return int(str(session.scalar("SELECT count(*) FROM whole")))
+
+
+def hold_back_again(session: Session, earlier: Sequence[Earlier], snapshot: ArtifactRef) -> int:
+    """Take out whom the newest version held back, where it was made of this very source.
+
+    Else a run without anything new would let some of them in, take others along for it, and come to
+    another file each time.
+
+    Args:
+        session: holds what ``remember`` left, and ``entered``.
+        earlier: the versions before, oldest first.
+        snapshot: today's source.
+
+    Returns:
+        how many rows.
+    """
+    newest = earlier[-1].candidate
+    path = newest.path / HELD_BACK_FILE
+    if newest.report.snapshot_sha256 != snapshot.sha256 or not path.is_file():
+        return 0
+    session.attach_parquet("held_then", str(path))
+    session.run(
+        "CREATE TEMP TABLE held_again AS SELECT source_row, companion FROM held_then "
+        f"WHERE source_row IN (SELECT source_row FROM {ENTERED})"
+    )
+    session.run(f"INSERT INTO {TAKEN} SELECT source_row FROM held_again WHERE companion")
+    take_out(session, "held_again")
+    return int(str(session.scalar("SELECT count(*) FROM held_again")))
+
+
+def taken_above(session: Session, parent: Candidate | None, stricter: bool) -> None:
+    """Count as companions whom the tier above took out as such: they hide who left here, too.
+
+    Args:
+        session: holds what ``remember`` left.
+        stricter: more values are asked for than above, so what hides somebody there may not here.
+    """
+    path = parent.path / HELD_BACK_FILE if parent else None
+    if path and path.is_file() and not stricter:
+        session.attach_parquet("held_above", str(path))
+        session.run(f"INSERT INTO {TAKEN} SELECT source_row FROM held_above WHERE companion")
+
+
+def write_held_back(session: Session, folder: Path) -> None:
+    """Write down who was held back, for the next run on the same source and the tiers below."""
+    rows = session.fetch(
+        f"SELECT source_row, source_row IN (SELECT source_row FROM {TAKEN}) AS companion "
+        f"FROM (SELECT DISTINCT source_row FROM {HELD}) ORDER BY source_row"
+    )
+    if rows.num_rows:
+        write_table(rows, folder / HELD_BACK_FILE)
+
+
+def take_out(session: Session, rows: str) -> None:
+    """Take the rows of a relation out of ``entered``."""
+    session.run(f"INSERT INTO {HELD} SELECT source_row FROM {rows}")
+    session.run(f"DELETE FROM {ENTERED} WHERE source_row IN (SELECT source_row FROM {rows})")
+
+
+def people_by_id(config: ReleaseConfig, columns: Sequence[str]) -> str:
+    """SQL of whose each row of the snapshot is, where these columns hold a person's id."""
+    subject = config.name(Role.SUBJECT)
+    ids = (Role.SUBJECT, Role.DIRECT_IDENTIFIER)
+    if not subject or not any(config.columns[n].role in ids for n in columns):
+        return ""
+    return f"SELECT file_row_number AS source_row, {quote(subject)} AS person FROM {SNAPSHOT}"

@@ -1,0 +1,1 @@
+"""Verify, retain, recheck, shred: the upkeep of a workspace and its releases."""

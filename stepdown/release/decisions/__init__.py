@@ -1,0 +1,1 @@
+"""Record what people decide about a release: approve, reject, review, renew, withdraw."""

@@ -1,0 +1,1 @@
+"""Judge a candidate and write the documents that travel with it."""

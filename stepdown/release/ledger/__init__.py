@@ -1,0 +1,1 @@
+"""Keep the append-only ledger of releases, and the store of their files."""

@@ -1,0 +1,1 @@
+"""Submit, publish, suspend, recover and deliver releases."""

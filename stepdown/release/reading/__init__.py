@@ -1,0 +1,1 @@
+"""Answer what is released, to whom, and what was released before."""

@@ -1,0 +1,1 @@
+"""List what a release must have before it may be published."""

@@ -1,0 +1,1 @@
+"""Form equivalence classes and find special uniques."""

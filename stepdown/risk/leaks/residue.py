@@ -1,0 +1,249 @@
+"""Whether anything of a withheld identifier is left in what will be published."""
+
+from __future__ import annotations
+
+import html
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from stepdown.artifacts import ArtifactRef
+from stepdown.candidate import DATA_FILE, Candidate
+from stepdown.config import LoadedConfig, ReleaseConfig
+from stepdown.config.texts import config_texts
+from stepdown.engine.session import Session, literals, open_session, quote
+from stepdown.plain_words import counted
+from stepdown.risk.leaks.config_texts import check_config_texts
+from stepdown.risk.leaks.own_record import own_record_findings
+from stepdown.risk.leaks.tokens import (
+    permit,
+    publish_column,
+    publish_texts,
+    start_search,
+    withheld_in,
+)
+from stepdown.vocabulary import IDENTIFYING, Role
+
+_WRITERS = re.compile(r"(parquet-cpp-arrow version|DuckDB version) [\w.+-]+( \(build [\w.+-]+\))?")
+
+
+@dataclass(frozen=True)
+class Residue:
+    """What the check found.
+
+    Args:
+        cells: cells of a record's own identifiers, and identifiers of anyone in any text; of a
+            column in which several searches find some, the most that one of them finds.
+        problems: one sentence each, with columns and counts, never a value.
+    """
+
+    cells: int
+    problems: tuple[str, ...]
+
+
+def find_residue(
+    candidate: Candidate,
+    snapshot: ArtifactRef,
+    loaded: LoadedConfig,
+    scratch: str | Path | None = None,
+) -> Residue:
+    """Look for raw values of identifying columns in the written file.
+
+    Three searches. Record by record: does a published cell repeat an identifier of its own record
+    more often than chance explains? Whole tokens: does an identifier of anyone in the snapshot,
+    released or not, occur in any published text, dictionary page or statistic, outside declared
+    domains and hierarchy labels? Metadata: does the file's footer hold more than it needs?
+    """
+    config = loaded.config
+    with open_session(scratch) as session:
+        session.attach_parquet("data", candidate.data.path)
+        session.attach_parquet("lineage", candidate.lineage.path)
+        session.attach_parquet("snapshot", snapshot.path)
+        session.attach_parquet("hierarchies", candidate.hierarchies.path)
+        found = [
+            *own_record_findings(session, candidate, config),
+            *_token_findings(session, candidate, config),
+            *((problem, 1, problem) for problem in _metadata_problems(candidate, config)),
+        ]
+    # Several searches may find the same cells of a column: its largest count is counted once.
+    cells: dict[str, int] = {}
+    for place, count, _ in found:
+        cells[place] = max(count, cells.get(place, 0))
+    return Residue(sum(cells.values()), tuple(sentence for *_, sentence in found))
+
+
+def check_texts(
+    snapshot: ArtifactRef,
+    loaded: LoadedConfig,
+    texts: Mapping[str, bytes],
+    fixed_text: str = "",
+    scratch: str | Path | None = None,
+    candidate: Candidate | None = None,
+) -> tuple[str, ...]:
+    """Withheld identifiers in the documents of a release: one sentence per document, no values.
+
+    The config's own texts are searched first, each by its key: what a document repeats of them is
+    said there, once.
+
+    Args:
+        snapshot: the pinned source; its identifying columns are looked for, in all rows.
+        loaded: the config.
+        texts: file name → bytes as they will be published. The name is searched too.
+        fixed_text: text that every report has, whatever the data; its words do not count.
+        scratch: folder in which the engine may spill.
+        candidate: whose documents they are; the labels that it releases do not count.
+    """
+    config = loaded.config
+    open_to_all = [fixed_text, *(_permitted(candidate, config, scratch) if candidate else ())]
+    in_config = check_config_texts(snapshot, loaded, open_to_all, scratch)
+    with open_session(scratch) as session:
+        session.attach_parquet("snapshot", snapshot.path)
+        start_search(session)
+        for position, (name, content) in enumerate(texts.items()):
+            inside, its_name = f"{position} inside", f"{position} name"
+            publish_texts(session, {inside: _decoded(name, content), its_name: [name]})
+        permit(session, [*open_to_all, *config_texts(config).values()])
+        counts = _count_withheld(session, config)
+    return in_config + tuple(
+        f"{place}: {_withheld(counts[key])} in it"
+        for position, name in enumerate(texts)
+        for key, place in ((f"{position} inside", name), (f"{position} name", "a file's name"))
+        if key in counts
+    )
+
+
+def _count_withheld(session: Session, config: ReleaseConfig) -> dict[str, int]:
+    # Numbers and dates are judged record by record: by themselves they name nobody.
+    schema = session.fetch("SELECT * FROM snapshot LIMIT 0").schema
+    texts = [name for name in config.names(*IDENTIFYING) if _is_text(schema.field(name))]
+    notes = config.names(Role.FREE_TEXT)
+    return withheld_in(
+        session,
+        "snapshot",
+        [quote(name) for name in texts if name not in notes],
+        [quote(name) for name in texts if name in notes],
+    )
+
+
+def _is_text(field: pa.Field) -> bool:
+    return bool(pa.types.is_string(field.type) or pa.types.is_large_string(field.type))
+
+
+def _token_findings(
+    session: Session, candidate: Candidate, config: ReleaseConfig
+) -> Iterator[tuple[str, int, str]]:
+    file = pq.ParquetFile(candidate.data.path)
+    texts = [field.name for field in file.schema_arrow if _is_text(field)]
+    start_search(session)
+    for name in texts:
+        publish_column(session, f"{name} rows", "data", quote(name))
+        publish_texts(session, {f"{name} pages": _unseen_texts(candidate, file, name)})
+    names = [*file.schema_arrow.names, Path(candidate.data.path).name]
+    publish_texts(session, {"names": names})
+    permit(session, _released_words(session, candidate, config))
+    counts = _count_withheld(session, config)
+    for name in texts:
+        rows, pages = counts.get(f"{name} rows", 0), counts.get(f"{name} pages", 0)
+        if rows:
+            yield name, rows, f"{name}: {_withheld(rows)} in it as whole words"
+        if pages > rows:
+            yield name, pages, f"{name}: {_withheld(pages)} in its file pages"
+    if "names" in counts:
+        yield "names", counts["names"], f"{_withheld(counts['names'])} in column or file names"
+
+
+def _withheld(count: int) -> str:
+    return f"{counted(count, 'withheld identifier')} {'occurs' if count == 1 else 'occur'}"
+
+
+def _unseen_texts(candidate: Candidate, file: pq.ParquetFile, name: str) -> list[str]:
+    """Texts of a column that a reader of rows never sees: dictionary entries and statistics."""
+    position = file.schema_arrow.names.index(name)
+    texts: set[str] = set()
+    has_dictionary = False
+    for group in range(file.metadata.num_row_groups):
+        chunk = file.metadata.row_group(group).column(position)
+        has_dictionary |= chunk.has_dictionary_page
+        if chunk.is_stats_set and chunk.statistics.has_min_max:
+            texts |= {str(chunk.statistics.min), str(chunk.statistics.max)}
+    if has_dictionary:
+        reader = pq.ParquetFile(candidate.data.path, read_dictionary=[name])
+        for group in range(reader.num_row_groups):
+            for chunk in reader.read_row_group(group, columns=[name]).column(0).chunks:
+                if pa.types.is_dictionary(chunk.type):
+                    texts |= set(pc.unique(chunk.dictionary).to_pylist())
+    return [text for text in texts if text is not None]
+
+
+def _metadata_problems(candidate: Candidate, config: ReleaseConfig) -> Iterator[str]:
+    metadata = pq.read_metadata(candidate.data.path)
+    if metadata.metadata:
+        yield f"the file's footer holds {len(metadata.metadata)} key-value entries, none is allowed"
+    if not _WRITERS.fullmatch(metadata.created_by or ""):
+        yield "the file's footer names a writer that is not on the list"
+    unknown = sum(name not in config.columns for name in metadata.schema.names)
+    if unknown:
+        yield f"the file's schema has {unknown} columns that the config does not name"
+
+
+def _decoded(name: str, content: bytes) -> list[str]:
+    """A document's text, also with its escapes undone."""
+    text = content.decode("utf-8", errors="replace")
+    texts = [text]
+    if name.endswith((".html", ".htm", ".svg", ".xml")):
+        texts += [html.unescape(text), html.unescape(re.sub(r"<[^>]*>", " ", text))]
+    if name.endswith(".json"):
+        try:
+            texts += _strings(json.loads(text))
+        except ValueError:
+            return texts
+    return texts
+
+
+def _strings(node: Any) -> list[str]:
+    if isinstance(node, dict):
+        return [text for pair in node.items() for part in pair for text in _strings(part)]
+    if isinstance(node, list | tuple):
+        return [text for part in node for text in _strings(part)]
+    if isinstance(node, float) and not math.isfinite(node):
+        return []
+    return [] if node is None else [str(node)]
+
+
+def _permitted(
+    candidate: Candidate, config: ReleaseConfig, scratch: str | Path | None
+) -> list[str]:
+    """The labels and the names of columns that the candidate's file holds."""
+    with open_session(scratch) as session:
+        session.attach_parquet("data", candidate.data.path)
+        session.attach_parquet("hierarchies", candidate.hierarchies.path)
+        return _released_words(session, candidate, config)
+
+
+def _released_words(session: Session, candidate: Candidate, config: ReleaseConfig) -> list[str]:
+    """Words that a reader of the file sees anyway: names of columns, and labels in the file.
+
+    A label of a finer level, or of a column that is not released, is not among them.
+    """
+    schema = pq.read_schema(candidate.data.path)
+    declared = [name for name in schema.names if name in config.columns]
+    words = [*declared, Path(DATA_FILE).name]
+    for name in declared:
+        if not _is_text(schema.field(name)):
+            continue
+        known = f'SELECT label FROM hierarchies WHERE "column" = {literals([name])}'
+        if domain := config.columns[name].allowed:
+            known += f" UNION SELECT unnest([{literals(domain)}])"
+        labels = session.fetch(
+            f"SELECT DISTINCT {quote(name)} AS label FROM data WHERE {quote(name)} IN ({known})"
+        )
+        words += labels["label"].to_pylist()
+    return words

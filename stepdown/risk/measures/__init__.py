@@ -1,0 +1,1 @@
+"""Measure disclosure risk on equivalence classes."""

@@ -1,0 +1,176 @@
+"""Where the risk of a file comes from: class sizes before and after, columns, smallest groups."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from stepdown.artifacts import ArtifactRef, check_bytes
+from stepdown.candidate import Candidate
+from stepdown.config import LoadedConfig, ReleaseConfig
+from stepdown.engine.session import Session, open_session, quote
+from stepdown.reports import CLASS_BANDS, Exposure
+from stepdown.risk.classes.classes import ClassTable, build_classes
+from stepdown.risk.classes.suda import COLUMNS
+from stepdown.risk.classes.suda_session import find_special_uniques
+from stepdown.vocabulary import Role, Tier
+
+BANDS = CLASS_BANDS
+"""Here in data subjects."""
+
+GROUPS = 10
+"""How many of the smallest groups are told."""
+
+SET_SIZE = 3
+"""Columns in the largest set by which contributions are measured: what a neighbour may know."""
+
+
+def measure_exposure(
+    candidate: Candidate,
+    parent: ArtifactRef,
+    snapshot: ArtifactRef,
+    loaded: LoadedConfig,
+    scratch: str | Path | None = None,
+    *,
+    parent_lineage: ArtifactRef | None = None,
+) -> Exposure:
+    """Where the risk of a candidate comes from, measured on its written bytes and its parent's.
+
+    Classes are counted in distinct data subjects and bands in records. Contributions are of the
+    minimal sample uniques (``suda.py``, up to three columns) among all quasi-identifiers that the
+    parent holds; all are 0 where nobody is unique on so few.
+
+    Groups are named by the labels that this candidate releases; of an internal file, whose labels
+    may be raw values, none is named. Who may see them is the caller's to decide.
+
+    Args:
+        candidate: the file and its lineage.
+        parent: the data file of the tier above (the snapshot for internal, the base for a copy).
+        snapshot: the pinned source.
+        loaded: the dataset's config.
+        scratch: folder in which the engine may spill.
+        parent_lineage: of the parent's data file, if it is at hand. Without it a parent's rows
+            belong together by its subject column or, where it keeps none, by the candidate's
+            lineage, in which a row that was dropped is a subject of its own.
+
+    Raises:
+        StoreCorrupt: a file is gone or no longer the one that was written.
+    """
+    for ref in (candidate.data, candidate.lineage, parent, snapshot):
+        check_bytes(ref)
+    config = loaded.config
+    with open_session(scratch) as session:
+        session.attach_parquet("data", candidate.data.path)
+        session.attach_parquet("lineage", candidate.lineage.path)
+        session.attach_parquet("parent", parent.path)
+        released = _quasi_identifiers(config, candidate.data)
+        classes = _classes(
+            session,
+            released,
+            "lineage.subject",
+            "data AS file LEFT JOIN lineage ON lineage.row = file.file_row_number",
+        )
+        sizes = _by_band(classes)
+        named = candidate.tier is not Tier.INTERNAL and bool(released)
+        groups = _smallest_groups(session, released) if named else ()
+
+        if parent_lineage:
+            session.attach_parquet("parent_lineage", check_bytes(parent_lineage))
+        whose = _parents_subject(config, parent, snapshot, parent_lineage)
+        above = _quasi_identifiers(config, parent)
+        classes = _classes(session, above, *whose)
+        contributions = _contributions(session, classes, above)
+        if released != above:
+            classes = _classes(session, [name for name in released if name in above], *whose)
+        return Exposure(
+            class_sizes=sizes,
+            class_sizes_above=_by_band(classes),
+            column_contributions=contributions,
+            smallest_groups=groups,
+        )
+
+
+def _quasi_identifiers(config: ReleaseConfig, file: ArtifactRef) -> list[str]:
+    held = pq.read_schema(file.path).names
+    return [
+        name
+        for name, column in config.columns.items()
+        if column.role is Role.QUASI_IDENTIFIER and name in held
+    ]
+
+
+def _classes(session: Session, columns: Sequence[str], subject: str, source: str) -> ClassTable:
+    cells = [
+        "file.file_row_number AS row",
+        f"{subject} AS subject",
+        "NULL::DOUBLE AS weight",
+        *(f"file.{quote(name)} AS {alias}" for alias, name in _aliases(columns).items()),
+    ]
+    session.run(f"CREATE OR REPLACE TEMP TABLE record AS SELECT {', '.join(cells)} FROM {source}")
+    return build_classes(session, list(_aliases(columns)))
+
+
+def _aliases(columns: Sequence[str]) -> dict[str, str]:
+    """Names in ``record`` and ``class``, where a column's own could be ``row`` or ``class``."""
+    return {f"q{i}": name for i, name in enumerate(columns)}
+
+
+def _parents_subject(
+    config: ReleaseConfig,
+    parent: ArtifactRef,
+    snapshot: ArtifactRef,
+    parent_lineage: ArtifactRef | None,
+) -> tuple[str, str]:
+    """SQL of whose a row of the parent is, and of the relation to find that in."""
+    subject = config.name(Role.SUBJECT)
+    if parent_lineage:
+        key = "parent_lineage.subject"
+        source = "parent AS file LEFT JOIN parent_lineage ON parent_lineage.row = "
+    elif subject and subject in pq.read_schema(parent.path).names:
+        return f"coalesce('s' || file.{quote(subject)}::VARCHAR, {_OWN})", "parent AS file"
+    elif parent.sha256 == snapshot.sha256:
+        return "file.file_row_number", "parent AS file"
+    else:
+        key = "lineage.subject"
+        source = "parent AS file LEFT JOIN lineage ON lineage.parent_row = "
+    return f"coalesce('s' || {key}::VARCHAR, {_OWN})", f"{source}file.file_row_number"
+
+
+_OWN = "'r' || file.file_row_number::VARCHAR"
+
+
+def _by_band(classes: ClassTable) -> dict[str, int]:
+    band = np.searchsorted(list(BANDS.values()), classes.subjects, side="right") - 1
+    records = np.bincount(band, weights=classes.rows, minlength=len(BANDS))
+    return {name: int(n) for name, n in zip(BANDS, records, strict=True)}
+
+
+def _smallest_groups(
+    session: Session, columns: Sequence[str]
+) -> tuple[tuple[dict[str, str | None], int], ...]:
+    aliases = _aliases(columns)
+    labels = ", ".join(f"{alias}::VARCHAR AS {alias}" for alias in aliases)
+    order = ", ".join(f"{alias} NULLS FIRST" for alias in aliases)
+    smallest = session.fetch(
+        f"SELECT subjects, {labels} FROM class JOIN (SELECT class, count(*) AS subjects "
+        f"FROM class_subject GROUP BY class) USING (class) ORDER BY subjects, {order} "
+        f"LIMIT {GROUPS}"
+    )
+    return tuple(
+        ({name: row[alias] for alias, name in aliases.items()}, row["subjects"])
+        for row in smallest.to_pylist()
+    )
+
+
+def _contributions(
+    session: Session, classes: ClassTable, columns: Sequence[str]
+) -> dict[str, float]:
+    if not 0 < len(columns) <= COLUMNS:
+        return {}
+    found = find_special_uniques(session, classes, list(_aliases(columns)), size=SET_SIZE)
+    shares = zip(columns, found.contributions.tolist(), strict=True)
+    # Ten digits, as in every report.
+    return {name: float(f"{share:.10g}") for name, share in shares}

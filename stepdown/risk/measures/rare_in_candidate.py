@@ -1,0 +1,115 @@
+"""The rare values of a candidate's columns, each with the treatment that would cure it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pyarrow.parquet as pq
+
+from stepdown.artifacts import ArtifactRef
+from stepdown.candidate import Candidate
+from stepdown.config import ReleaseConfig, tier_policy, treatment_of
+from stepdown.config.policy import defaults
+from stepdown.config.treatments import Generalise
+from stepdown.engine.session import Session, quote
+from stepdown.reports import RareValues
+from stepdown.risk.measures.rare_remedy import Asked, finest_treatment
+from stepdown.risk.measures.rare_values import Column, count_holders
+from stepdown.vocabulary import ColumnType, Role, Tier
+
+_UNDECLARED = (ColumnType.STRING, ColumnType.INTEGER)
+_DATED = (ColumnType.DATE, ColumnType.TIMESTAMP)
+_KINDS = {Role.WEIGHT: "weight", Role.QUASI_IDENTIFIER: "", Role.CONSENT: ""}
+"""Roles whose columns have a cure of their own, or none but to be dropped."""
+_NUMERIC = (ColumnType.INTEGER, ColumnType.NUMBER)
+
+
+def rare_values(
+    session: Session,
+    candidate: Candidate,
+    parent: ArtifactRef,
+    config: ReleaseConfig,
+    aliases: Mapping[str, str],
+) -> tuple[RareValues, ...] | None:
+    """Who holds the values of each column that is not rekeyed; None at internal.
+
+    Args:
+        session: holds ``record``, ``lineage``, ``parent``, ``snapshot`` and ``hierarchies``.
+        parent: of which a cure must be made.
+        aliases: those columns → their names in ``record``.
+    """
+    tier = candidate.tier
+    if tier is Tier.INTERNAL:
+        return None
+    k = tier_policy(config, tier).smallest_class
+    columns = [
+        Column(name, alias, config.columns[name].type in _UNDECLARED)
+        for name, alias in aliases.items()
+    ]
+    above = pq.read_schema(parent.path).names
+    found = []
+    for rare in count_holders(session, columns, tier, k):
+        if is_too_rare(rare, k):
+            remedy = "drop"
+            if rare.column in above:
+                remedy = _remedy(session, candidate, config, rare, k)
+            override = config.columns[rare.column].override or ""
+            rare = replace(rare, remedy=remedy, override=override)
+        found.append(rare)
+    return tuple(found)
+
+
+def is_too_rare(rare: RareValues, k: int) -> bool:
+    """Whether a value of the column is held by too few, or its dates are finer than they may be."""
+    return bool(rare.too_fine) or (rare.values > 0 and rare.holders < k)
+
+
+def asked_of(config: ReleaseConfig, rare: RareValues, tier: Tier, k: int) -> Asked:
+    """What a cure of a column that nobody searches over must come to."""
+    column = config.columns[rare.column]
+    retyped = bool(rare.kind)
+    kind = rare.kind or "text"
+    if not retyped and column.type in _NUMERIC:
+        kind = "number"
+    elif column.type in _DATED:
+        kind = "date"
+    elif column.type is ColumnType.BOOLEAN:
+        kind = "flag"
+    return Asked(
+        k=k,
+        by_home=rare.households,
+        kind=_KINDS.get(column.role, kind),
+        retyped=retyped,
+        whole=column.type is ColumnType.INTEGER,
+        floor=defaults()["floors"]["date"][tier.value],
+    )
+
+
+def _remedy(
+    session: Session, candidate: Candidate, config: ReleaseConfig, rare: RareValues, k: int
+) -> str:
+    name, tier = rare.column, candidate.tier
+    asked = asked_of(config, rare, tier, k)
+    side = "parent"
+    if isinstance(treatment_of(config, name, tier), Generalise):
+        side = "snapshot"
+        asked = replace(asked, kind="level", level=candidate.report.levels.get(name, 0))
+        text = name.replace("'", "''")
+        type = session.scalar(f"SELECT typeof({quote(name)}) FROM snapshot LIMIT 1") or "VARCHAR"
+        session.run(
+            "CREATE OR REPLACE TEMP TABLE rung AS SELECT "
+            f"TRY_CAST(leaf AS {type}) AS raw, level, label FROM hierarchies "
+            f"WHERE \"column\" = '{text}'"
+        )
+    session.run(
+        f"CREATE OR REPLACE TEMP TABLE cell AS SELECT {side}.{quote(name)} AS value, "
+        "record.subject, record.household FROM record JOIN lineage ON lineage.row = record.row "
+        "JOIN snapshot ON snapshot.file_row_number = lineage.source_row "
+        "JOIN parent ON parent.file_row_number = lineage.parent_row"
+    )
+    session.run(
+        f"CREATE OR REPLACE TEMP TABLE lot AS SELECT {quote(name)} AS value, count(*) AS rows "
+        f"FROM parent GROUP BY {quote(name)}"
+    )
+    return finest_treatment(session, asked)

@@ -1,0 +1,1 @@
+"""Stream release files and their conversions."""

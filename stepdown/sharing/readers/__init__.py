@@ -1,0 +1,1 @@
+"""Authenticate readers and decide what each may have."""

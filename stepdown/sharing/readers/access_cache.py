@@ -1,0 +1,141 @@
+"""What everybody may have at this moment, as ledger and records say, kept while it holds.
+
+Every request asks whether the ledger or a record beside a config has changed since; only then is
+anything read anew. Running downloads ask the newest picture between two pieces.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from stepdown import clock
+from stepdown.config.governance import Governance, load_governance
+from stepdown.errors import ConfigInvalid
+from stepdown.release.ledger.ledger import Ledger, Reader
+from stepdown.release.ledger.records import Release
+from stepdown.release.publishing.commit import IN_STORE
+from stepdown.release.reading.access import Access, may_read
+from stepdown.sharing.readers.ledger_watch import Question
+from stepdown.sharing.readers.session import signed_out
+from stepdown.sharing.readers.tokens import Token, tokens
+from stepdown.vocabulary import ReleaseState
+
+_Stamp = tuple[tuple[str, int, int, int], ...]
+
+
+@dataclass(frozen=True)
+class AccessSnapshot:
+    """Releases, tokens and records at one moment.
+
+    Args:
+        seq: the last line of the ledger that it knows.
+        releases: everything that was ever published, oldest first.
+        signed_out: ids of sessions that somebody signed out of.
+    """
+
+    ledger: Ledger
+    seq: int
+    day: dt.date
+    stamp: _Stamp
+    releases: tuple[Release, ...]
+    tokens: Mapping[str, Token]
+    signed_out: frozenset[str]
+    _governance: dict[tuple[str, str], Governance | None] = field(default_factory=dict)
+    _answers: dict[tuple[int, str], Access] = field(default_factory=dict)
+
+    def access(self, release: Release, who: str) -> Access:
+        """Whether somebody may read a release, by ``may_read``."""
+        key = (release.id, who)
+        if key not in self._answers:
+            governance = self._records(release)
+            with self.ledger.reading() as reader:
+                answer = may_read(reader, governance, release.address, who, self.day)
+            self._answers[key] = answer
+        return self._answers[key]
+
+    def _records(self, release: Release) -> Governance | None:
+        key = (str(release.terms.get("configs")), release.dataset)
+        if key not in self._governance:
+            try:
+                self._governance[key] = load_governance(Path(key[0]), release.dataset)
+            except ConfigInvalid:  # nobody is known to be entitled to anything but public
+                self._governance[key] = None
+        return self._governance[key]
+
+
+class Authority:
+    """Hands out the newest picture; any thread may ask."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self._lock = threading.Lock()
+        self._question = Question(ledger)
+        self._picture = self._take()
+
+    @property
+    def last(self) -> AccessSnapshot:
+        """The newest picture that anybody asked for."""
+        return self._picture
+
+    def now(self) -> AccessSnapshot:
+        """A picture that holds at this moment.
+
+        Raises:
+            WorldFailed: the ledger cannot be read, so that nobody may have anything.
+        """
+        with self._lock:
+            picture = self._picture
+            changed = self._question.decided_since(picture.seq)
+            if changed or picture.day != clock.today() or picture.stamp != _stamp(picture.releases):
+                self._picture = self._take()
+            return self._picture
+
+    def close(self) -> None:
+        """Let go of the ledger."""
+        with self._lock:
+            self._question.close()
+
+    def _take(self) -> AccessSnapshot:
+        with self.ledger.reading() as reader:
+            releases = _published(reader)
+            last = reader.last()
+            return AccessSnapshot(
+                self.ledger,
+                last.seq if last else 0,
+                clock.today(),
+                _stamp(releases),
+                releases,
+                tokens(reader),
+                signed_out(reader),
+            )
+
+
+def _published(reader: Reader) -> tuple[Release, ...]:
+    # A waiting release has an address too, and is nobody's yet.
+    was_out = [release for release in reader.in_state(*IN_STORE) if release.version]
+    return tuple(was_out)
+
+
+def is_live(release: Release) -> bool:
+    """Whether it is the current version of its series."""
+    return release.state is ReleaseState.PUBLISHED
+
+
+def _stamp(releases: tuple[Release, ...]) -> _Stamp:
+    """Name, size and time of every record that lies beside the configs."""
+    folders = sorted({str(release.terms.get("configs")) for release in releases})
+    found = []
+    for folder in map(Path, folders):
+        for place in (folder, folder / "partners"):
+            files = sorted(place.glob("*.y*ml")) if place.is_dir() else []
+            for file in files:
+                try:
+                    facts = file.stat()
+                except OSError:
+                    continue
+                found.append((str(file), facts.st_mtime_ns, facts.st_size, facts.st_ino))
+    return tuple(found)
