@@ -110,6 +110,16 @@ NEXT_STATES: dict[ReleaseState, frozenset[ReleaseState]] = {
 LAPSED = frozenset({ReleaseState.REFUSED, ReleaseState.REJECTED, ReleaseState.EXPIRED})
 """The ends of what was never published: its number goes to the next candidate."""
 
+IN_STORE = frozenset(
+    {
+        ReleaseState.PUBLISHED,
+        ReleaseState.SUPERSEDED,
+        ReleaseState.SUSPENDED,
+        ReleaseState.WITHDRAWN,
+    }
+)
+"""The states of what was published once: the store has its files, or its tombstone."""
+
 MOST_RELEASED = 128
 """Quasi-identifiers, sensitive and insensitive columns of one tier: the attack that links two
 halves of the columns holds 64 in each."""

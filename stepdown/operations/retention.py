@@ -1,8 +1,8 @@
 """Delete what is no longer needed: raw snapshots, readings of the register, old candidates.
 
-What was ever published is remembered as tokens first (``anonymise/remember.py``), so that later
-versions are held against it as if nothing had been deleted. The ledger's line comes before the
-file goes: a run that is killed in between leaves a file that the next call deletes.
+What was ever published is remembered as tokens first (``anonymise/tiers/source_tokens.py``), so
+that later versions are held against it as if nothing had been deleted. The ledger's line comes
+before the file goes: a run that is killed in between leaves a file that the next call deletes.
 """
 
 from __future__ import annotations

@@ -35,11 +35,10 @@ from stepdown.release.ledger.ledger import Ledger, Writer
 from stepdown.release.ledger.records import EventKind, Release
 from stepdown.release.ledger.store import Store
 from stepdown.release.publishing import commit, submit
-from stepdown.release.publishing.commit import IN_STORE
 from stepdown.release.publishing.recovery import recover
 from stepdown.release.reading.catalogue import find_release, list_releases, show_release
 from stepdown.release.requirements.sign_off import statement_of
-from stepdown.vocabulary import ReleaseState, Tier
+from stepdown.vocabulary import IN_STORE, ReleaseState, Tier
 
 BASE, COPY, INTERNAL = "wells/partner", "wells/partner/clinic", "wells/internal"
 A, B, C = "[20, 25)", "[25, 30)", "[30, 35)"

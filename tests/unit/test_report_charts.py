@@ -130,7 +130,8 @@ def test_a_policy_that_nothing_meets_is_in_the_table_and_not_drawn() -> None:
 
 def test_the_drawing_engine_is_imported_by_the_first_drawing_only() -> None:
     code = (
-        "import sys, stepdown.release.documents.documents, stepdown.release.publishing.submit, flows.cli\n"
+        "import sys, flows.cli\n"
+        "import stepdown.release.documents.documents, stepdown.release.publishing.submit\n"
         "assert 'vl_convert' not in sys.modules\n"
         "from stepdown.release.documents.chart_specs import columns_chart\n"
         "from stepdown.release.documents.charts import draw\n"

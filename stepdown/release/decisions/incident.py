@@ -14,17 +14,17 @@ from stepdown.errors import ConfigInvalid, InputWrong, MoveForbidden
 from stepdown.release.decisions.withdraw import descendants
 from stepdown.release.ledger.ledger import Writer, open_ledger, protecting_ledger
 from stepdown.release.ledger.locks import exclusively
-from stepdown.release.ledger.records import EventKind, Release
+from stepdown.release.ledger.records import STORE_BEHIND, EventKind, Release
 from stepdown.release.ledger.store import Store
 from stepdown.release.publishing.adoption import adopt
-from stepdown.release.publishing.commit import IN_STORE, STORE_BEHIND, settle
+from stepdown.release.publishing.commit import settle
 from stepdown.release.publishing.downloads import Fetched, tell_holders, who_fetched
 from stepdown.release.publishing.notices import tell
 from stepdown.release.publishing.recovery import recover_held
 from stepdown.release.publishing.remembered import advance_if_whole
 from stepdown.release.reading.catalogue import find_release
 from stepdown.release.requirements.assessments import RISK_OFFICER
-from stepdown.vocabulary import ReleaseState, Tier
+from stepdown.vocabulary import IN_STORE, ReleaseState, Tier
 from stepdown.workspace import Workspace
 
 CANNOT_RECALL = "copies of public files cannot be recalled"

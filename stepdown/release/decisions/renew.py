@@ -12,10 +12,10 @@ from stepdown.errors import InputWrong, MoveForbidden
 from stepdown.release.ledger.addresses import parse_address
 from stepdown.release.ledger.ledger import Writer, open_ledger
 from stepdown.release.ledger.locks import exclusively
-from stepdown.release.ledger.records import EventKind, Release
+from stepdown.release.ledger.records import STORE_BEHIND, EventKind, Release
 from stepdown.release.ledger.statements import Signed, check_signer, sign
 from stepdown.release.ledger.store import Store
-from stepdown.release.publishing.commit import STORE_BEHIND, advance, settle
+from stepdown.release.publishing.commit import advance, settle
 from stepdown.release.publishing.kept import check_kept
 from stepdown.release.publishing.recovery import recover_held
 from stepdown.release.publishing.suspension import (

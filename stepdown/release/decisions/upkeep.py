@@ -1,7 +1,8 @@
-"""What time alone does to releases: agreements end, reviews fall due, waiting ones may go on.
+"""End agreements, suspend what is overdue for review, and let waiting releases go on, by date.
 
-One function per step; ``stepdown/operations/upkeep.py`` says in which order. Each holds the workspace's lock
-for itself, does nothing on a second call of the same day, and gives a sentence per change.
+One function per step; ``stepdown/operations/upkeep.py`` says in which order. Each holds the
+workspace's lock for itself, does nothing on a second call of the same day, and gives a sentence
+per change.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from stepdown.config.governance import Governance
 from stepdown.config.policy import defaults
 from stepdown.release.ledger.ledger import Ledger, Reader, open_ledger
 from stepdown.release.ledger.locks import exclusively
-from stepdown.release.ledger.records import EventKind, Release
+from stepdown.release.ledger.records import STORE_BEHIND, EventKind, Release
 from stepdown.release.ledger.store import Store
-from stepdown.release.publishing.commit import STORE_BEHIND, advance, settle
+from stepdown.release.publishing.commit import advance, settle
 from stepdown.release.publishing.notices import tell
 from stepdown.release.publishing.recovery import recover_held
 from stepdown.release.publishing.suspension import let_back, suspend

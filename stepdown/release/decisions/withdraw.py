@@ -10,10 +10,10 @@ from stepdown.errors import InputWrong, MoveForbidden
 from stepdown.release.ledger.addresses import parse_address
 from stepdown.release.ledger.ledger import Reader, Writer, open_ledger, protecting_ledger
 from stepdown.release.ledger.locks import exclusively
-from stepdown.release.ledger.records import EventKind, Release
+from stepdown.release.ledger.records import STORE_BEHIND, EventKind, Release
 from stepdown.release.ledger.store import Store
 from stepdown.release.publishing.adoption import adopt
-from stepdown.release.publishing.commit import STORE_BEHIND, advance, committed, settle
+from stepdown.release.publishing.commit import advance, committed, settle
 from stepdown.release.publishing.downloads import tell_holders
 from stepdown.release.publishing.kept import check_kept
 from stepdown.release.publishing.recovery import recover_held

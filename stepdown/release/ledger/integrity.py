@@ -12,7 +12,7 @@ from functools import cache
 import sqlalchemy as sa
 
 from stepdown.release.ledger.ledger_tables import METADATA, RELEASES, may_lack
-from stepdown.release.publishing.commit import OPEN_INTENT, STORE_BEHIND
+from stepdown.release.ledger.records import OPEN_INTENT, STORE_BEHIND
 
 _MOST = 20
 _SCHEMA = "SELECT type, name, tbl_name, sql FROM sqlite_master"

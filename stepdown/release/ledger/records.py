@@ -10,6 +10,10 @@ from stepdown.release.ledger.addresses import Address, Series
 from stepdown.vocabulary import ReleaseState, Tier
 
 NTH_CANDIDATE = "candidate"
+OPEN_INTENT = "publish"
+"""What is unsettled of a release between its ledger line and its objects: the publication."""
+STORE_BEHIND = "store"
+"""What is unsettled of a release whose state the store does not show yet."""
 
 
 def nth_candidate(number: int) -> dict[str, int]:
@@ -63,7 +67,7 @@ class EventKind(StrEnum):
 
 @dataclass(frozen=True)
 class Release:
-    """One row of the table of releases; ``stepdown/release/ledger/ledger_tables.py`` says what is what."""
+    """One row of the table of releases; ``ledger_tables.py`` says what is what."""
 
     id: int
     dataset: str

@@ -24,28 +24,18 @@ from stepdown.release.ledger.addresses import Series, version_number
 from stepdown.release.ledger.ledger import Ledger
 from stepdown.release.ledger.ledger_clock import check_clock
 from stepdown.release.ledger.locks import check_still_alone
-from stepdown.release.ledger.records import EventKind, Release
+from stepdown.release.ledger.records import OPEN_INTENT, STORE_BEHIND, EventKind, Release
 from stepdown.release.ledger.store import Store
 from stepdown.release.requirements.agreements import follow_agreement
 from stepdown.release.requirements.publisher_key import publisher_key, sign_document
 from stepdown.release.requirements.requirements import waiting_for
 from stepdown.release.requirements.review_date import review_by
 from stepdown.signing import SigningKey
-from stepdown.vocabulary import LAPSED, ReleaseState
+from stepdown.vocabulary import IN_STORE, LAPSED, ReleaseState
 
 RELEASE = "release.json"
 CURRENT = "current.json"
-OPEN_INTENT = "publish"
-STORE_BEHIND = "store"
 
-IN_STORE = frozenset(
-    {
-        ReleaseState.PUBLISHED,
-        ReleaseState.SUPERSEDED,
-        ReleaseState.SUSPENDED,
-        ReleaseState.WITHDRAWN,
-    }
-)
 DEAD = LAPSED | {ReleaseState.WITHDRAWN}
 
 

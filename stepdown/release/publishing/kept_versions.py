@@ -5,10 +5,9 @@ from __future__ import annotations
 from stepdown.release.ledger.addresses import version_number
 from stepdown.release.ledger.ledger import Reader
 from stepdown.release.ledger.records import EventKind, Release
-from stepdown.release.publishing.commit import IN_STORE
 from stepdown.release.publishing.suspension import fallen_above
 from stepdown.release.requirements.consent_problem import consent_problem
-from stepdown.vocabulary import ReleaseState
+from stepdown.vocabulary import IN_STORE, ReleaseState
 
 KEY = "keep_superseded"
 REPLACED = "a newer version has replaced it"

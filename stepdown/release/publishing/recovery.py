@@ -6,10 +6,9 @@ from stepdown.release.ledger.chain import check_whole
 from stepdown.release.ledger.ledger import Ledger, open_ledger
 from stepdown.release.ledger.ledger_clock import check_clock
 from stepdown.release.ledger.locks import exclusively
-from stepdown.release.ledger.records import EventKind, Release
+from stepdown.release.ledger.records import OPEN_INTENT, EventKind, Release
 from stepdown.release.ledger.store import Store
 from stepdown.release.publishing.commit import (
-    OPEN_INTENT,
     advance,
     committed,
     delete_uncommitted,

@@ -14,17 +14,10 @@ from stepdown.release.ledger.addresses import LATEST, Address, parse_address
 from stepdown.release.ledger.chain import check_whole
 from stepdown.release.ledger.ledger import Ledger, Reader
 from stepdown.release.ledger.ledger_clock import check_clock
-from stepdown.release.ledger.records import Release
+from stepdown.release.ledger.records import OPEN_INTENT, Release
 from stepdown.release.ledger.store import Store
-from stepdown.release.publishing.commit import (
-    CURRENT,
-    IN_STORE,
-    OPEN_INTENT,
-    RELEASE,
-    advance,
-    committed,
-)
-from stepdown.vocabulary import ReleaseState, Tier
+from stepdown.release.publishing.commit import CURRENT, RELEASE, advance, committed
+from stepdown.vocabulary import IN_STORE, ReleaseState, Tier
 
 ADOPTED = "adopted"
 """A term of a release that was taken over from the store: of all else about it nobody knows."""

@@ -7,9 +7,9 @@ from typing import Literal
 
 from stepdown.config.governance import Governance
 from stepdown.release.ledger.ledger import Ledger, Reader, Writer
-from stepdown.release.ledger.records import EventKind, Release
+from stepdown.release.ledger.records import STORE_BEHIND, EventKind, Release
 from stepdown.release.ledger.store import Store
-from stepdown.release.publishing.commit import STORE_BEHIND, settle
+from stepdown.release.publishing.commit import settle
 from stepdown.release.publishing.downloads import tell_holders
 from stepdown.release.publishing.notices import tell
 from stepdown.release.requirements.agreements import copy_problem

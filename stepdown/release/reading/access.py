@@ -15,7 +15,6 @@ from stepdown.release.ledger.addresses import LATEST, Address, Series, parse_add
 from stepdown.release.ledger.ledger import Ledger, Reader
 from stepdown.release.ledger.ledger_clock import time_of
 from stepdown.release.ledger.records import EventKind, Release
-from stepdown.release.publishing.commit import IN_STORE
 from stepdown.release.publishing.kept_versions import REPLACED, why_not_kept
 from stepdown.release.publishing.remembered import is_adopted
 from stepdown.release.requirements.agreements import copy_problem
@@ -26,7 +25,7 @@ from stepdown.release.requirements.review_date import (
     overdue_flags,
     review_flags,
 )
-from stepdown.vocabulary import ReleaseState, Tier
+from stepdown.vocabulary import IN_STORE, ReleaseState, Tier
 
 OUTSIDE = "there is no such release, or it is not for you"
 """All that somebody is told who may not know whether a release exists."""

@@ -14,13 +14,13 @@ from stepdown.release.ledger.addresses import LATEST, Address, parse_address, ve
 from stepdown.release.ledger.ledger import Ledger, Reader
 from stepdown.release.ledger.records import Release
 from stepdown.release.ledger.store import Store
-from stepdown.release.publishing.commit import CURRENT, IN_STORE, RELEASE
+from stepdown.release.publishing.commit import CURRENT, RELEASE
 from stepdown.release.reading.access import flags_of
 from stepdown.release.requirements.outside_reviews import Review, reviews_of
 from stepdown.release.requirements.requirements import waiting_for
 from stepdown.release.requirements.review_date import OVERDUE, review_flags
 from stepdown.release.requirements.votes import votes_shown
-from stepdown.vocabulary import ReleaseState, Tier
+from stepdown.vocabulary import IN_STORE, ReleaseState, Tier
 
 NO_RECIPIENT = "no recipient is named, so nobody can fetch it"
 """Of a partner base without a copy: it carries copies and is never served itself."""

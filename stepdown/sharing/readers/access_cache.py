@@ -17,12 +17,11 @@ from stepdown.config.governance import Governance, load_governance
 from stepdown.errors import ConfigInvalid
 from stepdown.release.ledger.ledger import Ledger, Reader
 from stepdown.release.ledger.records import Release
-from stepdown.release.publishing.commit import IN_STORE
 from stepdown.release.reading.access import Access, may_read
 from stepdown.sharing.readers.ledger_watch import Question
 from stepdown.sharing.readers.session import signed_out
 from stepdown.sharing.readers.tokens import Token, tokens
-from stepdown.vocabulary import ReleaseState
+from stepdown.vocabulary import IN_STORE, ReleaseState
 
 _Stamp = tuple[tuple[str, int, int, int], ...]
 
