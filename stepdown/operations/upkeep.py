@@ -1,4 +1,4 @@
-"""The daily round: every rule that time alone can break, looked at once more.
+"""Run the daily round: look once more at every rule that time alone can break.
 
 Beside ``verify`` the one module that may look at all sides, so that steps of any part can stand in
 its list.

@@ -1,4 +1,4 @@
-"""A release against everything that is known about it: its bytes, its lineage, its measures.
+"""Verify a release against all that is known about it: its bytes, its lineage, its measures.
 
 The one module that looks at both sides: what was published, and what it was made from.
 """

@@ -1,1 +1,1 @@
-"""Gate, store, manifest, ledger, approvals."""
+"""Judge, publish, record and withdraw releases."""

@@ -1,1 +1,1 @@
-"""The server that consumers talk to, and its client."""
+"""Serve published releases over HTTP, and fetch them."""

@@ -1,4 +1,4 @@
-"""The ASGI application: protocol, files, page, and what an operator asks."""
+"""Build the ASGI application: its routes, its error answers, and its watch on the ledger."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Opens what a server needs, runs it, and lets downloads end when it stops."""
+"""Open what a server needs, run it, and let downloads end when it stops."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the routes share: what a visitor may have, and how it is sent."""
+"""Find, check and send releases for the routes: what a reader may have, and how it is sent."""
 
 from __future__ import annotations
 

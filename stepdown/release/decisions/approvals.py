@@ -1,4 +1,4 @@
-"""People's signed decisions about a waiting release, bound to its bytes and its report."""
+"""Record people's signed decisions about a waiting release, bound to its bytes and report."""
 
 from __future__ import annotations
 

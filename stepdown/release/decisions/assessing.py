@@ -1,4 +1,4 @@
-"""Signing an assessment in a workspace: it is recorded, and what waited for it goes on."""
+"""Sign an assessment in a workspace, record it, and let what waited for it go on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a release must suffer when somebody in it no longer agrees."""
+"""Take releases out of reach when somebody in them no longer agrees."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Something happened with a release: suspend it and all made from it, tell, and assess anew."""
+"""Report an incident: suspend the release and all made from it, tell, and assess anew."""
 
 from __future__ import annotations
 

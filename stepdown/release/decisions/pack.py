@@ -1,4 +1,4 @@
-"""What a reviewer or signer gets of a waiting release: its documents, never its data."""
+"""Pack a waiting release's documents, never its data, for a reviewer or signer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A signed re-review: somebody looked again, and the release stands for another while."""
+"""Sign that a release was looked at again, so that it may stand for another while."""
 
 from __future__ import annotations
 

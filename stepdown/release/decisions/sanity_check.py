@@ -1,4 +1,4 @@
-"""An outsider's signed answer about a waiting release, made here or brought from elsewhere."""
+"""Record an outsider's signed answer about a waiting release, made here or elsewhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Taking a release down: its data go, its citation and hash stay, its children are suspended."""
+"""Withdraw a release: delete its data, keep its citation, suspend all made from it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each chart of a report shows: a Vega-Lite specification, its sentence and its table.
+"""Specify each chart of a report in Vega-Lite, with its sentence and its table.
 
 Layout is fixed in pixels and no text is measured, so that a drawing does not depend on the fonts
 of the machine. Everything is drawn for a phone's width; wider pages put charts side by side.

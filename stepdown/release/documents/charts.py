@@ -1,4 +1,4 @@
-"""A chart as inline SVG, drawn by Vega through vl-convert: no browser, no network, no clock.
+"""Draw a chart as inline SVG with Vega, through vl-convert: no browser, network or clock.
 
 vl-convert is imported when the first chart is drawn and nowhere else: it starts a JavaScript
 engine, which a command that draws nothing must not wait for.

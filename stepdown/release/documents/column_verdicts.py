@@ -1,4 +1,4 @@
-"""What the gate says of the columns: whether enough people hold each value, and few are alone."""
+"""Judge the columns: whether enough people hold each value, and few are alone."""
 
 from __future__ import annotations
 

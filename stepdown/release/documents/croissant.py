@@ -1,4 +1,4 @@
-"""A release in Croissant 1.0: what machine-learning tools load, columns and all."""
+"""Describe a release in Croissant 1.0, which machine-learning tools load."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The release's description for other tools, and what is read from the file itself."""
+"""Describe a release as a Frictionless Data Package, its columns read from the file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A release in DataCite's JSON: what registers a DOI, and what reference managers read."""
+"""Describe a release in DataCite's JSON: to register a DOI, and for reference managers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A release in DCAT 3, as JSON-LD: what catalogues and portals harvest."""
+"""Describe a release in DCAT 3 as JSON-LD, which catalogues and portals harvest."""
 
 from __future__ import annotations
 

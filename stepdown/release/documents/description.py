@@ -1,4 +1,4 @@
-"""What a published release says of itself, once, for every format that describes it.
+"""Read what a published release says of itself, once, for every format that describes it.
 
 Three documents go in, and nothing else: its ``datapackage.json``, which the gate judged for
 withheld identifiers, its manifest, which has sizes, and its release document, which has the version

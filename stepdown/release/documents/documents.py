@@ -1,4 +1,4 @@
-"""What lies beside the data: reports for people and for programs, and the package metadata.
+"""Write the documents beside the data: reports for people and programs, package metadata.
 
 Two variants of one page: the published report, and the steward's, which never leaves the workspace.
 What would help an intruder stands in the second only: levels of hierarchies, numbers suppressed per

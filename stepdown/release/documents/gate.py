@@ -1,4 +1,4 @@
-"""Publish, wait for approval, or refuse: the decision about one candidate, with every reason.
+"""Decide about one candidate: publish, wait for approval, or refuse, with every reason.
 
 The gate takes nobody's word: it compares the measures with the policy again itself, and asks that
 every expectation passed as well. What was not measured counts as failed.

@@ -1,4 +1,4 @@
-"""What a release consists of, hashed: the document whose SHA-256 approvals sign.
+"""Write and read the manifest: each file of a release with its hash, for approvals to sign.
 
 Content only: no clock, no path of a machine, no approval, and nothing of the source or of the tier
 above, whose hash would confirm a guess of what was withheld. Equal releases have equal manifests,

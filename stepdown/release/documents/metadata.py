@@ -1,4 +1,4 @@
-"""The files that describe a published release to catalogues, made when it has its version.
+"""Write the files that describe a published release to catalogues, once it has its version.
 
 They cannot be in the manifest: it is signed before anybody knows the version and the day. Their
 hashes stand in ``release.json`` instead, under the publisher's signature.

@@ -1,4 +1,4 @@
-"""The facts of the published report: what its reader could count in the file, limits, and verdicts.
+"""Collect the published report's facts: what its reader can count, limits, and verdicts.
 
 A function of the released rows, of what the config says of released columns, of the policy and the
 as-of date, and of nothing else: a figure that needs the lineage, the source or the tier above could

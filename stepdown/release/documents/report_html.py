@@ -1,4 +1,4 @@
-"""A report's facts as one HTML page that needs no network: template, style sheet and charts."""
+"""Render a report's facts as one HTML page that needs no network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What only the steward's report says: the tier above, the cut, who is exposed, what to do next."""
+"""Collect what only the steward's report says: the tier above, who is exposed, what to do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run in a table and a page of Markdown, for whoever watches the flow: counts and names only."""
+"""Summarise a run in a table and a page of Markdown: counts and names only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The words of every report, in one place: whatever the data, they are the same.
+"""Keep the words of every report in one place: whatever the data, they are the same.
 
 No identifier is found by them, so the residue check is told all of them. What is not here and not
 in a template is a figure, a column's name, a label of the file, or text of the config.

@@ -1,4 +1,4 @@
-"""How a release is named: ``dataset/tier/version`` or ``dataset/tier/recipient/version``."""
+"""Parse and write the address of a release: ``dataset/tier[/recipient]/version``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the ledger is still what was written into it: line after line, and row beside line."""
+"""Verify the ledger: each line follows the one before, and each row agrees with its lines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The database behind the ledger, SQLite or PostgreSQL: opening it, its locks, and its failures.
+"""Open the ledger's database, SQLite or PostgreSQL; take its locks, translate its failures.
 
 On both, one transaction writes at a time, so that every line follows from the one before it. SQLite
 takes its write lock at BEGIN; PostgreSQL an advisory lock that ends with the transaction. Reads see

@@ -1,4 +1,4 @@
-"""Whether the ledger's database is whole beneath its lines: tables, indexes, schema, flags.
+"""Check the ledger's database beneath its lines: tables, indexes, schema, flags.
 
 The chain is read along the table. Answers come through indexes, and one changed bit in an index can
 hide a revoked token from them while every line is as it was written.

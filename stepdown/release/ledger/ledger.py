@@ -1,4 +1,4 @@
-"""The append-only record of what happened, and the one place where a release changes state."""
+"""Record what happened, append-only; only here does a release change its state."""
 
 from __future__ import annotations
 

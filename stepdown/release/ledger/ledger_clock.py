@@ -1,4 +1,4 @@
-"""Whether this machine's clock can be believed, by the time of the ledger's last line."""
+"""Check this machine's clock against the time of the ledger's last line."""
 
 from __future__ import annotations
 

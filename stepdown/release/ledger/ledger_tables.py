@@ -1,4 +1,4 @@
-"""The ledger's two tables: what happened, and where every release stands."""
+"""Define the ledger's two tables: what happened, and where every release stands."""
 
 from __future__ import annotations
 

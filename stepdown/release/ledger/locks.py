@@ -1,4 +1,4 @@
-"""One process at a time decides about releases; the lock dies with its holder."""
+"""Let one process at a time decide about releases; the lock dies with its holder."""
 
 from __future__ import annotations
 

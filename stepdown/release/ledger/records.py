@@ -1,4 +1,4 @@
-"""What the ledger holds: kinds of lines, and the row of a release."""
+"""Define what the ledger holds: kinds of lines, and the row of a release."""
 
 from __future__ import annotations
 

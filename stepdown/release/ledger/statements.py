@@ -1,4 +1,4 @@
-"""What people sign: a short document, their public key and the signature over it."""
+"""Sign and check statements: a short document, a public key and the signature over it."""
 
 from __future__ import annotations
 

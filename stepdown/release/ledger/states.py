@@ -1,4 +1,4 @@
-"""The moves between a release's states: one table, asked here and drawn here."""
+"""Check a release's moves between states against the one table of them, and draw it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The folder or bucket of published releases: whole files, and one conditional create."""
+"""Read and write the folder or bucket of published releases, each file whole or not at all."""
 
 from __future__ import annotations
 

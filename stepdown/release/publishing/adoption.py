@@ -1,4 +1,4 @@
-"""Taking over from the store what the ledger does not know, so that it can be taken down."""
+"""Take over releases that only the store knows, so that they can be taken down."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The steps of a publication, in the order that makes it all or nothing.
+"""Publish a release in steps whose order makes it all or nothing.
 
 Objects and metadata → ledger ``intent`` → ``release.json`` → ledger ``published`` →
 ``current.json``. The conditional create of ``release.json`` is the commit point: before it nothing

@@ -1,4 +1,4 @@
-"""Sending notices by any service that apprise knows; e-mail for most."""
+"""Send notices by any service that apprise knows, most of them as e-mail."""
 
 from __future__ import annotations
 

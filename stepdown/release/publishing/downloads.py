@@ -1,4 +1,4 @@
-"""Who fetched a release, by the lines that the ledger keeps of every access."""
+"""List who fetched a release, from the lines that the ledger keeps of every access."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the store still holds what the ledger says is out there.
+"""Check that the store still holds what the ledger calls live or suspended.
 
 A store that was deleted or is not mounted, or another one named by mistake, would let a run say
 ``unchanged`` of what nobody can fetch, or publish the next version where nobody looks.

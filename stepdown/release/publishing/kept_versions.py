@@ -1,4 +1,4 @@
-"""Whether a version that was replaced is still served: where its tier says ``keep_superseded``."""
+"""Decide whether a replaced version is still served: where ``keep_superseded`` says so."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who must be told of what: written down with the decision itself, so that neither is lost."""
+"""Note who must be told of what, together with the decision, so that neither is lost."""
 
 from __future__ import annotations
 

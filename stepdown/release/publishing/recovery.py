@@ -1,4 +1,4 @@
-"""After a crash: every open intent is completed or undone before anything else happens."""
+"""Complete or undo, after a crash, every open intent before anything else happens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The readable reason of a refusal, in the workspace and where the file would have gone."""
+"""Write the reason of a refusal, in the workspace and where the file would have gone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a judged candidate to a published, waiting or refused release."""
+"""Turn a judged candidate into a published, waiting or refused release."""
 
 from __future__ import annotations
 

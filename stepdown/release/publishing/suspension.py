@@ -1,4 +1,4 @@
-"""Taking a live release out of reach for a while, and what must hold before it comes back."""
+"""Suspend a live release, and check what must hold before it comes back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may read a release today, and who did: the one check that every way to the bytes asks."""
+"""Decide who may read a release today, for every way to its bytes, and record who did."""
 
 from __future__ import annotations
 

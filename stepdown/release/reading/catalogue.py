@@ -1,4 +1,4 @@
-"""What releases there are, asked of the ledger or, where there is none, of the store."""
+"""List releases, by the ledger or, where there is none, by the store."""
 
 from __future__ import annotations
 

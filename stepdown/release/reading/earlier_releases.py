@@ -1,4 +1,4 @@
-"""What was ever published of a dataset, as files that can be held beside a new candidate."""
+"""Find what was ever published of a dataset, as files to compare a new candidate with."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a dead run left in the workspace: files with people's data that nobody points to."""
+"""Delete files with people's data that a dead run left and nothing points to."""
 
 from __future__ import annotations
 

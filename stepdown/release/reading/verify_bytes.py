@@ -1,4 +1,4 @@
-"""A published release against its own manifest and metadata, with nothing but the store."""
+"""Verify a published release against its own manifest and metadata, by the store alone."""
 
 from __future__ import annotations
 

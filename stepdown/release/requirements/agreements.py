@@ -1,4 +1,4 @@
-"""Whether a recipient may have a copy today."""
+"""Check whether a recipient may have a copy today, by their agreement."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signing a dataset's risk assessment, and whether one is in force."""
+"""Sign a dataset's risk assessment, and check whether one is in force."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an approval would bring about: who must still sign after it, and what it would publish."""
+"""Foresee what an approval would do: who must still sign after it, what it would publish."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A signed word on where the ledger stood: kept elsewhere, it shows a tail that was cut off."""
+"""Sign where the ledger stands: kept elsewhere, a checkpoint shows that lines were cut off."""
 
 from __future__ import annotations
 

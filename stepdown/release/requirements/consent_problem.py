@@ -1,4 +1,4 @@
-"""What the last look at the consent register said of a release."""
+"""Say what the last look at the consent register found against a release."""
 
 from __future__ import annotations
 

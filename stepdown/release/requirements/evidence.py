@@ -1,4 +1,4 @@
-"""The data subjects' go-ahead as evidence: who was consulted, how, when, and a document's hash."""
+"""Load evidence of the data subjects' go-ahead: who was asked, how, when, and a hash."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the ledger knows of incidents, and which releases need a risk assessment for their sake."""
+"""List a dataset's incidents, and say which releases need a risk assessment after them."""
 
 from __future__ import annotations
 

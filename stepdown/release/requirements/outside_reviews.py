@@ -1,4 +1,4 @@
-"""What outsiders answered about a waiting release, and whose answer it still needs."""
+"""Read outsiders' answers about a waiting release, and list whose it still needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The key that signs what is published, so that a reader can tell a release from a forgery."""
+"""Keep the key that signs what is published, so that a reader can tell a forgery."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a tier is released for what the data were collected for."""
+"""Check that a tier is released for what the data were collected for."""
 
 from __future__ import annotations
 

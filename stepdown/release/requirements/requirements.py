@@ -1,4 +1,4 @@
-"""What a waiting release still needs: one function for each record that the gate reads.
+"""List what a waiting release still needs: one function for each record that the gate reads.
 
 They are asked at submission, at every signature, and once more before it is published.
 """

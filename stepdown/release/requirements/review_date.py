@@ -1,4 +1,4 @@
-"""Until when a release stands before it must be looked at again."""
+"""Compute until when a release stands before it must be looked at again."""
 
 from __future__ import annotations
 

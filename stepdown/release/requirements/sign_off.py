@@ -1,4 +1,4 @@
-"""Whose approval a release still needs, and which of those it has still count."""
+"""List the approvals that a release still needs, and which of those it has still count."""
 
 from __future__ import annotations
 

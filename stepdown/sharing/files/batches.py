@@ -1,4 +1,4 @@
-"""A release's rows in batches, for what is converted while it is sent."""
+"""Read a release's rows in batches, for conversions that are made while they are sent."""
 
 from __future__ import annotations
 

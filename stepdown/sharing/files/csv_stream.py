@@ -1,4 +1,4 @@
-"""A release as CSV, converted while it is sent."""
+"""Convert a release to CSV while it is sent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One file on its way: whole, in ranges, or not at all, counted and cut off when it must stop."""
+"""Send one file, whole or in ranges; count its bytes, and cut it off when access ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Figures for Prometheus; none of them names a reader or a release."""
+"""Keep figures for Prometheus; none of them names a reader or a release."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Around every answer: headers that browsers obey, limits on what is taken in, and no traceback."""
+"""Add security headers to every answer, limit a request's size, and send no traceback."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which bytes of a file a request asks for.
+"""Parse the byte ranges that a request asks for, and its preconditions.
 
 Source: RFC 9110, sections 13.1 (preconditions), 14.1 and 14.2 (ranges).
 """

@@ -1,4 +1,4 @@
-"""The files of a release as they lie in the store, each held against its hash first."""
+"""Read a release's files from the store, each checked against its hash first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A column of values to a column of a sheet's cells, in XML, whole columns at once.
+"""Write a column of values as the XML of a sheet's cells, whole columns at once.
 
 Cells are CT_Cell (18.3.1.4) and their texts ST_Xstring (22.9.2.19) of Office Open XML, ECMA-376
 part 1.

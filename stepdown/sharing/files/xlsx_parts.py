@@ -1,4 +1,4 @@
-"""Every part of a workbook but the cells: the package around them and their formats."""
+"""Write every part of a workbook but the cells: the package and its formats."""
 
 from __future__ import annotations
 

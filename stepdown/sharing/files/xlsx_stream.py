@@ -1,4 +1,4 @@
-"""A release as an Excel workbook, converted while it is sent.
+"""Convert a release to an Excel workbook while it is sent.
 
 The sheet's XML is made a batch at a time and in whole columns: each column of values becomes a
 column of cells, and the cells of every row are joined.

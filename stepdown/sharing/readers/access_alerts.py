@@ -1,4 +1,4 @@
-"""Rules over the access log: what a steward should look at, and no reason to refuse by itself.
+"""Raise alerts for a steward from the access log; none of them refuses anything.
 
 An alert is raised once per rule, subject and day, so that a flood of requests is one line.
 """

@@ -1,4 +1,4 @@
-"""What everybody may have at this moment, as ledger and records say, kept while it holds.
+"""Keep what everybody may have at this moment, and read it anew when something changed.
 
 Every request asks whether the ledger or a record beside a config has changed since; only then is
 anything read anew. Running downloads ask the newest picture between two pieces.

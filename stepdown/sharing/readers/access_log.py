@@ -1,4 +1,4 @@
-"""Who was sent what: counted while it is sent, in the ledger within a second, never in its way.
+"""Log who was sent what, in the ledger within a second, while no download waits for it.
 
 Once a second what was sent since is added up per reader and file and written to a journal in the
 workspace, and from there to the ledger in one transaction, as soon as nobody else holds it. A

@@ -1,4 +1,4 @@
-"""Alerts to a webhook, or to any service that apprise knows."""
+"""Send alerts to a webhook, or to any service that apprise knows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""At the door: who asks, by token, by session or by signed URL, and whether not too often."""
+"""Authenticate a request by token, session or signed URL, and limit its rate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why somebody gets nothing, in the shape that every client of the protocol reads."""
+"""Answer refusals in the shape that every client of the protocol reads."""
 
 from __future__ import annotations
 

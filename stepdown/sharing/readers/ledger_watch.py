@@ -1,4 +1,4 @@
-"""Whether anything was decided: asked of the ledger before every answer, so it must cost little.
+"""Ask the ledger before every answer whether anything was decided; so it must cost little.
 
 A connection that stays open answers in a quarter of the time that a new one takes.
 """

@@ -1,4 +1,4 @@
-"""Signing a person in with OpenID Connect: the authorization code flow with PKCE.
+"""Sign a person in with OpenID Connect: the authorization code flow with PKCE.
 
 Authlib speaks the protocol. The provider says who somebody is, the records beside the configs what
 they may have.

@@ -1,4 +1,4 @@
-"""Who is asking: the token in a request, its holder, and where they come from."""
+"""Describe who is asking: the holder of a token or anybody, and from which address."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much one reader may ask for: requests by the minute, bytes by the day."""
+"""Limit what one reader may ask for: requests per minute, bytes per day."""
 
 from __future__ import annotations
 

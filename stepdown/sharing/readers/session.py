@@ -1,4 +1,4 @@
-"""A browser that is signed in: a sealed cookie that stands for a token while the token works.
+"""Keep a browser signed in: a sealed cookie stands for a token while the token works.
 
 The cookie holds a random id, the token's id and an end, under the server's seal, and never the
 token. Whether the token still works, and whether somebody signed out of the session, is asked at

@@ -1,4 +1,4 @@
-"""How the server is set up: ``serve.yaml``, and environment variables that win over it."""
+"""Load the server's settings: ``serve.yaml``, and environment variables that win over it."""
 
 from __future__ import annotations
 

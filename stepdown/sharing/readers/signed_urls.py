@@ -1,4 +1,4 @@
-"""URLs that open one file for one reader for an hour: what they say, signed.
+"""Sign and check URLs that open one file for one reader for an hour.
 
 A grant names the file, the token it was made for and when it ends. It opens nothing by itself: the
 server asks again at every request whether that token, and its holder, may still have the release.

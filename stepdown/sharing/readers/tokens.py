@@ -1,4 +1,4 @@
-"""Who may knock: tokens of recipients, colleagues and stewards, as lines of the ledger.
+"""Issue, rotate and revoke tokens of recipients, colleagues and stewards, in the ledger.
 
 The ledger holds a token's hash and terms, never the token. Rotation issues a second one and lets
 the first run out; revocation is a line that counts from the next request on.

@@ -1,4 +1,4 @@
-"""A release in the words of the Delta Sharing protocol: shares, tables, and their lines of JSON.
+"""Describe releases to Delta Sharing clients: shares, tables, and their lines of JSON.
 
 A share is a tier or a recipient, a schema a dataset, a table one release: ``latest``, and each that
 is served under its own version, because some clients read only the newest state of a table.

@@ -1,4 +1,4 @@
-"""The Delta Sharing protocol's REST interface.
+"""Serve the Delta Sharing protocol's REST interface.
 
 Source: https://github.com/delta-io/delta-sharing/blob/main/PROTOCOL.md
 """

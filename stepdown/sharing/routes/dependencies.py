@@ -1,4 +1,4 @@
-"""What every route is given: the service, and who asks."""
+"""Give every route the service and the authenticated reader."""
 
 from __future__ import annotations
 

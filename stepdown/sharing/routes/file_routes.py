@@ -1,4 +1,4 @@
-"""Files over plain HTTP: signed URLs of the protocol, and addresses for curl, DuckDB and Polars."""
+"""Serve files over plain HTTP: signed URLs, and addresses for curl, DuckDB and Polars."""
 
 from __future__ import annotations
 

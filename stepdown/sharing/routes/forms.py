@@ -1,4 +1,4 @@
-"""What a form of our pages says, read only after the browser told where it was sent from."""
+"""Parse a form of our pages, after the browser told where it was sent from."""
 
 from __future__ import annotations
 

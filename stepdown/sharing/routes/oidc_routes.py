@@ -1,4 +1,4 @@
-"""The two addresses of signing in with OpenID Connect: out to the provider, and back."""
+"""Send a browser to the OpenID Connect provider, and sign in whoever comes back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an operator and a client need around the data: health, metrics, and the client itself."""
+"""Serve health, metrics, and the client's own file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pages for people without a client: catalogue, releases, and signing in."""
+"""Serve the pages for people without a client: catalogue, releases, and signing in."""
 
 from __future__ import annotations
 

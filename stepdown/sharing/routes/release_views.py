@@ -1,4 +1,4 @@
-"""What the page tells of releases: gathered from ledger, manifest and metadata, for one visitor."""
+"""Gather what a page shows one reader of releases, from ledger, manifest and metadata."""
 
 from __future__ import annotations
 

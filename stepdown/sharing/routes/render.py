@@ -1,4 +1,4 @@
-"""Pages as HTML: templates that escape what they are given, and a policy that forbids the rest."""
+"""Render pages as HTML: templates escape what they are given, a policy allows only our files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The steward's pages: what waits for whom, and a signed decision handed in."""
+"""Serve the steward's pages: what waits for whom, and the form for a signed decision."""
 
 from __future__ import annotations
 

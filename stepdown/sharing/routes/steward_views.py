@@ -1,4 +1,4 @@
-"""What the steward's pages tell: what waits, what was refused, what ran, who had what."""
+"""Gather what the steward's pages show: what waits, was refused, ran, and who had what."""
 
 from __future__ import annotations
 
