@@ -35,7 +35,7 @@ import pyarrow.parquet as pq
 from stepdown.release.ledger.records import EventKind
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tests" / "unit"))
+sys.path[:0] = [str(ROOT / "tests" / name) for name in ("unit", "server")]
 
 from large_case import LargeCase  # noqa: E402 - of the tests, whose folder is known only now
 from served_case import publish_all, serving  # noqa: E402

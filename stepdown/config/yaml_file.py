@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,7 +31,7 @@ def load_model(path: Path, model: type[M], what: str, next: str) -> M:
 
 
 def read_document(path: Path, what: str) -> Any:
-    """The mapping that a YAML file holds, with its lines.
+    """The mapping that a YAML file holds, with its lines; it is shared, so leave it unchanged.
 
     Raises:
         ConfigInvalid: the file is not there, cannot be read, or holds no mapping.
@@ -66,7 +67,7 @@ def validate(document: Any, model: type[M], path: Path, next: str) -> M:
 
 def _parse(text: str, path: Path) -> Any:
     try:
-        document = YAML(typ="rt", pure=True).load(text)
+        document = _document(text)
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ConfigInvalid(
@@ -81,6 +82,13 @@ def _parse(text: str, path: Path) -> Any:
             next="docs/config.md and docs/governance.md say which keys it has.",
         )
     return document
+
+
+# One decision reads the same few files many times, and parsing one costs milliseconds. The file
+# itself is read each time: what was edited since is another text.
+@lru_cache(maxsize=64)
+def _document(text: str) -> Any:
+    return YAML(typ="rt", pure=True).load(text)
 
 
 def _sentence(problem: Any, document: Any) -> str:

@@ -12,6 +12,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 from growing_case import Clinic
 
 
+@pytest.mark.hours
+@pytest.mark.timeout(0)
 @pytest.mark.parametrize("recoding", ["full-domain", "local"])
 def test_twelve_months_isolate_nobody_and_lack_few(tmp_path, recoding):
     clinic = Clinic(tmp_path, 20_000, recoding)

@@ -5,9 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
-import signal
-import subprocess
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -129,6 +126,7 @@ class Case:
         url = self.store_url or str(self.root / "store")
         self.workspace: Workspace = open_workspace(self.root / "work", url)
         self.store: Store = open_store(url)
+        self.runs = len(list((self.workspace.candidates / "wells").glob("*")))
 
     @property
     def ledger(self) -> Ledger:
@@ -215,22 +213,6 @@ class Case:
         """What a plain reader finds through ``current.json``."""
         release: str | None = json.loads(self.store.read(f"{series}/current.json"))["release"]
         return release
-
-
-def run_script(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run Python in a process of its own, with this folder importable."""
-    here = Path(__file__).parent
-    path = os.pathsep.join([str(here), str(here.parents[1])])
-    return subprocess.run(
-        [sys.executable, "-c", script, *arguments],
-        env={**os.environ, "PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-KILLED = -signal.SIGKILL
 
 
 def _write(path: Path, columns: dict[str, pa.Array]) -> ArtifactRef:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -34,19 +35,22 @@ OTHERS = ("", "a stranger", "clinic", "school", "Fin Ance", "epidemiology", "own
 
 
 @pytest.fixture
-def case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Case:
+def case(prepared: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Case:
     """Three tiers and the clinic's copy, published; a security policy; a partner without copy."""
     monkeypatch.setattr(clock, "now", lambda: f"{TODAY}T09:00:00+00:00")
-    case = Case(tmp_path)
-    write_security_policy(tmp_path)
-    write_partner(tmp_path, "pupils", ["age"], "school")
+    return Case(prepared(publish))
+
+
+def publish(folder: Path) -> None:
+    case = Case(folder)
+    write_security_policy(folder)
+    write_partner(folder, "pupils", ["age"], "school")
     case.submit(Tier.INTERNAL)
     case.submit(Tier.PARTNER, parent=INTERNAL)
     case.approve(BASE)
     case.submit(Tier.PARTNER, "clinic", parent=BASE)
     case.approve(COPY)
     publish_public(case)
-    return case
 
 
 def publish_public(case: Case, age: str = "[20, 25)") -> None:

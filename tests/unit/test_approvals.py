@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,12 +46,15 @@ PARTNER, PUBLIC = "wells/partner/v1", "wells/public/v1"
 
 
 @pytest.fixture
-def case(tmp_path: Path) -> Case:
+def case(prepared: Callable[..., Path]) -> Case:
     """A partner release that waits for its owner, below it a public one that waits for three."""
-    case = Case(tmp_path)
+    return Case(prepared(let_partner_wait))
+
+
+def let_partner_wait(folder: Path) -> None:
+    case = Case(folder)
     case.submit(Tier.INTERNAL)
     case.submit(Tier.PARTNER, parent="wells/internal/v1")
-    return case
 
 
 def on(monkeypatch: pytest.MonkeyPatch, days: int) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from forked import Script
 from postgres_case import plain_url, postgres
 from release_case import Case
 
@@ -75,30 +74,19 @@ def case(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     return case
 
 
-def start(case: Case, action: str, workspace: str = "") -> subprocess.Popen[str]:
+def start(case: Case, action: str, workspace: str = "") -> Script:
     """A process that has read everything it needs, and waits for the word."""
-    here = Path(__file__).parent
-    path = os.pathsep.join([str(here), str(here.parents[1])])
-    return subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, str(case.root), action, workspace],
-        env={**os.environ, "PYTHONPATH": path},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    return Script(SCRIPT, str(case.root), action, workspace)
 
 
-def wait_for(process: subprocess.Popen[str]) -> subprocess.Popen[str]:
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n", process.communicate()[0]
-    return process
+def wait_for(script: Script) -> Script:
+    assert script.stdout.readline() == "ready\n", script.end()
+    return script
 
 
-def go(process: subprocess.Popen[str]) -> None:
-    assert process.stdin is not None
-    process.stdin.write("\n")
-    process.stdin.flush()
+def go(script: Script) -> None:
+    script.stdin.write("\n")
+    script.stdin.flush()
 
 
 def at_once(case: Case, *actions: str | tuple[str, str]) -> list[str]:
@@ -109,7 +97,7 @@ def at_once(case: Case, *actions: str | tuple[str, str]) -> list[str]:
         wait_for(process)
     for process in started:
         go(process)
-    return [process.communicate(timeout=120)[0].strip() for process in started]
+    return [process.end().stdout.strip() for process in started]
 
 
 def check_whole(case: Case) -> None:
@@ -220,7 +208,7 @@ def test_whoever_is_killed_leaves_one_outcome(
         go(killed)
         time.sleep(chance.uniform(0.0, 0.06 * (attempt + 1)))
         killed.kill()
-        told = killed.communicate(timeout=120)[0].strip()
+        told = killed.end().stdout.strip()
         with exclusively(case.workspace):
             recover_held(case.ledger, case.store)
         check_whole(case)

@@ -34,14 +34,17 @@ from stepdown.vocabulary import ReleaseState, Tier
 
 
 @pytest.fixture
-def case(tmp_path: Path) -> Case:
+def case(prepared: Callable[..., Path]) -> Case:
     """Internal, partner and a copy are out, and then the ledger is removed."""
-    case = Case(tmp_path)
+    return Case(prepared(publish_and_forget))
+
+
+def publish_and_forget(folder: Path) -> None:
+    case = Case(folder)
     case.submit(Tier.INTERNAL)
     case.submit(Tier.PARTNER, parent="wells/internal/v1")
     case.approve("wells/partner/v1")
     forget(case)
-    return case
 
 
 def forget(case: Case) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,9 +19,13 @@ SUSPENDED, PUBLISHED = ReleaseState.SUSPENDED, ReleaseState.PUBLISHED
 
 
 @pytest.fixture
-def case(tmp_path: Path) -> Case:
+def case(prepared: Callable[..., Path]) -> Case:
     """Every tier and the clinic's copy, published."""
-    case = Case(tmp_path)
+    return Case(prepared(publish))
+
+
+def publish(folder: Path) -> None:
+    case = Case(folder)
     case.submit(Tier.INTERNAL)
     case.submit(Tier.PARTNER, parent="wells/internal/v1")
     case.approve("wells/partner/v1")
@@ -30,7 +35,6 @@ def case(tmp_path: Path) -> Case:
     for role in ("steward", "risk_officer", "subject_representative"):
         case.approve("wells/public/v1", role)
     assert case.state("wells/public/v1") is PUBLISHED
-    return case
 
 
 def report(case: Case, address: str = "wells/partner/v1") -> Reported:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -69,13 +70,16 @@ def begin(folder: Path) -> Case:
 
 
 @pytest.fixture
-def case(tmp_path: Path) -> Case:
+def case(prepared: Callable[..., Path]) -> Case:
     """Two versions of everything under a config that keeps them."""
-    case = begin(tmp_path)
+    return Case(prepared(release_twice))
+
+
+def release_twice(folder: Path) -> None:
+    case = begin(folder)
     keep(case)
     release_all(case, 1)
     release_all(case, 2)
-    return case
 
 
 def ask(case: Case, address: str, who: str | None = None, days: int = 0) -> Access:

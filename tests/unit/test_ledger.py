@@ -6,7 +6,8 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
-from release_case import Case, run_script
+from forked import run_script
+from release_case import Case
 
 from stepdown.errors import MoveForbidden, TransientError, WorldFailed
 from stepdown.release.ledger import database

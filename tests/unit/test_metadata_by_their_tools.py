@@ -12,8 +12,8 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from forked import run_script
 from metadata_case import BARE, CONFIG, write_release
-from release_case import run_script
 
 from stepdown.artifacts import sha256_of
 from stepdown.vocabulary import Tier

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from forked import KILLED, run_script
 from governance_case import key_file, key_of, words
-from release_case import KILLED, Case, run_script
+from release_case import Case
 from test_sanity_check import KEY, sanity_checked
 
 from flows.cli import main
@@ -45,13 +46,16 @@ A, B, C = "[20, 25)", "[25, 30)", "[30, 35)"
 
 
 @pytest.fixture
-def case(tmp_path: Path) -> Case:
+def case(prepared: Callable[..., Path]) -> Case:
     """Internal is out, and so is the first version of partner."""
-    case = Case(tmp_path)
+    return Case(prepared(publish_partner))
+
+
+def publish_partner(folder: Path) -> None:
+    case = Case(folder)
     case.submit(Tier.INTERNAL)
     waits(case, A)
     case.approve(f"{BASE}/v1")
-    return case
 
 
 def waits(case: Case, age: str) -> str:

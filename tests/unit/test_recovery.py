@@ -3,7 +3,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from release_case import KILLED, Case, run_script
+from forked import KILLED, run_script
+from release_case import Case
 
 from stepdown.release.ledger.chain import verify_chain
 from stepdown.release.publishing.recovery import recover

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from forked import KILLED, run_script
 from hypothesis import given
 from hypothesis import strategies as st
-from release_case import KILLED, Case, run_script
+from release_case import Case
 
 from stepdown import clock
 from stepdown.release.ledger.records import EventKind

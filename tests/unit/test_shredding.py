@@ -4,7 +4,8 @@ import json
 import os
 
 import pytest
-from release_case import KILLED, Case, run_script
+from forked import KILLED, run_script
+from release_case import Case
 
 from stepdown.anonymise.tiers.keys import next_name
 from stepdown.errors import InputWrong, KeyMissing

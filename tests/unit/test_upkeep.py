@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -48,11 +49,15 @@ def calendar(monkeypatch: pytest.MonkeyPatch) -> Calendar:
 
 
 @pytest.fixture
-def case(tmp_path: Path, calendar: Calendar) -> Case:
+def case(prepared: Callable[..., Path], calendar: Calendar) -> Case:
     """Three tiers and the clinic's copy, published on TODAY; the agreement ends on END."""
-    case = Case(tmp_path)
+    return Case(prepared(publish))
+
+
+def publish(folder: Path) -> None:
+    case = Case(folder)
     agree(case)
-    write_security_policy(tmp_path)
+    write_security_policy(folder)
     case.submit(Tier.INTERNAL)
     case.submit(Tier.PARTNER, parent=INTERNAL)
     case.approve(BASE)
@@ -61,7 +66,6 @@ def case(tmp_path: Path, calendar: Calendar) -> Case:
     case.submit(Tier.PUBLIC, parent=BASE)
     for role in ("steward", "risk_officer", "subject_representative"):
         case.approve(PUBLIC, role)
-    return case
 
 
 def agree(case: Case, until: dt.date = END, **changes: Any) -> None:

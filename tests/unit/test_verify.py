@@ -3,6 +3,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -51,19 +52,29 @@ AS_OF = dt.date(2026, 11, 1)
 
 
 @pytest.fixture
-def places(tmp_path: Path) -> tuple[Workspace, Store]:
-    """Internal and partner, ingested, derived, measured and published by the real parts."""
+def root(prepared: Callable[..., Path]) -> Path:
+    """Where internal and partner lie, ingested, derived, measured and published for real."""
+    return prepared(release_both)
+
+
+@pytest.fixture
+def places(root: Path) -> tuple[Workspace, Store]:
+    store = str(root / "store")
+    return open_workspace(root / "work", store), open_store(store)
+
+
+def release_both(root: Path) -> None:
+    root.mkdir()
     rows = [f"P{n:06d},{20 + n % 20},{'ab'[n % 2]}" for n in range(400)]
-    (tmp_path / "raw.csv").write_text("\n".join(["zeal,age,illness", *rows]) + "\n")
-    (tmp_path / "wells.yaml").write_text(CONFIG)
-    govern(tmp_path, "wells")
-    loaded = load_config(tmp_path / "wells.yaml")
-    workspace = open_workspace(tmp_path / "work", str(tmp_path / "store"))
-    store = open_store(str(tmp_path / "store"))
+    (root / "raw.csv").write_text("\n".join(["zeal,age,illness", *rows]) + "\n")
+    (root / "wells.yaml").write_text(CONFIG)
+    govern(root, "wells")
+    loaded = load_config(root / "wells.yaml")
+    workspace = open_workspace(root / "work", str(root / "store"))
+    store = open_store(str(root / "store"))
     internal = release_tier(loaded, workspace, store, Tier.INTERNAL, None)
     release_tier(loaded, workspace, store, Tier.PARTNER, internal)
     approve(workspace, store, "wells/partner/v1", key_of("owner"), words("owner"))
-    return workspace, store
 
 
 def release_tier(
@@ -131,9 +142,9 @@ def test_without_the_workspace_it_says_what_it_could_not_check(
     ["data/part-00000.parquet", "manifest.json", "report.html", "report.json", "datapackage.json"],
 )
 def test_a_flipped_byte_of_any_file_is_a_problem(
-    places: tuple[Workspace, Store], tmp_path: Path, name: str
+    places: tuple[Workspace, Store], root: Path, name: str
 ) -> None:
-    path = tmp_path / "store/wells/partner/v1" / name
+    path = root / "store/wells/partner/v1" / name
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
@@ -144,9 +155,9 @@ def test_a_flipped_byte_of_any_file_is_a_problem(
 
 
 def test_a_file_too_many_or_too_few_is_a_problem(
-    places: tuple[Workspace, Store], tmp_path: Path
+    places: tuple[Workspace, Store], root: Path
 ) -> None:
-    folder = tmp_path / "store/wells/partner/v1"
+    folder = root / "store/wells/partner/v1"
     (folder / "lineage.parquet").write_bytes(b"")
     (folder / "report.json").unlink()
     assert _verified(None, places[1], "wells/partner/v1")["problems"] == [
@@ -156,9 +167,9 @@ def test_a_file_too_many_or_too_few_is_a_problem(
 
 
 def test_a_manifest_and_data_that_were_both_replaced_still_differ_from_the_ledger(
-    places: tuple[Workspace, Store], tmp_path: Path
+    places: tuple[Workspace, Store], root: Path
 ) -> None:
-    folder = tmp_path / "store/wells/partner/v1"
+    folder = root / "store/wells/partner/v1"
     manifest = json.loads((folder / "manifest.json").read_text()) | {"title": "forged"}
     raw = json.dumps(manifest).encode()
     (folder / "manifest.json").write_bytes(raw)
@@ -199,13 +210,13 @@ def _change(file: Path, *path: str, to: object) -> None:
 
 
 def test_the_chain_to_the_tier_above_is_told_by_workspace_and_ledger_alone(
-    places: tuple[Workspace, Store], tmp_path: Path
+    places: tuple[Workspace, Store], root: Path
 ) -> None:
     above = open_ledger(places[0])
     release, parent = (find_release(above, f"wells/{t}/v1") for t in ("partner", "internal"))
     judged = release.terms["judged"]
     assert judged["parent_data_sha256"] == parent.data_sha256
-    for file in (tmp_path / "store/wells/partner/v1").rglob("*"):
+    for file in (root / "store/wells/partner/v1").rglob("*"):
         if file.is_file():
             for withheld in ("parent_data_sha256", "config_sha256", "report_sha256"):
                 assert judged[withheld].encode() not in file.read_bytes()
@@ -236,10 +247,10 @@ def test_what_is_no_longer_kept_is_named_as_not_checked(
 
 
 def test_a_withdrawn_release_is_verified_as_a_tombstone(
-    places: tuple[Workspace, Store], tmp_path: Path
+    places: tuple[Workspace, Store], root: Path
 ) -> None:
     withdraw(*places, "wells/partner/v1", reason="a mistake", actor="Ann")
     assert _verified(*places, "wells/partner/v1")["ok"]
-    (tmp_path / "store/wells/partner/v1/data").mkdir()
-    (tmp_path / "store/wells/partner/v1/data/part-00000.parquet").write_bytes(b"left")
+    (root / "store/wells/partner/v1/data").mkdir()
+    (root / "store/wells/partner/v1/data/part-00000.parquet").write_bytes(b"left")
     assert not _verified(*places, "wells/partner/v1")["ok"]

@@ -8,7 +8,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from release_case import KILLED, Case, run_script
+from forked import KILLED, run_script
+from release_case import Case
 
 import stepdown.operations.upkeep
 from stepdown import clock

@@ -11,6 +11,7 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -48,14 +49,10 @@ def open_engine(url: str, tables: sa.MetaData, *, make: bool = True) -> sa.Engin
             is no ledger in it.
         WorldFailed: the database cannot be used.
     """
-    is_sqlite, is_postgresql = url.startswith("sqlite:"), url.startswith("postgresql+psycopg:")
-    if not is_sqlite and not is_postgresql:
+    if not url.startswith(("sqlite:", "postgresql+psycopg:")):
         raise _not_usable("is not the URL of a database that the ledger can use")
     engine = _create(url, make)
     with database_failures():
-        if is_sqlite:
-            sa.event.listen(engine, "connect", _hand_over_transactions)
-            sa.event.listen(engine, "begin", _begin)
         # Asked first without a lock: a look at the ledger must not wait for who writes into it.
         if _has(engine, tables):
             return engine
@@ -146,8 +143,6 @@ def _ours(error: Exception) -> WorldFailed:
 
 
 def _create(url: str, make: bool) -> sa.Engine:
-    parsed = _parsed(url)
-    options: dict[str, Any] = {"connect_args": {"connect_timeout": BUSY_SECONDS, **_POSTGRESQL}}
     if url.startswith("sqlite:"):
         file = sqlite_file(url)
         if file is None:
@@ -155,11 +150,28 @@ def _create(url: str, make: bool) -> sa.Engine:
         # A workspace that was mistyped must not come out as an empty ledger, which is whole.
         if not make and not file.is_file():
             raise _nothing_there()
-        options = {"connect_args": {"timeout": BUSY_SECONDS}}
+    return _engine(url)
+
+
+@lru_cache(maxsize=8)
+def _engine(url: str) -> sa.Engine:
+    """The one engine of a URL: it keeps no connection, but every statement that it compiled."""
+    parsed = _parsed(url)
+    is_sqlite = url.startswith("sqlite:")
+    options: dict[str, Any] = {"timeout": BUSY_SECONDS}
+    if not is_sqlite:
+        options = {"connect_timeout": BUSY_SECONDS, **_POSTGRESQL}
     try:
         engine = sa.create_engine(
-            parsed, poolclass=NullPool, hide_parameters=True, json_deserializer=_stored, **options
+            parsed,
+            poolclass=NullPool,
+            hide_parameters=True,
+            json_deserializer=_stored,
+            connect_args=options,
         )
+        if is_sqlite:
+            sa.event.listen(engine, "connect", _hand_over_transactions)
+            sa.event.listen(engine, "begin", _begin)
         # The driver says here, before any connection, that it does not know an option of the URL.
         if engine.dialect.name == "postgresql":
             _check_options(engine)

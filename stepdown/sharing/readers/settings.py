@@ -6,6 +6,7 @@ import ipaddress
 import json
 import os
 from collections.abc import Mapping
+from copy import deepcopy
 from pathlib import Path
 from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
@@ -148,7 +149,7 @@ def load_settings(
     """
     document = read_document(path, "server's file") if path else {}
     where = path or Path("STEPDOWN_SERVE_*")
-    merged: dict[str, Any] = dict(document)
+    merged: dict[str, Any] = deepcopy(dict(document))
     for name in sorted(environment):
         if name.startswith(PREFIX) and name not in _ELSEWHERE:
             _put(merged, name, environment[name])
