@@ -1,4 +1,4 @@
-"""From a table to a safer table: hierarchies, search, recoding, derivation."""
+"""Derive a safer table from a table: build hierarchies, search their levels, recode."""
 
 from __future__ import annotations
 

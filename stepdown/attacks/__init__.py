@@ -1,4 +1,4 @@
-"""What an intruder gets out of a file and what they hold beside it, tried on the written bytes."""
+"""Attack the written bytes as an intruder would, alone and beside what they may hold."""
 
 from stepdown.attacks.linkage import Auxiliary
 from stepdown.attacks.run import run_attacks

@@ -1,4 +1,4 @@
-"""A written file beside the rows it was made from, as codes that attacks can count."""
+"""Align a written file with the rows it was made from, as codes that attacks can count."""
 
 from __future__ import annotations
 

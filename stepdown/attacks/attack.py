@@ -1,4 +1,4 @@
-"""Every attack on one candidate, and on it beside what else its readers can hold."""
+"""Run every attack on one candidate, alone and beside what else its readers can hold."""
 
 from __future__ import annotations
 

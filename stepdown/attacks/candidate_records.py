@@ -1,4 +1,4 @@
-"""Where in a release an intruder looks for somebody: the records that fit what is known of them."""
+"""Find the records of a release that fit what an intruder knows of somebody."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which sensitive values are left when several views of the same people are held together."""
+"""Find the sensitive values that are left when several views of the same people are combined."""
 
 from __future__ import annotations
 

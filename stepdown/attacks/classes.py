@@ -1,4 +1,4 @@
-"""Distinct combinations of codes, found column by column so that targets can be matched to them."""
+"""Find distinct combinations of codes, column by column, and match targets to them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two recipients of copies of one base who put them together."""
+"""Put the copies of two recipients together, and count records left among fewer than k."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the people who are missing together tell which of them had left."""
+"""Test whether the people who are missing together tell which of them had left."""
 
 from __future__ import annotations
 

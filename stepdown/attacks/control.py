@@ -1,4 +1,4 @@
-"""Attacks beside their control: the same targets, had they not been in the file."""
+"""Compare an attack with its control: the same targets, had they not been in the file."""
 
 from __future__ import annotations
 

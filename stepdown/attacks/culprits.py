@@ -1,4 +1,4 @@
-"""Which columns make an attack succeed: those without which it stays within its limit."""
+"""Find which columns make an attack succeed: those without which it keeps its limit."""
 
 from __future__ import annotations
 

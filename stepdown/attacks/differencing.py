@@ -1,4 +1,4 @@
-"""What subtracting an earlier version from a new one isolates: those who came, went or moved."""
+"""Subtract an earlier version from a new one, and count whom that isolates."""
 
 from __future__ import annotations
 

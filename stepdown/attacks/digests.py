@@ -1,4 +1,4 @@
-"""The usual ways in which ids are hashed without a key, and what a hashed cell looks like."""
+"""List the usual ways to hash ids without a key, and decode cells that may be hashes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which released cells reveal nothing, as the config's ``not_sensitive`` lists them."""
+"""Mark released cells that reveal nothing, as the config's ``not_sensitive`` lists them."""
 
 from __future__ import annotations
 

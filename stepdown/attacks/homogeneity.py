@@ -1,4 +1,4 @@
-"""Sensitive values that a class gives away: with certainty, and by how much the odds move."""
+"""Measure what classes give away: values for certain, and by how much the odds move."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every id that a declared pattern allows, in numbers that can be tried."""
+"""List every id that a declared pattern allows, in numbers that can be tried."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Attribute inference: how well the nearest released records tell what is sensitive about one."""
+"""Infer attributes: guess what is sensitive about somebody from the nearest records."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sensitive values that several releases pin together and none of them alone."""
+"""Intersect several releases: find values that only all of them together reveal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Intervals of shares, and how much better than a control an attack does."""
+"""Compute intervals of shares, and how much better than its control an attack does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Linkability: whether the file ties two things known of a person to one another."""
+"""Test linkability: whether the file ties two things known of a person to one another."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Linkage by exact match: whoever holds another table looks for records that fit one person."""
+"""Link by exact match: the holder of another table looks for records that fit one person."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The same records in two snapshots of a growing source."""
+"""Match the same records in two snapshots of a growing source."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A candidate beside everything else of its dataset that one reader can hold."""
+"""Attack a candidate beside everything else of its dataset that one reader can hold."""
 
 from __future__ import annotations
 

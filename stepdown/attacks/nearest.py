@@ -1,4 +1,4 @@
-"""The classes of a file that score highest for a target, by sums of scores over columns."""
+"""Find a target's highest-scoring classes in a file, by sums of scores over columns."""
 
 from __future__ import annotations
 

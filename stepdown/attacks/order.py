@@ -1,4 +1,4 @@
-"""What the order of rows tells: the file's own, and a column's that follows the source's."""
+"""Measure what the order of rows tells: the file's, and a column's that follows the source."""
 
 from __future__ import annotations
 

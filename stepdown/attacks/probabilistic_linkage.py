@@ -1,4 +1,4 @@
-"""Probabilistic linkage: each person of the tier above takes the record that fits them best."""
+"""Link by probability: each person of the tier above takes the record that fits best."""
 
 from __future__ import annotations
 

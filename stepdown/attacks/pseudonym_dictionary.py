@@ -1,4 +1,4 @@
-"""Ids that were only hashed, reversed by hashing every id there can be."""
+"""Reverse ids that were only hashed, by hashing every id there can be."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every sampled attack on one candidate's written bytes."""
+"""Run every sampled attack on one candidate's written bytes."""
 
 from __future__ import annotations
 

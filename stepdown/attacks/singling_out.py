@@ -1,4 +1,4 @@
-"""Singling out: descriptions, read off the file, that fit exactly one person."""
+"""Single people out by descriptions, read off the file, that fit exactly one person."""
 
 from __future__ import annotations
 

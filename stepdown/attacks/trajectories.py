@@ -1,4 +1,4 @@
-"""People and households recognised by the set of their rows, where a file's ids hold them."""
+"""Recognise people and households by the set of their rows, where an id holds them."""
 
 from __future__ import annotations
 

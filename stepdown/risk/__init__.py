@@ -1,4 +1,4 @@
-"""What an intruder could do with a file, measured on its written bytes."""
+"""Measure what an intruder could do with a file, on its written bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Risk of any file, without a config: what ``stepdown assess`` prints."""
+"""Measure the risk of any file, without a config: what ``stepdown assess`` prints."""
 
 from __future__ import annotations
 

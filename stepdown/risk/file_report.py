@@ -1,4 +1,4 @@
-"""The measures of one file put together, each that is missing with its reason."""
+"""Put the measures of one file together, each that is missing with its reason."""
 
 from __future__ import annotations
 

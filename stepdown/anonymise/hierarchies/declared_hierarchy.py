@@ -1,4 +1,4 @@
-"""The hierarchy that a config declares for a column.
+"""Build the hierarchy that a config declares for a column.
 
 Apart from ``hierarchy``, so that a command without a config does not wait for the config's models.
 """

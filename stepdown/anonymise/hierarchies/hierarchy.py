@@ -1,4 +1,4 @@
-"""Generalisation hierarchies: for every raw value, its label on every level."""
+"""Build generalisation hierarchies: for every raw value, its label on every level."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hierarchy files: one row per leaf, one column per level, level 0 first."""
+"""Read hierarchy files: one row per leaf, one column per level, level 0 first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which file of a folder is the hierarchy of which column."""
+"""Find the file of a folder that is the hierarchy of a column."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hierarchies that a rule builds: intervals, calendar units, prefixes, nested categories.
+"""Build hierarchies by a rule: intervals, calendar units, prefixes, nested categories.
 
 Every builder takes the distinct typed values and gives the labels of levels 1 upwards, one string
 array per level, in the order of the values; ``*`` is not among them.

@@ -1,4 +1,4 @@
-"""Labels of several levels side by side in one column: which node of the hierarchy each one is."""
+"""Find the hierarchy's node behind each label, where one column holds labels of many levels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One quasi-identifier as the lattice sees it, and the arrays that everything is counted in."""
+"""Describe one quasi-identifier as the lattice sees it: its labels' codes on every step."""
 
 from __future__ import annotations
 

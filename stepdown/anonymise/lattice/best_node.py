@@ -1,4 +1,4 @@
-"""The best node of a histogram under a set of demands; one histogram serves any number of them."""
+"""Find a histogram's best node under some demands; one histogram serves any number of them."""
 
 from __future__ import annotations
 

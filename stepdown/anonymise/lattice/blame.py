@@ -1,4 +1,4 @@
-"""Why no recoding holds the models: which demand of which column fails, and what would help.
+"""Explain why no recoding holds the models: which column fails which demand, what would help.
 
 Looked at is the coarsest node, which fails least. What is advised was tried there.
 """

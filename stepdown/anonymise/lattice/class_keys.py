@@ -1,4 +1,4 @@
-"""One integer per entry of a histogram, equal exactly where all its labels at a node are."""
+"""Number the entries of a histogram, equal exactly where all their labels at a node are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the privacy models demand of a class's sensitive values, for all classes at once.
+"""Check the privacy models' demands on sensitive values, for all classes at once.
 
 Each demand says which classes fail it, and how many of a failing class's rows every finer node
 must suppress too. The latter may be fewer than all: parts of a class that fails can hold.

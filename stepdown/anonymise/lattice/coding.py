@@ -1,4 +1,4 @@
-"""Integer codes for what a relation's columns hold."""
+"""Code as integers what a relation's columns hold."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One pass over the rows: the relation becomes a histogram of integer codes."""
+"""Count a relation in one pass over its rows, into a histogram of integer codes."""
 
 from __future__ import annotations
 

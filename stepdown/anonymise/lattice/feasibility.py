@@ -1,4 +1,4 @@
-"""Whether the classes of one node satisfy the models, and what has to be suppressed there.
+"""Judge whether the classes of one node satisfy the models, and what must be suppressed.
 
 A node has to suppress every class that fails a demand. For k and k-map a class that fails fails
 at every finer node too, so its rows are lost there as well; for the demands in

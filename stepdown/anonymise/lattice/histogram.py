@@ -1,4 +1,4 @@
-"""The distinct combinations of quasi-identifiers, integer-coded, and how they roll up.
+"""Hold the distinct combinations of quasi-identifiers as integer codes, and roll them up.
 
 The search never sees a row of the table again: everything it asks is a sum over this histogram.
 """

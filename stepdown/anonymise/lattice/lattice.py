@@ -1,4 +1,4 @@
-"""Judging nodes until every node of a slice of the lattice is judged or ruled out."""
+"""Judge nodes until every node of a slice of the lattice is judged or ruled out."""
 
 from __future__ import annotations
 

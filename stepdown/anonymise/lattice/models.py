@@ -1,4 +1,4 @@
-"""What a table must satisfy, and what the search may do to which column."""
+"""Define what a table must satisfy, and what the search may do to which column."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several small codes in one integer: what the engine groups by, sorts by and compares."""
+"""Pack several small codes into one integer that the engine groups, sorts and compares by."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SQL for a relation's released rows: labels in place of values, without the suppressed rows."""
+"""Write the SQL of a relation's released rows: labels for values, no suppressed rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Roll-ups of a histogram, so that coarse nodes need not be grouped from the finest entries."""
+"""Roll a histogram up ahead, so that coarse nodes need not be grouped from finest entries."""
 
 from __future__ import annotations
 

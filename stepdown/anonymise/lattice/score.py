@@ -1,4 +1,4 @@
-"""Losses: how much of the quasi-identifiers' detail generalisation and suppression take.
+"""Score losses: how much of the quasi-identifiers' detail a recoding takes.
 
 The search works on *sums of parts*: a number per axis and step, which added up along a node give a
 sum that rises with the node's score. Bounds of whole slices of the lattice then are outer sums.

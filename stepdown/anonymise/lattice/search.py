@@ -1,4 +1,4 @@
-"""The optimal node of the generalisation lattice, proven by bounds instead of by looking at all.
+"""Find the lattice's optimal node, proven by bounds instead of by looking at all nodes.
 
 The loss of a node is what generalisation costs there, known for the whole lattice beforehand,
 plus what suppression adds. The latter never grows from a node to a coarser one, so one judged node

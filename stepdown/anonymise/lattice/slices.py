@@ -1,4 +1,4 @@
-"""Lattices too large to cover: slices through the best node, and a bound from groups of axes."""
+"""Search lattices too large to cover: by slices, with a bound from groups of axes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The distinct combinations that a relation holds: what the engine knows of its rows."""
+"""Hold the distinct combinations of a relation: what the engine knows of its rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one sensitive column asks of a class, in the few forms that every model comes down to."""
+"""Express what one sensitive column asks of a class, in the few forms that all models use."""
 
 from __future__ import annotations
 

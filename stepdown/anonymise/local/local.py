@@ -1,4 +1,4 @@
-"""Local recoding: every record gets labels of its own class, and none is suppressed.
+"""Recode locally: every record gets labels of its own class, and none is suppressed.
 
 Equal records may get different labels, and a label one place need not be used elsewhere: that
 loses far less than one level per column for all. Four steps: a sweep closes the cheapest boxes of

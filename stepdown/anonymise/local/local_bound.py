@@ -1,4 +1,4 @@
-"""How good any local recoding could be at best."""
+"""Bound the score that any local recoding could reach at best."""
 
 from __future__ import annotations
 

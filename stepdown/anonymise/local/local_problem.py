@@ -1,4 +1,4 @@
-"""Local recoding as the compiled loops see it: numbered nodes, whole-number costs, pieces."""
+"""Describe local recoding to the compiled loops: numbered nodes, whole-number costs, pieces."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rework of neighbouring classes: make them anew with shaken costs, keep what is cheaper."""
+"""Rework neighbouring classes: make them anew with shaken costs, keep what is cheaper."""
 
 from __future__ import annotations
 

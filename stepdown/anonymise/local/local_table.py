@@ -1,4 +1,4 @@
-"""Local recoding of a relation: what its rows are counted as, and which labels each one gets."""
+"""Recode a relation locally: count its rows as units, and find the labels of each row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The nodes that a record's label may be, as one tree of numbers per quasi-identifier."""
+"""Number the nodes that a record's label may be, as one tree per quasi-identifier."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Frozen lists of invented names, places and numbers that surrogates are drawn from."""
+"""Load the frozen lists of invented names, places and numbers that surrogates come from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the frozen pools were made: ``python -m stepdown.anonymise.pools.make FOLDER``.
+"""Make the frozen pools: ``python -m stepdown.anonymise.pools.make FOLDER``.
 
 Run it only to replace the pools, then copy the printed hashes into ``__init__.py``: another
 version of Faker gives other pools, and other pools give every surrogate a new value.

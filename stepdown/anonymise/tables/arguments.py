@@ -1,4 +1,4 @@
-"""What may be asked of one table, checked before any work."""
+"""Check what is asked of one table, before any work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One table to one privacy model, without a config: what ``stepdown anonymise`` runs."""
+"""Anonymise one table without a config: what ``stepdown anonymise`` runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a relation to its least lossy recoding, as SQL over the engine."""
+"""Recode a relation at the least loss, as SQL over the engine."""
 
 from __future__ import annotations
 

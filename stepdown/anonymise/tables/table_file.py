@@ -1,4 +1,4 @@
-"""A table's file, CSV or Parquet: read into plain types, written sorted and whole or not at all."""
+"""Read a CSV or Parquet file into plain types; write one sorted, whole or not at all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a query to clean Parquet: sorted, plain, and the same bytes every time."""
+"""Write a query's answer as clean Parquet: sorted, plain, and the same bytes every time."""
 
 from __future__ import annotations
 

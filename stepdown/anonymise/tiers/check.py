@@ -1,4 +1,4 @@
-"""Every hierarchy a config uses, tried on the data before anything is derived."""
+"""Try every hierarchy that a config uses on the data, before anything is derived."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who stays away together with those who left, so that a missing group tells nothing of them.
+"""Choose who stays away with those who left, so that a missing group tells nothing of them.
 
 A reader who holds two versions sees the sensitive values of everybody who is missing from the
 second, and knows how companions are chosen; only the key is unknown. So what the group shows must

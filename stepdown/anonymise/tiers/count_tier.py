@@ -1,4 +1,4 @@
-"""A tier's rows, counted once for any number of policies that it could have."""
+"""Count a tier's rows once, for any number of policies that it could have."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From one tier's file to the next tier's candidate."""
+"""Derive the next tier's candidate, or a recipient's copy, from one tier's file."""
 
 from __future__ import annotations
 

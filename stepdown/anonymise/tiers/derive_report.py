@@ -1,4 +1,4 @@
-"""What a derivation did, in counts and column names."""
+"""Report what a derivation did, in counts and column names."""
 
 from __future__ import annotations
 

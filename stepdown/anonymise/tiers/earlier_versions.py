@@ -1,4 +1,4 @@
-"""What earlier versions of a tier show, and who must wait or stay away because of them.
+"""Hold back who would stand alone between this version of a tier and an earlier one.
 
 A reader who holds two versions subtracts one from the other. Whoever came or went in between stands
 in the difference, in the company of those only who came or went with them. So a record's class in

@@ -1,4 +1,4 @@
-"""Who may be in a tier: consent decided once on the snapshot, and a limit on rows per subject."""
+"""Select a tier's rows: by consent, decided once on the snapshot, and a limit per subject."""
 
 from __future__ import annotations
 

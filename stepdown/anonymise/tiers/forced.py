@@ -1,4 +1,4 @@
-"""Which demand takes a quasi-identifier to its top level: the search is repeated without each."""
+"""Find the demand that takes a quasi-identifier to its top level, by a search without each."""
 
 from __future__ import annotations
 

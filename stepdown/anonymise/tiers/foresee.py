@@ -1,4 +1,4 @@
-"""What of a config the gate would refuse for sure, said from the source alone, for every tier."""
+"""Foresee, from the source alone, what of a config the gate would refuse for sure."""
 
 from __future__ import annotations
 

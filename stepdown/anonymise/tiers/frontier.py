@@ -1,4 +1,4 @@
-"""What other policies would come to: risk against information loss, on rows counted once."""
+"""Try other policies of a tier: risk against information loss, on rows counted once."""
 
 from __future__ import annotations
 

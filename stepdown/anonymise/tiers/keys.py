@@ -1,4 +1,4 @@
-"""Which keys of the keyring a dataset's releases need."""
+"""Name the keys of the keyring that a dataset's releases need."""
 
 from __future__ import annotations
 

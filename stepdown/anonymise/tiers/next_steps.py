@@ -1,4 +1,4 @@
-"""How to go on when a tier is refused: the single changes of its config that would let it pass."""
+"""Find single changes of its config that would let a refused tier pass."""
 
 from __future__ import annotations
 

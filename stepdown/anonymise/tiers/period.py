@@ -1,4 +1,4 @@
-"""Rows that came since the last version, where each version covers a period of its own."""
+"""Keep only rows that came since the last version, where each covers a period of its own."""
 
 from __future__ import annotations
 

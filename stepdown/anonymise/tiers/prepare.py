@@ -1,4 +1,4 @@
-"""Everything that happens to a tier's rows before anyone chooses levels for them."""
+"""Prepare a tier's rows: all that happens to them before anyone chooses levels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keyed hashes: from a value to a token that only the key's holder can make again."""
+"""Replace values by keyed hashes: tokens that only the key's holder can make again."""
 
 from __future__ import annotations
 

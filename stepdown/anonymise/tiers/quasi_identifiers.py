@@ -1,4 +1,4 @@
-"""What the search may do to a tier's quasi-identifiers, and what it must achieve."""
+"""Say what the search may do to a tier's quasi-identifiers, and what it must achieve."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a tier's policy makes of its quasi-identifiers: the levels, or the labels of every class."""
+"""Recode a tier's quasi-identifiers by its policy: to levels, or to labels of every class."""
 
 from __future__ import annotations
 

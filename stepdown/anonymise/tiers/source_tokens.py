@@ -1,4 +1,4 @@
-"""What later versions must know of a source, as keyed tokens, so that its raw rows may go.
+"""Keep what later versions must know of a source as tokens, so its raw rows can be deleted.
 
 A record is known again by equal values and by its place among those alike, and a value is found in
 a hierarchy by being equal to a leaf. Tokens keep both, and say nothing else to whoever lacks the

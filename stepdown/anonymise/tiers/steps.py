@@ -1,4 +1,4 @@
-"""A survey weight on a few steps, each of which enough households share."""
+"""Put a survey weight on a few steps, each of which enough households share."""
 
 from __future__ import annotations
 

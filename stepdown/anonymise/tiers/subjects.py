@@ -1,4 +1,4 @@
-"""Whom a file holds, as keyed tokens: enough to find one person again, and to name nobody."""
+"""Write whom a file holds as keyed tokens: one person can be found again, nobody is named."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Surrogates: from a value to an invented one of the same kind, stable under the key."""
+"""Replace values by invented ones of the same kind, stable under the key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a tier does to the columns that nobody searches over, as one SQL projection."""
+"""Treat the columns that nobody searches over, as one SQL projection."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is alone on the quasi-identifiers and the insensitive columns together."""
+"""Count who is alone on the quasi-identifiers and the insensitive columns together."""
 
 from __future__ import annotations
 

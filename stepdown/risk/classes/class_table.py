@@ -1,4 +1,4 @@
-"""What is known of the equivalence classes of a table, however they were counted."""
+"""Describe the equivalence classes of a table, however they were counted."""
 
 from __future__ import annotations
 

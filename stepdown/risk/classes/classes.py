@@ -1,4 +1,4 @@
-"""Equivalence classes of a table in the engine, counted in distinct data subjects."""
+"""Form equivalence classes of a table in the engine, counted in distinct data subjects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Equivalence classes of columns in memory, counted in distinct data subjects."""
+"""Form equivalence classes of columns in memory, counted in distinct data subjects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Equivalence classes of coded columns, found by sorting one packed number per record."""
+"""Group records of equal codes by sorting one packed number per record."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values that stand in for an id: the same in all of somebody's rows, and rare elsewhere."""
+"""Find values that stand in for an id: the same in all of somebody's rows, rare elsewhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Special uniques: who stands out by how few of their values, and which column makes them.
+"""Find special uniques: who stands out by how few of their values, and by which column.
 
 A minimal sample unique (MSU) of a record is a set of columns on whose values one data subject is
 alone, while on every smaller set of them somebody else agrees. Records with many and small ones are

@@ -1,4 +1,4 @@
-"""Special uniques of the classes that the engine holds."""
+"""Find the special uniques of the classes that the engine holds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Some columns of a CSV or Parquet file, each as codes of its distinct values."""
+"""Read some columns of a CSV or Parquet file, each as codes of its distinct values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Class sizes where a missing cell may stand for any value."""
+"""Find the smallest class where a missing cell may stand for any value."""
 
 from __future__ import annotations
 

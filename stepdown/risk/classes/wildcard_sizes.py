@@ -1,4 +1,4 @@
-"""Class sizes where a missing cell may stand for any value, of every class at once."""
+"""Sum over every class those that match it where a missing cell may be any value."""
 
 from __future__ import annotations
 

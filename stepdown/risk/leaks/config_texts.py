@@ -1,4 +1,4 @@
-"""Whether a config's own texts repeat an identifier of somebody in the source."""
+"""Search a config's own texts for identifiers of somebody in the source."""
 
 from __future__ import annotations
 

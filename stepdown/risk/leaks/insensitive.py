@@ -1,4 +1,4 @@
-"""Columns that a config calls insensitive although they could point at somebody."""
+"""Name columns that a config calls insensitive although they could point at somebody."""
 
 from __future__ import annotations
 

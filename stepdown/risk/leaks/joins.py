@@ -1,4 +1,4 @@
-"""Whether two files that different readers hold can be joined by what stands in for an id."""
+"""Check whether files of two readers can be joined by what stands in for an id."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A recipient's copy and every public file, held together."""
+"""Measure a recipient's copy and every public file, held together."""
 
 from __future__ import annotations
 

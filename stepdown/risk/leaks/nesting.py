@@ -1,4 +1,4 @@
-"""Whether a file holds nothing that its parent lacks: row by row and cell by cell."""
+"""Check that a file holds nothing that its parent lacks, row by row and cell by cell."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether published cells repeat identifiers of their own record more often than chance does."""
+"""Test whether published cells repeat identifiers of their own record more than by chance."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether anything of a withheld identifier is left in what will be published."""
+"""Search what will be published for anything left of a withheld identifier."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Texts as sequences of words, and which withheld identifiers occur among them."""
+"""Split texts into words, and find the withheld identifiers that occur among them."""
 
 from __future__ import annotations
 

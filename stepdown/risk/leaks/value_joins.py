@@ -1,4 +1,4 @@
-"""Whether two recipients' copies can be joined row to row by the values that both hold."""
+"""Check whether two recipients' copies can be joined row to row by their shared values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In which bin of its range a sensitive number or date lies, the same for every measure."""
+"""Put a sensitive number or date into a bin of its range, the same for every measure."""
 
 from __future__ import annotations
 

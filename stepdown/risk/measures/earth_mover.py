@@ -1,4 +1,4 @@
-"""How far a class's numbers lie from the table's, in steps between ranks."""
+"""Measure how far a class's numbers are from the table's, in steps between ranks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the risk of a file comes from: class sizes before and after, columns, smallest groups."""
+"""Measure where a file's risk comes from: class sizes, columns, smallest groups."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SQL that tells values which reveal nothing, ``not_sensitive`` in a config."""
+"""Build SQL that recognises values which reveal nothing, ``not_sensitive`` in a config."""
 
 from __future__ import annotations
 

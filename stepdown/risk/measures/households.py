@@ -1,4 +1,4 @@
-"""Households: finding one member finds the others."""
+"""Measure the risk of households: finding one member finds the others."""
 
 from __future__ import annotations
 

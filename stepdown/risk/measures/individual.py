@@ -1,4 +1,4 @@
-"""The chance that one record is re-identified, from the size of its class."""
+"""Compute the chance that one record is re-identified, from the size of its class."""
 
 from __future__ import annotations
 

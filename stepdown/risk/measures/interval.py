@@ -1,4 +1,4 @@
-"""How many original numbers a reader of the released ones can pin to a narrow interval."""
+"""Count original numbers that a reader of the released ones can pin to a narrow interval."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many people of the population are alone in their class, estimated from a sample.
+"""Estimate from a sample how many people of the population are alone in their class.
 
 Three models and the rule that chooses between them. All of them see only how many classes of each
 size the sample holds and which share of the population the sample is.

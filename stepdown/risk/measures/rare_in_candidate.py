@@ -1,4 +1,4 @@
-"""The rare values of a candidate's columns, each with the treatment that would cure it."""
+"""Find the rare values of a candidate's columns, and for each the treatment to cure it."""
 
 from __future__ import annotations
 

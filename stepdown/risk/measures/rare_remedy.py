@@ -1,4 +1,4 @@
-"""The finest treatment of a column with which enough people would hold each of its values."""
+"""Find the finest treatment of a column that leaves enough people to each of its values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many people, or households, hold each value of each released column, whatever its role."""
+"""Count the people, or households, who hold each value of each released column."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Three intruders, and what each of them can expect to find.
+"""Compute what each of three intruders can expect to find.
 
 A prosecutor knows that somebody is in the file; a journalist wants to find anybody of the
 population, to make a point; a marketer wants to find as many as possible.

@@ -1,4 +1,4 @@
-"""Differences of gamma functions, accurate where the functions themselves are huge."""
+"""Compute differences of gamma functions, accurate where the functions are huge."""
 
 from __future__ import annotations
 

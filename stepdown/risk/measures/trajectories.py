@@ -1,4 +1,4 @@
-"""People and households recognised by the set of their rows, where an id holds them together."""
+"""Count the people, or households, whose rows together are the same, under a kept id."""
 
 from __future__ import annotations
 
