@@ -1,4 +1,4 @@
-"""The suites a table must meet, judged by Great Expectations and failing closed.
+"""Judge a table by its suite with Great Expectations, failing closed.
 
 Importing this package is cheap: Great Expectations is imported by the first judgement.
 """

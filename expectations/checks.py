@@ -1,4 +1,4 @@
-"""A suite's rules for one table: references filled, ``each`` spread over its columns."""
+"""Fill a suite's rules for one table: resolve references, spread ``each`` over its columns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Expectations on what the library measured; importing this module registers them.
+"""Define expectations on what the library measured; importing this module registers them.
 
 Each compares one measure with a limit. None has a default limit, and a measure that is missing,
 doubled, or no finite number fails.

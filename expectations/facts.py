@@ -1,4 +1,4 @@
-"""What a suite's references stand for, for one snapshot or one candidate."""
+"""Give what a suite's references stand for, of one snapshot or one candidate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bounded frames of a written file: all that Great Expectations ever sees of it.
+"""Cut bounded frames of a written file: all that Great Expectations ever sees of it.
 
 The schema is one frame, the measures are another, and a column is either its value counts, exact
 for domain, range, pattern and missing cells, or batches of its cells.

@@ -1,4 +1,4 @@
-"""The one door to Great Expectations: imported late, offline and silent.
+"""Import Great Expectations, late, offline and silent; it is imported nowhere else.
 
 Importing this module takes seconds. It switches telemetry off first, because Great Expectations
 reads the variable once, and its log to nowhere, because that log quotes the cells it stumbles on.

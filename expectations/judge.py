@@ -1,4 +1,4 @@
-"""Great Expectations asked in a way that cannot pass open and cannot leak.
+"""Ask Great Expectations in a way that cannot pass open and cannot leak.
 
 It sees frames that are not empty, answers by yes or no only, and must answer every question exactly
 once. Whatever it raises becomes a failed check with a fixed text: its own texts quote cells.

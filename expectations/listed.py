@@ -1,4 +1,4 @@
-"""What a suite may ask: the expectations that stay exact on bounded frames, and their arguments.
+"""List what a suite may ask: expectations that stay exact on bounded frames.
 
 A check of uniqueness or of a mean, say, would be wrong on value counts or on batches, so it is not
 listed. ``mostly`` and ``row_condition`` are arguments of none, because both let a check pass that

@@ -1,4 +1,4 @@
-"""The library's measures of a candidate, as named numbers for the suites."""
+"""Name the library's measures of a candidate as numbers for the suites."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a verdict on a column says: the column, the rule and its limits, never a value found."""
+"""Write a verdict on a column: the column, the rule and its limits, never a value found."""
 
 from __future__ import annotations
 

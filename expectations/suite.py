@@ -1,4 +1,4 @@
-"""From a suite's YAML to rules, strictly: what ``listed.py`` does not list cannot be asked.
+"""Parse a suite's YAML into rules; what ``listed.py`` does not list cannot be asked.
 
 A suite is a list of items. Each item has one ``expect_…`` key with its arguments, and may have a
 ``name``. An argument is a literal or a reference, such as ``{policy: smallest_class}``, to what the

@@ -1,4 +1,4 @@
-"""From a written file to verdicts: its suite filled, its frames made, every check answered."""
+"""Judge a written file: fill its suite, make its frames, answer every check."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The commands and the flows: what comes after what."""
+"""Define the commands and the flows: what comes after what."""

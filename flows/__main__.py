@@ -1,4 +1,4 @@
-"""`python -m flows` is the `stepdown` command."""
+"""Run the `stepdown` command as `python -m flows`."""
 
 from flows.cli import main
 

@@ -1,4 +1,4 @@
-"""`stepdown access`: who may read a release, handing one over, and who was given what."""
+"""Define `stepdown access`: check who may read, note a hand-over, list who was given what."""
 
 from __future__ import annotations
 

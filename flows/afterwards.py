@@ -1,4 +1,4 @@
-"""What comes after a release was committed: it may warn, and never makes the run look failed."""
+"""Do what comes after a commit: it may warn, and never makes the run look failed."""
 
 from __future__ import annotations
 

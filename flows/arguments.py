@@ -1,4 +1,4 @@
-"""How the commands' arguments look, and how lists in them are read."""
+"""Declare the commands' arguments, and read the lists in them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`stepdown assessment draft`, `sign` and `show`: what the risk officer says of a dataset."""
+"""Define `stepdown assessment draft`, `sign` and `show`: the risk officer's answers."""
 
 from __future__ import annotations
 

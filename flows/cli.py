@@ -1,4 +1,4 @@
-"""The `stepdown` command. Nothing heavy is imported until a command needs it."""
+"""Define the `stepdown` command; nothing heavy is imported until a command needs it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said before a decision that lets something out, and the question that it asks."""
+"""Introduce a decision that lets something out, and ask whether it is meant."""
 
 from __future__ import annotations
 

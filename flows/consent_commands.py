@@ -1,4 +1,4 @@
-"""`stepdown recheck`: whether everybody in what is out still agrees."""
+"""Define `stepdown recheck`: ask whether everybody in what is out still agrees."""
 
 from __future__ import annotations
 

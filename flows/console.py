@@ -1,4 +1,4 @@
-"""What a person reads: tables on stdout, progress and failures on stderr, or one JSON document."""
+"""Print what a person reads: tables on stdout, progress on stderr, or one JSON document."""
 
 from __future__ import annotations
 

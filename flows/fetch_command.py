@@ -1,4 +1,4 @@
-"""`stepdown fetch`: bring a published release into a folder, checked; the client of the server."""
+"""Define `stepdown fetch`: bring a published release into a folder, and check it."""
 
 from __future__ import annotations
 

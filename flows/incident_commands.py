@@ -1,4 +1,4 @@
-"""`stepdown incident` and `notices`: when something happened, and who must be told."""
+"""Define `stepdown incident` and `notices`: report what happened, list who must be told."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`stepdown ledger`: check it, take it elsewhere, sign where it stands."""
+"""Define `stepdown ledger`: verify it, export it, sign where it stands."""
 
 from __future__ import annotations
 

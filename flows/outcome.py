@@ -1,4 +1,4 @@
-"""What a run ended in, tier by tier; written to the workspace so that any process can read it."""
+"""Describe how a run ended, tier by tier, in a file that any process can read."""
 
 from __future__ import annotations
 

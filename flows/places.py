@@ -1,4 +1,4 @@
-"""Opens workspace and store for a command that decides something."""
+"""Open workspace and store for a command that decides something."""
 
 from __future__ import annotations
 

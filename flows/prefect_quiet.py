@@ -1,4 +1,4 @@
-"""Prefect's settings for a run at a desk: quiet, offline, its database in the workspace."""
+"""Set Prefect up for a run in this process: quiet, offline, its database in the workspace."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`stepdown recipient`: tokens for those who may fetch, in the profile files that carry them."""
+"""Define `stepdown recipient`: give out tokens in profile files, list and revoke them."""
 
 from __future__ import annotations
 

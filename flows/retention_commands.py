@@ -1,4 +1,4 @@
-"""`stepdown retain` and `stepdown shred`: deleting what is no longer needed, and keys for ever."""
+"""Define `stepdown retain` and `stepdown shred`: delete old files, and keys for ever."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`stepdown pack`, `review` and `answer`: what outsiders get to see, and what they say of it."""
+"""Define `stepdown pack`, `review` and `answer`: show documents to outsiders, note answers."""
 
 from __future__ import annotations
 

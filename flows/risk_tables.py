@@ -1,4 +1,4 @@
-"""The tables that `stepdown assess` prints: what was measured, and nothing that was not."""
+"""Lay out the tables that `stepdown assess` prints, without measures that were not taken."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`stepdown serve`: published releases, for the people who may have them."""
+"""Define `stepdown serve`: give published releases to the people who may have them."""
 
 from __future__ import annotations
 

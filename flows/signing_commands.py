@@ -1,4 +1,4 @@
-"""`stepdown keygen`, `approve`, `reject` and `sign`: keys, and decisions made with them."""
+"""Define `stepdown keygen`, `approve`, `reject` and `sign`: keys, and decisions with them."""
 
 from __future__ import annotations
 

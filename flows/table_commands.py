@@ -1,4 +1,4 @@
-"""The commands on one table, without a config: ``anonymise`` and ``assess``."""
+"""Define the commands on one table, without a config: ``anonymise`` and ``assess``."""
 
 from __future__ import annotations
 

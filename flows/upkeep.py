@@ -1,4 +1,4 @@
-"""The daily round on a schedule: what ended falls, what will end is announced, what may goes on."""
+"""Run the daily round on a schedule."""
 
 from __future__ import annotations
 

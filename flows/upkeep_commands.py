@@ -1,4 +1,4 @@
-"""`stepdown upkeep` and `stepdown renew`: the daily round, and signing that a release stands."""
+"""Define `stepdown upkeep` and `stepdown renew`: the daily round, and a signed review."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Take a release down: its data go, its tombstone stays, what was made from it is suspended."""
+"""Withdraw a release: delete its data, keep its tombstone, suspend what was made from it."""
 
 from __future__ import annotations
 

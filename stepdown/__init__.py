@@ -1,3 +1,3 @@
-"""From one sensitive dataset to nested, gated internal, partner and public releases."""
+"""Turn one sensitive dataset into nested, gated internal, partner and public releases."""
 
 __version__ = "0.1.0"

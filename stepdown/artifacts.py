@@ -1,4 +1,4 @@
-"""References to written files: what tasks pass instead of tables."""
+"""Refer to written files by path and hash: what tasks pass instead of tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A tier's table as it was written, before anyone decided whether it may leave."""
+"""Describe a tier's table as it was written, before anyone decided about its release."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one place that asks what time it is."""
+"""Tell the time; no other module asks for it."""
 
 from __future__ import annotations
 

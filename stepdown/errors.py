@@ -1,4 +1,4 @@
-"""Everything that can stop a run, as one tree.
+"""Define everything that can stop a run, as one tree.
 
     StepdownError
     ├── InputWrong            exit 2: the user's config, arguments or source

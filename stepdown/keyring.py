@@ -1,4 +1,4 @@
-"""Named random keys, one per tier or recipient: delete one and only its links are gone."""
+"""Keep named random keys, one per tier or recipient: deleting one ends only its own links."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was measured and what was decided: numbers and column names, never a value of a record."""
+"""Report what was measured and decided: numbers and column names, never a record's value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the engine spills: who uses the folder now, and what a killed process left in it."""
+"""Guard the folder where the engine spills, and clear what a killed process left in it."""
 
 from __future__ import annotations
 

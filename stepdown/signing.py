@@ -1,4 +1,4 @@
-"""Ed25519 keys in files, and signatures over canonical JSON.
+"""Sign canonical JSON with Ed25519 keys in files, and check such signatures.
 
 Source: RFC 8032 (Ed25519), RFC 5958 (the private key's file: PKCS #8 in PEM).
 """

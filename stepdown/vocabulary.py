@@ -1,4 +1,4 @@
-"""The closed lists of the domain: tiers, roles, states and the moves between them."""
+"""Define the closed lists of the domain: tiers, roles, states and the moves between them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The steward's own folder: what is never served, and where each kind of thing lies in it."""
+"""Open the steward's own folder, which is never served, and say where each thing is in it."""
 
 from __future__ import annotations
 

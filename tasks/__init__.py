@@ -1,1 +1,1 @@
-"""Thin Prefect tasks, each named after the library function it calls."""
+"""Wrap library functions as thin Prefect tasks, each of the same name."""

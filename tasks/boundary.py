@@ -1,4 +1,4 @@
-"""What every task has in common: its name, its retries, and an exception that says no value."""
+"""Make a library function a task: its name, its retries, and errors that hold no value."""
 
 from __future__ import annotations
 

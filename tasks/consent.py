@@ -1,4 +1,4 @@
-"""Consent register → who may be in a tier today, and what must go because somebody does not."""
+"""Read and judge the consent register, and act on its answers, as tasks."""
 
 from __future__ import annotations
 

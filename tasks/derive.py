@@ -1,4 +1,4 @@
-"""Tier above → candidate."""
+"""Derive candidates from the tier above, as tasks."""
 
 from __future__ import annotations
 

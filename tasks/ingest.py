@@ -1,4 +1,4 @@
-"""Source → pinned snapshot."""
+"""Read the source and check it before anything is derived, as tasks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The keyring of a run, opened inside a task: what a task is given, Prefect may show."""
+"""Open the keyring inside a task, because Prefect may show whatever a task is given."""
 
 from __future__ import annotations
 

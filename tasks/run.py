@@ -1,4 +1,4 @@
-"""What every task of one run is given."""
+"""Define what every task of one run is given."""
 
 from __future__ import annotations
 

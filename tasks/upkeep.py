@@ -1,4 +1,4 @@
-"""A day has passed → what it changed."""
+"""Do the daily round of a dataset, as a task."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Published → withdrawn."""
+"""Withdraw a release, as a task."""
 
 from __future__ import annotations
 

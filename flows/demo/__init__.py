@@ -1,4 +1,4 @@
-"""A real example, built where its reader can look at every part and change it."""
+"""Build a real example where its reader can look at every part and change it."""
 
 from flows.demo.run import run_demo
 

@@ -1,4 +1,4 @@
-"""The demo's raw table: real test records, with the identifiers that a real raw table also has."""
+"""Write the demo's raw table: real test records, with identifiers as real raw tables have."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A dataset's release config, and the policy it gives each tier."""
+"""Load a dataset's release config, and the policy it gives each tier."""
 
 from stepdown.config.load import LoadedConfig, json_schema, load_config, released_hash, tier_hash
 from stepdown.config.models import ReleaseConfig

@@ -1,4 +1,4 @@
-"""A dataset's risk assessment: ``assessments/<dataset>.yaml`` beside the release configs."""
+"""Load a dataset's risk assessment: ``assessments/<dataset>.yaml`` beside the configs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The questions of a risk assessment, and what each grade of sensitivity means.
+"""List the questions of a risk assessment, and say what each grade of sensitivity means.
 
 Sources: the sharing chapter of The Engine Room's responsible data primer ("primer"); M. Elliot,
 E. Mackey and K. O'Hara, The Anonymisation Decision-Making Framework, European practitioners' guide,

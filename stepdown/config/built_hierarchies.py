@@ -1,4 +1,4 @@
-"""Faults of a hierarchy that a rule builds, told from the rule alone, whatever values will come.
+"""Find faults of a hierarchy that a rule builds, from the rule alone, whatever values come.
 
 A level that cuts across the one below is a fault of the rule, but the values show it only once one
 comes that two labels claim: bands of 5 and then of 8 go well until somebody is 8.

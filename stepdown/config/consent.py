@@ -1,4 +1,4 @@
-"""A register of consent: where it is, and what its columns say."""
+"""Define what a config says of its consent register: where it is, what its columns mean."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a config must satisfy as a whole: rules that span several keys."""
+"""Check a config as a whole: rules that span several keys."""
 
 from __future__ import annotations
 

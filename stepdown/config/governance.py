@@ -1,4 +1,4 @@
-"""What a folder of configs says beside the configs: who signs, and what binds whom."""
+"""Load what a folder of configs says beside them: who signs, and what binds whom."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a config names a generalisation hierarchy: a file, or a rule that builds one."""
+"""Define how a config names a generalisation hierarchy: a file, or a rule that builds one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Licences by their SPDX ids: spelled as the list spells them, and the closest to a mistake."""
+"""Recognise licences by their SPDX ids, and suggest the closest to a mistake."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a YAML file to a checked config, with the line of every mistake."""
+"""Load a config from YAML and check it, with the line of every mistake."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A dataset's release config: what its YAML may say."""
+"""Define what the YAML of a dataset's release config may say."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who gets a copy and on what terms: one file per recipient, ``partners/NAME.yaml``."""
+"""Load who gets a copy and on what terms: one file per recipient, ``partners/NAME.yaml``."""
 
 from __future__ import annotations
 

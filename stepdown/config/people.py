@@ -1,4 +1,4 @@
-"""Who may sign, in which roles, with which keys: ``people.yaml`` beside the release configs."""
+"""Load who may sign, in which roles, with which keys: ``people.yaml`` beside the configs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one tier asks for: the config's rules over the defaults, checked against both."""
+"""Derive what one tier asks for: the config's rules over the defaults, checked against both."""
 
 from __future__ import annotations
 

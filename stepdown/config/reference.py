@@ -1,4 +1,4 @@
-"""The config reference of docs/config.md, written from the models so that it cannot go stale."""
+"""Write the config reference of docs/config.md from the models, so it cannot go stale."""
 
 from __future__ import annotations
 

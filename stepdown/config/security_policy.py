@@ -1,4 +1,4 @@
-"""Who may read internal releases, and under which policy: ``security-policy.yaml``."""
+"""Load who may read internal releases, under which policy: ``security-policy.yaml``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a table is read from."""
+"""Define how a config says where a table is read from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every free text of a config that a reader may see, by the key that holds it."""
+"""List every free text of a config that a reader may see, by the key that holds it."""
 
 from __future__ import annotations
 

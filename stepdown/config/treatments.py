@@ -1,4 +1,4 @@
-"""What a tier does to a column, as YAML says it: one word, or one word with its settings."""
+"""Define what a tier does to a column, as YAML says it: one word, or one with settings."""
 
 from __future__ import annotations
 

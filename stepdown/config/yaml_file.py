@@ -1,4 +1,4 @@
-"""From a YAML file to a checked model, with the line of every mistake."""
+"""Load a checked model from a YAML file, with the line of every mistake."""
 
 from __future__ import annotations
 

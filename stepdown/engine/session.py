@@ -1,4 +1,4 @@
-"""DuckDB with a memory limit: the only module that knows which engine runs the SQL."""
+"""Run SQL on DuckDB with a memory limit; no other module knows which engine does it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a source to a pinned, typed snapshot."""
+"""Read a source into a pinned, typed snapshot."""
 
 from stepdown.ingest.consent import consent_verdicts, read_consent
 from stepdown.ingest.snapshot import Snapshot, SourceSummary, check_source, ingest

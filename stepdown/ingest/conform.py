@@ -1,4 +1,4 @@
-"""One column of a batch, from what the source gives to what the config declares."""
+"""Convert one column of a batch from what the source gives to what the config declares."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The native types a dataset's source had when it was last accepted."""
+"""Remember the native types of a dataset's source, and refuse one that changed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every kind of source gives: batches of records, in the config's columns."""
+"""Open a source of any kind as batches of records, in the config's columns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The answer to a SQL query, in the types its database gives."""
+"""Read the answer to a SQL query, in the types its database gives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was counted while a source was read, and whether it is good enough."""
+"""Count what a source holds while it is read, and judge whether it is good enough."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Some columns of a file in memory, each as codes of its distinct values."""
+"""Read some columns of a file into memory, each as codes of its distinct values."""
 
 from __future__ import annotations
 

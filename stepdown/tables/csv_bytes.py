@@ -1,4 +1,4 @@
-"""A delimited text file as clean UTF-8 bytes, hashed and checked while they pass.
+"""Read a delimited text file as clean UTF-8 bytes, hashed and checked while they pass.
 
 Arrow's reader takes an open quote at the end of a file, or text after a closing one, for part of a
 value, and so lets one stray quote swallow other people's records. Nothing here is lenient: bytes

@@ -1,4 +1,4 @@
-"""CSV and its kin: any one-character delimiter, any encoding, every cell a text."""
+"""Read CSV and its kin: any one-character delimiter, any encoding, every cell a text."""
 
 from __future__ import annotations
 

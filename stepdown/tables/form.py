@@ -1,4 +1,4 @@
-"""How a table's file is written, where it does not say so itself."""
+"""Define how a table's file is written, where it does not say so itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a column holds where nobody says: numbers, dates, times and flags, or else texts.
+"""Guess a column's type where nobody says: numbers, dates, times and flags, or else texts.
 
 A text that is not spelled as its value would be stays one, and so does its whole column: a zip code
 with a leading zero, a telephone number with a plus, a decimal comma, a number too long for 64 bits.

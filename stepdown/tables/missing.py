@@ -1,4 +1,4 @@
-"""Which cells hold no value: those that a text says so of, and those that only look like it.
+"""Find the cells that hold no value, and the texts that often mean none.
 
 By default an empty cell is missing, and so is ``NA`` where it cannot be a text: in a column of
 numbers, dates or flags, and without quotes in a file that puts its texts in quotes, as R writes it.

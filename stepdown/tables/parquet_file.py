@@ -1,4 +1,4 @@
-"""Parquet files, as their own schema types them."""
+"""Read Parquet files, as their own schema types them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Texts to typed values, strictly: what a text does not spell exactly becomes null.
+"""Parse texts into typed values, strictly: what a text does not spell exactly becomes null.
 
 Every function takes distinct texts, shape (n,), null where missing, and gives an array of the
 same length.

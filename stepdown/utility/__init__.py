@@ -1,4 +1,4 @@
-"""What protection cost."""
+"""Measure what protection cost."""
 
 from stepdown.utility.files import utility_of_files
 from stepdown.utility.measure import measure_utility

@@ -1,4 +1,4 @@
-"""What a file's column holds: its distinct values, how often, and where they lie."""
+"""Count a column's distinct values: how often each occurs, and where it is on a line."""
 
 from __future__ import annotations
 

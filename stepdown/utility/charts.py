@@ -1,4 +1,4 @@
-"""Shares before and after over a few common bins, named by nothing that the file does not hold."""
+"""Count shares before and after over a few bins, named by nothing that the file lacks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One column above and in the file: how far it moved, and what it looks like."""
+"""Compare one column above and in the file: how far it moved, and what it looks like."""
 
 from __future__ import annotations
 

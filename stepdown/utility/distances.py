@@ -1,4 +1,4 @@
-"""How far two distributions lie apart, and what two columns have to do with each other."""
+"""Measure how far two distributions are apart, and how strongly two columns are related."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What protection cost, of any two files, without a config."""
+"""Measure what protection cost between any two files, without a config."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The losses of the search, worked out again from the labels that were written.
+"""Compute the losses of the search again, from the labels that were written.
 
 The search adds them up over a histogram of codes; here they come from the texts of the file, the
 counts of the tier above and the candidate's hierarchies. Two ways, one figure.

@@ -1,4 +1,4 @@
-"""Hierarchies as a candidate keeps them: which leaves a released label stands for.
+"""Read a candidate's hierarchies: find which leaves a released label stands for.
 
 Nothing here is shared with the search, so that what the search said can be checked.
 """

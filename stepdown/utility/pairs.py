@@ -1,4 +1,4 @@
-"""What pairs of columns have to do with each other, above and in the file."""
+"""Compare how strongly pairs of columns are related, above and in the file."""
 
 from __future__ import annotations
 
