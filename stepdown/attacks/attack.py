@@ -47,7 +47,7 @@ def attack_candidate(
             versions published have them.
 
     Raises:
-        StoreCorrupt: a file is gone or no longer the one that was written.
+        StoreCorrupt: a file is missing or no longer the one that was written.
         SourceInvalid: an auxiliary table cannot be read. ConfigInvalid: an id pattern cannot be
             spelled out.
     """

@@ -51,7 +51,7 @@ def intersection(
         others, one more per column for all of them together, over everybody in any of them.
 
     Raises:
-        StoreCorrupt: a file is gone or no longer the one that was written.
+        StoreCorrupt: a file is missing or no longer the one that was written.
     """
     opened = [_open(each, loaded, scratch) for each in (view, *others)]
     rows = [_aligned(opened[0].source_rows, o) for o in opened]

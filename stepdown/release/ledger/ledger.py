@@ -179,7 +179,7 @@ class Reader:
             yield dict(line._mapping)
 
     def missing_triggers(self) -> list[str]:
-        """Names of the triggers that keep lines from being changed, and are gone."""
+        """Names of the missing triggers among those that keep lines from being changed."""
         return missing_triggers(self.connection)
 
     def events(self) -> list[dict[str, Any]]:

@@ -77,7 +77,7 @@ def check_judged(release: Release) -> Manifest:
     """The manifest of a candidate whose every byte, its risk report's too, is as it was judged.
 
     Raises:
-        StoreCorrupt: a file is gone or changed since.
+        StoreCorrupt: a file is missing or changed since.
     """
     manifest = check_candidate(Path(release.folder), release.manifest_sha256 or "")
     report = Path(release.folder) / FULL_REPORT

@@ -27,7 +27,7 @@ def recover(workspace: Workspace, store: Store) -> tuple[str, ...]:
     the ledger was found whole.
 
     Returns:
-        one sentence per thing that was mended.
+        one sentence per repair.
 
     Raises:
         ClockDoubtful: by the ledger's last line, this machine's clock is wrong.
