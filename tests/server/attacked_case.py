@@ -161,7 +161,11 @@ def attacked(
         first: a statement that it executes before it starts, to wait for less long.
     """
     write_security_policy(case.root)
-    modules = "import sys; from stepdown.sharing import access_log, shield, zero_copy, service"
+    modules = (
+        "import sys; from stepdown.sharing import service\n"
+        "from stepdown.sharing.files import middleware, zero_copy\n"
+        "from stepdown.sharing.readers import access_log"
+    )
     script = f"{modules}\n{first}\nfrom flows.cli import main\nsys.exit(main())"
     command = [sys.executable, "-c", script, "serve", "--port", "0", "--json"]
     places = ["--work", str(case.root / "work"), "--store", case.store.url]

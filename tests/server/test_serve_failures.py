@@ -37,7 +37,7 @@ def assert_answered(server: Attacked, target: str, expected: int, code: str) -> 
 
 
 def test_nobody_has_anything_while_the_ledger_is_away(case: Case, folder: Path) -> None:
-    impatient = "from stepdown.release import database; database.BUSY_SECONDS = 0.2"
+    impatient = "from stepdown.release.ledger import database; database.BUSY_SECONDS = 0.2"
     with attacked(case, folder, first=impatient) as server:
         holder = sqlite3.connect(case.root / "work/ledger.db", isolation_level=None)
         holder.execute("BEGIN EXCLUSIVE")
