@@ -64,9 +64,11 @@ def intersection(
             for i, values in zip(holding, codes, strict=True)
         ]
         truth = _truth(codes, [rows[i] for i in holding])
+        # Learning a harmless value reveals nothing, so nobody is attacked for one.
         truth[truth == HARMLESS] = ABSENT
         for i, sight in zip(holding[1:], sights[1:], strict=True):
             results.append(_result(name, opened[i].view.address, [sights[0], sight], truth))
+        # One reader may hold all of them, and together they can pin what no pair does.
         if len(sights) > 2:
             results.append(_result(name, f"all {len(sights) - 1} others", sights, truth))
     if not results:

@@ -65,6 +65,7 @@ def finish_held(ledger: Ledger, store: Store) -> tuple[str, ...]:
         pending = reader.in_state(ReleaseState.CANDIDATE, ReleaseState.AWAITING_APPROVAL)
     for release in unsettled:
         if release.unsettled == OPEN_INTENT:
+            # Without `release.json` nobody could read it: undo. With it some may have: complete.
             if release.state in LAPSED or committed(store, release) is None:
                 _undo(ledger, store, release)
                 mended.append(f"{release.address}: an unfinished publication was undone")

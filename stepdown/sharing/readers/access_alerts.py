@@ -119,7 +119,7 @@ class Watcher:
             self._raise("failed tokens", address, address, what, clock.now())
 
     def after_end(self, who: str, address: str, why: str) -> None:
-        """Count a request with a token that no longer works."""
+        """Raise an alert: a token was used that no longer works."""
         self._raise("after expiry", who, address, f"{who}: {why.partition(':')[0]}", clock.now())
 
     def raised(self) -> list[Alert]:
