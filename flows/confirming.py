@@ -38,11 +38,8 @@ def introduce(found: Foreseen) -> None:
     for phrase in report.get("weakened", ()) if report else ():
         console.note(f"  {phrase}")
     console.note(f"  the steward's report: {Path(release.folder) / STEWARD_PAGE}")
-    needs = [*found.others]
-    if found.signatures:
-        needs.insert(0, counted(found.signatures, "more approval"))
-    if needs:
-        console.note(f"  after this signature it still waits for: {'; '.join(needs)}")
+    if found.needs:
+        console.note(f"  after this signature it still waits for: {'; '.join(found.needs)}")
     else:
         console.note(f"  this signature publishes {', '.join(found.publishes)}")
 

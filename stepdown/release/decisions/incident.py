@@ -38,9 +38,9 @@ class Reported:
         reference: how the next risk assessment names it.
         suspended: addresses that are no longer served.
         fetched: who had fetched it or something made from it.
-        told: who gets a notice.
+        told: whom a notice was written for.
         draft: the next assessment, to be filled in.
-        notes: what no suspension can undo.
+        notes: what no suspension can mend.
     """
 
     reference: str

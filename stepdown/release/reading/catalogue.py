@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from stepdown import clock
-from stepdown.config.people import load_people
+from stepdown.config.people import load_people, same_person
 from stepdown.errors import ConfigInvalid, ReleaseUnknown, StoreCorrupt
 from stepdown.release.documents.manifest import MANIFEST
 from stepdown.release.ledger.addresses import LATEST, Address, parse_address, version_number
@@ -19,11 +19,11 @@ from stepdown.release.reading.access import flags_of
 from stepdown.release.requirements.outside_reviews import Review, reviews_of
 from stepdown.release.requirements.requirements import waiting_for
 from stepdown.release.requirements.review_date import OVERDUE, review_flags
-from stepdown.release.requirements.votes import votes_shown
 from stepdown.vocabulary import IN_STORE, ReleaseState, Tier
 
 NO_RECIPIENT = "no recipient is named, so nobody can fetch it"
 """Of a partner base without a copy: it carries copies and is never served itself."""
+_SAID = ("name", "role", "reason", "evidence", "at")
 
 
 def list_releases(ledger: Ledger | None, store: Store) -> list[dict[str, Any]]:
@@ -59,9 +59,9 @@ def show_release(ledger: Ledger, store: Store, address: str) -> dict[str, Any]:
         parent = reader.release(release.parent) if release.parent is not None else None
         waits = release.state is ReleaseState.AWAITING_APPROVAL
         needs = waiting_for(reader, release) if waits else ()
-        votes = votes_shown(release)
         reviews = _reviews(reader, release)
         children = [child.address for child in reader.children(release) if child.version]
+    statements = [approval["statement"] for approval in release.approvals]
     return {
         "release": release.address,
         **_line(release, store),
@@ -79,10 +79,10 @@ def show_release(ledger: Ledger, store: Store, address: str) -> dict[str, Any]:
         "parent": parent.address if parent else None,
         "children": children,
         "sign_off": release.sign_off,
-        "approvals": votes.shown,
-        "signatures": votes.people,
+        "approvals": [{name: said.get(name) for name in _SAID} for said in statements],
+        "signatures": len({same_person(str(said.get("name"))) for said in statements}),
         "reviews": [review.as_json() for review in reviews],
-        "waiting_for": list(votes.hide(needs)),
+        "waiting_for": list(needs),
         "reasons": release.reasons,
         "note": release.note,
     }

@@ -21,17 +21,14 @@ class Foreseen:
 
     Args:
         release: that would be approved.
-        signatures: how many needs of signatures would be left; who signed before is not told, so
-            that everybody judges for themselves.
-        others: what it would wait for beside signatures, in words.
+        needs: what it would wait for, in words; signatures first.
         publishes: addresses of all that would be published at once.
         for_everybody: those public releases that would be, or would lack nobody's signature any
             more: whoever gives the last signature has to know it.
     """
 
     release: Release
-    signatures: int
-    others: tuple[str, ...]
+    needs: tuple[str, ...]
     publishes: tuple[str, ...]
     for_everybody: tuple[str, ...]
 
@@ -52,7 +49,7 @@ def foresee(reader: Reader, release: Release, signed: Signed, people: People) ->
     if release.tier is Tier.PUBLIC and not unsigned and release.address not in everybody:
         everybody.append(release.address)
     addresses = tuple(one.address for one in published)
-    return Foreseen(release, len(unsigned), others, addresses, tuple(everybody))
+    return Foreseen(release, (*unsigned, *others), addresses, tuple(everybody))
 
 
 def _with_children(reader: Reader, published: Sequence[Release]) -> list[Release]:
