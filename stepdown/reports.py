@@ -8,6 +8,11 @@ from typing import Any
 from stepdown.vocabulary import RecodingKind, Tier
 
 
+def stable(value: float) -> float:
+    """Ten digits: threads add in any order, and a report must be the same bytes every time."""
+    return float(f"{value:.10g}") + 0.0  # no −0
+
+
 @dataclass(frozen=True)
 class DeriveReport:
     """What making a tier from its parent did.
@@ -285,7 +290,7 @@ class UtilityReport:
 
 @dataclass(frozen=True)
 class ReleasedRows:
-    """What a stranger can count in the file itself, from nothing but its rows.
+    """What a stranger can count in the file itself: nothing but its rows is looked at.
 
     Args:
         sha256: of the data file this is about.
@@ -304,7 +309,7 @@ class ReleasedRows:
 
 @dataclass(frozen=True)
 class FrontierPoint:
-    """One policy a tier could have, with the risk and loss it would give.
+    """One policy a tier could have, and what it would come to.
 
     Args:
         name: ``k = 5``, or the name of an alternative in the config.
@@ -330,7 +335,7 @@ class NextStep:
 
     Args:
         change: in words, with column names, levels and thresholds: ``clinic: level 1 → 2``.
-        information_loss, suppressed_share: what the tier would then have.
+        information_loss, suppressed_share: what the tier would come to.
     """
 
     change: str

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from stepdown.attacks.written import open_written, stable
+from stepdown.attacks.written import open_written
 from stepdown.candidate import Candidate
 from stepdown.config import LoadedConfig
-from stepdown.reports import AttackResult
+from stepdown.reports import AttackResult, stable
 from stepdown.risk.classes.classes import Ints, build_classes
 from stepdown.risk.measures.trajectories import trajectory_class_sizes
 from stepdown.vocabulary import Role
@@ -58,7 +58,6 @@ def colluding(
                 f"GROUP BY rows HAVING count(*) < {k}) SELECT subject FROM way JOIN alike "
                 "USING (rows)"
             )
-            # A row without a subject is in no trajectory that could hide it, so it counts as found.
             where += " OR subject IN (SELECT subject FROM lone) OR subject IS NULL"
         found = int(str(session.scalar(f"SELECT count(*) FROM member WHERE {where}")))
         smallest = _smallest(classes.subjects)

@@ -11,7 +11,7 @@ from stepdown.attacks.aligned import Aligned, AnyInts, Floats, Ints
 from stepdown.attacks.classes import Classes, owners
 from stepdown.attacks.intervals import Share, risk_over_control
 from stepdown.attacks.nearest import Scorer, best_classes
-from stepdown.reports import AttackResult
+from stepdown.reports import AttackResult, stable
 
 
 @dataclass(frozen=True)
@@ -101,8 +101,3 @@ def compared(
         control=stable(of_control.value),
         note=note,
     )
-
-
-def stable(value: float) -> float:
-    """Ten digits, as everywhere in reports."""
-    return float(f"{value:.10g}")

@@ -9,11 +9,11 @@ import pyarrow as pa
 
 from stepdown.artifacts import ArtifactRef, check_bytes
 from stepdown.attacks.composition import told_apart
-from stepdown.attacks.written import Written, open_written, stable
+from stepdown.attacks.written import Written, open_written
 from stepdown.candidate import Candidate, Earlier
 from stepdown.config import LoadedConfig, released_columns, tier_policy
 from stepdown.engine import Session, quote
-from stepdown.reports import AttackResult
+from stepdown.reports import AttackResult, stable
 from stepdown.risk.measures.harmless import is_harmless
 from stepdown.vocabulary import Role
 
@@ -58,7 +58,7 @@ def differencing(
         ``attempts`` groups, of which ``successes`` are too small.
 
     Raises:
-        StoreCorrupt: a file is missing or no longer the one that was written.
+        StoreCorrupt: a file is gone or no longer the one that was written.
 
     Source: Xiao & Tao 2007, doi:10.1145/1247480.1247556.
     """

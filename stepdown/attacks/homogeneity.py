@@ -6,15 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from stepdown.artifacts import ArtifactRef, check_bytes
-from stepdown.attacks.written import Written, open_written, stable
+from stepdown.attacks.written import Written, open_written
 from stepdown.candidate import Candidate
 from stepdown.config import LoadedConfig
 from stepdown.engine import Session
-from stepdown.reports import AttackResult
+from stepdown.reports import AttackResult, stable
 from stepdown.risk.classes.classes import build_classes
-from stepdown.risk.measures.bins import BINNED, DATED, sensitive_bin
+from stepdown.risk.measures.bins import BINNED, BINS, DATED, sensitive_bin
 from stepdown.risk.measures.harmless import is_harmless
-from stepdown.risk.measures.privacy_models import BINS
 from stepdown.vocabulary import Role
 
 
@@ -57,7 +56,7 @@ def homogeneity(
         column where it has none.
 
     Raises:
-        StoreCorrupt: a file is missing or no longer the one that was written.
+        StoreCorrupt: a file is gone or no longer the one that was written.
 
     Source: Machanavajjhala et al. 2007, doi:10.1145/1217299.1217302, for homogeneity; Li, Li &
     Venkatasubramanian 2007, doi:10.1109/ICDE.2007.367856, for skewness.

@@ -14,12 +14,11 @@ import pyarrow.parquet as pq
 from stepdown.attacks.candidate_records import Places, View, find_places
 from stepdown.attacks.candidate_values import ABSENT, Sight, pinned
 from stepdown.attacks.harmless import reveals_nothing
-from stepdown.attacks.written import open_written, stable
+from stepdown.attacks.written import open_written
 from stepdown.config import LoadedConfig
-from stepdown.reports import AttackResult
+from stepdown.reports import AttackResult, stable
 from stepdown.risk.classes.classes import Ints
-from stepdown.risk.measures.bins import BINNED
-from stepdown.risk.measures.privacy_models import BINS
+from stepdown.risk.measures.bins import BINNED, BINS
 from stepdown.vocabulary import Role
 
 
@@ -51,7 +50,7 @@ def intersection(
         others, one more per column for all of them together, over everybody in any of them.
 
     Raises:
-        StoreCorrupt: a file is missing or no longer the one that was written.
+        StoreCorrupt: a file is gone or no longer the one that was written.
     """
     opened = [_open(each, loaded, scratch) for each in (view, *others)]
     rows = [_aligned(opened[0].source_rows, o) for o in opened]
@@ -64,11 +63,9 @@ def intersection(
             for i, values in zip(holding, codes, strict=True)
         ]
         truth = _truth(codes, [rows[i] for i in holding])
-        # Learning a harmless value reveals nothing, so nobody is attacked for one.
         truth[truth == HARMLESS] = ABSENT
         for i, sight in zip(holding[1:], sights[1:], strict=True):
             results.append(_result(name, opened[i].view.address, [sights[0], sight], truth))
-        # One reader may hold all of them, and together they can pin what no pair does.
         if len(sights) > 2:
             results.append(_result(name, f"all {len(sights) - 1} others", sights, truth))
     if not results:

@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from stepdown.attacks.written import Written, open_written, stable
+from stepdown.attacks.written import Written, open_written
 from stepdown.candidate import Candidate
 from stepdown.config import LoadedConfig, tier_policy
 from stepdown.engine import quote
-from stepdown.reports import AttackResult
+from stepdown.reports import AttackResult, stable
 from stepdown.risk.classes.classes import Ints
 
 _Flags = npt.NDArray[np.bool_]
@@ -38,7 +38,7 @@ def order(
     against it.
 
     Raises:
-        StoreCorrupt: a file is missing or no longer the one that was written.
+        StoreCorrupt: a file is gone or no longer the one that was written.
     """
     with open_written(candidate, loaded, scratch) as written:
         columns = written.session.fetch("SELECT * EXCLUDE (file_row_number) FROM data LIMIT 0")
@@ -89,7 +89,7 @@ def monotone(
     column, and in the better direction.
 
     Raises:
-        StoreCorrupt: a file is missing or no longer the one that was written.
+        StoreCorrupt: a file is gone or no longer the one that was written.
     """
     k = max(FEWEST_PLACES, tier_policy(loaded.config, candidate.tier).smallest_class)
     with open_written(candidate, loaded, scratch) as written:

@@ -8,11 +8,10 @@ import numpy as np
 
 from stepdown.attacks.aligned import MISSING, Aligned, Column, Ints
 from stepdown.attacks.classes import Classes, ClassSubjects
-from stepdown.attacks.control import stable
 from stepdown.attacks.intervals import Share, wilson
 from stepdown.attacks.linkage import by_richness
 from stepdown.attacks.nearest import Scorer, best_classes, target_count
-from stepdown.reports import AttackResult
+from stepdown.reports import AttackResult, stable
 
 ATTACK = "probabilistic_linkage"
 AGREES_IF_RIGHT = 0.99

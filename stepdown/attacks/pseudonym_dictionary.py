@@ -23,12 +23,12 @@ from stepdown.attacks.digests import (
     spellings,
 )
 from stepdown.attacks.id_patterns import parse_pattern
-from stepdown.attacks.written import Written, open_written, stable
+from stepdown.attacks.written import Written, open_written
 from stepdown.candidate import Candidate
 from stepdown.config import LoadedConfig, treatment_of
 from stepdown.config.treatments import Surrogate
 from stepdown.engine import quote
-from stepdown.reports import AttackResult
+from stepdown.reports import AttackResult, stable
 from stepdown.risk.leaks.tokens import DIGITS_ENOUGH, LONG_ENOUGH
 from stepdown.vocabulary import Role
 
@@ -82,7 +82,7 @@ def pseudonym_dictionary(
 
     Raises:
         ConfigInvalid: a pattern cannot be enumerated.
-        StoreCorrupt: a file is missing or no longer the one that was written.
+        StoreCorrupt: a file is gone or no longer the one that was written.
 
     Source: the New York taxi release of 2014, whose medallions were MD5 without a key.
     """

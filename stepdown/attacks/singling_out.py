@@ -9,11 +9,10 @@ import numpy as np
 
 from stepdown.attacks.aligned import Aligned, AnyInts, Ints
 from stepdown.attacks.classes import Classes, only_subject, owners
-from stepdown.attacks.control import stable
 from stepdown.attacks.intervals import Share, risk_over_control
 from stepdown.attacks.linkage import by_richness
 from stepdown.attacks.nearest import TARGETS
-from stepdown.reports import AttackResult
+from stepdown.reports import AttackResult, stable
 
 ATTACK = "singling_out"
 WITH_SENSITIVE = "singling_out_with_sensitive"
@@ -57,7 +56,6 @@ def singling_out(aligned: Aligned, columns: Sequence[str], attack: str = ATTACK)
     right = guessed = 0
     for names, descriptions in zip(sets, chosen, strict=True):
         right += _fit_one(aligned, names, descriptions)
-    # As many guesses over the same columns: what they hit is no doing of the file.
     for names, count in zip(sets, _spread(wanted, chosen), strict=True):
         guesses = [
             draw.integers(_first(aligned, name), aligned.columns[name].label_count, count)

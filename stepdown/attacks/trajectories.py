@@ -8,11 +8,11 @@ from typing import Literal
 import numpy as np
 
 from stepdown.artifacts import ArtifactRef
-from stepdown.attacks.written import Written, open_written, stable
+from stepdown.attacks.written import Written, open_written
 from stepdown.candidate import Candidate
 from stepdown.config import LoadedConfig, tier_policy
 from stepdown.config.policy import persisting_share
-from stepdown.reports import AttackResult
+from stepdown.reports import AttackResult, stable
 from stepdown.risk.classes.classes import build_classes
 from stepdown.risk.classes.persisting import find_persisting, held_sharers
 from stepdown.risk.measures.trajectories import trajectory_class_sizes
@@ -45,7 +45,7 @@ def trajectories(
         identifier), of the household's; one without a column where it keeps none.
 
     Raises:
-        StoreCorrupt: a file is missing or no longer the one that was written.
+        StoreCorrupt: a file is gone or no longer the one that was written.
     """
     k = tier_policy(loaded.config, candidate.tier).smallest_class
     with open_written(candidate, loaded, scratch, snapshot) as written:

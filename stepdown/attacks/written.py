@@ -96,8 +96,3 @@ def open_written(
             session.attach_parquet("snapshot", check_bytes(snapshot))
         session.run(sql)
         yield Written(session, config, candidate.tier, columns)
-
-
-def stable(value: float) -> float:
-    """Ten digits: threads add in any order, and a report must be the same bytes every time."""
-    return float(f"{value:.10g}")

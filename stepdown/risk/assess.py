@@ -15,7 +15,7 @@ from stepdown.config import LoadedConfig, ReleaseConfig, tier_policy, treatment_
 from stepdown.config.policy import persisting_share
 from stepdown.config.treatments import Surrogate
 from stepdown.engine.session import Session, open_session, quote
-from stepdown.reports import Persisting, RiskReport
+from stepdown.reports import Persisting, RiskReport, stable
 from stepdown.risk.classes.alone import columns_to_drop, share_alone
 from stepdown.risk.classes.classes import ClassTable, Ints, build_classes
 from stepdown.risk.classes.persisting import find_persisting, held_sharers
@@ -23,16 +23,16 @@ from stepdown.risk.classes.wildcard import smallest_wildcard_class
 from stepdown.risk.leaks.insensitive import insensitive_problems
 from stepdown.risk.leaks.nesting import nesting_problems
 from stepdown.risk.leaks.residue import find_residue
-from stepdown.risk.measures.bins import BINNED, DATED, sensitive_bin
+from stepdown.risk.measures.bins import BINNED, BINS, DATED, sensitive_bin
+from stepdown.risk.measures.class_models import (
+    ClassValues,
+    equal_distances,
+    least_telling_l,
+    ranked_distance,
+)
 from stepdown.risk.measures.harmless import is_harmless
 from stepdown.risk.measures.households import household_expected_reidentifications
 from stepdown.risk.measures.individual import class_risk, prosecutor_risk
-from stepdown.risk.measures.privacy_models import (
-    BINS,
-    distinct_l,
-    equal_distance_t,
-    ordered_distance_t,
-)
 from stepdown.risk.measures.rare_in_candidate import rare_values
 from stepdown.risk.measures.trajectories import trajectory_class_sizes
 from stepdown.vocabulary import Role, Tier
@@ -92,11 +92,11 @@ def assess_risk(
             smallest_class=classes.smallest(),
             smallest_class_wildcard=smallest_wildcard_class(session, classes, quasi_identifiers),
             highest_risk=_highest_risk(classes),
-            average_risk=_stable(classes.mean_over_records(prosecutor_risk(classes.subjects))),
-            expected_reidentifications=_stable(share * classes.record_count),
-            expected_reidentifications_share=_stable(share),
+            average_risk=stable(classes.mean_over_records(prosecutor_risk(classes.subjects))),
+            expected_reidentifications=stable(share * classes.record_count),
+            expected_reidentifications_share=stable(share),
             household_expected_reidentifications=(
-                _stable(household_expected_reidentifications(session, risk, held_only=linked))
+                stable(household_expected_reidentifications(session, risk, held_only=linked))
                 if households
                 else None
             ),
@@ -106,7 +106,7 @@ def assess_risk(
             ),
             lone_trajectories=(None if trajectories is None else int(np.sum(trajectories < k))),
             distinct_l=_distinct_l(session, table, config),
-            t={name: _stable(t) for name, t in _t(session, table, config).items()},
+            t={name: stable(t) for name, t in _t(session, table, config).items()},
             nested=not problems,
             nesting_problems=problems,
             residue=residue.cells,
@@ -244,7 +244,7 @@ def _alone(session: Session, table: _Released, config: ReleaseConfig) -> dict[st
     }
     share = share_alone(session, [*quasi, *beside.values()])
     without = columns_to_drop(session, quasi, beside, limit) if share > limit else ()
-    return {"alone_share": _stable(share), "alone_without": without}
+    return {"alone_share": stable(share), "alone_without": without}
 
 
 def _highest_risk(classes: ClassTable) -> float:
@@ -262,7 +262,8 @@ def _distinct_l(session: Session, table: _Released, config: ReleaseConfig) -> di
         column = config.columns[name]
         bins = _bins(session, table, config, name) if column.type in BINNED else None
         harmless = is_harmless(table.alias(name), column.not_sensitive, column.type)
-        measures[name] = distinct_l(session, table.alias(name), harmless, bins)
+        pairs = ClassValues.counted(session, bins or table.alias(name), harmless)
+        measures[name] = least_telling_l(pairs)
     return measures
 
 
@@ -271,13 +272,14 @@ def _t(session: Session, table: _Released, config: ReleaseConfig) -> dict[str, f
     for name in _sensitive(table, config):
         column = config.columns[name]
         if column.type in (*BINNED, *DATED):
-            measures[name] = ordered_distance_t(session, _bins(session, table, config, name), BINS)
+            bins = _bins(session, table, config, name)
+            pairs = ClassValues.counted(session, bins, is_rank=True)
+            found = ranked_distance(pairs, BINS)
         else:
-            cell = table.alias(name)
-            harmless = is_harmless(cell, column.not_sensitive, column.type)
-            # A text that no cell is: what is harmless is one value.
-            one = f"CASE WHEN {harmless} THEN 'harmless' ELSE '=' || ({cell})::VARCHAR END"
-            measures[name] = equal_distance_t(session, one if column.not_sensitive else cell)
+            harmless = is_harmless(table.alias(name), column.not_sensitive, column.type)
+            pairs = ClassValues.counted(session, table.alias(name), harmless)
+            found = float(equal_distances(pairs).max(initial=0.0))
+        measures[name] = found if len(pairs.sizes) else 1.0
     return measures
 
 
@@ -287,8 +289,3 @@ def _sensitive(table: _Released, config: ReleaseConfig) -> list[str]:
 
 def _bins(session: Session, table: _Released, config: ReleaseConfig, name: str) -> str:
     return sensitive_bin(session, table.alias(name), name, config, table.candidate.tier)
-
-
-def _stable(value: float) -> float:
-    """Ten digits: threads add in any order, and a report must be the same bytes every time."""
-    return float(f"{value:.10g}")

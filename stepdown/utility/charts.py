@@ -10,8 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from stepdown.reports import stable
 from stepdown.utility.cells import DATE, Cells
-from stepdown.utility.distances import Floats, Ints, stable, summed
+from stepdown.utility.distances import Floats, Ints, summed
 from stepdown.utility.leaves import Leaves, Nodes, some_leaf, spread
 
 MOST_BINS = 12

@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stepdown.engine import Session, quote
-from stepdown.reports import ColumnUtility
+from stepdown.reports import ColumnUtility, stable
 from stepdown.utility.cells import CATEGORY, NUMBER, Cells
 from stepdown.utility.charts import Bins, label_bins, range_bins, value_bins
-from stepdown.utility.distances import Floats, Ints, hellinger, moments, stable, summed, wasserstein
+from stepdown.utility.distances import Floats, Ints, hellinger, moments, summed, wasserstein
 from stepdown.utility.leaves import Leaves, Nodes, spread
 from stepdown.utility.pairs import Plan, Side
 

@@ -12,11 +12,6 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 
-def stable(value: float) -> float:
-    """Ten digits: threads add in any order, and a report must be the same bytes every time."""
-    return float(f"{value:.10g}") + 0.0
-
-
 def summed(groups: npt.NDArray[np.signedinteger[Any]], values: Any, many: int) -> Floats:
     """Shape (many,): the values added up by the group that each belongs to."""
     return np.asarray(np.bincount(groups, weights=values, minlength=many), dtype=np.float64)

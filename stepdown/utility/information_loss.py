@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stepdown.utility.distances import Floats, Ints, stable, summed
+from stepdown.reports import stable
+from stepdown.utility.distances import Floats, Ints, summed
 from stepdown.utility.leaves import UNKNOWN, Leaves, Nodes, some_leaf
 
 

@@ -18,10 +18,10 @@ from stepdown.artifacts import ArtifactRef, check_bytes
 from stepdown.config import ReleaseConfig, tier_policy, treatment_of
 from stepdown.config.treatments import Surrogate
 from stepdown.engine import Session, open_session, quote
-from stepdown.reports import CLASS_BANDS, ColumnUtility, ReleasedRows
+from stepdown.reports import CLASS_BANDS, ColumnUtility, ReleasedRows, stable
 from stepdown.utility.cells import CATEGORY, DATE, NUMBER, Cells, read_cells
 from stepdown.utility.charts import Bins, named_bins, range_bins
-from stepdown.utility.distances import Floats, Ints, stable
+from stepdown.utility.distances import Floats, Ints
 from stepdown.vocabulary import IDENTIFYING, Role, Tier
 
 _DATA = "data"

@@ -14,8 +14,9 @@ from stepdown.anonymise.tables.recode import anonymise_relation
 from stepdown.engine import open_session
 from stepdown.errors import DemandImpossible, Refused
 from stepdown.risk.classes.classes import build_classes
+from stepdown.risk.measures.bins import bin_expression
+from stepdown.risk.measures.class_models import ClassValues, least_telling_l
 from stepdown.risk.measures.harmless import is_harmless
-from stepdown.risk.measures.privacy_models import bin_expression, distinct_l
 from stepdown.vocabulary import ColumnType
 
 EDGES = tuple(float(edge) for edge in range(0, 101, 10))
@@ -68,7 +69,8 @@ def test_search_gate_and_definition_agree(session, rows, numeric, data, least):
     def gate(part):
         attach(session, part, kind)
         build_classes(session, ["q"])
-        return distinct_l(session, "s", is_harmless("s", spelled, type), bins)
+        harmless = is_harmless("s", spelled, type)
+        return least_telling_l(ClassValues.counted(session, bins or "s", harmless))
 
     classes = defaultdict(list)
     for q, value in held:

@@ -16,10 +16,16 @@ from stepdown.risk.classes.coded_classes import coded_classes, household_risks
 from stepdown.risk.classes.grouping import group_records
 from stepdown.risk.classes.table_columns import CodedColumn
 from stepdown.risk.classes.wildcard import smallest_wildcard_class
-from stepdown.risk.measures.class_models import ClassValues, column_models, recursive_cs
+from stepdown.risk.measures.class_models import (
+    ClassValues,
+    column_models,
+    equal_distances,
+    least_telling_l,
+    ranked_distance,
+    recursive_cs,
+)
 from stepdown.risk.measures.households import household_expected_reidentifications
 from stepdown.risk.measures.individual import class_risk, individual_risk, prosecutor_risk
-from stepdown.risk.measures.privacy_models import distinct_l, equal_distance_t, ordered_distance_t
 from stepdown.risk.measures.trajectories import trajectory_class_sizes
 
 NAMES = ["q0", "q1", "q2"]
@@ -110,9 +116,11 @@ def test_l_and_t_are_those_of_the_worst_class(rows):
     ordered = max((earth_moved(g, known, 6) for g in present), default=0.0)
     with open_session() as session:
         attach(session, rows)
-        assert distinct_l(session, "s") == min(len(set(g) - {None}) for g in groups)
-        assert equal_distance_t(session, "s") == pytest.approx(max(distances), abs=1e-12)
-        assert ordered_distance_t(session, "s", 6) == pytest.approx(ordered, abs=1e-12)
+        pairs = ClassValues.counted(session, "s")
+        ranked = ClassValues.counted(session, "s", is_rank=True)
+    assert least_telling_l(pairs) == min(len(set(g) - {None}) for g in groups)
+    assert equal_distances(pairs).max() == pytest.approx(max(distances), abs=1e-12)
+    assert ranked_distance(ranked, 6) == pytest.approx(ordered, abs=1e-12)
 
 
 @bounded

@@ -17,7 +17,7 @@ from stepdown.config import LoadedConfig, TierPolicy, tier_policy
 from stepdown.engine import Session, open_session, quote
 from stepdown.errors import DemandImpossible, Refused
 from stepdown.keyring import Keyring
-from stepdown.reports import FrontierPoint
+from stepdown.reports import FrontierPoint, stable
 from stepdown.vocabulary import Tier
 
 CLASS_SIZES = (2, 3, 5, 11, 20, 50, 100)
@@ -145,10 +145,10 @@ def _point(one: _Asked, found: _Released | None, rows_above: int) -> FrontierPoi
         one.chosen,
         feasible=True,
         smallest_class=int(found.subjects.min()),
-        average_risk=_stable(float((found.rows / found.subjects).sum() / found.rows.sum())),
-        highest_risk=_stable(1 / int(found.subjects.min())),
-        information_loss=_stable(found.loss),
-        suppressed_share=_stable(found.suppressed / rows_above),
+        average_risk=stable(float((found.rows / found.subjects).sum() / found.rows.sum())),
+        highest_risk=stable(1 / int(found.subjects.min())),
+        information_loss=stable(found.loss),
+        suppressed_share=stable(found.suppressed / rows_above),
         note=f"more information loss than the tier's limit of {limit:g}" if useless else "",
     )
 
@@ -160,8 +160,3 @@ def _untried(one: _Asked) -> FrontierPoint:
 def _by_risk(point: FrontierPoint) -> tuple[bool, float, str]:
     risk = point.average_risk
     return risk is None, risk or 0.0, point.name
-
-
-def _stable(value: float) -> float:
-    """Ten digits, as in the risk report."""
-    return float(f"{value:.10g}")

@@ -18,7 +18,7 @@ from stepdown.candidate import Candidate
 from stepdown.config import LoadedConfig, TierPolicy, tier_policy
 from stepdown.engine import open_session
 from stepdown.keyring import Keyring
-from stepdown.reports import NextStep
+from stepdown.reports import NextStep, stable
 from stepdown.vocabulary import Tier
 
 MOST_STEPS = 3
@@ -79,7 +79,7 @@ class _Change:
 
 @dataclass(frozen=True)
 class _Outcome:
-    """What a change would give; ``cost`` is what it is ranked by."""
+    """What a change comes to; ``cost`` is what it is ranked by."""
 
     step: NextStep
     cost: float
@@ -175,8 +175,8 @@ class _Refusal:
         loss = found.optimum.score
         step = NextStep(
             change.words,
-            float(f"{loss:.10g}"),
-            float(f"{found.optimum.suppressed / self.rows_above:.10g}"),
+            stable(loss),
+            stable(found.optimum.suppressed / self.rows_above),
             change.column,
             change.level,
         )

@@ -19,6 +19,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from stepdown.reports import stable
 from stepdown.risk.classes._suda import Search
 from stepdown.risk.classes.classes import Floats, Ints
 
@@ -96,10 +97,10 @@ def suda_measures(
         found.record_count,
         found.score_sum,
         found.score_max,
-        _stable(found.dis_sum),
-        _stable(found.dis_max),
+        stable(found.dis_sum),
+        stable(found.dis_max),
         found.size,
-        {n: _stable(share) for n, share in zip(names, found.contributions.tolist(), strict=True)},
+        {n: stable(share) for n, share in zip(names, found.contributions.tolist(), strict=True)},
     )
     wanted = min(size or len(names), len(names))
     note = (
@@ -248,7 +249,3 @@ def _renumbered(owners: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
     numbers = np.full(len(owners), -1, np.int32)
     numbers[alone] = first[owners[alone]]
     return numbers
-
-
-def _stable(value: float) -> float:
-    return float(f"{value:.10g}")

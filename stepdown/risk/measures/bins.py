@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from stepdown.config import ReleaseConfig, treatment_of
 from stepdown.config.treatments import CodeNumber
 from stepdown.engine.session import Session, quote
-from stepdown.risk.measures.privacy_models import bin_expression
 from stepdown.vocabulary import ColumnType, Tier
 
+BINS = 10
+"""Equal-width bins in which a numeric sensitive column is counted."""
 BINNED = (ColumnType.INTEGER, ColumnType.NUMBER)
 DATED = (ColumnType.DATE, ColumnType.TIMESTAMP)
 
@@ -42,6 +45,18 @@ def sensitive_bin(
         if treatment.code.top is not None:
             low, high = min(low, treatment.code.top), min(high, treatment.code.top)
     return bin_expression(number(cell), low, high)
+
+
+def bin_expression(number: str, lowest: float, highest: float) -> str:
+    """SQL of the bin (0 … BINS − 1) of an SQL number; NULL stays NULL.
+
+    Bins have equal width between the lowest and the highest value; a value on an inner edge belongs
+    to the bin above it, one outside to the nearest bin. If both bounds agree there is one bin.
+    """
+    if lowest == highest:
+        return f"CASE WHEN {number} IS NOT NULL THEN 0 END"
+    edges = np.linspace(lowest, highest, BINS + 1)[1:-1]
+    return " + ".join(f"({number} >= {float(edge)!r}::DOUBLE)::INT" for edge in edges)
 
 
 def _as_number(expression: str) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,12 @@ from stepdown.risk.classes.class_table import Floats, Ints
 from stepdown.risk.classes.grouping import number_keys
 from stepdown.risk.classes.table_columns import CodedColumn
 from stepdown.risk.measures.earth_mover import ordered_distances
+
+if TYPE_CHECKING:
+    from stepdown.engine.session import Session
+
+HARMLESS = 0
+"""The value that stands for all that reveal nothing, where a table is counted in the engine."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,29 @@ class ClassValues:
         klass = class_of_record[found.first]
         value = column.codes[found.first].astype(np.int64)
         return cls(klass, value, found.sizes, sizes, column.distinct)
+
+    @classmethod
+    def counted(
+        cls, session: Session, value: str, harmless: str = "false", *, is_rank: bool = False
+    ) -> ClassValues:
+        """Count in the engine, which holds ``record`` and ``member`` of ``build_classes``.
+
+        Args:
+            value: SQL over ``record``; NULL is missing.
+            harmless: SQL of whether the value reveals nothing, never NULL; then it is ``HARMLESS``.
+            is_rank: the value is an integer from 0 on, and stays as it is.
+        """
+        code = "value" if is_rank else "dense_rank() OVER (ORDER BY value NULLS LAST)"
+        held = session.fetch(
+            f"WITH valued AS (SELECT class, {harmless} AS harmless, "
+            f"CASE WHEN NOT {harmless} THEN ({value}) END AS value FROM member JOIN record "
+            "USING (row)), held AS (SELECT class, harmless, value, count(*) AS count FROM valued "
+            f"GROUP BY ALL) SELECT class, (CASE WHEN harmless THEN {HARMLESS} WHEN value IS NULL "
+            f"THEN -1 ELSE {code} END)::BIGINT AS value, count FROM held ORDER BY class, 2"
+        )
+        klass, at, count = (held[name].to_numpy() for name in ("class", "value", "count"))
+        sizes = np.bincount(klass, count).astype(np.int64)
+        return cls(klass, at, count, sizes, int(at.max(initial=-1)) + 1)
 
     @cached_property
     def known(self) -> ClassValues:
@@ -89,6 +118,21 @@ def distinct_ls(pairs: ClassValues) -> Ints:
     Source: Machanavajjhala et al. 2007, doi:10.1145/1217299.1217302.
     """
     return pairs.known.per_class().astype(np.int64)
+
+
+def least_telling_l(pairs: ClassValues) -> int:
+    """Fewest distinct values in a class that gives something away; 0 where one holds none.
+
+    A class that holds no other value than ``HARMLESS`` is not asked. Where no class holds any
+    other, nothing can be given away: the number of records then.
+
+    Args:
+        pairs: counted in the engine.
+    """
+    ls = distinct_ls(pairs)
+    harmless = pairs.known.per_class((pairs.known.value == HARMLESS).astype(np.float64))
+    asked = ls[(ls > harmless) | (ls == 0)]
+    return int(asked.min() if len(asked) else pairs.sizes.sum())
 
 
 def entropy_ls(pairs: ClassValues) -> Floats:
@@ -177,6 +221,19 @@ def is_enhanced_beta_like(pairs: ClassValues) -> bool:
     """Whether any β makes the table enhanced β-like: no gain is above −ln q of its own value."""
     p, q = pairs.class_shares, pairs.table_shares
     return bool(((p - q) / q <= -np.log(q) + 1e-12).all())
+
+
+def ranked_distance(pairs: ClassValues, ranks: int) -> float:
+    """Largest earth mover's distance of a class from the table, ranks one step apart.
+
+    1 from end to end. Missing values are left out of both distributions; 0 where none is known.
+
+    Source: Li, Li & Venkatasubramanian 2007, doi:10.1109/ICDE.2007.367856.
+    """
+    if ranks < 2:
+        return 0.0
+    known = pairs.known
+    return float(ordered_distances(known.klass, known.value, known.count, ranks).max(initial=0.0))
 
 
 def column_models(pairs: ClassValues, column: CodedColumn) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from stepdown.artifacts import ArtifactRef, check_bytes
 from stepdown.candidate import Candidate
 from stepdown.config import LoadedConfig, ReleaseConfig
 from stepdown.engine.session import Session, open_session, quote
-from stepdown.reports import CLASS_BANDS, Exposure
+from stepdown.reports import CLASS_BANDS, Exposure, stable
 from stepdown.risk.classes.classes import ClassTable, build_classes
 from stepdown.risk.classes.suda import COLUMNS
 from stepdown.risk.classes.suda_session import find_special_uniques
@@ -57,7 +57,7 @@ def measure_exposure(
             lineage, in which a row that was dropped is a subject of its own.
 
     Raises:
-        StoreCorrupt: a file is missing or no longer the one that was written.
+        StoreCorrupt: a file is gone or no longer the one that was written.
     """
     for ref in (candidate.data, candidate.lineage, parent, snapshot):
         check_bytes(ref)
@@ -173,4 +173,4 @@ def _contributions(
     found = find_special_uniques(session, classes, list(_aliases(columns)), size=SET_SIZE)
     shares = zip(columns, found.contributions.tolist(), strict=True)
     # Ten digits, as in every report.
-    return {name: float(f"{share:.10g}") for name, share in shares}
+    return {name: stable(share) for name, share in shares}
