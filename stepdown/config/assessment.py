@@ -70,7 +70,7 @@ class Assessment(Model):
 
 @dataclass(frozen=True)
 class AssessmentFile:
-    """An assessment, and the bytes of the signature beside it."""
+    """An assessment, and the signature that lies beside it as it lies there."""
 
     path: Path
     assessment: Assessment
@@ -78,12 +78,12 @@ class AssessmentFile:
 
 
 def assessment_path(folder: Path, dataset: str) -> Path:
-    """Path of a dataset's assessment."""
+    """Where a dataset's assessment lies."""
     return folder / FOLDER / f"{dataset}.yaml"
 
 
 def signature_path(path: Path) -> Path:
-    """Path of the signature over an assessment."""
+    """Where the signature over an assessment lies."""
     return path.with_suffix(".signed.json")
 
 

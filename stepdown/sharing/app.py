@@ -13,8 +13,8 @@ from starlette.exceptions import HTTPException
 
 import stepdown
 from stepdown.errors import StepdownError
+from stepdown.sharing.files.connections import App, Cut, Gone, with_connections
 from stepdown.sharing.files.middleware import answer_to, shielded
-from stepdown.sharing.files.zero_copy import App, Cut, Gone, with_zero_copy
 from stepdown.sharing.readers.http_errors import Denied, unknown, wrong
 from stepdown.sharing.routes import (
     delta_routes,
@@ -60,7 +60,9 @@ def make_app(service: Service) -> App:
     app.add_exception_handler(Exception, _failed)
     _say_that_tokens_are_optional(app)
     inner: Any = app
-    return with_zero_copy(shielded(inner, service.metrics, service.public_url.startswith("https:")))
+    return with_connections(
+        shielded(inner, service.metrics, service.public_url.startswith("https:"))
+    )
 
 
 @asynccontextmanager
@@ -75,7 +77,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 async def _look(service: Service) -> None:
-    """Take a new snapshot whenever something was decided, and stop downloads it forbids."""
+    """Take a new picture whenever something was decided, and stop what it stops."""
     while True:
         await asyncio.sleep(LOOK_EVERY_SECONDS)
         if service.log.running:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 from collections.abc import Callable, Sequence
+from types import FrameType
 
 import uvicorn
 
@@ -14,9 +16,9 @@ from stepdown.release.ledger.ledger import open_ledger
 from stepdown.release.ledger.store import open_store
 from stepdown.release.publishing.recovery import recover
 from stepdown.sharing.app import make_app
+from stepdown.sharing.files.connections import Protocol, cut_all_off
 from stepdown.sharing.files.metrics import Metrics
 from stepdown.sharing.files.release_files import Shelf
-from stepdown.sharing.files.zero_copy import Protocol, cut_off
 from stepdown.sharing.readers.access_alerts import Alert, Watcher
 from stepdown.sharing.readers.access_cache import Authority
 from stepdown.sharing.readers.access_log import AccessLog
@@ -115,7 +117,7 @@ def make_service(
 
 
 class _Server(uvicorn.Server):
-    """Says when it answers; at a stop, gives downloads their grace, then cuts them off.
+    """Says when it answers; told to stop, gives what is on its way its grace, then cuts it off.
 
     Uvicorn's own limit would end the application while answers are still being cut off, and their
     bytes would be in no log.
@@ -133,17 +135,14 @@ class _Server(uvicorn.Server):
             self._ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        ending = asyncio.get_running_loop().call_later(self._grace_seconds, self._cut_all_off)
+        ending = asyncio.get_running_loop().call_later(self._grace_seconds, cut_all_off)
         await super().shutdown(sockets)
         ending.cancel()
-        # Raised again, the signal would make an orderly end look like a kill.
-        self._captured_signals.clear()
 
-    def _cut_all_off(self) -> None:
-        for task in self.server_state.tasks:
-            task.cancel()
-        for connection in list(self.server_state.connections):
-            cut_off(connection.transport)
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """End; the signal is not raised again after it, as if an orderly end were a kill."""
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True
 
 
 def _listen(settings: Settings) -> socket.socket:

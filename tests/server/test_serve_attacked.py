@@ -630,7 +630,7 @@ def test_unknown_and_not_theirs_are_one_answer(
 
 
 def test_slow_headers_and_bodies_end(case: Case, folder: Path) -> None:
-    patience = "zero_copy.HEADERS_SECONDS = middleware.BODY_SECONDS = 2.0"
+    patience = "connections.HEADERS_SECONDS = middleware.BODY_SECONDS = 2.0"
     begun = time.monotonic()
     with attacked(case, folder, first=patience) as slow:
         line = f"POST {TABLE}/query HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n".encode()

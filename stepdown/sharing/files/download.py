@@ -15,13 +15,16 @@ from typing import Any
 from starlette.responses import Response
 
 from stepdown.errors import StepdownError
+from stepdown.sharing.files.connections import Cut, Gone, Send
 from stepdown.sharing.files.middleware import tell_steward
 from stepdown.sharing.files.ranges import Unsatisfiable, matches, parse_range
-from stepdown.sharing.files.zero_copy import ZERO_COPY, Cut, Gone
 from stepdown.sharing.readers.access_log import Transfer
 from stepdown.sharing.readers.http_errors import busy
 
 PIECE = 1 << 20
+"""After each it is asked whether the download may go on, and each has its time."""
+BLOCK = 1 << 18
+"""So much of a file is held for a reader who takes nothing."""
 _CONVERTING = ThreadPoolExecutor(os.cpu_count(), "convert")
 _READING = ThreadPoolExecutor(32, "read")
 """Threads of their own: the access log and the look for decisions never stand in line behind rows,
@@ -33,16 +36,14 @@ class Content:
     """What is to be sent.
 
     Args:
-        open: gives a readable, seekable binary file; called once, in a thread unless on disk.
+        open: gives a readable, seekable binary file; called once, in a thread.
         size: bytes of all of it. sha256: of all of it, and its ETag.
-        on_disk: it is a file of this machine, so that the kernel can send it.
     """
 
     open: Callable[[], Any]
     size: int
     sha256: str
     media_type: str
-    on_disk: bool
 
 
 class Download(Response):
@@ -118,21 +119,14 @@ class Download(Response):
             await send(start)
             await send({"type": "http.response.body", "body": b""})
             return
-        if self.content.on_disk:
-            with self.content.open() as file:
-                await send(start)
-                await self._send_spans(file, scope, send)
-            return
         file = await asyncio.get_running_loop().run_in_executor(_READING, self.content.open)
         try:
             await send(start)
-            await self._send_spans(file, scope, send)
+            await self._send_spans(file, send)
         finally:
             _READING.submit(file.close)
 
-    async def _send_spans(self, file: Any, scope: Any, send: Any) -> None:
-        by_kernel = self.content.on_disk and ZERO_COPY in scope.get("extensions", {})
-        piece = self._kernel_piece if by_kernel else self._read_piece
+    async def _send_spans(self, file: Any, send: Send) -> None:
         transfer = self.begin()
         try:
             for number, (first, end) in enumerate(self.spans):
@@ -141,10 +135,8 @@ class Download(Response):
                 for at in range(first, end, PIECE):
                     if not self.may_go_on():
                         raise Cut
-                    count = min(PIECE, end - at)
-                    with transfer.sending(count):
-                        async with asyncio.timeout(self.slow_seconds):
-                            await piece(file, at, count, send, transfer)
+                    async with asyncio.timeout(self.slow_seconds):
+                        await _send_piece(file, at, min(at + PIECE, end), send, transfer)
             if self.boundary:
                 await send(_body(self.tail))
             await send({"type": "http.response.body", "body": b""})
@@ -152,22 +144,6 @@ class Download(Response):
             raise _cut(error) from None
         finally:
             transfer.end()
-
-    async def _kernel_piece(
-        self, file: Any, at: int, count: int, send: Any, transfer: Transfer
-    ) -> None:
-        message = {"type": ZERO_COPY, "file": file, "offset": at, "count": count}
-        await send(message | {"sent": transfer.add})
-
-    async def _read_piece(
-        self, file: Any, at: int, count: int, send: Any, transfer: Transfer
-    ) -> None:
-        loop = asyncio.get_running_loop()
-        block = await loop.run_in_executor(_READING, _read, file, at, count)
-        if len(block) != count:
-            raise Cut
-        await send(_body(block))
-        transfer.add(count)
 
 
 class Converted(Response):
@@ -219,8 +195,7 @@ class Converted(Response):
                     if not self.may_go_on():
                         raise Cut
                     async with asyncio.timeout(self.slow_seconds):
-                        await send(_body(block))
-                    transfer.add(len(block))
+                        await _hand_over(block, send, transfer)
             await send({"type": "http.response.body", "body": b""})
         except (Gone, TimeoutError, ConnectionError, StepdownError) as error:
             raise _cut(error) from None
@@ -246,6 +221,26 @@ async def _in_thread(blocks: Callable[[], Generator[bytes]]) -> AsyncGenerator[b
         _CONVERTING.submit(close)
 
 
+async def _send_piece(file: Any, at: int, end: int, send: Send, transfer: Transfer) -> None:
+    for first in range(at, end, BLOCK):
+        await _hand_over(await _block(file, first, min(first + BLOCK, end)), send, transfer)
+
+
+async def _block(file: Any, first: int, end: int) -> bytearray:
+    # Made here: what threads allocate, each keeps for itself after it is freed.
+    block = bytearray(end - first)
+    await asyncio.get_running_loop().run_in_executor(_READING, _read, file, first, block)
+    return block
+
+
+async def _hand_over(block: bytes | bytearray, send: Send, transfer: Transfer) -> None:
+    """Send a block and wait until the reader takes it, so that a slow one holds no second block."""
+    await send(_body(block))
+    transfer.add(len(block))  # what the network has is counted as sent
+    del block  # nothing holds it while the reader takes it
+    await send(_body(b""))  # the server waits before a message, never after it
+
+
 def _cut(error: Exception) -> Cut:
     """What ends an answer that has begun; a failure of the store is logged."""
     if isinstance(error, StepdownError):
@@ -253,10 +248,11 @@ def _cut(error: Exception) -> Cut:
     return Cut()
 
 
-def _read(file: Any, at: int, count: int) -> bytes:
-    file.seek(at)
-    return bytes(file.read(count))
+def _read(file: Any, first: int, into: bytearray) -> None:
+    file.seek(first)
+    if file.readinto(into) != len(into):
+        raise Cut  # the file is shorter than it was
 
 
-def _body(block: bytes) -> dict[str, Any]:
+def _body(block: bytes | bytearray) -> dict[str, Any]:
     return {"type": "http.response.body", "body": block, "more_body": True}

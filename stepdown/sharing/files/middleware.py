@@ -10,8 +10,8 @@ from typing import Any
 from starlette.datastructures import MutableHeaders
 
 from stepdown.errors import StepdownError
+from stepdown.sharing.files.connections import App, Cut, Gone, Send
 from stepdown.sharing.files.metrics import Metrics
-from stepdown.sharing.files.zero_copy import App, Cut, Gone, Send
 from stepdown.sharing.readers.http_errors import Denied, away
 
 MOST_BODY = 1 << 18
@@ -74,7 +74,7 @@ def shielded(app: App, metrics: Metrics, https: bool) -> App:
 
 
 def answer_to(error: Exception) -> Denied:
-    """The answer that a reader gets to a failure; the log gets the rest."""
+    """What a reader is told of a failure; the log is told the rest."""
     if isinstance(error, Denied):
         return error
     if isinstance(error, StepdownError):
@@ -85,7 +85,7 @@ def answer_to(error: Exception) -> Denied:
 
 
 def tell_steward(error: StepdownError) -> None:
-    """Log what failed; no reader sees the text, which may name folders and hosts."""
+    """Log what failed; no reader is told the text, which may name folders and hosts."""
     _LOG.warning("%s: %s", error.kind, error)
 
 

@@ -78,7 +78,7 @@ class Shelf:
         if expected not in (None, found):
             raise _changed(path)
         kind = _TYPES.get(Path(path).suffix, "application/octet-stream")
-        return Content(lambda: BytesIO(raw), len(raw), found, kind, on_disk=False)
+        return Content(lambda: BytesIO(raw), len(raw), found, kind)
 
     def _data(self, path: str, expected: str, size: int) -> Content:
         key = (path, self.store.state(path))
@@ -88,10 +88,7 @@ class Shelf:
                     self._hashed[key] = self.store.sha256(path)
         if self._hashed[key] != expected:
             raise _changed(path)
-        if self.store.is_local:
-            place = self.store.location(path)
-            return Content(lambda: open(place, "rb", 0), size, expected, PARQUET, on_disk=True)
-        return Content(lambda: self.store.open(path), size, expected, PARQUET, on_disk=False)
+        return Content(lambda: self.store.open(path), size, expected, PARQUET)
 
 
 def _changed(path: str) -> StoreCorrupt:

@@ -15,9 +15,9 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -63,16 +63,10 @@ class Sent:
 
 @dataclass
 class Tally:
-    """What was sent of one file to one reader since its last line.
-
-    Args:
-        underway: bytes that are being handed to the network; should the server be killed now, the
-            journal counts them as sent, because nobody can tell any longer.
-    """
+    """What was sent of one file to one reader since its last line."""
 
     sent: Sent
     bytes: int = 0
-    underway: int = 0
     requests: int = 0
     running: int = 0
     begun: bool = False
@@ -89,15 +83,6 @@ class Transfer:
         self.tally.bytes += count
         self.counted(count)
 
-    @contextmanager
-    def sending(self, count: int) -> Iterator[None]:
-        """Around every piece; ``add`` says within it how much of it left."""
-        self.tally.underway += count
-        try:
-            yield
-        finally:
-            self.tally.underway -= count
-
     def end(self) -> None:
         self.tally.running -= 1
 
@@ -108,7 +93,7 @@ class AccessLog:
 
     Args:
         watcher: looks at every line; its alerts go into the same transaction.
-        on_alerts: is called with alerts once they are written.
+        on_alerts: hears of alerts once they are written.
     """
 
     ledger: Ledger
@@ -141,7 +126,7 @@ class AccessLog:
         return any(now - since > PATIENCE_SECONDS for since in list(self._stuck_since.values()))
 
     def begin(self, sent: Sent, counted: Callable[[int], None]) -> Transfer:
-        """Count an answer that is about to be sent; ``counted`` is called for every piece."""
+        """Count an answer that is about to be sent; ``counted`` hears of every piece."""
         key = (sent.release.id, *sent.facts.values())
         tally = self._tallies.setdefault(key, Tally(sent))
         tally.requests += 1
@@ -163,7 +148,7 @@ class AccessLog:
         await asyncio.to_thread(self._teller.shutdown)
 
     def stop(self) -> None:
-        """Let ``run`` finish."""
+        """Let ``run`` come to its end."""
         self._stopping.set()
 
     def recover(self) -> int:
@@ -179,7 +164,7 @@ class AccessLog:
         return found
 
     def close(self) -> None:
-        """Close the journal, and delete it where all of it is in the ledger."""
+        """Leave no journal behind: everything is in the ledger."""
         assert self._file is not None
         if not self._pending:
             Path(self._file.name).with_suffix(".json").unlink(missing_ok=True)
@@ -267,7 +252,7 @@ class AccessLog:
 
 def _line(tally: Tally, *, ends: bool) -> dict[str, Any]:
     counted = {
-        "bytes": tally.bytes + tally.underway if ends else 0,
+        "bytes": tally.bytes if ends else 0,
         "requests": tally.requests if ends else 0,
         "ended": ends,
     }

@@ -49,7 +49,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A dataset in the catalogue, described by its most open release."""
+    """A dataset in the catalogue, told as its most open release tells it."""
 
     name: str
     title: str

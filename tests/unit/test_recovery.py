@@ -15,12 +15,11 @@ KILL = """
 import os, signal, sys
 from pathlib import Path
 from release_case import Case
-from stepdown.release.ledger import store
-from stepdown.release.publishing import commit
+from stepdown.release import publication, store
 from stepdown.vocabulary import Tier
 
 root, where, step, when = sys.argv[1:]
-target = {"commit": commit, "store": store.Store}[where]
+target = {"publication": publication, "store": store.Store}[where]
 original = getattr(target, step)
 
 def killed(*args, **kwargs):
@@ -42,16 +41,16 @@ withdraw(case.workspace, case.store, "wells/internal/v1", reason="wrong", actor=
 )
 
 STEPS = [
-    ("commit", "copy_objects"),
+    ("publication", "copy_objects"),
     ("store", "put_file"),
-    ("commit", "put_metadata"),
+    ("publication", "put_metadata"),
     ("store", "replace"),
-    ("commit", "open_intent"),
-    ("commit", "commit"),
+    ("publication", "open_intent"),
+    ("publication", "commit"),
     ("store", "create"),
-    ("commit", "record_published"),
-    ("commit", "point"),
-    ("commit", "settle"),
+    ("publication", "record_published"),
+    ("publication", "point"),
+    ("publication", "settle"),
 ]
 
 
@@ -91,7 +90,7 @@ def test_a_withdrawal_killed_at_any_step_is_finished_by_recovery(
 ) -> None:
     case = Case(tmp_path)
     case.submit(Tier.INTERNAL)
-    killed = run_script(WITHDRAW, str(tmp_path), "commit", step, when)
+    killed = run_script(WITHDRAW, str(tmp_path), "publication", step, when)
     assert killed.returncode == KILLED
     recover(case.workspace, case.store)
     assert case.store.files("wells/internal/v1") == ["wells/internal/v1/release.json"]

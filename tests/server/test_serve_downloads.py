@@ -1,4 +1,4 @@
-"""The bytes of a download: the same by the kernel and by Python, and a connection that lives on."""
+"""The bytes of a download, how it is cut off, and a connection that lives on."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import asyncio
 import hashlib
 import io
 import socket
-import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,15 +19,13 @@ import pytest
 import uvicorn
 from fastapi import FastAPI, Request
 from starlette.responses import Response
-from tls_case import certificate
 
+from stepdown.sharing.files.connections import Protocol, with_connections
 from stepdown.sharing.files.download import PIECE, Content, Converted, Download
-from stepdown.sharing.files.zero_copy import ZERO_COPY, Protocol, with_zero_copy
 
 # Two whole pieces and some more; no two blocks of it are alike.
 RAW = b"".join(hashlib.sha256(str(n).encode()).digest() for n in range(2 * PIECE // 32 + 999))
 ETAG = f'"{hashlib.sha256(RAW).hexdigest()}"'
-WAYS = ("kernel", "python", "tls")
 
 
 @dataclass
@@ -42,10 +39,6 @@ class Counted:
     def add(self, count: int) -> None:
         self.bytes += count
 
-    @contextmanager
-    def sending(self, count: int) -> Iterator[None]:
-        yield
-
     def end(self) -> None:
         self.ended.set()
 
@@ -57,14 +50,11 @@ class Server:
     url: str
     port: int
     content: Content
-    tls: ssl.SSLContext | None
     counts: list[Counted] = field(default_factory=list)
-    by_kernel: list[bool] = field(default_factory=list)
 
     def get(self, method: str = "GET", **headers: str) -> httpx.Response:
-        verify = self.tls or False
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        with httpx.Client(trust_env=False, verify=verify) as client:
+        with httpx.Client(trust_env=False) as client:
             return client.request(method, f"{self.url}/file", headers=named)
 
     def connect(self) -> socket.socket:
@@ -73,24 +63,21 @@ class Server:
 
 
 @contextmanager
-def running(folder: Path, way: str) -> Iterator[Server]:
-    """A server in a thread; over TLS, or with a file that is not on the disk, Python sends."""
+def running(folder: Path, in_memory: bool = False) -> Iterator[Server]:
+    """A server in a thread, whose file is on the disk or not."""
     path = folder / "file"
     path.write_bytes(RAW)
-    opens: dict[str, Callable[[], Any]] = {"python": lambda: io.BytesIO(RAW)}
     content = Content(
-        opens.get(way, lambda: open(path, "rb", 0)),  # noqa: SIM115 - the answer closes it
+        lambda: io.BytesIO(RAW) if in_memory else open(path, "rb"),  # noqa: SIM115 - the answer closes it
         len(RAW),
         ETAG.strip('"'),
         "application/octet-stream",
-        on_disk=way != "python",
     )
     listening = socket.create_server(("127.0.0.1", 0))
     port = listening.getsockname()[1]
-    options, trusted = certificate(folder) if way == "tls" else ({}, None)
-    server = Server(f"http{'s' * (way == 'tls')}://127.0.0.1:{port}", port, content, trusted)
-    app: Any = with_zero_copy(_app(server))
-    config = uvicorn.Config(app, http=Protocol, log_level="warning", loop="asyncio", **options)
+    server = Server(f"http://127.0.0.1:{port}", port, content)
+    app: Any = with_connections(_app(server))
+    config = uvicorn.Config(app, http=Protocol, log_level="warning", loop="asyncio")
     runner = uvicorn.Server(config)
     thread = threading.Thread(target=lambda: asyncio.run(runner.serve([listening])))
     thread.start()
@@ -115,7 +102,6 @@ def _app(server: Server) -> Any:
 
     @app.api_route("/file", methods=["GET", "HEAD"])
     def file(request: Request) -> Response:
-        server.by_kernel.append(ZERO_COPY in request.scope.get("extensions", {}))
         return Download(server.content, request.headers, {}, begin, may_go_on, 60)
 
     turns = asyncio.Semaphore(2)
@@ -128,7 +114,7 @@ def _app(server: Server) -> Any:
     return app
 
 
-@pytest.fixture(params=WAYS)
+@pytest.fixture(params=[False, True], ids=["disk", "memory"])
 def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
     with running(tmp_path, request.param) as server:
         yield server
@@ -136,7 +122,7 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
 
 @pytest.fixture
 def plain(tmp_path: Path) -> Iterator[Server]:
-    with running(tmp_path, "kernel") as server:
+    with running(tmp_path) as server:
         yield server
 
 
@@ -178,14 +164,6 @@ def test_the_whole_file_arrives_and_is_counted(server: Server) -> None:
     assert (got.status_code, got.headers["etag"]) == (200, ETAG)
     assert got.content == RAW
     assert until_ended(server).bytes == len(RAW)
-
-
-def test_the_kernel_sends_only_where_the_connection_is_plain(tmp_path: Path) -> None:
-    for way in ("kernel", "tls"):
-        (tmp_path / way).mkdir()
-        with running(tmp_path / way, way) as server:
-            server.get()
-            assert server.by_kernel == [way == "kernel"]
 
 
 @pytest.mark.parametrize(
@@ -237,7 +215,7 @@ def test_if_range_of_another_file_gives_the_whole_file(server: Server) -> None:
 
 
 def test_a_connection_is_used_again(server: Server) -> None:
-    with httpx.Client(trust_env=False, verify=server.tls or False) as client:
+    with httpx.Client(trust_env=False) as client:
         for _ in range(3):
             with client.stream("GET", f"{server.url}/file") as got:
                 assert b"".join(got.iter_raw()) == RAW
@@ -273,7 +251,7 @@ def test_a_reader_who_hangs_up_is_counted_by_what_left_and_nobody_else_notices(
 def test_a_download_that_must_stop_stops_in_the_middle(plain: Server, tmp_path: Path) -> None:
     whole = 64 * PIECE
     (tmp_path / "file").write_bytes(bytes(whole))
-    plain.content = Content(plain.content.open, whole, plain.content.sha256, "a/b", on_disk=True)
+    plain.content = Content(plain.content.open, whole, plain.content.sha256, "a/b")
     with plain.connect() as connection:
         connection.sendall(ask())
         begun(connection)
@@ -286,9 +264,8 @@ def test_a_download_that_must_stop_stops_in_the_middle(plain: Server, tmp_path: 
 def test_a_file_that_is_shorter_than_it_was_ends_the_connection(server: Server) -> None:
     longer = len(RAW) + PIECE
     content = server.content
-    server.content = Content(content.open, longer, content.sha256, "a/b", content.on_disk)
-    # Under TLS a reset and an end without TLS's own goodbye are the same to Python.
-    with pytest.raises(httpx.TransportError if server.tls else httpx.ReadError):
+    server.content = Content(content.open, longer, content.sha256, "a/b")
+    with pytest.raises(httpx.ReadError):
         server.get()
     assert until_ended(server).bytes <= len(RAW)
 
