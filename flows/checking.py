@@ -38,9 +38,9 @@ def check_config(config: Path) -> tuple[LoadedConfig, Any, tuple[Foreseen, ...]]
     """The config, what its source holds, and what a run may refuse though it need not.
 
     Raises:
-        ConfigInvalid, PolicyInvalid, HierarchyInvalid: the config is wrong; the message also tells
-            what a run would refuse once that is mended, as far as the source can be read, and like
-            every other what counted as missing.
+        ConfigInvalid, PolicyInvalid, HierarchyInvalid: the config is wrong; the message also says
+            what a run would refuse after that, as far as the source can be read, and, as always,
+            what counted as missing.
         Refused: a run would be refused.
     """
     loaded = read_config(config)
@@ -104,7 +104,7 @@ def _asked(
 
 
 def _despite(loaded: LoadedConfig) -> list[str]:
-    """What a run would refuse beside the config's mistakes; nothing where they hide it."""
+    """What a run would refuse besides the config's mistakes; nothing where they hide it."""
     try:
         with tempfile.TemporaryDirectory(prefix="stepdown-check-") as scratch:
             workspace = open_workspace(Path(scratch) / "work", str(Path(scratch) / "store"))

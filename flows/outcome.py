@@ -259,7 +259,7 @@ def released_names(candidate: Candidate) -> tuple[str, ...]:
 
 
 def _loss(end: TierOutcome) -> str:
-    """The loss beside what it is over: with few columns left it is small."""
+    """The loss with how many columns it is over: with few columns left it is small."""
     if end.loss is None:
         return "–"
     over = f" ({end.columns_kept}/{end.columns_above})" if end.columns_above else ""

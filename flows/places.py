@@ -43,7 +43,7 @@ def settle_clock(work: Path, store: str, today: dt.datetime | None) -> None:
 
 
 def deciding_workspace(work: Path, store: str) -> Workspace:
-    """The workspace, once its ledger was found whole and to have forgotten no release of the store.
+    """The workspace, once its ledger was found whole, and to know every release of the store.
 
     For commands that write and touch no release; all others are stopped where they recover.
 

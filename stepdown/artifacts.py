@@ -42,7 +42,7 @@ def check_bytes(ref: ArtifactRef) -> Path:
     """The file behind a reference, after its bytes were hashed again.
 
     Raises:
-        StoreCorrupt: the file is gone or its bytes have changed since it was measured.
+        StoreCorrupt: the file is missing or its bytes have changed since it was measured.
     """
     path = Path(ref.path)
     if not path.is_file():

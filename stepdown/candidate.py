@@ -50,11 +50,11 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Earlier:
-    """A version that was published once, and that nobody can call back.
+    """A version that was published once: nobody can take it back from its readers.
 
     Args:
         address: of the release.
-        candidate: its files, as they lie in the workspace.
+        candidate: its files in the workspace.
         snapshot: the pinned source that it goes back to.
     """
 

@@ -38,7 +38,7 @@ class StepdownError(Exception):
     Args:
         message: what was found, measured against what.
         where: the file, line, column or release it is about.
-        next: the step that would mend it.
+        next: the step that would put it right.
     """
 
     exit_code = 3
@@ -83,7 +83,7 @@ def _rebuild(kind: type[StepdownError], message: str, where: str, next: str) -> 
 
 
 class InputWrong(StepdownError):
-    """The config, the arguments or the source need mending."""
+    """The config, the arguments or the source need correcting."""
 
     exit_code = 2
 
@@ -121,7 +121,7 @@ class KeyMissing(InputWrong):
 
 
 class SignatureInvalid(InputWrong):
-    """A signature that is not by whom it says, or not over what it says; nothing was recorded."""
+    """A signature is not the signer's, or not over the document, it names; nothing was recorded."""
 
 
 class Refused(StepdownError):

@@ -290,7 +290,7 @@ class UtilityReport:
 
 @dataclass(frozen=True)
 class ReleasedRows:
-    """What a stranger can count in the file itself: nothing but its rows is looked at.
+    """What a stranger can count in the file itself, from nothing but its rows.
 
     Args:
         sha256: of the data file this is about.
@@ -309,7 +309,7 @@ class ReleasedRows:
 
 @dataclass(frozen=True)
 class FrontierPoint:
-    """One policy a tier could have, and what it would come to.
+    """One policy a tier could have, with the risk and loss it would give.
 
     Args:
         name: ``k = 5``, or the name of an alternative in the config.
@@ -335,7 +335,7 @@ class NextStep:
 
     Args:
         change: in words, with column names, levels and thresholds: ``clinic: level 1 → 2``.
-        information_loss, suppressed_share: what the tier would come to.
+        information_loss, suppressed_share: what the tier would then have.
     """
 
     change: str

@@ -21,7 +21,7 @@ def in_use(folder: Path) -> Iterator[None]:
 
 
 def clear(folder: Path) -> int:
-    """Delete whatever lies in a folder, unless a living process uses it.
+    """Delete whatever is in a folder, unless a living process uses it.
 
     Returns:
         how many things were deleted; 0 where the folder is in use.

@@ -83,7 +83,7 @@ def open_workspace(root: str | Path, store: str) -> Workspace:
     """The workspace at ``root``, made with mode 0700 where it does not exist.
 
     Raises:
-        ConfigInvalid: the store lies inside the workspace or the other way round.
+        ConfigInvalid: the store is inside the workspace or the other way round.
         WorldFailed: the folder cannot be made.
     """
     path = Path(root).expanduser().resolve()

@@ -47,7 +47,7 @@ def attack_candidate(
             versions published have them.
 
     Raises:
-        StoreCorrupt: a file is gone or no longer the one that was written.
+        StoreCorrupt: a file is missing or no longer the one that was written.
         SourceInvalid: an auxiliary table cannot be read. ConfigInvalid: an id pattern cannot be
             spelled out.
     """
@@ -68,6 +68,7 @@ def attack_candidate(
     ]
     if base is not None and candidate.recipient:
         results += collusions(base, candidate.recipient, loaded, scratch)
+    # Every attack with a limit answers, or the gate would take it for one that was not run.
     if not any(result.attack == "collusion" for result in results):
         note = "there is no other recipient whose copy could be held beside it"
         results.append(AttackResult("collusion", 0.0, 0, note=note))

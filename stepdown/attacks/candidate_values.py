@@ -37,7 +37,7 @@ class Sight:
 
 @dataclass(frozen=True)
 class Pinned:
-    """Whose value is left as the only one, and is theirs.
+    """Targets whose only remaining value is their own.
 
     Args:
         alone: shape (n_views, n_targets), bool: by each view by itself.
@@ -49,7 +49,7 @@ class Pinned:
 
     @property
     def jointly_only(self) -> Flags:
-        """By all together and by none of them alone."""
+        """Targets pinned by all views together and by none of them alone."""
         found: Flags = self.jointly & ~self.alone.any(axis=0)
         return found
 

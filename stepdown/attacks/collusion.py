@@ -58,6 +58,7 @@ def colluding(
                 f"GROUP BY rows HAVING count(*) < {k}) SELECT subject FROM way JOIN alike "
                 "USING (rows)"
             )
+            # A row without a subject is in no trajectory that could hide it, so it counts as found.
             where += " OR subject IN (SELECT subject FROM lone) OR subject IS NULL"
         found = int(str(session.scalar(f"SELECT count(*) FROM member WHERE {where}")))
         smallest = _smallest(classes.subjects)

@@ -51,6 +51,7 @@ def with_culprits(
     dropped = gained[: fewest(lambda many: enough(gained[:many]), 1, len(gained))]
     if not enough(dropped):
         return result
+    # A column dropped early may be needless once later ones are dropped: put it back.
     for name in dropped[:-1]:
         fewer = [each for each in dropped if each != name]
         if enough(fewer):

@@ -58,7 +58,7 @@ def differencing(
         ``attempts`` groups, of which ``successes`` are too small.
 
     Raises:
-        StoreCorrupt: a file is gone or no longer the one that was written.
+        StoreCorrupt: a file is missing or no longer the one that was written.
 
     Source: Xiao & Tao 2007, doi:10.1145/1247480.1247556.
     """

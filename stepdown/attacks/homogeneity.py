@@ -56,7 +56,7 @@ def homogeneity(
         column where it has none.
 
     Raises:
-        StoreCorrupt: a file is gone or no longer the one that was written.
+        StoreCorrupt: a file is missing or no longer the one that was written.
 
     Source: Machanavajjhala et al. 2007, doi:10.1145/1217299.1217302, for homogeneity; Li, Li &
     Venkatasubramanian 2007, doi:10.1109/ICDE.2007.367856, for skewness.

@@ -92,6 +92,7 @@ class _Intruder:
         right, of = self._right(secret, self.nearest)
         others_right, others = self._right(secret, self.nearest_of_others)
         for i, (row, tied) in enumerate(zip(self.rows, self.nearest_of_others, strict=True)):
+            # The control may not learn from the target's own records, so they are taken off again.
             own = self.people[int(self.aligned.subject[row])]
             own = own[np.isin(self.of_row[own], tied)]
             if len(own):

@@ -50,7 +50,7 @@ def intersection(
         others, one more per column for all of them together, over everybody in any of them.
 
     Raises:
-        StoreCorrupt: a file is gone or no longer the one that was written.
+        StoreCorrupt: a file is missing or no longer the one that was written.
     """
     opened = [_open(each, loaded, scratch) for each in (view, *others)]
     rows = [_aligned(opened[0].source_rows, o) for o in opened]
@@ -63,9 +63,11 @@ def intersection(
             for i, values in zip(holding, codes, strict=True)
         ]
         truth = _truth(codes, [rows[i] for i in holding])
+        # Learning a harmless value reveals nothing, so nobody is attacked for one.
         truth[truth == HARMLESS] = ABSENT
         for i, sight in zip(holding[1:], sights[1:], strict=True):
             results.append(_result(name, opened[i].view.address, [sights[0], sight], truth))
+        # One reader may hold all of them, and together they can pin what no pair does.
         if len(sights) > 2:
             results.append(_result(name, f"all {len(sights) - 1} others", sights, truth))
     if not results:

@@ -48,6 +48,7 @@ def linkability(aligned: Aligned, columns: Sequence[str]) -> AttackResult:
         for names in parts
     ]
     count = target_count(aligned.row_count, max(part.count for part in classes))
+    # Drawn by the file's hash: the same bytes are attacked through the same targets in every run.
     rows = np.sort(aligned.generator(ATTACK).permutation(aligned.row_count)[:count])
     halves = [
         _Half.of(aligned, names, part, rows) for names, part in zip(parts, classes, strict=True)
@@ -57,6 +58,7 @@ def linkability(aligned: Aligned, columns: Sequence[str]) -> AttackResult:
     for i, row in enumerate(rows):
         left, right = (half.nearest[i] for half in halves)
         chances[i] = table.chance(left, right, people[0][:0])
+        # The control is the same attack without the target's own records.
         own = people[int(aligned.subject[row])]
         left, right = (half.nearest_of_others[i] for half in halves)
         control[i] = table.chance(left, right, own)

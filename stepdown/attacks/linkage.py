@@ -57,6 +57,7 @@ def linkage(aligned: Aligned, quasi_identifiers: Sequence[str]) -> AttackResult:
     columns = [aligned.columns[name] for name in names]
     classes = Classes.of([c.mine for c in columns], [c.label_count for c in columns])
     owner = owners(classes.of_row, classes.count, aligned.subject)
+    # Every record fits its own class: whoever is among others there is linked to nobody.
     lone = np.flatnonzero(owner[classes.of_row] >= 0)
     linked = np.zeros(classes.count, dtype=bool)
     if len(lone):

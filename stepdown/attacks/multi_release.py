@@ -49,7 +49,7 @@ def attacks_across(
         published: what was ever published of the dataset.
 
     Raises:
-        StoreCorrupt: a file is gone or no longer the one that was written.
+        StoreCorrupt: a file is missing or no longer the one that was written.
     """
     beside = held_beside(candidate, published)
     series = [e for e in beside if e.is_of(candidate.tier, candidate.recipient)]

@@ -38,7 +38,7 @@ def order(
     against it.
 
     Raises:
-        StoreCorrupt: a file is gone or no longer the one that was written.
+        StoreCorrupt: a file is missing or no longer the one that was written.
     """
     with open_written(candidate, loaded, scratch) as written:
         columns = written.session.fetch("SELECT * EXCLUDE (file_row_number) FROM data LIMIT 0")
@@ -89,7 +89,7 @@ def monotone(
     column, and in the better direction.
 
     Raises:
-        StoreCorrupt: a file is gone or no longer the one that was written.
+        StoreCorrupt: a file is missing or no longer the one that was written.
     """
     k = max(FEWEST_PLACES, tier_policy(loaded.config, candidate.tier).smallest_class)
     with open_written(candidate, loaded, scratch) as written:

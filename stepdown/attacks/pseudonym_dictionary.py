@@ -82,7 +82,7 @@ def pseudonym_dictionary(
 
     Raises:
         ConfigInvalid: a pattern cannot be enumerated.
-        StoreCorrupt: a file is gone or no longer the one that was written.
+        StoreCorrupt: a file is missing or no longer the one that was written.
 
     Source: the New York taxi release of 2014, whose medallions were MD5 without a key.
     """

@@ -56,6 +56,7 @@ def singling_out(aligned: Aligned, columns: Sequence[str], attack: str = ATTACK)
     right = guessed = 0
     for names, descriptions in zip(sets, chosen, strict=True):
         right += _fit_one(aligned, names, descriptions)
+    # As many guesses over the same columns: what they hit is no doing of the file.
     for names, count in zip(sets, _spread(wanted, chosen), strict=True):
         guesses = [
             draw.integers(_first(aligned, name), aligned.columns[name].label_count, count)

@@ -45,7 +45,7 @@ def trajectories(
         identifier), of the household's; one without a column where it keeps none.
 
     Raises:
-        StoreCorrupt: a file is gone or no longer the one that was written.
+        StoreCorrupt: a file is missing or no longer the one that was written.
     """
     k = tier_policy(loaded.config, candidate.tier).smallest_class
     with open_written(candidate, loaded, scratch, snapshot) as written:

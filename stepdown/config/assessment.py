@@ -70,7 +70,7 @@ class Assessment(Model):
 
 @dataclass(frozen=True)
 class AssessmentFile:
-    """An assessment, and the signature that lies beside it as it lies there."""
+    """An assessment, and the bytes of the signature beside it."""
 
     path: Path
     assessment: Assessment
@@ -78,12 +78,12 @@ class AssessmentFile:
 
 
 def assessment_path(folder: Path, dataset: str) -> Path:
-    """Where a dataset's assessment lies."""
+    """Path of a dataset's assessment."""
     return folder / FOLDER / f"{dataset}.yaml"
 
 
 def signature_path(path: Path) -> Path:
-    """Where the signature over an assessment lies."""
+    """Path of the signature over an assessment."""
     return path.with_suffix(".signed.json")
 
 

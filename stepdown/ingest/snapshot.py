@@ -182,7 +182,7 @@ def _typed(loaded: LoadedConfig, source: Source, tally: Tally) -> Iterator[pa.Re
 
 @contextmanager
 def _temporary(folder: Path, dataset: str) -> Iterator[Path]:
-    """A file of mode 0600 that is gone afterwards unless it was moved."""
+    """A file of mode 0600 that is deleted afterwards unless it was moved."""
     with _disk(folder):
         for left in folder.glob(f".{dataset}.*.tmp"):
             # A run that was killed left it; a living one writes to its file all the time.

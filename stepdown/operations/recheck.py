@@ -48,7 +48,7 @@ def recheck(
     Raises:
         ConfigInvalid: the config has no register, though a release was made by one.
         SourceInvalid, TransientError, WorldFailed: the register cannot be read; nothing changed.
-        KeyMissing: the key that subjects are known again by is gone.
+        KeyMissing: the key that subjects are recognised by is missing.
     """
     if loaded.config.consent is None:
         for verdict in register_verdicts(protecting_ledger(workspace), loaded.config):
@@ -126,7 +126,7 @@ def _answers(workspace: Workspace, loaded: LoadedConfig, keyring: Keyring) -> _A
 
 
 def _without(held: pa.Array | None, answers: _Answers, tier: Tier) -> int:
-    """How many of those whom a release holds do not agree to its tier."""
+    """How many of the people in a release do not agree to its tier."""
     if held is None:
         return UNTOLD
     agrees = answers.agrees[tier]

@@ -92,7 +92,7 @@ def retain(
 
     Raises:
         TransientError: a run of the dataset is under way.
-        KeyMissing: the key of the memory is gone.
+        KeyMissing: the key of the memory is missing.
         StoreCorrupt: a file to be remembered is not the one that was written.
     """
     with workspace.only_run(loaded.config.dataset), exclusively(workspace):

@@ -77,7 +77,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 async def _look(service: Service) -> None:
-    """Take a new picture whenever something was decided, and stop what it stops."""
+    """Take a new snapshot whenever something was decided, and stop downloads it forbids."""
     while True:
         await asyncio.sleep(LOOK_EVERY_SECONDS)
         if service.log.running:

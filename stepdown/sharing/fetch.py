@@ -82,7 +82,7 @@ class FetchError(Exception):
 
 
 class InputWrong(FetchError):
-    """The address, the profile, an option or the folder needs mending."""
+    """The address, the profile, an option or the folder needs correcting."""
 
     exit_code = 2
 
@@ -312,7 +312,7 @@ def fetch(asked: Address, source: Source, folder: Path) -> Fetched:
         Refused: the server gives a reason why not now.
         ReleaseGone: it was withdrawn, suspended or superseded.
         ReleaseChanged, ReleaseForged: it is not what the publisher signed.
-        InputWrong: something else lies where it would go.
+        InputWrong: something else is where it would go.
         WorldFailed: the network did not get better within the tries.
     """
     if folder.exists() and not folder.is_dir():
@@ -685,7 +685,7 @@ def _bring(
 
 
 class _Part:
-    """A file on its way: what lies on the disk of it, and the hash of that."""
+    """A file on its way: how much of it is on the disk, and the hash of that."""
 
     def __init__(self, path: Path, promised: Promised) -> None:
         self.promised = promised

@@ -117,7 +117,7 @@ def make_service(
 
 
 class _Server(uvicorn.Server):
-    """Says when it answers; told to stop, gives what is on its way its grace, then cuts it off.
+    """Says when it answers; at a stop, gives downloads their grace, then cuts them off.
 
     Uvicorn's own limit would end the application while answers are still being cut off, and their
     bytes would be in no log.

@@ -47,8 +47,8 @@ class Service:
 
     Args:
         public_url: how readers reach it, without a slash at the end.
-        before_approval: is told the address of a release that somebody is about to approve, and
-            asks the consent register about it, which this package cannot; None where nobody can.
+        before_approval: is called with the address of a release before somebody approves it, to
+            ask the consent register, which this package cannot; None where nobody can.
         provider: where people sign in with OpenID Connect, if anywhere.
     """
 
@@ -193,7 +193,7 @@ class Service:
         )
 
     def to_stop(self) -> list[asyncio.Task[Any]]:
-        """Answers on their way that may not go on by the newest picture."""
+        """Answers on their way that the newest snapshot no longer allows."""
         return [task for task, may_go_on in list(self._running.items()) if not may_go_on()]
 
     def _look_up(self, picture: AccessSnapshot, visitor: Principal, text: str) -> Release | None:
@@ -271,7 +271,7 @@ class Service:
 
 @contextmanager
 def _store_answers() -> Iterator[None]:
-    """The store's failures as answers: what is gone is being taken down, what changed is kept."""
+    """Answer a store's failures: 404 for a file that is being taken down, 503 for a changed one."""
     try:
         yield
     except FileNotFoundError:

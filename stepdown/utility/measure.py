@@ -67,7 +67,7 @@ def measure_utility(
         scratch: folder in which the engine may spill.
 
     Raises:
-        StoreCorrupt: a file is gone or no longer the one that was written.
+        StoreCorrupt: a file is missing or no longer the one that was written.
     """
     for ref in (candidate.data, candidate.lineage, candidate.hierarchies, parent):
         check_bytes(ref)

@@ -19,10 +19,10 @@ WITHOUT_PATIENCE = {"PYTHONPATH": str(PROJECT), "PREFECT_CLIENT_MAX_RETRIES": "0
 """Prefect would try each of its last calls again for a minute."""
 SCRIPT = """
 import os, signal, sys
-from stepdown.release import publish
+from stepdown.release.publishing import submit as submission
 
 config, work, store, server = sys.argv[1:]
-original = publish.submit
+original = submission.submit
 
 def submit(workspace, place, loaded, candidate, *rest, **named):
     standing = original(workspace, place, loaded, candidate, *rest, **named)
@@ -30,7 +30,7 @@ def submit(workspace, place, loaded, candidate, *rest, **named):
         os.killpg(int(server), signal.SIGKILL)
     return standing
 
-publish.submit = submit
+submission.submit = submit
 from flows.cli import main
 sys.argv = ["stepdown", "run", config, "--work", work, "--store", store, "--json"]
 main()

@@ -8,15 +8,11 @@ what is withheld, and every two of them are a pair; of the first, a server's ans
 from __future__ import annotations
 
 import shutil
-import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
-
 from pair_case import Side, at_one_moment, config_for, differences, one_engine, release_side
 from pair_kinds import KINDS, LATER
 from served_pair_case import answers

@@ -108,23 +108,23 @@ def test_a_ledger_that_forgot_a_release_decides_nothing_and_names_it(
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["recipient", "add", "who", "--url", "https://a.example", "-o", "{tmp}/new.share"],
-        ["recipient", "rotate", "x", "--url", "https://a.example", "-o", "{tmp}/new.share"],
+        ["recipient", "add", "who", "--url", "https://a.example", "-o", "{root}/new.share"],
+        ["recipient", "rotate", "x", "--url", "https://a.example", "-o", "{root}/new.share"],
         ["access", "record", "wells/internal/v1", "--to", "Ada"],
-        ["ledger", "checkpoint", "-o", "{tmp}/checkpoint.json"],
+        ["ledger", "checkpoint", "-o", "{root}/checkpoint.json"],
         ["shred", "wells/internal/1", "--reason", "r"],
         ["keygen", "--publisher"],
-        ["pack", "wells/partner/v1", "-o", "{tmp}/pack"],
-        ["retain", "{tmp}/wells.yaml"],
-        ["upkeep", "{tmp}/wells.yaml"],
+        ["pack", "wells/partner/v1", "-o", "{root}/pack"],
+        ["retain", "{root}/wells.yaml"],
+        ["upkeep", "{root}/wells.yaml"],
     ],
     ids=lambda arguments: " ".join(arguments[:2]),
 )
 def test_so_does_every_command_that_writes(
-    case: Case, arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    case: Case, arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     open_and_close(case)
-    code = command(case, *(each.replace("{tmp}", str(tmp_path)) for each in arguments))
+    code = command(case, *(each.replace("{root}", str(case.root)) for each in arguments))
     assert code == 3
     told = capsys.readouterr().err
     assert "wells/internal/v1" in told

@@ -86,7 +86,7 @@ def change_its_bytes(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     with open(Path(release.folder) / "report.json", "a") as file:
         file.write(" ")
     with monkeypatch.context() as patch:
-        for module in ("approvals", "publication"):
+        for module in ("decisions.approvals", "publishing.commit"):
             patch.setattr(f"stepdown.release.{module}.check_judged", lambda release: manifest)
         case.approve(f"{BASE}/v2")
 

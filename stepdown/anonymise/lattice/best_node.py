@@ -113,7 +113,7 @@ def best_node(
 
 
 def allowed_rows(suppression: float, rows: int) -> int:
-    """How many of the rows a share of suppression comes to."""
+    """How many of the rows a share of suppression allows."""
     return math.floor(suppression * rows + 1e-9)
 
 

@@ -263,7 +263,7 @@ def _labels(axis: Axis) -> int:
 
 
 def _one_label(axis: Axis) -> Axis:
-    """The axis with one more step, on which nothing is told apart."""
+    """The axis with one more step, on which all values have one label."""
     return Axis(
         axis.name,
         axis.lowest,

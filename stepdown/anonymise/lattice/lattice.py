@@ -61,6 +61,7 @@ class Run:
 
     def visit(self, steps: Steps) -> Judgement:
         """Judge a node, and keep it if it is the best."""
+        # Judging a node ends as soon as the rows lost so far cost more than the best node does.
         judgement = judge(
             self.views.fine_enough(steps),
             self.axes,
@@ -167,6 +168,7 @@ def cover(run: Run, low: Steps, high: Steps) -> float:
         bounds.judged(steps, judgement)
         return judgement.valid
 
+    # A good node early: every node whose bound is above it needs no look.
     for steps in _first_guesses(run, bounds):
         visit(steps)
     open_nodes = bounds.order
@@ -180,6 +182,7 @@ def cover(run: Run, low: Steps, high: Steps) -> float:
             if number == 0 or len(bounds.open_among(node)):
                 visit(bounds.node(int(node[0])))
     open_nodes = bounds.open_among(open_nodes)
+    # Out of time: the least open bound says how much better a node could still be.
     return float(bounds.flat[open_nodes].min(initial=math.inf))
 
 
@@ -213,6 +216,7 @@ def downwards(run: Run, low: Steps) -> Iterator[Steps]:
         finer = [
             (*here[:j], step - 1, *here[j + 1 :]) for j, step in enumerate(here) if step > low[j]
         ]
+        # The neighbour that generalises least first: it is the likeliest to be better.
         for steps in sorted(finer, key=run.least_at):
             if steps not in run.seen:
                 yield steps

@@ -74,15 +74,19 @@ def search(
     deadline = math.inf if budget_seconds is None else time.monotonic() + budget_seconds
     run = Run(Views(base, axes), axes, measure, models, allowed, deadline)
     top = tuple(axis.steps - 1 for axis in axes)
+    # A node that suppresses too much rules out all finer ones: if the top does, all nodes do.
     if not run.visit(top).feasible:
         raise _nothing_valid(run, top, proven=True)
     low = tuple(0 for _ in axes)
+    # Steps that fail even below the top of every other axis never pass: without them the lattice
+    # may be small enough to cover.
     if _nodes(low, top) > LARGEST_LATTICE:
         low = raised(run, top)
     explore = cover if _nodes(low, top) <= LARGEST_LATTICE else descend
     least = explore(run, low, top)
     if run.best is None:
         raise _nothing_valid(run, top, proven=math.isinf(least))
+    # `least` bounds every node that was left open; infinite, no node was.
     return Optimum(
         steps=run.best.steps,
         suppressed=run.best.suppressed,

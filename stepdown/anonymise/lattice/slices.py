@@ -36,6 +36,7 @@ def descend(run: Run, low: Steps, top: Steps) -> float:
     """
     for steps in downwards(run, low):
         run.visit(steps)
+    # The finest node, were nothing suppressed there, loses the least of all.
     least = run.least_at(low)
     for size in SLICES:
         if run.out_of_time or (size > SLICES[1] and math.isinf(run.deadline)):
@@ -54,6 +55,7 @@ def _improve_by_slices(run: Run, low: Steps, top: Steps, size: int) -> None:
             cover(run, _with(here, low, free), _with(here, top, free))
             if run.out_of_time:
                 return
+        # Group other axes the next time: a better node may need two that were never free at once.
         shift += 1
         if run.best == before and shift > len(low):
             return
@@ -90,10 +92,13 @@ def _bound_by_slices(run: Run, low: Steps, top: Steps, size: int) -> float:
     # Where harmless values may pass by themselves, finer classes can lose fewer rows to l.
     harmless = any(column.harmless.any() for column in run.views.base.sensitive)
     needed = 1 if harmless else run.models.values_needed
+    # A class that fails k or l fails in all its parts; other demands its parts may hold, so that
+    # they would bound nothing.
     alone = PrivacyModels(k=run.models.k, distinct_l=needed)
     total = 0.0
     for group in _slices(low, top, size, 1):
         if run.out_of_time:
+            # Out of time, a group counts with its finest steps, which no node loses less than.
             total += sum(float(parts[j, low[j]]) for j in group)
             continue
         loss = _OnAxes(run.loss, group)

@@ -116,6 +116,7 @@ def recode_locally(
     order = _canonical_order(units, axes)
     heads = units.rows[order]
     if units.subject is not None:
+        # k counts people, not rows: each counts once in every box that no class can leave.
         heads = _one_each(units.subject[order], _coarsest_boxes(units, axes)[order])
     _refuse_too_few(int(heads.sum()), k)
     weights = np.array([axis.weight for axis in axes])
@@ -155,12 +156,14 @@ def _recoded(
         np.full(len(problem.rows), -1, np.int32),
         problem.rows,
     )
+    # Without local search: this solution only has to say how much each axis counts.
     search, finished = solved(problem, everything, FIRST_THRESHOLDS, 0)
     pieces, labels = _result(search, everything)
     problem = _linearised(problem, weights, pieces, labels)
     about_shares = any(demand.about_shares for demand in problem.asked)
     tries = THRESHOLDS_OF_SHARES if about_shares else THRESHOLDS
     best = None
+    # Other limits lead the sweep to other classes; in a small table one can be much better.
     for thresholds in tries if len(problem.rows) <= SMALL else tries[:1]:
         search, finished = solved(problem, everything, thresholds, PASSES)
         pieces, labels = _result(search, everything)
@@ -173,6 +176,7 @@ def _recoded(
             break
     assert best is not None
     _, problem, pieces, labels = best
+    # Local search moves one record at a time and gets stuck; making some classes anew gets it out.
     rounds = round(ROUNDS * effort)
     size = max(100, NEIGHBOURHOOD * problem.k)
     pieces, labels = reworked(problem, pieces, labels, rounds, size, stop)

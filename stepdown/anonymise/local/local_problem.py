@@ -219,7 +219,7 @@ def solved(
         passes: of the local search, at most.
 
     Returns:
-        the classes, and whether the sweep came to its end.
+        the classes, and whether the sweep finished.
     """
     sweep = problem.sweep(pieces)
     finished = sweep.close(thresholds, SWEEP_WORK_PER_UNIT * len(pieces.unit) + SWEEP_WORK)
@@ -236,7 +236,7 @@ def settled(
         problem: the table.
         pieces: in their boxes, or in none, -1.
         boxes: how many there are.
-        finished: the sweep came to its end.
+        finished: the sweep was completed.
         passes: of the local search, at most.
     """
     if not finished:

@@ -51,6 +51,7 @@ def reworked(
         for members, before in _neighbourhoods(pieces, labels, totals, neighbourhood, draws):
             if stop():
                 break
+            # With the same costs the sweep would make the same classes again.
             shake = 1 + SHAKE * (2 * _numbers(draws, len(problem.order)) - 1)
             shaken = (problem.ranking * shake[axis_of]).astype(np.int64)
             sweep.begin_again(members, np.where(real, shaken, FORBIDDEN))
@@ -93,6 +94,7 @@ def _neighbourhoods(
     place = rank[pieces.class_of]
     order = np.argsort(place, kind="stable").astype(np.int32)
     starts = np.searchsorted(place[order], np.arange(len(dear) + 1))
+    # Cut elsewhere in every round, so that no two classes always end up apart.
     first = next(draws) % size
     cuts = np.searchsorted(starts, np.arange(first, starts[-1] + size, size))
     cuts = np.unique(np.concatenate(([0], np.minimum(cuts, len(dear)))))

@@ -158,6 +158,7 @@ def _recoded(
             f"class, limit {limit:g}",
             next="Allow more risk, or bring more data.",
         )
+    # Bisect k, up to a sixteenth: larger classes mean less risk and more loss.
     while holds - fails > max(1, holds // 16):
         k = (fails + holds) // 2
         found = with_classes_of(k)

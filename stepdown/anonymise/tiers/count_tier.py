@@ -51,7 +51,7 @@ class CountedTier:
         counted: Counted | None = None,
         suppressed_records: float | None = None,
     ) -> BestNode | None:
-        """What full-domain recoding comes to under a policy; None where none meets it.
+        """The best full-domain recoding under a policy; None where none meets it.
 
         Args:
             counted: instead of the columns and levels that the config leaves open.

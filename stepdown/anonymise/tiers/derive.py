@@ -78,7 +78,7 @@ def derive_tier(
 
     Args:
         parent: the tier above; None for internal, which is made from the snapshot.
-        folder: where the candidate goes. What lies there is worth nothing until this returns.
+        folder: where the candidate goes; its files are incomplete until this returns.
         scratch: where the engine may spill.
         as_of: the date the run stands at; no treatment reads the clock.
         earlier: the versions of this tier that were published before, oldest first.

@@ -66,7 +66,7 @@ class Shown:
 
 @dataclass(frozen=True)
 class Before:
-    """The earlier versions, and how their records are known again.
+    """The earlier versions, and how their records are recognised.
 
     Args:
         versions: what each of them shows, oldest first.
@@ -89,12 +89,12 @@ class EarlierVersions:
 def remember(
     session: Session, config: ReleaseConfig, columns: Sequence[str], earlier: Sequence[Earlier]
 ) -> Before:
-    """Look at the earlier versions once.
+    """Read once what the earlier versions show, and how their records can be recognised.
 
-    A record is known again by its raw values in the quasi-identifiers and sensitive columns that
+    A record is recognised by its raw values in the quasi-identifiers and sensitive columns that
     either version releases; of several alike the n-th is the n-th. Where they release further
     columns, a reader tells by these who left from somebody like them who came: then records are
-    known again by all of them, too. Leaves these relations for each way, the most telling first,
+    recognised by all of them, too. Leaves these relations for each way, the most telling first,
     and per version: ``then_<i>_<way>`` of its rows (``id``, ``class``, ``key`` of those raw values,
     NULL where no row has them today, ``turn`` among those alike, and ``raw``, by which one who is
     gone is known in several versions) and ``key_<i>_<way>`` of today's (``source_row``, ``key``).
@@ -112,6 +112,8 @@ def remember(
     further = [n for n in config.columns if n in held and n in every and n not in told]
     session.run(f"CREATE TEMP TABLE {TAKEN} (source_row BIGINT)")
     session.run(f"CREATE TEMP TABLE {HELD} (source_row BIGINT)")
+    # A reader may match records by these columns too or without them: nobody may stand alone in
+    # either way.
     ways = [further, []] if further else [[]]
     versions: list[Version] = []
     for way, more in enumerate(ways):
@@ -153,6 +155,7 @@ def hold_back(
     """
     lost = 0
     for way in range(before.ways):
+        # One way at a time: taking rows out changes the classes, so the caller searches again.
         lost = _hold_back(session, before.versions, way, shown, policy, draw_key)
         if lost:
             break
@@ -177,7 +180,7 @@ def _hold_back(
     policy: TierPolicy,
     draw_key: bytes,
 ) -> int:
-    """Take out who would stand alone where records are known again in one way."""
+    """Take out who would stand alone where records are recognised in one way."""
     for name in (KNOWN_NOW, *(f"{n}_{i}" for n in _EACH for i in range(len(versions)))):
         session.run(f"CREATE OR REPLACE TEMP VIEW {name} AS SELECT * FROM {name}_{way}")
     _place_released(session, len(versions), shown, policy)
@@ -200,7 +203,7 @@ def _role(config: ReleaseConfig, name: str) -> Role:
 
 
 def _shown(config: ReleaseConfig, columns: Sequence[str]) -> list[str]:
-    """Those of the columns by whose raw values a record is known again."""
+    """Those of the columns by whose raw values a record is recognised."""
     roles = (Role.QUASI_IDENTIFIER, Role.SENSITIVE)
     return [name for name in dict.fromkeys(columns) if _role(config, name) in roles]
 
@@ -213,7 +216,7 @@ def _telling(config: ReleaseConfig, name: str) -> str:
 
 
 def _raw(shown: Sequence[str]) -> str:
-    """SQL of a text of the raw values by which a row of the source ``s`` is known again."""
+    """SQL of a text of the raw values by which a row of the source ``s`` is recognised."""
     listed = ", ".join(f"coalesce('+' || CAST(s.{quote(n)} AS VARCHAR), '-')" for n in shown)
     return f"to_json([{listed or repr('')}])"
 

@@ -86,7 +86,7 @@ def select_eligible_rows(
 
 
 def _leave_out(session: Session, loaded: LoadedConfig, tier: Tier) -> dict[str, int]:
-    """Take out of ``entered`` whom the register does not let in; what it says of them, counted."""
+    """Take out of ``entered`` the people whom the register refuses; its answers, counted."""
     register = loaded.config.consent
     if register is None:
         return {}

@@ -1,4 +1,4 @@
-"""Hold back whom the version before and the tier above held back, and all rows of each person."""
+"""Hold back the people whom the last version or the tier above held back, with all their rows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HELD = "held_so_far"
 
 
 def take_whole_people(session: Session, versions: int, people: str) -> int:
-    """Take along all rows of whom one is missing that a version showed; returns how many rows.
+    """Take out all rows of a person who lacks one that a version showed; returns how many rows.
 
     All rows of one who left are gone. Where an id holds rows together, a companion who lacked only
     some would be seen not to have left.
@@ -37,7 +37,7 @@ def take_whole_people(session: Session, versions: int, people: str) -> int:
 
 
 def hold_back_again(session: Session, earlier: Sequence[Earlier], snapshot: ArtifactRef) -> int:
-    """Take out whom the newest version held back, where it was made of this very source.
+    """Take out the people whom the newest version held back, where its source was this very one.
 
     Else a run without anything new would let some of them in, take others along for it, and come to
     another file each time.
@@ -65,7 +65,7 @@ def hold_back_again(session: Session, earlier: Sequence[Earlier], snapshot: Arti
 
 
 def taken_above(session: Session, parent: Candidate | None, stricter: bool) -> None:
-    """Count as companions whom the tier above took out as such: they hide who left here, too.
+    """Count the companions of the tier above as companions here: they hide who left here, too.
 
     Args:
         session: holds what ``remember`` left.

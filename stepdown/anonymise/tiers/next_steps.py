@@ -79,7 +79,7 @@ class _Change:
 
 @dataclass(frozen=True)
 class _Outcome:
-    """What a change comes to; ``cost`` is what it is ranked by."""
+    """What a change would give; ``cost`` is what it is ranked by."""
 
     step: NextStep
     cost: float

@@ -1,6 +1,6 @@
 """Keep what later versions must know of a source as tokens, so its raw rows can be deleted.
 
-A record is known again by equal values and by its place among those alike, and a value is found in
+A record is recognised by equal values and by its place among those alike, and a value is found in
 a hierarchy by being equal to a leaf. Tokens keep both, and say nothing else to whoever lacks the
 key; without the key nobody can compare another table with them, either.
 """

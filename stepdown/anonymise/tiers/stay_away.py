@@ -1,6 +1,6 @@
 """Choose who stays away together, so that nobody who left an earlier version is alone.
 
-A person is known again as the n-th of those in a source who are alike in their raw values. Two
+A person is recognised as the n-th of those in a source who are alike in their raw values. Two
 things are asked. Whoever was last seen in the same class of the same version left it together, and
 comes back together or not at all. And whoever a version shows and the new file does not, however
 they went, must be hidden in their number: of several alike, as many are missing as the file has
@@ -79,7 +79,7 @@ def stay_away(
     """Source rows of those who must stay away, so that whoever left is hidden among them.
 
     Args:
-        session: holds what ``history.remember`` left, ``placed`` and ``alone``.
+        session: holds what ``earlier_versions.remember`` left, ``placed`` and ``alone``.
         key: nobody who reads a release knows it.
     """
     wanted = Wanted(policy.smallest_class, policy.distinct_l)

@@ -1,4 +1,4 @@
-"""Write whom a file holds as keyed tokens: one person can be found again, nobody is named."""
+"""Write a file's people as keyed tokens: one can be found again, and nobody is named."""
 
 from __future__ import annotations
 

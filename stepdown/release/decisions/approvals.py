@@ -130,8 +130,8 @@ def record_decision(
     """Record an approval or rejection that was signed elsewhere.
 
     Raises:
-        SignatureInvalid: the signature is not by whom it says, not over this release as it is, was
-            recorded before, or lies in the future.
+        SignatureInvalid: the signature is another's, not over this release as it is, recorded
+            before, or dated in the future.
         As ``approve`` and ``reject``.
     """
     with exclusively(workspace):

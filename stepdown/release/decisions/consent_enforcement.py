@@ -33,12 +33,12 @@ CANNOT_RECALL = "copies of a public release cannot be recalled; `stepdown withdr
 
 @dataclass(frozen=True)
 class Rechecked:
-    """What a look at the consent register came to.
+    """What a look at the consent register found and changed.
 
     Args:
         day: the day it was asked about.
         without: address of a release that is out or may go out → subjects in it who do not agree;
-            -1 where that cannot be told.
+            -1 where that is unknown.
         suspended, expired: addresses of what was live, or waited, and is so no more.
         closed: addresses of what was kept beside a newer version, and is served no more.
         public: addresses of public releases that are out and hold such subjects.
@@ -176,7 +176,7 @@ def _expire(writer: Writer, release: Release, count: int, actor: str) -> Release
 
 
 def _close(writer: Writer, release: Release, actor: str) -> Release:
-    """A superseded version has no state to fall to: access asks its terms. Its holders are told."""
+    """Close a superseded version by its terms, which access asks; notify its holders."""
     if release.tier is not Tier.PUBLIC:
         text = (
             f"{release.address} is no longer served: somebody in it no longer agrees to it; stop "

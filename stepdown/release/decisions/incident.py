@@ -38,9 +38,9 @@ class Reported:
         reference: how the next risk assessment names it.
         suspended: addresses that are no longer served.
         fetched: who had fetched it or something made from it.
-        told: whom a notice was written for.
+        told: who gets a notice.
         draft: the next assessment, to be filled in.
-        notes: what no suspension can mend.
+        notes: what no suspension can undo.
     """
 
     reference: str

@@ -35,8 +35,8 @@ def make_pack(workspace: Workspace, address: str, folder: Path, *, actor: str) -
     Raises:
         ReleaseUnknown: no such release.
         MoveForbidden: it does not wait.
-        InputWrong: the folder is there already and not empty, or lies in the workspace.
-        StoreCorrupt: a document is gone or changed since it was judged.
+        InputWrong: the folder is there already and not empty, or is in the workspace.
+        StoreCorrupt: a document is missing or changed since it was judged.
     """
     _check_folder(workspace, folder)
     with exclusively(workspace):

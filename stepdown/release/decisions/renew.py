@@ -51,7 +51,7 @@ def renew(
         InputWrong: no reason is given, or the signer is neither owner nor steward.
         SignatureInvalid: the key is nobody's in people.yaml.
         MoveForbidden: it is not live, was suspended for something else, or its agreement ended.
-        KeyMissing: the publisher's key, which signs the new date, is gone.
+        KeyMissing: the publisher's key, which signs the new date, is missing.
         StoreIncomplete: this store is not the one that holds it.
     """
     if not reason.strip():

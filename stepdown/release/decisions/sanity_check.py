@@ -69,8 +69,8 @@ def record_review(
     """Record an answer that was signed elsewhere.
 
     Raises:
-        SignatureInvalid: it is not by whom it says, not over this release as it is, was recorded
-            before, or lies in the future.
+        SignatureInvalid: the signature is another's, not over this release as it is, recorded
+            before, or dated in the future.
         As ``review``.
     """
     with exclusively(workspace):

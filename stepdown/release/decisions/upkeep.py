@@ -198,7 +198,7 @@ def _within(end: dt.date, day: dt.date) -> int:
 
 
 def _sent(reader: Reader) -> set[tuple[str, str, str]]:
-    """Series, whom and text of every notice."""
+    """Series, recipient and text of every notice."""
     return {
         (
             "/".join(filter(None, (line["dataset"], line["tier"], line["recipient"]))),

@@ -2,7 +2,7 @@
 
 Layout is fixed in pixels and no text is measured, so that a drawing does not depend on the fonts
 of the machine. Everything is drawn for a phone's width; wider pages put charts side by side.
-Colours are the page's CSS variables, and nothing is told by colour alone.
+Colours are the page's CSS variables, and nothing is shown by colour alone.
 """
 
 from __future__ import annotations

@@ -111,7 +111,7 @@ def write_steward(
 
 
 def read_full_report(folder: str | Path) -> dict[str, Any] | None:
-    """The full report that lies in a candidate's folder; None where there is none to be read.
+    """The full report in a candidate's folder; None where there is none to read.
 
     It is for comparison only, and a candidate's files may have been tidied away.
     """

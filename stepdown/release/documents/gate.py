@@ -64,7 +64,7 @@ class Decision:
         """Why it was refused, each reason once; empty where it was not.
 
         The gate's rules come first among the verdicts, so of a rule and an expectation of the suite
-        that fail on the same measure the rule is told.
+        that fail on the same measure the rule is given.
         """
         told: dict[tuple[str, str], Verdict] = {}
         for verdict in self.verdicts:

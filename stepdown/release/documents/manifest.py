@@ -80,7 +80,7 @@ def write_manifest(
 def build_manifest(
     loaded: LoadedConfig, candidate: Candidate, decision: Decision, as_of: dt.date
 ) -> dict[str, Any]:
-    """The manifest's content, of the files that lie in the candidate's folder now."""
+    """The manifest's content, of the files that are in the candidate's folder now."""
     data = Path(candidate.data.path).relative_to(candidate.path).as_posix()
     schema = file_schema(candidate)
     return {
@@ -142,7 +142,7 @@ def check_candidate(folder: Path, sha256: str, *, documents_only: bool = False) 
         documents_only: the data are not in the folder; those who sign a report need not hold them.
 
     Raises:
-        StoreCorrupt: a file is gone or changed since the manifest was written.
+        StoreCorrupt: a file is missing or changed since the manifest was written.
     """
     path = folder / MANIFEST
     if not path.is_file():

@@ -27,7 +27,7 @@ METADATA = (CROISSANT, DATACITE, DCAT)
 
 
 def put_metadata(store: Store, manifest: Manifest, document: Mapping[str, Any]) -> dict[str, Any]:
-    """Write the files beside the data that lie in the store already.
+    """Write the files beside data that are in the store already.
 
     Args:
         manifest: the release's.

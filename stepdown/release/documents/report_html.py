@@ -146,7 +146,7 @@ def _on_bands(
 
 
 def _drawn_attacks(steward: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """One row per attack: its worst result, told by how much of the limit it uses."""
+    """One row per attack: its worst result, by how much of the limit it uses."""
     results: Sequence[dict[str, Any]] = [*(steward["attacks"] or []), *(steward["across"] or [])]
     worst: dict[str, dict[str, Any]] = {}
     for one in results:

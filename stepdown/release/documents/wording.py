@@ -1,6 +1,6 @@
 """Keep the words of every report in one place: whatever the data, they are the same.
 
-No identifier is found by them, so the residue check is told all of them. What is not here and not
+No identifier is found by them, so the residue check knows all of them. What is not here and not
 in a template is a figure, a column's name, a label of the file, or text of the config.
 """
 
@@ -198,7 +198,7 @@ def attack_words(attack: str) -> str:
 
 
 def attacks_told(ran: int, within: int, idle: int) -> str:
-    """How the attacks on one file went, those that had nothing to compare with told apart.
+    """How the attacks on one file went; those with nothing to compare with are counted apart.
 
     Args:
         ran: results with at least one attempt. within: of those, the ones within their limit.
@@ -219,7 +219,7 @@ def attacks_told(ran: int, within: int, idle: int) -> str:
 
 
 def template(name: str) -> str:
-    """The text of a template that lies beside this module."""
+    """The text of a template beside this module."""
     return (files("stepdown.release.documents") / name).read_text(encoding="utf-8")
 
 

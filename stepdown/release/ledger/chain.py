@@ -95,8 +95,7 @@ class Checked:
 def verify_chain(ledger: Ledger, signed: Mapping[int, str] | None = None) -> tuple[str, ...]:
     """What is wrong with the ledger; empty where every line follows from the one before.
 
-    Finds also a release whose row no line accounts for, a release whose row is gone, and triggers
-    that are.
+    Finds also a row that no line accounts for, and rows and triggers that are missing.
 
     Args:
         signed: number of a line → its hash, as checkpoints say.

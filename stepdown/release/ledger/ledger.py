@@ -179,7 +179,7 @@ class Reader:
             yield dict(line._mapping)
 
     def missing_triggers(self) -> list[str]:
-        """Names of the triggers that keep lines from being changed, and are gone."""
+        """Names of the missing triggers among those that keep lines from being changed."""
         return missing_triggers(self.connection)
 
     def events(self) -> list[dict[str, Any]]:
@@ -304,6 +304,7 @@ class Writer(Reader):
             ClockDoubtful: the clock cannot be believed, and the act does not protect anybody.
         """
         last = self.last()
+        # Times never run backwards along the chain, whatever this machine's clock says.
         at, told = self._times(last.at if last else "", believed)
         line: dict[str, Any] = {
             "seq": last.seq + 1 if last else 1,
@@ -399,6 +400,7 @@ class Writer(Reader):
             .where(RELEASES.c.id == release.id, RELEASES.c.state == release.state.value)
             .values(**changes)
         )
+        # The update asked for the state that was read, so of two decisions only the first counts.
         if self.connection.execute(update).rowcount != 1:
             raise MoveForbidden(
                 f"it is no longer {release.state}: another process decided first",

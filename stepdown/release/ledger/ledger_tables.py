@@ -142,7 +142,7 @@ def _sqlite_trigger(name: str) -> str:
 
 
 def missing_triggers(connection: Connection) -> list[str]:
-    """Names of the triggers that keep lines from being changed, and are gone or switched off."""
+    """Names of the missing or disabled triggers that should keep lines from being changed."""
     wanted, query = _TRIGGERS[connection.dialect.name]
     return sorted(wanted - set(connection.execute(text(query)).scalars()))
 

@@ -67,7 +67,7 @@ class EventKind(StrEnum):
 
 @dataclass(frozen=True)
 class Release:
-    """One row of the table of releases; ``ledger_tables.py`` says what is what."""
+    """One row of the table of releases; ``ledger_tables.py`` describes its columns."""
 
     id: int
     dataset: str

@@ -61,9 +61,11 @@ def publish(ledger: Ledger, store: Store, release: Release, actor: str) -> Relea
     """
     check_clock(ledger)
     key = publisher_key(ledger)
+    # What was approved are exact bytes, so every one is hashed again before it is copied.
     manifest = check_judged(release)
     copy_objects(store, release, manifest)
     check_still_alone()
+    # Only now is the day known that metadata and `release.json` both state.
     document = put_metadata(store, manifest, _release_document(release))
     store.set_times(release.address, document["published_at"])
     open_intent(ledger, release, actor)
@@ -77,7 +79,7 @@ def check_judged(release: Release) -> Manifest:
     """The manifest of a candidate whose every byte, its risk report's too, is as it was judged.
 
     Raises:
-        StoreCorrupt: a file is gone or changed since.
+        StoreCorrupt: a file is missing or changed since.
     """
     manifest = check_candidate(Path(release.folder), release.manifest_sha256 or "")
     report = Path(release.folder) / FULL_REPORT
@@ -98,6 +100,7 @@ def copy_objects(store: Store, release: Release, manifest: Manifest) -> None:
             where=release.address,
             next="Run the release again; the next free version will be taken.",
         )
+    # What a killed attempt left here must not be published with it.
     store.delete(release.address)
     for name, sha256 in (*manifest.files.items(), (MANIFEST, manifest.sha256)):
         store.put_file(Path(release.folder) / name, f"{release.address}/{name}", sha256)
@@ -128,6 +131,7 @@ def record_published(ledger: Ledger, store: Store, release: Release, actor: str)
     with ledger.writing() as writer:
         release = writer.release(release.id)
         before = (ReleaseState.PUBLISHED, ReleaseState.SUSPENDED)
+        # In the same transaction: at no moment are two versions of a series live.
         for older in writer.of_series(release.series, *before):
             facts = {"by": release.address}
             writer.move(older, ReleaseState.SUPERSEDED, EventKind.SUPERSEDED, actor, facts)
@@ -139,6 +143,7 @@ def record_published(ledger: Ledger, store: Store, release: Release, actor: str)
             {"approvals": release.approvals},
             published_at=document["published_at"],
             terms={**release.terms, **{name: document.get(name) for name in _CITED_AS}},
+            # Killed before `settle`, recovery sees by this that `current.json` is behind.
             unsettled=STORE_BEHIND,
         )
 
@@ -235,7 +240,7 @@ def committed(store: Store, release: Release) -> dict[str, Any] | None:
 
 
 def lose(ledger: Ledger, release: Release, to: ReleaseState, reason: str, actor: str) -> None:
-    """End a waiting release for a reason that is no gate's."""
+    """End a waiting release for a reason that no gate gave."""
     kind = EventKind.EXPIRED if to is ReleaseState.EXPIRED else EventKind.REFUSAL
     reasons = [*release.reasons, {"check": kind.value, "message": reason}]
     with ledger.writing() as writer:
@@ -251,12 +256,14 @@ def _advance_one(ledger: Ledger, store: Store, id: int, actor: str) -> bool:
         needs = waiting_for(reader, release)
     if release.state is not ReleaseState.AWAITING_APPROVAL:
         return False
+    # Whatever is made from a release that is lost can never be published either.
     if parent and parent.state in DEAD:
         reason = f"its parent {parent.address} is {parent.state}"
         lose(ledger, release, ReleaseState.REFUSED, reason, actor)
         return True
     if needs:
         return False
+    # The agreement may have changed while the copy waited: `release.json` states today's.
     if release.recipient:
         partners = load_partners(Path(release.terms["configs"]))
         with ledger.writing() as writer:

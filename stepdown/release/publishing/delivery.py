@@ -92,7 +92,7 @@ def _silent() -> Iterator[None]:
     before = logger.disabled
     logger.disabled = True
     try:
-        # Its drivers import modules that Python is about to drop; nobody here can mend that.
+        # Its drivers import modules that Python is about to drop; nobody here can change that.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
             yield

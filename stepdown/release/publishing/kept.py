@@ -44,7 +44,7 @@ def is_missing(store: Store, release: Release) -> bool:
 
 
 def check_whole_release(store: Store, release: Release) -> None:
-    """Refuse to call a live release unchanged where files of it are gone; no data are read.
+    """Refuse to call a live release unchanged where files of it are missing; no data are read.
 
     Raises:
         StoreIncomplete: a file is not there.

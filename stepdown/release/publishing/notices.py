@@ -20,7 +20,7 @@ def tell(writer: Writer, release: Release, whom: str, contact: str, text: str, a
     """Note that somebody must be told something about a release.
 
     Args:
-        writer: the transaction of the decision that is told of.
+        writer: the transaction of the decision.
         whom: a recipient or person; contact: their address.
         text: what they are told; no cell value.
     """
@@ -30,7 +30,7 @@ def tell(writer: Writer, release: Release, whom: str, contact: str, text: str, a
 
 @dataclass(frozen=True)
 class Notice:
-    """Something that somebody has not been told yet.
+    """A message that somebody has not been sent yet.
 
     Args:
         number: of its line in the ledger.
@@ -49,13 +49,13 @@ class Notice:
 
 
 def open_notices(reader: Reader) -> list[Notice]:
-    """What nobody was told yet, oldest first."""
+    """Notices that nobody has been sent yet, oldest first."""
     told = {facts["notice"] for facts in reader.facts(EventKind.TOLD)}
     return [_notice(line) for line in reader.lines(EventKind.NOTICE) if line["seq"] not in told]
 
 
 def mark_told(writer: Writer, notice: Notice, how: str, actor: str) -> None:
-    """Note that a notice has reached whom it is for.
+    """Note that a notice has reached its recipient.
 
     Args:
         how: ``sent``, or ``by hand``.
@@ -66,7 +66,7 @@ def mark_told(writer: Writer, notice: Notice, how: str, actor: str) -> None:
 
 
 def mark_told_by_hand(workspace: Workspace, number: int, actor: str) -> Notice:
-    """Note that somebody told it without this program.
+    """Note that a notice was passed on without this program.
 
     Raises:
         InputWrong: no such notice is open; the open ones are listed.

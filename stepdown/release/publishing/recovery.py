@@ -27,7 +27,7 @@ def recover(workspace: Workspace, store: Store) -> tuple[str, ...]:
     the ledger was found whole.
 
     Returns:
-        one sentence per thing that was mended.
+        one sentence per repair.
 
     Raises:
         ClockDoubtful: by the ledger's last line, this machine's clock is wrong.
@@ -65,6 +65,7 @@ def finish_held(ledger: Ledger, store: Store) -> tuple[str, ...]:
         pending = reader.in_state(ReleaseState.CANDIDATE, ReleaseState.AWAITING_APPROVAL)
     for release in unsettled:
         if release.unsettled == OPEN_INTENT:
+            # Without `release.json` nobody could read it: undo. With it some may have: complete.
             if release.state in LAPSED or committed(store, release) is None:
                 _undo(ledger, store, release)
                 mended.append(f"{release.address}: an unfinished publication was undone")

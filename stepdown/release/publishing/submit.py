@@ -369,7 +369,7 @@ def _end_others(ledger: Ledger, others: list[Release], actor: str) -> str | None
 
 
 def _discard(folder: Path) -> None:
-    """Delete one candidate's files; a copy's lie in a folder of their own below the base's."""
+    """Delete one candidate's files; a copy's are in a folder of their own below the base's."""
     for path in [*folder.glob("*"), *(folder / "data").glob("*")]:
         if path.is_file():
             path.unlink()

@@ -114,7 +114,7 @@ def may_read(
 
 
 def check_access(reader: Reader, address: str, who: str, day: dt.date) -> Access:
-    """``may_read`` under the records that lie beside the release's config now."""
+    """``may_read`` under the records beside the release's config now."""
     release = _find(reader, address)
     if release is None or release.tier is Tier.PUBLIC:
         return may_read(reader, None, address, who, day)

@@ -99,7 +99,7 @@ def full_report(release: Release) -> dict[str, Any]:
 
 
 def candidate_of(release: Release, hierarchies: ArtifactRef | None = None) -> Candidate:
-    """A release's files and what its derivation reported, as they lie in the workspace.
+    """A release's files in the workspace, and what its derivation reported.
 
     Args:
         hierarchies: where they are no longer in its folder. Else their hash is that of today's

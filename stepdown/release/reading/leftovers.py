@@ -12,7 +12,7 @@ from stepdown.workspace import Workspace
 
 
 def clear_leftovers(workspace: Workspace, dataset: str) -> tuple[str, ...]:
-    """Delete them. Call it while holding the dataset (``Workspace.only_run``).
+    """Delete the leftovers; call it while holding the dataset (``Workspace.only_run``).
 
     A run is dead when it did not write its outcome and nobody holds its dataset. Of its
     candidates those stay that a release in the ledger points to. Other datasets' are not touched.
@@ -49,7 +49,7 @@ def _candidates(workspace: Workspace, dataset: str) -> int:
 
 
 def _delete_all_but(kept: set[Path], run: Path) -> int:
-    """Delete what belongs to no kept candidate, whose files lie in it and in its ``data/``."""
+    """Delete what belongs to no kept candidate, whose files are in it and in its ``data/``."""
     below = sorted(run.rglob("*"), reverse=True)
     orphans = [
         path

@@ -26,7 +26,7 @@ def make_checkpoint(workspace: Workspace) -> Signed:
 
     Raises:
         InputWrong: the ledger is empty.
-        KeyMissing: the publisher's key is gone.
+        KeyMissing: the publisher's key is missing.
     """
     with exclusively(workspace):
         ledger = open_ledger(workspace)

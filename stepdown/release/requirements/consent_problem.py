@@ -9,7 +9,7 @@ UNTOLD = -1
 
 
 def consent_problem(release: Release) -> str:
-    """Why a release may not be out for the sake of people in it, by the last look."""
+    """Why a release may not be out because of people in it, by the last look."""
     asked = release.terms.get("consent")
     return because(asked["without"]) if asked and asked["without"] else ""
 

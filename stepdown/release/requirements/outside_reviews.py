@@ -50,7 +50,7 @@ def answered_about(release: Release) -> dict[str, Any]:
 
 
 def asked_of(release: Release) -> SanityCheck | None:
-    """The review that a release was told to wait for."""
+    """The review that a release waits for by its terms."""
     asked = release.terms.get("judged", {}).get("sanity_check")
     return SanityCheck.model_validate(asked) if asked else None
 

@@ -28,7 +28,7 @@ def publisher_key(ledger: Ledger) -> SigningKey:
     Call it while holding the workspace's lock.
 
     Raises:
-        KeyMissing: it is gone, or is not the newest that the ledger knows.
+        KeyMissing: it is missing, or is not the newest that the ledger knows.
     """
     with ledger.reading() as reader:
         problem, known = publisher_problem(reader), publisher_keys(reader)
@@ -69,7 +69,7 @@ def make_publisher_key(ledger: Ledger) -> SigningKey:
 
 
 def key_path(ledger: Ledger | Reader) -> Path:
-    """Where the publisher's private key lies."""
+    """Path of the publisher's private key."""
     return ledger.root / KEY_FILE
 
 

@@ -85,7 +85,7 @@ def statement_of(release: Release, decision: str) -> dict[str, object]:
 
 
 def check_meant(release: Release, candidate: int) -> None:
-    """Refuse to sign, by its address alone, another candidate than the one that was looked at.
+    """Refuse to sign by address alone where the candidate is not the one that was shown.
 
     Args:
         candidate: which one of its number the signer means.

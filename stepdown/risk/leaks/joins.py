@@ -28,7 +28,7 @@ def copies_do_not_join(copy: ArtifactRef, others: Sequence[tuple[str, ArtifactRe
             of every version, and internal.
 
     Raises:
-        StoreCorrupt: a file is gone or no longer the one that was written.
+        StoreCorrupt: a file is missing or no longer the one that was written.
     """
     mine = _tokens(copy)
     joined = {

@@ -18,10 +18,9 @@ import pyarrow.parquet as pq
 from stepdown.artifacts import ArtifactRef
 from stepdown.candidate import DATA_FILE, Candidate
 from stepdown.config import LoadedConfig, ReleaseConfig
-from stepdown.config.texts import config_texts
 from stepdown.engine.session import Session, literals, open_session, quote
 from stepdown.plain_words import counted
-from stepdown.risk.leaks.config_texts import check_config_texts
+from stepdown.risk.leaks.config_texts import check_with_documents
 from stepdown.risk.leaks.own_record import own_record_findings
 from stepdown.risk.leaks.tokens import (
     permit,
@@ -101,17 +100,17 @@ def check_texts(
         scratch: folder in which the engine may spill.
         candidate: whose documents they are; the labels that it releases do not count.
     """
-    config = loaded.config
-    open_to_all = [fixed_text, *(_permitted(candidate, config, scratch) if candidate else ())]
-    in_config = check_config_texts(snapshot, loaded, open_to_all, scratch)
     with open_session(scratch) as session:
         session.attach_parquet("snapshot", snapshot.path)
         start_search(session)
-        for position, (name, content) in enumerate(texts.items()):
-            inside, its_name = f"{position} inside", f"{position} name"
-            publish_texts(session, {inside: _decoded(name, content), its_name: [name]})
-        permit(session, [*open_to_all, *config_texts(config).values()])
-        counts = _count_withheld(session, config)
+        permit(session, [fixed_text])
+        if candidate:
+            session.attach_parquet("data", candidate.data.path)
+            session.attach_parquet("hierarchies", candidate.hierarchies.path)
+            permit(session, _released_words(session, candidate, loaded.config))
+        inside = {f"{at} inside": _decoded(*text) for at, text in enumerate(texts.items())}
+        names = {f"{at} name": [name] for at, name in enumerate(texts)}
+        in_config, counts = check_with_documents(session, loaded, inside | names)
     return in_config + tuple(
         f"{place}: {_withheld(counts[key])} in it"
         for position, name in enumerate(texts)
@@ -216,16 +215,6 @@ def _strings(node: Any) -> list[str]:
     if isinstance(node, float) and not math.isfinite(node):
         return []
     return [] if node is None else [str(node)]
-
-
-def _permitted(
-    candidate: Candidate, config: ReleaseConfig, scratch: str | Path | None
-) -> list[str]:
-    """The labels and the names of columns that the candidate's file holds."""
-    with open_session(scratch) as session:
-        session.attach_parquet("data", candidate.data.path)
-        session.attach_parquet("hierarchies", candidate.hierarchies.path)
-        return _released_words(session, candidate, config)
 
 
 def _released_words(session: Session, candidate: Candidate, config: ReleaseConfig) -> list[str]:

@@ -14,8 +14,7 @@ DIGITS_ENOUGH = 9
 """Fewest digits of an identifier made of digits only: shorter ones are counts, sizes and dates."""
 _MOST_WORDS = 8
 _NOTE_WORDS = 5
-_PIECES = (4096, 128)
-"""Words of a long text that are looked at together, cut twice: each cut copies its list."""
+_RUNS = range(1, _MOST_WORDS + 1)
 
 # Lower case, every run of other signs than letters and digits one space.
 _SPACED = "trim(regexp_replace(lower({}), '[^\\p{{L}}\\p{{N}}]+', ' ', 'g'))"
@@ -70,14 +69,31 @@ def withheld_in(
     if not parts:
         return {}
     find_grams(session)
+    find_hits(session, " UNION ALL ".join(parts))
+    found = session.fetch("SELECT place, count(DISTINCT gram) AS n FROM hits GROUP BY place")
+    return dict(zip(*found.to_pydict().values(), strict=True))
+
+
+def find_hits(session: Session, withheld: str, *, also_open: str = "false") -> None:
+    """Leave ``hits``: the rows of a SELECT whose ``gram`` occurs in a text, once for each place.
+
+    Args:
+        session: holds ``grams``.
+        withheld: a SELECT of ``gram`` and what else of a withheld cell is wanted.
+        also_open: SQL of a place in whose texts all words may be repeated elsewhere.
+    """
     # The source is read once and never kept: only what is published somewhere leaves the join.
-    found = session.fetch(
-        f"WITH withheld AS ({' UNION ALL '.join(parts)}) "
-        "SELECT place, count(DISTINCT gram) AS n FROM withheld JOIN "
-        "(SELECT DISTINCT place, gram FROM grams WHERE place IS NOT NULL "
-        "AND gram NOT IN (SELECT gram FROM grams WHERE place IS NULL)) USING (gram) GROUP BY place"
-    ).to_pydict()
-    return dict(zip(found["place"], found["n"], strict=True))
+    session.run(
+        f"CREATE OR REPLACE TEMP TABLE found AS SELECT * FROM ({withheld}) "
+        "WHERE gram IN (SELECT gram FROM grams WHERE place IS NOT NULL) "
+        "AND gram NOT IN (SELECT gram FROM grams WHERE place IS NULL)"
+    )
+    session.run(
+        "CREATE OR REPLACE TEMP TABLE hits AS SELECT * FROM found JOIN "
+        "(SELECT DISTINCT place, gram FROM grams WHERE gram IN (SELECT gram FROM found)) "
+        f"USING (gram) WHERE ({also_open}) OR gram NOT IN "
+        f"(SELECT gram FROM grams WHERE place IS NOT NULL AND {also_open})"
+    )
 
 
 def withheld(
@@ -85,7 +101,6 @@ def withheld(
     column: str,
     *,
     is_note: bool = False,
-    either_order: bool = False,
     digits: int = DIGITS_ENOUGH,
     keep: Sequence[str] = (),
 ) -> list[str]:
@@ -95,7 +110,6 @@ def withheld(
         source: a relation.
         column: a quoted text column of it.
         is_note: it is free text.
-        either_order: a name of several words is found with its last word first, too.
         digits: fewest digits of an identifier made of digits only.
         keep: further columns of the relation that the SELECTs pass on.
     """
@@ -111,13 +125,17 @@ def withheld(
         f"SELECT {_DIGITS.format(column)} AS gram{more} FROM {source} "
         f"WHERE NOT regexp_matches({column}, '\\p{{L}}')"
     )
-    parts = [named, f"SELECT gram{more} FROM ({numbers}) WHERE length(gram) >= {digits}"]
-    if either_order:
-        parts.append(
-            f"SELECT regexp_replace(gram, '^(.*) ([^ ]+)$', '\\2 \\1') AS gram{more} "
-            f"FROM ({named}) WHERE contains(gram, ' ')"
-        )
-    return parts
+    return [named, f"SELECT gram{more} FROM ({numbers}) WHERE length(gram) >= {digits}"]
+
+
+def turned_round(source: str, column: str, keep: Sequence[str] = ()) -> str:
+    """A SELECT of ``gram``: a name of several words with its last word first."""
+    named, _ = withheld(source, column, keep=keep)
+    more = "".join(f", {name}" for name in keep)
+    return (
+        f"SELECT regexp_replace(gram, '^(.*) ([^ ]+)$', '\\2 \\1') AS gram{more} "
+        f"FROM ({named}) WHERE contains(gram, ' ')"
+    )
 
 
 def _note(source: str, column: str, more: str) -> str:
@@ -144,27 +162,12 @@ def find_grams(session: Session, digits: int = DIGITS_ENOUGH) -> None:
         f"(SELECT place, {_DIGITS.format(f'unnest({_NUMBERS})')} AS gram FROM texts "
         f"WHERE length(text) >= {digits}) WHERE length(gram) >= {digits}"
     )
+    # Lists that are unnested side by side: a row is a word with those after it, NULL past the end.
+    after = ", ".join(f"unnest(words[{n}:]) AS w{n}" for n in _RUNS)
+    runs = [" || ' ' || ".join(f"w{n}" for n in range(1, many + 1)) for many in _RUNS]
     session.run(
-        f"CREATE OR REPLACE TEMP TABLE spaced AS "
-        f"SELECT place, {_SPACED.format('text')} AS text FROM texts"
+        f"INSERT INTO grams SELECT place, gram FROM (SELECT place, unnest([{', '.join(runs)}]) "
+        f"AS gram FROM (SELECT place, {after} FROM (SELECT place, "
+        f"string_split({_SPACED.format('text')}, ' ') AS words FROM texts))) "
+        f"WHERE length(gram) >= {LONG_ENOUGH}"
     )
-    session.run(
-        f"INSERT INTO grams SELECT place, text FROM spaced "
-        f"WHERE length(text) >= {LONG_ENOUGH} AND NOT contains(text, ' ')"
-    )
-    # A row per run of words carries the whole list with it: a report's page, which is one text of
-    # ten thousand words, would need gigabytes. Pieces overlap, so that no run falls between two.
-    pieces = "SELECT place, string_split(text, ' ') AS words FROM spaced WHERE contains(text, ' ')"
-    for size in _PIECES:
-        pieces = (
-            f"SELECT place, words[i:i + {size + _MOST_WORDS - 2}] AS words FROM "
-            f"(SELECT place, words, unnest(range(1, len(words) + 1, {size})) AS i FROM ({pieces}))"
-        )
-    session.run(f"CREATE OR REPLACE TEMP TABLE split AS {pieces}")
-    for n in range(1, _MOST_WORDS + 1):
-        session.run(
-            f"INSERT INTO grams SELECT place, gram FROM "
-            f"(SELECT place, array_to_string(words[i:i + {n - 1}], ' ') AS gram FROM "
-            f"(SELECT place, words, unnest(range(1, len(words) - {n - 2})) AS i FROM split "
-            f"WHERE len(words) >= {n})) WHERE length(gram) >= {LONG_ENOUGH}"
-        )

@@ -42,7 +42,7 @@ def copies_do_not_join_by_values(
         scratch: folder in which the engine may spill.
 
     Raises:
-        StoreCorrupt: a file is gone or no longer the one that was written.
+        StoreCorrupt: a file is missing or no longer the one that was written.
     """
     limit = persisting_share(copy.tier)
     worst, told, blamed = 0.0, "", ""

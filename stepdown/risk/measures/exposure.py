@@ -57,7 +57,7 @@ def measure_exposure(
             lineage, in which a row that was dropped is a subject of its own.
 
     Raises:
-        StoreCorrupt: a file is gone or no longer the one that was written.
+        StoreCorrupt: a file is missing or no longer the one that was written.
     """
     for ref in (candidate.data, candidate.lineage, parent, snapshot):
         check_bytes(ref)

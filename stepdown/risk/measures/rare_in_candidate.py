@@ -66,7 +66,7 @@ def is_too_rare(rare: RareValues, k: int) -> bool:
 
 
 def asked_of(config: ReleaseConfig, rare: RareValues, tier: Tier, k: int) -> Asked:
-    """What a cure of a column that nobody searches over must come to."""
+    """What a cure of a column that nobody searches over must achieve."""
     column = config.columns[rare.column]
     retyped = bool(rare.kind)
     kind = rare.kind or "text"

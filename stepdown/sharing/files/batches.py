@@ -17,11 +17,11 @@ _MOST_CELLS = 65_536
 
 
 _READ_BYTES = 1 << 16
-"""Read at once of every column; else each lies in memory for a whole row group."""
+"""Read at once of every column; else each stays in memory for a whole row group."""
 
 
 def open_parquet(source: BinaryIO) -> pq.ParquetFile:
-    """The file, read as it is asked for: each column a little at a time, and then let go."""
+    """Open the file so that each column is read a little at a time, and no bytes are kept."""
     # Reading ahead would keep every byte it has read until the file is closed.
     return pq.ParquetFile(source, pre_buffer=False, buffer_size=_READ_BYTES)
 

@@ -74,7 +74,7 @@ def shielded(app: App, metrics: Metrics, https: bool) -> App:
 
 
 def answer_to(error: Exception) -> Denied:
-    """What a reader is told of a failure; the log is told the rest."""
+    """The answer that a reader gets to a failure; the log gets the rest."""
     if isinstance(error, Denied):
         return error
     if isinstance(error, StepdownError):
@@ -85,7 +85,7 @@ def answer_to(error: Exception) -> Denied:
 
 
 def tell_steward(error: StepdownError) -> None:
-    """Log what failed; no reader is told the text, which may name folders and hosts."""
+    """Log what failed; no reader sees the text, which may name folders and hosts."""
     _LOG.warning("%s: %s", error.kind, error)
 
 

@@ -13,7 +13,7 @@ _SPEC = re.compile(r"(\d{0,18})-(\d{0,18})")
 
 
 class Unsatisfiable(Exception):
-    """No byte that was asked for exists, or so many ranges that nobody honest asks."""
+    """No byte that was asked for exists, or too many ranges are asked for at once."""
 
 
 def parse_range(header: str | None, size: int) -> list[tuple[int, int]]:
@@ -22,7 +22,7 @@ def parse_range(header: str | None, size: int) -> list[tuple[int, int]]:
     A header that is not understood is ignored, as the standard has it.
 
     Raises:
-        Unsatisfiable: nothing of it lies in the file.
+        Unsatisfiable: nothing of it is in the file.
 
     >>> parse_range("bytes=0-9,-1", 100)
     [(0, 10), (99, 100)]

@@ -34,7 +34,7 @@ class Alert:
     Args:
         rule: ``volume``, ``new network``, ``hours``, ``unknown names``, ``after expiry`` or
             ``failed tokens``.
-        subject: whom or which address it is about.
+        subject: the reader or address it is about.
         what: one sentence, with the figures.
     """
 
@@ -107,19 +107,19 @@ class Watcher:
             self._raise("volume", subject, address, what, at)
 
     def unknown_name(self, address: str, name: str) -> None:
-        """Somebody asked for what does not exist, or is not theirs."""
+        """Count a request for what does not exist, or is not theirs."""
         if self._count(self._unknown, address, name[:200], self.rules.unknown_names):
             what = f"{self.rules.unknown_names} different unknown names in ten minutes"
             self._raise("unknown names", address, address, what, clock.now())
 
     def failed_token(self, address: str) -> None:
-        """Somebody came with a token that is nobody's."""
+        """Count a request with a token that was never issued."""
         if self._count(self._failed, address, str(time.monotonic()), self.rules.failed_tokens):
             what = f"{self.rules.failed_tokens} wrong tokens in ten minutes"
             self._raise("failed tokens", address, address, what, clock.now())
 
     def after_end(self, who: str, address: str, why: str) -> None:
-        """Somebody came with a token that no longer works."""
+        """Raise an alert: a token was used that no longer works."""
         self._raise("after expiry", who, address, f"{who}: {why.partition(':')[0]}", clock.now())
 
     def raised(self) -> list[Alert]:
@@ -163,7 +163,7 @@ def _subject(facts: Mapping[str, Any]) -> str:
 
 
 def network_of(address: str) -> str:
-    """The /24 or /48 that an address lies in; the text itself where it is no address."""
+    """The /24 or /48 that an address is in; the text itself where it is no address."""
     try:
         ip = ipaddress.ip_address(address)
     except ValueError:

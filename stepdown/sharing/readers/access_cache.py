@@ -1,7 +1,7 @@
 """Keep what everybody may have at this moment, and read it anew when something changed.
 
 Every request asks whether the ledger or a record beside a config has changed since; only then is
-anything read anew. Running downloads ask the newest picture between two pieces.
+anything read anew. Running downloads ask the newest snapshot between two pieces.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class AccessSnapshot:
 
 
 class Authority:
-    """Hands out the newest picture; any thread may ask."""
+    """Gives the newest snapshot of who may have what; any thread may ask."""
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
@@ -77,11 +77,11 @@ class Authority:
 
     @property
     def last(self) -> AccessSnapshot:
-        """The newest picture that anybody asked for."""
+        """The snapshot that was taken last, without asking whether it still holds."""
         return self._picture
 
     def now(self) -> AccessSnapshot:
-        """A picture that holds at this moment.
+        """A snapshot that holds at this moment.
 
         Raises:
             WorldFailed: the ledger cannot be read, so that nobody may have anything.
@@ -125,7 +125,7 @@ def is_live(release: Release) -> bool:
 
 
 def _stamp(releases: tuple[Release, ...]) -> _Stamp:
-    """Name, size and time of every record that lies beside the configs."""
+    """Name, size and time of every record that is beside the configs."""
     folders = sorted({str(release.terms.get("configs")) for release in releases})
     found = []
     for folder in map(Path, folders):

@@ -93,7 +93,7 @@ class AccessLog:
 
     Args:
         watcher: looks at every line; its alerts go into the same transaction.
-        on_alerts: hears of alerts once they are written.
+        on_alerts: is called with alerts once they are written.
     """
 
     ledger: Ledger
@@ -126,7 +126,7 @@ class AccessLog:
         return any(now - since > PATIENCE_SECONDS for since in list(self._stuck_since.values()))
 
     def begin(self, sent: Sent, counted: Callable[[int], None]) -> Transfer:
-        """Count an answer that is about to be sent; ``counted`` hears of every piece."""
+        """Count an answer that is about to be sent; ``counted`` is called for every piece."""
         key = (sent.release.id, *sent.facts.values())
         tally = self._tallies.setdefault(key, Tally(sent))
         tally.requests += 1
@@ -148,7 +148,7 @@ class AccessLog:
         await asyncio.to_thread(self._teller.shutdown)
 
     def stop(self) -> None:
-        """Let ``run`` come to its end."""
+        """Let ``run`` finish."""
         self._stopping.set()
 
     def recover(self) -> int:
@@ -164,7 +164,7 @@ class AccessLog:
         return found
 
     def close(self) -> None:
-        """Leave no journal behind: everything is in the ledger."""
+        """Close the journal, and delete it where all of it is in the ledger."""
         assert self._file is not None
         if not self._pending:
             Path(self._file.name).with_suffix(".json").unlink(missing_ok=True)

@@ -24,7 +24,7 @@ _SAFE = ("GET", "HEAD")
 
 @dataclass
 class Authenticator:
-    """Tells visitors apart; what they may have is another question.
+    """Finds out who sends a request; what they may have is decided elsewhere.
 
     Args:
         public_url: how readers reach the server, without a slash at the end.
@@ -76,7 +76,7 @@ class Authenticator:
         return Principal(token, address, client_of(request), is_steward=_is_steward(token))
 
     def granted(self, request: Request, grant: Grant) -> Principal:
-        """Whom a signed URL was made for: the holder of a token, else anybody.
+        """The principal that a signed URL was made for: the holder of a token, else anybody.
 
         Raises:
             Denied: the token is not known or no longer works, or is used too often or from
@@ -92,7 +92,7 @@ class Authenticator:
         return visitor
 
     def signed_in(self, request: Request) -> Principal | None:
-        """As whom a browser is signed in: to greet them, not to hand anything out."""
+        """Who is signed in with a browser, for a greeting; nothing is handed out by this answer."""
         picture = self.authority.last
         session = self._session(request, picture)
         if session is None:

@@ -33,17 +33,17 @@ def unknown() -> Denied:
 
 
 def wrong(message: str) -> Denied:
-    """The request itself cannot be understood."""
+    """The answer to a request that cannot be understood."""
     return Denied(400, "INVALID_PARAMETER_VALUE", message)
 
 
 def away() -> Denied:
-    """The ledger or the store did not answer, so nobody may have anything for now."""
+    """The answer while the ledger or the store does not answer: nobody may have anything."""
     message = "the server cannot look up who may have what; try again in a minute"
     return Denied(503, "TEMPORARILY_UNAVAILABLE", message, {"Retry-After": "30"})
 
 
 def busy() -> Denied:
-    """As many releases are being converted as there is memory for."""
+    """The answer while as many releases are being converted as there is memory for."""
     message = "many files are being converted now; take data.parquet, or try again in a minute"
     return Denied(503, "TEMPORARILY_UNAVAILABLE", message, {"Retry-After": "60"})

@@ -58,7 +58,7 @@ class Signer:
     def read(self, sealed: str, path: str) -> Grant | None:
         """The grant that a URL carries; None where it is none of ours, or is for another file.
 
-        Whether it has ended is the caller's question, since an honest reader is told.
+        The caller asks whether it has ended, so that its reader can be told so.
         """
         facts = self.open("grant", sealed)
         if facts is None or facts["path"] != path:

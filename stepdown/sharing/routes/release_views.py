@@ -49,7 +49,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A dataset in the catalogue, told as its most open release tells it."""
+    """A dataset in the catalogue, described by its most open release."""
 
     name: str
     title: str

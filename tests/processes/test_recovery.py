@@ -15,11 +15,12 @@ KILL = """
 import os, signal, sys
 from pathlib import Path
 from release_case import Case
-from stepdown.release import publication, store
+from stepdown.release.ledger import store
+from stepdown.release.publishing import commit
 from stepdown.vocabulary import Tier
 
 root, where, step, when = sys.argv[1:]
-target = {"publication": publication, "store": store.Store}[where]
+target = {"commit": commit, "store": store.Store}[where]
 original = getattr(target, step)
 
 def killed(*args, **kwargs):
@@ -41,16 +42,16 @@ withdraw(case.workspace, case.store, "wells/internal/v1", reason="wrong", actor=
 )
 
 STEPS = [
-    ("publication", "copy_objects"),
+    ("commit", "copy_objects"),
     ("store", "put_file"),
-    ("publication", "put_metadata"),
+    ("commit", "put_metadata"),
     ("store", "replace"),
-    ("publication", "open_intent"),
-    ("publication", "commit"),
+    ("commit", "open_intent"),
+    ("commit", "commit"),
     ("store", "create"),
-    ("publication", "record_published"),
-    ("publication", "point"),
-    ("publication", "settle"),
+    ("commit", "record_published"),
+    ("commit", "point"),
+    ("commit", "settle"),
 ]
 
 
@@ -90,7 +91,7 @@ def test_a_withdrawal_killed_at_any_step_is_finished_by_recovery(
 ) -> None:
     case = Case(tmp_path)
     case.submit(Tier.INTERNAL)
-    killed = run_script(WITHDRAW, str(tmp_path), "publication", step, when)
+    killed = run_script(WITHDRAW, str(tmp_path), "commit", step, when)
     assert killed.returncode == KILLED
     recover(case.workspace, case.store)
     assert case.store.files("wells/internal/v1") == ["wells/internal/v1/release.json"]

@@ -91,7 +91,8 @@ def test_a_run_opens_no_socket_and_leaves_no_cell_on_the_disk(tmp_path: Path) ->
     data, home = tmp_path / "data", tmp_path / "home"
     data.mkdir()
     home.mkdir()
-    paths = [str(Path(__file__).parents[2]), str(Path(__file__).parent)]
+    tests = Path(__file__).parents[1]
+    paths = [str(path) for path in (tests.parent, tests / "engine", tests / "unit")]
     done = subprocess.run(
         [sys.executable, "-c", RUN.format(paths=paths, folder=str(data))],
         cwd=home,
