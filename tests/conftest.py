@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from examples import ALL, examples
+from hypothesis import HealthCheck, settings
 
 # How long an example takes says how busy the machine is.
-settings.register_profile("untimed", deadline=None)
-settings.load_profile("untimed")
+settings.register_profile("all", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "sample", settings.get_profile("all"), derandomize=True, max_examples=examples(100)
+)
+settings.load_profile("all" if os.environ.get(ALL) else "sample")
 
 Prepared = Callable[[Callable[[Path], object]], Path]
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -61,7 +62,7 @@ SCHEMA = pa.schema(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25))
 @given(people, st.integers(1, 3), st.integers(1, 2))
 def test_every_tier_nests_in_its_parent_and_meets_its_model(rows, k, most):
     table = pa.table([list(column) for column in zip(*rows, strict=True)], schema=SCHEMA)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -64,7 +65,7 @@ SCHEMA = pa.schema(
 KINDS = st.sampled_from(["full-domain", "local"])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25))
 @given(people, st.integers(1, 3), KINDS, KINDS, st.integers(1, 2), st.integers(1, 2))
 def test_every_cell_is_the_parents_or_an_ancestor_of_it(rows, k, partner, public, most, distinct):
     table = pa.table([list(column) for column in zip(*rows, strict=True)], schema=SCHEMA)

@@ -6,6 +6,7 @@ from collections import defaultdict
 
 import pyarrow as pa
 import pytest
+from examples import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -49,8 +50,7 @@ def attach(session, held, kind):
 
 
 @settings(
-    max_examples=60,
-    deadline=None,
+    max_examples=examples(60),
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(rows=rows, numeric=st.booleans(), data=st.data(), least=st.integers(2, 3))

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from derive_case import released
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_derive_history import K3, case_of, partner, published, with_rows
@@ -39,7 +40,7 @@ def as_table(rows: list[tuple[int, str, str]]) -> dict[str, list[object]]:
     return {"age": list(ages), "sex": list(sexes), "illness": list(ills)}
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=examples(12))
 @given(seed=st.integers(0, 2**32 - 1))
 def test_versions_of_a_changing_source_isolate_nobody(seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -7,6 +7,7 @@ import hashlib
 import io
 from pathlib import Path
 
+from examples import examples
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -33,7 +34,7 @@ def is_accepted_by_python(text: str) -> bool:
     return True
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500))
 @given(st.text('"",\n\réx', max_size=25), st.integers(1, 8))
 @example('a,"b\n"c,d\n', 1)
 @example('"a""', 2)

@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 import pyarrow.parquet as pq
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -30,7 +31,7 @@ WRITERS = [
 ]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150))
 @given(
     tables,
     st.sampled_from([",", ";", "\t", "|"]),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from examples import examples
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -312,7 +313,7 @@ SPARE_FROM_THE_HOST = Case(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300))
 @given(cases())
 @example(SPARE_FROM_THE_HOST)
 def test_every_class_holds_and_every_label_is_on_its_record_s_path(case):
@@ -361,7 +362,7 @@ def fails_as_a_whole(case, everyone):
     return size < case.k or not satisfied(case, everyone, everyone)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(cases(), st.randoms(use_true_random=False))
 def test_the_result_is_the_same_again_and_in_any_order_of_the_units(case, random):
     axes, codes = axes_of(case)
@@ -386,7 +387,7 @@ def test_the_result_is_the_same_again_and_in_any_order_of_the_units(case, random
     assert pairs == sorted((order[unit], number, rows) for unit, number, rows in others)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(cases())
 def test_classes_hold_when_the_sweep_may_do_nothing(case):
     everyone = [row[1] for row in case.rows]
@@ -412,7 +413,7 @@ def partitions(items):
         yield [[items[0]], *rest]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40))
 @given(cases(largest=6, widest=2))
 def test_the_bound_is_below_the_best_of_all_partitions(case):
     case.model = ("none",)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -127,7 +128,7 @@ def sources():
     yield '{url: "sqlite:///t.db", query: SELECT * FROM t}'
 
 
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=examples(4))
 @given(rows, st.booleans())
 def test_a_table_gives_the_same_answers_however_it_is_kept(table, wide):
     with tempfile.TemporaryDirectory() as scratch:

@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 import numpy as np
 import pyarrow as pa
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -36,7 +37,7 @@ record = st.tuples(
 )  # fmt: skip
 records = st.lists(record, min_size=1, max_size=14)
 one_row_each = records.map(lambda rows: [(i, *row[1:]) for i, row in enumerate(rows)])
-bounded = settings(max_examples=60, deadline=None)
+bounded = settings(max_examples=examples(60))
 
 
 def attach(session, rows):
@@ -288,7 +289,7 @@ def summed_inverse(f, p):
     return total
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40))
 @given(st.integers(1, 60), st.floats(0.01, 0.99))
 def test_the_exact_individual_risk_is_the_expected_inverse_of_the_population_class(f, p):
     risk = individual_risk(np.array([f]), np.array([f / p]), exact=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
+from examples import examples
 from exhaustive_search import Case, cases, exhaustive, judge_node, run, skewed_case
 from hypothesis import HealthCheck, given, settings
 
@@ -21,8 +22,7 @@ def session():
 
 
 many_cases = settings(
-    max_examples=150,
-    deadline=None,
+    max_examples=examples(150),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 

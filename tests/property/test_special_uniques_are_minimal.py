@@ -8,6 +8,7 @@ from math import factorial
 
 import pyarrow as pa
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -39,7 +40,7 @@ def minimal_sets(rows, size, left_out):
     return minimal
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(
     st.one_of(records, one_row_each),
     st.integers(1, COLUMNS),

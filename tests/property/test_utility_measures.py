@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from examples import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -49,8 +50,7 @@ rows = st.lists(
 
 
 @settings(
-    max_examples=40,
-    deadline=None,
+    max_examples=examples(40),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(rows, st.integers(2, 4), st.sampled_from([0.0, 0.1, 0.3]), st.sampled_from([1.0, 3.0]))
@@ -137,7 +137,6 @@ masses = st.lists(st.integers(0, 9), min_size=4, max_size=4).filter(lambda x: su
 points = st.lists(st.floats(-50, 50), min_size=4, max_size=4)
 
 
-@settings(deadline=None)
 @given(points, masses, points, masses)
 def test_wasserstein_is_scipys(points_p, p, points_q, q):
     ours = wasserstein(
@@ -147,7 +146,6 @@ def test_wasserstein_is_scipys(points_p, p, points_q, q):
     assert ours == pytest.approx(theirs / 1e3, abs=1e-12)
 
 
-@settings(deadline=None)
 @given(masses, masses)
 def test_hellinger_is_a_distance_of_roots(p, q):
     ours = hellinger(np.array(p, float), np.array(q, float))
@@ -155,7 +153,6 @@ def test_hellinger_is_a_distance_of_roots(p, q):
     assert ours == pytest.approx(scipy_distance.euclidean(*roots) / np.sqrt(2), abs=1e-12)
 
 
-@settings(deadline=None)
 @given(st.lists(st.lists(st.integers(0, 20), min_size=3, max_size=3), min_size=2, max_size=5))
 def test_cramers_v_is_scipys(table):
     counts = np.array(table)

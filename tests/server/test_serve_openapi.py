@@ -75,7 +75,6 @@ def test_every_answer_is_one_that_the_document_names(
 
         @settings(
             max_examples=25,
-            deadline=None,
             derandomize=True,
             database=None,
             phases=[Phase.generate],

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from examples import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from release_case import Case
@@ -146,7 +147,7 @@ Tampering = Callable[[list[dict[str, Any]], int, int], list[dict[str, Any]]]
 TAMPERING: list[Tampering] = [change_field, forge, forget, take_out, repeat, swap, insert]
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(200), suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(TAMPERING), st.integers(0, 1000), st.integers(0, 1000))
 def test_whatever_is_done_to_the_lines_is_found(
     lines: list[dict[str, Any]], tamper: Tampering, at: int, how: int
@@ -156,7 +157,7 @@ def test_whatever_is_done_to_the_lines_is_found(
     assert not independent_verdict(as_text(changed))
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(100), suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from([rechained, cut]), st.integers(0, 1000), st.integers(0, 1000))
 def test_what_leaves_a_whole_chain_only_a_checkpoint_finds(
     lines: list[dict[str, Any]], tamper: Tampering, at: int, how: int
@@ -181,7 +182,7 @@ facts = st.recursive(
 )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50))
 @given(told=st.lists(st.tuples(texts, st.dictionaries(texts, facts, max_size=3)), max_size=5))
 def test_lines_of_any_content_are_never_accused(
     told: list[tuple[str, dict[str, Any]]], empty_ledger: Ledger, tmp_path_factory: Any

@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from examples import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -233,7 +234,8 @@ def may_be_in(lines: list[dict[str, Any]], subject: str, tier: Tier) -> bool:
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(60),
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(lines=LINES)
 def test_nobody_is_let_in_who_does_not_agree(tmp_path: Path, lines: list[dict[str, Any]]) -> None:

@@ -6,7 +6,7 @@ import io
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import csv as arrow_csv
 from stream_case import CELLS, EXAMPLE, TYPES, columns_of, numbered, peak, released, unread_groups
@@ -41,7 +41,6 @@ def test_a_column_may_have_any_name():
     assert content == b'"a ""b"", c.d\n","a.b"\r\n'
 
 
-@settings(deadline=None)
 @given(columns_of(CELLS))
 def test_what_is_read_back_is_what_was_released(columns):
     options = arrow_csv.ConvertOptions(
@@ -59,7 +58,6 @@ def test_what_is_read_back_is_what_was_released(columns):
     assert str(read.to_pylist()) == str(expected.to_pylist())
 
 
-@settings(deadline=None)
 @given(columns_of(["text", "small"]))
 def test_another_reader_finds_the_same_texts(columns):
     read = list(csv.reader(io.StringIO(as_csv(columns).decode(), newline="")))
@@ -90,7 +88,6 @@ def test_the_file_stays_open():
     assert pq.read_table(source).num_rows == 3
 
 
-@settings(deadline=None)
 @given(st.integers(0, 30))
 def test_every_row_is_sent_once(rows):
     blocks = csv_blocks(released({"whole": list(range(rows))}, rows_per_group=7))

@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from openpyxl.utils import get_column_letter
 from openpyxl.utils.escape import unescape
@@ -176,14 +176,12 @@ def test_what_xml_cannot_hold_is_written_as_its_code(text, written):
     assert unescape(written) == text
 
 
-@settings(deadline=None)
 @given(st.lists(TEXTS, min_size=1, max_size=8))
 def test_every_text_comes_back(texts):
     cells = cells_of(as_xlsx({"text": texts}))
     assert [unescape(cells[f"A{row}"][1]) for row in range(2, len(texts) + 2)] == texts
 
 
-@settings(deadline=None)
 @given(columns_of(CELLS))
 def test_every_value_comes_back_and_what_is_missing_has_no_cell(columns):
     cells = cells_of(as_xlsx(columns))
