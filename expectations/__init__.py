@@ -14,7 +14,19 @@ if TYPE_CHECKING:
     from stepdown.config import LoadedConfig
     from stepdown.reports import RiskReport, Verdict
 
-__all__ = ["validate_raw", "validate_tier"]
+__all__ = ["check_suites", "validate_raw", "validate_tier"]
+
+
+def check_suites(loaded: LoadedConfig) -> None:
+    """Read the suite of every tier that a config declares.
+
+    Raises:
+        ConfigInvalid: a suite is not valid.
+    """
+    from expectations.checks import tier_suite
+
+    for tier in loaded.config.tier_names():
+        tier_suite(loaded, tier)
 
 
 def validate_raw(snapshot: ArtifactRef, loaded: LoadedConfig, scratch: Path) -> tuple[Verdict, ...]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from stepdown.errors import StepdownError, WorldFailed
+from stepdown.pipeline.carry import Carry, plainly
 
 if TYPE_CHECKING:
     from flows.outcome import RunOutcome, TierOutcome
@@ -21,28 +22,36 @@ class Afterwards:
     """Does what is left to do, and keeps what went wrong.
 
     Args:
+        carry: takes the steps of the run.
         warnings: one sentence per failure.
     """
 
+    carry: Carry = plainly
     warnings: list[str] = field(default_factory=list)
 
-    def do(self, what: str, step: Callable[..., T], *arguments: Any) -> T | None:
-        """Take a step; where Prefect and not the step failed, take it again without Prefect.
+    def do(self, what: str, act: Callable[..., T], *arguments: Any) -> T | None:
+        """Do something that is no step of the run.
 
         Args:
             what: what will be missing, for the warning.
         """
         try:
-            return step(*arguments)
-        except StepdownError as error:
+            return act(*arguments)
+        except Exception as error:
             self._warn(what, error)
             return None
-        except Exception as error:
-            plain = getattr(step, "fn", None)
-            if plain is None:
-                self._warn(what, error)
-                return None
-        return self.do(what, plain, *arguments)
+
+    def take(self, what: str, step: Callable[..., T], *arguments: Any) -> T | None:
+        """Take a step; where Prefect and not the step failed, take it again without Prefect."""
+        return self.do(what, self._take, step, *arguments)
+
+    def _take(self, step: Callable[..., T], *arguments: Any) -> T:
+        try:
+            return self.carry(step, *arguments)
+        except StepdownError:
+            raise
+        except Exception:  # no step lets another one out, so it is Prefect's
+            return plainly(step, *arguments)
 
     def _warn(self, what: str, error: Exception) -> None:
         # A foreign failure by its kind alone: its text may quote anything.

@@ -8,8 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from expectations import validate_raw
-from expectations.checks import tier_suite
+from expectations import check_suites, validate_raw
 from stepdown import clock
 from stepdown.anonymise.tiers.check import check_hierarchies
 from stepdown.anonymise.tiers.foresee import Foreseen, foresee
@@ -67,8 +66,7 @@ def _checked(loaded: LoadedConfig, config: Path) -> tuple[LoadedConfig, Any, tup
     except (ConfigInvalid, PolicyInvalid) as error:
         raise _with(error, _despite(loaded)) from None
     load_governance(loaded.folder, loaded.config.dataset)
-    for tier in loaded.config.tier_names():
-        tier_suite(loaded, tier)
+    check_suites(loaded)
     summary = check_source(loaded)
     with tempfile.TemporaryDirectory(prefix="stepdown-check-") as scratch:
         workspace = open_workspace(Path(scratch) / "work", str(Path(scratch) / "store"))

@@ -4,20 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from collections.abc import Sequence
 from typing import Any, Literal
 
 from flows.outcome import RunOutcome, number
 from stepdown.errors import StepdownError
 from stepdown.plain_words import counted
-
-_STARTED = time.monotonic()
-
-
-def progress(what: str) -> None:
-    """One line on stderr, with the seconds since the command began."""
-    print(f"{time.monotonic() - _STARTED:6.1f} s  {what}", file=sys.stderr, flush=True)  # noqa: T201
 
 
 def _warning(text: str) -> None:

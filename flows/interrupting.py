@@ -35,6 +35,10 @@ def prompt_end() -> Iterator[None]:
     before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
     watch = threading.Thread(target=_watch, args=(reader, interrupted, finished), daemon=True)
     watch.start()
+    # Unhandled, a SIGTERM would end the process before anything could be said.
+    unhandled = signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    if unhandled:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
         finished.set()
@@ -44,6 +48,8 @@ def prompt_end() -> Iterator[None]:
             _stop()
         raise
     finally:
+        if unhandled:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.set_wakeup_fd(before)
         writer.close()
         watch.join()
@@ -58,7 +64,6 @@ def tell_stopped() -> None:
 def _watch(reader: socket.socket, interrupted: threading.Event, finished: threading.Event) -> None:
     with reader:
         while received := reader.recv(1):
-            # A SIGTERM is told here only where somebody, such as Prefect, handles it.
             if received[0] in (signal.SIGINT, signal.SIGTERM):
                 interrupted.set()
                 if not finished.wait(_PATIENCE_SECONDS):

@@ -1,4 +1,4 @@
-"""A run at a desk: the same flow as on a worker, with Prefect quiet and its outcome read back."""
+"""Run or plan a dataset at a desk: as on a worker, with Prefect quiet and its outcome read back."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flows.afterwards import ENDED
-from flows.console import progress
 from flows.embedded_server import embedded_server, server_url
 from flows.interrupting import prompt_end
 from flows.outcome import RunOutcome, TierOutcome
 from flows.prefect_quiet import quiet_prefect
+from flows.progress import progress
 from stepdown.config import load_config
 from stepdown.errors import StepdownError, WorldFailed
 from stepdown.release.ledger.ledger import open_ledger
@@ -37,7 +37,7 @@ def run_release(
     *,
     publish: bool = True,
 ) -> RunOutcome:
-    """Run the release flow in this process and give its outcome.
+    """Run the release flow in this process, or plan without it, and give the outcome.
 
     Args:
         tiers: the deepest of them is where the run stops; none means all.
@@ -49,8 +49,16 @@ def run_release(
     load_config(config)  # a mistake in it is told before anything is started
     workspace = open_workspace(work, store)
     progress("starting")
+    last = max(tiers, key=list(Tier).index) if tiers else None
+    if not publish:
+        # Nothing of a plan outlives it, so there is nothing for Prefect to record.
+        with prompt_end():
+            from flows.dataset_run import run_dataset
+
+            return run_dataset(config, work, store, last, as_of, publish=False)
     with prompt_end(), _server(workspace):
-        from flows.release import new_run_id, release
+        from flows.dataset_run import new_run_id
+        from flows.release import release
 
         run_id = new_run_id()
 
@@ -59,9 +67,8 @@ def run_release(
                 str(config),
                 str(work),
                 store,
-                tier=max(tiers, key=list(Tier).index) if tiers else None,
+                tier=last,
                 as_of=as_of,
-                publish=publish,
                 run_id=run_id,
                 return_state=True,
             )

@@ -11,8 +11,8 @@ from stepdown.artifacts import canonical_json, write_durably
 from stepdown.candidate import STEWARD_PAGE
 
 if TYPE_CHECKING:
-    from flows.tiers import JudgedTier
     from stepdown.candidate import Candidate
+    from stepdown.pipeline.tier import JudgedTier
     from stepdown.release.decisions.consent_enforcement import Rechecked
     from stepdown.release.publishing.submit import SubmissionResult
     from stepdown.reports import RiskReport, Verdict

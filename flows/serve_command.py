@@ -12,6 +12,7 @@ import typer
 from flows import console
 from flows.arguments import AsJson, Store, Work
 from flows.consent_commands import look_again
+from flows.progress import progress
 
 SettingsFile = Annotated[
     Path | None,
@@ -41,7 +42,7 @@ def serve(
         if json:
             console.document({"url": url})
         else:
-            console.progress(f"serving {store} at {url} (stop with Ctrl-C)")
+            progress(f"serving {store} at {url} (stop with Ctrl-C)")
 
     workspace = open_workspace(work, store)
 

@@ -9,6 +9,7 @@ import typer
 
 from flows import arguments, console
 from flows.arguments import AsJson, Delimiter, Encoding, Missing, Table, TimeZone
+from flows.progress import progress
 
 if TYPE_CHECKING:
     from stepdown.tables import Form
@@ -119,7 +120,7 @@ def anonymise(
             budget_seconds=budget,
             form=arguments.form(delimiter, encoding, missing, time_zone),
             output=output,
-            progress=(lambda what: None) if json else console.progress,
+            progress=(lambda what: None) if json else progress,
         ),
         json,
     )

@@ -10,8 +10,8 @@ from prefect.states import Completed
 
 from stepdown import clock
 from stepdown.config import load_config
+from stepdown.pipeline.carry import scrubbed
 from stepdown.workspace import open_workspace
-from tasks.boundary import scrubbed
 from tasks.upkeep import upkeep as do_upkeep
 
 

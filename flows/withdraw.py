@@ -9,8 +9,8 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
 from stepdown.config.people import account
+from stepdown.pipeline.carry import scrubbed
 from stepdown.workspace import open_workspace
-from tasks.boundary import scrubbed
 from tasks.withdraw import withdraw as take_down
 
 

@@ -1,9 +1,8 @@
-"""Make a library function a task: its name, its retries, and errors that hold no value."""
+"""Carry the library's steps as Prefect tasks: with names, retries, and errors without values."""
 
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar, cast
 
@@ -12,10 +11,30 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import Task
 
-from stepdown.errors import StepdownError, TransientError, WorldFailed, defect
+from stepdown.errors import TransientError
+from stepdown.pipeline.carry import RETRY_SECONDS, scrubbed
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+def as_task(step: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+    """Take a step as a task of the flow that runs."""
+    return library_task(step)(*args, **kwargs)
+
+
+@functools.cache
+def _task(function: Callable[..., Any]) -> Callable[..., Any]:
+    return task(
+        name=function.__name__.replace("_", " "),
+        task_run_name=_run_name(function.__name__.replace("_", " ")),
+        retries=len(RETRY_SECONDS),
+        retry_delay_seconds=list(RETRY_SECONDS),
+        retry_condition_fn=_is_transient,
+        cache_policy=NO_CACHE,
+        persist_result=False,
+        log_prints=False,
+    )(scrubbed(function))
 
 
 def library_task(function: Callable[P, R]) -> Callable[P, R]:
@@ -24,17 +43,7 @@ def library_task(function: Callable[P, R]) -> Callable[P, R]:
     It retries on TransientError only, caches and persists nothing, and lets no exception out
     but ours: Prefect stores a failed run's exception, and a foreign one may quote a cell.
     """
-    wrapped = task(
-        name=function.__name__.replace("_", " "),
-        task_run_name=_run_name(function.__name__.replace("_", " ")),
-        retries=2,
-        retry_delay_seconds=[1, 10],
-        retry_condition_fn=_is_transient,
-        cache_policy=NO_CACHE,
-        persist_result=False,
-        log_prints=False,
-    )(scrubbed(function))
-    return cast(Callable[P, R], wrapped)
+    return cast(Callable[P, R], _task(function))
 
 
 def _run_name(step: str) -> Callable[..., str]:
@@ -55,27 +64,3 @@ def _is_transient(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool
     return isinstance(state.data, TransientError) or isinstance(
         getattr(state.data, "result", None), TransientError
     )
-
-
-def scrubbed(function: Callable[P, R]) -> Callable[P, R]:
-    """The same function, but nothing leaves it except our own errors, without their history."""
-
-    @functools.wraps(function)
-    def inner(*args: P.args, **kwargs: P.kwargs) -> R:
-        failure: StepdownError
-        try:
-            return function(*args, **kwargs)
-        except StepdownError as error:
-            failure = error
-        except MemoryError:
-            failure = WorldFailed("the machine ran out of memory", where=function.__name__)
-        except OSError as error:
-            failure = WorldFailed(
-                f"the system refused ({os.strerror(error.errno or 0)})", where=function.__name__
-            )
-        except Exception as error:
-            failure = defect(function.__name__, error)
-        # Raised outside the handlers, so that no context with values hangs on it.
-        raise failure.with_traceback(None)
-
-    return inner

@@ -11,6 +11,7 @@ from flows import console
 from flows.demo.data import write_raw_table
 from flows.local_run import outcome_now, run_release
 from flows.outcome import RunOutcome, TierOutcome
+from flows.progress import progress
 from stepdown import clock
 from stepdown.anonymise.tiers.keys import keys_needed
 from stepdown.config import json_schema, load_config
@@ -70,13 +71,13 @@ def _lay_out(folder: Path) -> Path:
     config = folder / "configs" / CONFIG
     raw = folder / "raw" / "covid_tests.csv"
     if not raw.exists():
-        console.progress(f"writing {raw}")
+        progress(f"writing {raw}")
         write_raw_table(raw)
     for name in COPIED:
         target = config.parent / name
         target.parent.mkdir(parents=True, exist_ok=True)
         if not target.exists():
-            console.progress(f"writing {target}")
+            progress(f"writing {target}")
             target.write_bytes((files("flows.demo") / name).read_bytes())
     schema = config.parent / "release-config.schema.json"
     schema.write_text(json.dumps(json_schema(), indent=1) + "\n", encoding="utf-8")
@@ -107,7 +108,7 @@ def _lay_out_assessment(folder: Path, config: Path) -> None:
     path = assessment_path(config.parent, DATASET)
     if path.exists():
         return
-    console.progress(f"writing {path}")
+    progress(f"writing {path}")
     path.parent.mkdir(exist_ok=True)
     today = clock.today()
     text = (files("flows.demo") / ASSESSMENT).read_text(encoding="utf-8")
@@ -138,7 +139,7 @@ def _sign(outcome: RunOutcome, folder: Path, store: str) -> bool:
         if end.state != "awaiting_approval" or end.release is None:
             continue
         for role in SIGNATURES.get(tier, []):
-            console.progress(f"{tier}: approving as {SIGNERS[role]}, {role}")
+            progress(f"{tier}: approving as {SIGNERS[role]}, {role}")
             told = evidence if role == "subject_representative" else None
             words = SignedRemarks(role, "An example, not a review.", told)
             key = load_key(folder / "keys" / f"{role}.key")

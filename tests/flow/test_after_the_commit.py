@@ -13,9 +13,11 @@ from tiny_release import tiny_release
 from visits import Done
 
 from flows.outcome import RunOutcome
+from stepdown.pipeline import submit
+from stepdown.pipeline.tier import TierMaker
 from stepdown.release.ledger.ledger import open_ledger
 from stepdown.workspace import open_workspace
-from tasks import publish as steps
+from tasks import summarise
 
 
 def test_a_run_that_published_says_so_whatever_fails_afterwards(
@@ -34,11 +36,9 @@ def test_a_run_that_published_says_so_whatever_fails_afterwards(
         return step
 
     tiny = tiny_release(tmp_path / "data")
-    import flows.release
-
-    monkeypatch.setattr(flows.release, "submit", lost(flows.release.submit))
-    for name in ("create_table_artifact", "write_run"):
-        monkeypatch.setattr(steps, name, away)
+    monkeypatch.setattr(TierMaker, "submit", lost(TierMaker.submit))
+    monkeypatch.setattr(submit, "write_run", away)
+    monkeypatch.setattr(summarise, "create_table_artifact", away)
     monkeypatch.setattr(RunOutcome, "save", away)
     places = ("--work", tiny.work, "--store", tiny.store)
     done = stepdown("run", tiny.config, "--tier", "internal", *places, "--json")

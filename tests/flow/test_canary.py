@@ -106,10 +106,10 @@ def explode(*_: Any, **__: Any) -> Any:
 @pytest.mark.parametrize(
     "step",
     [
-        "tasks.ingest.read_source",
-        "tasks.derive.derive.derive_tier",
-        "tasks.assess.measures.assess_risk",
-        "tasks.publish.publish.submit",
+        "stepdown.pipeline.ingest.read_source",
+        "stepdown.pipeline.derive.derive.derive_tier",
+        "stepdown.pipeline.assess.measures.assess_risk",
+        "stepdown.pipeline.submit.publish.submit",
     ],
 )
 def test_a_foreign_exception_that_quotes_a_cell_is_not_passed_on(

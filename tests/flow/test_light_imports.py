@@ -44,7 +44,7 @@ atexit.register(lambda: open(target, "a").write("".join(json.dumps(s) + "\\n" fo
 """
 
 
-def run(*words: str, code: str | None = None, **environment: str) -> Done:
+def run(*words: str, code: str | None = None, stdin: str = "", **environment: str) -> Done:
     clean = {n: v for n, v in os.environ.items() if not n.startswith(("PREFECT_", "STEPDOWN_"))}
     start = ["-c", code] if code else ["-m", "flows"]
     done = subprocess.run(
@@ -53,6 +53,7 @@ def run(*words: str, code: str | None = None, **environment: str) -> Done:
         env=clean | environment,
         capture_output=True,
         text=True,
+        input=stdin,
         check=False,
         timeout=180,
     )
@@ -107,6 +108,31 @@ def test_pandas_is_found_once_something_asks_for_it() -> None:
         [sys.executable, "-c", asked], capture_output=True, text=True, check=False
     )
     assert (done.stdout.strip(), done.stderr) == ("3", "")
+
+
+def test_what_publishes_nothing_starts_without_prefect(plain: Visits) -> None:
+    """One process, since each would import the library and Great Expectations again."""
+    qi = ["--qi", "sex,ward"]
+    commands = [
+        ["assess", plain.raw, *qi],
+        ["anonymise", plain.raw, *qi, "--k", "5", "-o", plain.root / "out.csv"],
+        ["check", plain.config],
+        ["plan", plain.config, *plain.places],
+    ]
+    code = (
+        "import json, sys\n"
+        "from flows.cli import main\n"
+        "for words in json.loads(sys.stdin.read()):\n"
+        "    sys.argv = ['stepdown', *words]\n"
+        "    try:\n"
+        "        main()\n"
+        "    except SystemExit as ended:\n"
+        "        print('ENDED', words[0], ended.code, 'prefect' in sys.modules)\n"
+    )
+    done = run(code=code, stdin=json.dumps(commands, default=str))
+    told = [line for line in done.out.splitlines() if line.startswith("ENDED")]
+    assert told == [f"ENDED {words[0]} 0 False" for words in commands], done.out + done.err
+    assert not (plain.work / "prefect").exists()
 
 
 @pytest.mark.parametrize("words", [["--help"], ["--version"], ["run", "--help"]])

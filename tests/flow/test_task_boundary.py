@@ -6,7 +6,8 @@ import pytest
 from prefect import flow
 
 from stepdown.errors import Refused, StepdownError, TransientError, WorldFailed
-from tasks.boundary import library_task, scrubbed
+from stepdown.pipeline.carry import scrubbed
+from tasks.boundary import library_task
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 

@@ -36,6 +36,23 @@ with prompt_end():
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(30)
 """
+UNHANDLED = """
+with prompt_end():
+    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGTERM)).start()
+    hashlib.pbkdf2_hmac("sha256", b"", b"", 300_000_000)
+"""
+A_PLAN = """
+from pathlib import Path
+from flows import dataset_run, desk
+
+def compiled_code(*_, **__):
+    hashlib.pbkdf2_hmac("sha256", b"", b"", 300_000_000)
+
+desk.load_config = desk.open_workspace = desk.progress = lambda *_: None
+dataset_run.run_dataset = compiled_code
+threading.Timer(0.2, interrupt).start()
+desk.run_release(Path("wells.yaml"), Path("work"), "store", publish=False)
+"""
 IN_COMPILED_CODE = """
 with prompt_end():
     threading.Timer(0.2, interrupt).start()
@@ -43,7 +60,9 @@ with prompt_end():
 """
 
 
-@pytest.mark.parametrize("program", [TURNED_INTO_ANOTHER, TERMINATED, IN_COMPILED_CODE])
+@pytest.mark.parametrize(
+    "program", [TURNED_INTO_ANOTHER, TERMINATED, UNHANDLED, A_PLAN, IN_COMPILED_CODE]
+)
 def test_an_interrupt_ends_what_hides_it(program: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", BEGIN + program],

@@ -35,10 +35,8 @@ def test_a_step_that_fails_is_a_warning_and_the_outcome_stands() -> None:
 
 
 def test_what_prefect_cannot_follow_is_done_without_it() -> None:
-    step = fails(Lost())
-    step.fn = lambda value: value * 2  # type: ignore[attr-defined]
-    after = Afterwards()
-    assert after.do("x", step, 4) == 8  # type: ignore[arg-type]
+    after = Afterwards(fails(Lost()))  # type: ignore[arg-type]
+    assert after.take("x", lambda value: value * 2, 4) == 8
     assert after.warnings == []
 
 

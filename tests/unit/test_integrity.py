@@ -15,6 +15,8 @@ from release_case import AS_OF, Case
 from flows.places import deciding_workspace
 from stepdown.errors import LedgerDamaged
 from stepdown.operations.upkeep import upkeep
+from stepdown.pipeline import prepare
+from stepdown.pipeline.run import Run
 from stepdown.release.decisions.withdraw import reinstate, withdraw
 from stepdown.release.ledger.chain import check_ledger, check_whole, verify_chain
 from stepdown.release.ledger.ledger import ROW, Reader, Writer
@@ -23,8 +25,6 @@ from stepdown.sharing.readers.settings import Settings
 from stepdown.sharing.readers.tokens import tokens
 from stepdown.sharing.server import make_service
 from stepdown.vocabulary import ReleaseState, Tier
-from tasks import prepare
-from tasks.run import Run
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +150,7 @@ DECISIONS: dict[str, Callable[[Case], object]] = {
     ),
     "upkeep": lambda case: upkeep(case.workspace, case.store, case.loaded, AS_OF),
     "recipient": lambda case: deciding_workspace(case.workspace.root, case.store.url),
-    "run": lambda case: prepare.recover.fn(  # type: ignore[attr-defined]
+    "run": lambda case: prepare.recover(
         Run(case.loaded, case.workspace, case.store.url, "r", AS_OF, "a")
     ),
 }

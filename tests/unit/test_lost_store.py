@@ -13,14 +13,14 @@ from release_case import AS_OF, Case
 from test_forgotten_ledger import command
 
 from stepdown.errors import StoreCorrupt, StoreIncomplete, TransientError
+from stepdown.pipeline import prepare
+from stepdown.pipeline.run import Run
 from stepdown.release.decisions.renew import renew
 from stepdown.release.decisions.withdraw import reinstate, withdraw
 from stepdown.release.ledger.chain import verify_chain
 from stepdown.release.ledger.store import open_store
 from stepdown.release.publishing.remembered import check_remembered
 from stepdown.vocabulary import ReleaseState, Tier
-from tasks import prepare
-from tasks.run import Run
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def case(tmp_path: Path) -> Case:
         lambda case: case.submit(Tier.INTERNAL),
         lambda case: case.submit(Tier.INTERNAL, age="[25, 30)"),
         lambda case: case.approve("wells/partner/v1"),
-        lambda case: prepare.recover.fn(  # type: ignore[attr-defined]
+        lambda case: prepare.recover(
             Run(case.loaded, case.workspace, case.store.url, "r", AS_OF, "a")
         ),
     ],

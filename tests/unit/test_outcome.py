@@ -8,8 +8,8 @@ import pytest
 
 from flows import console
 from flows.outcome import RunOutcome, TierOutcome, tier_outcome
-from flows.tiers import JudgedTier, _no_table
 from stepdown.errors import DemandImpossible, Refused
+from stepdown.pipeline.tier import JudgedTier, _no_table
 from stepdown.reports import FrontierPoint, NextStep, Verdict
 from stepdown.vocabulary import Tier
 

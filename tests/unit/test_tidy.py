@@ -5,16 +5,15 @@ from pathlib import Path
 
 from release_case import Case
 
+from flows.dataset_run import _tidy
+from flows.outcome import TierOutcome
+from stepdown.pipeline.tier import JudgedTier
 from stepdown.vocabulary import Tier
 
 
 def test_a_waiting_copy_keeps_its_files_though_the_base_whose_folder_it_is_in_is_unchanged(
     tmp_path: Path,
 ) -> None:
-    from flows.outcome import TierOutcome  # Prefect, which they bring, is slow to import
-    from flows.release import _tidy
-    from flows.tiers import JudgedTier
-
     some = Case(tmp_path).candidate(Tier.PARTNER)
     partner = tmp_path / "partner"
     made = []

@@ -1,4 +1,4 @@
-"""Reports and verdicts → decision."""
+"""Decide about a candidate, from its reports and verdicts."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from stepdown.candidate import Candidate
 from stepdown.config import released_with_role, tier_policy
 from stepdown.ingest import Snapshot
+from stepdown.pipeline.run import Run
 from stepdown.release.documents import documents, gate
 from stepdown.release.documents.gate import Decision
 from stepdown.release.documents.manifest import build_manifest
@@ -17,11 +18,8 @@ from stepdown.release.documents.wording import fixed_text
 from stepdown.reports import RiskReport, TierReport, Verdict
 from stepdown.risk import check_texts
 from stepdown.vocabulary import Role
-from tasks.boundary import library_task
-from tasks.run import Run
 
 
-@library_task
 def judge(
     run: Run,
     snapshot: Snapshot,

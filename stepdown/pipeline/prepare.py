@@ -1,4 +1,4 @@
-"""Before anything is read: mend what a crash left, and see that every key is there."""
+"""Prepare a run: repair what a crash left, check its keys, recall what was published before."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from stepdown.artifacts import ArtifactRef
 from stepdown.candidate import Earlier
 from stepdown.ingest import Snapshot
 from stepdown.keyring import forget_keys, load_keyring
+from stepdown.pipeline.run import Run, open_keyring, wanted_keys
 from stepdown.release.ledger import chain
 from stepdown.release.ledger.addresses import Series
 from stepdown.release.ledger.ledger import open_ledger
@@ -20,12 +21,8 @@ from stepdown.release.publishing.kept import check_kept
 from stepdown.release.reading import earlier_releases
 from stepdown.release.reading.leftovers import clear_leftovers
 from stepdown.vocabulary import Tier
-from tasks.boundary import library_task
-from tasks.keys import open_keyring, wanted_keys
-from tasks.run import Run
 
 
-@library_task
 def recover(run: Run) -> tuple[str, ...]:
     """Finish or undo what a killed process left, then delete what nobody points to.
 
@@ -39,7 +36,6 @@ def recover(run: Run) -> tuple[str, ...]:
     return mended + clear_leftovers(run.workspace, run.config.dataset)
 
 
-@library_task
 def ever_published(run: Run) -> list[Earlier]:
     """Every version of the dataset that somebody may hold, with tokens in place of raw values."""
     workspace, keyring = run.workspace, open_keyring(run)
@@ -50,7 +46,6 @@ def ever_published(run: Run) -> list[Earlier]:
     ]
 
 
-@library_task
 def remember(run: Run, snapshot: Snapshot) -> ArtifactRef:
     """The pinned source as tokens, to be compared with those of earlier versions."""
     workspace = run.workspace
@@ -59,20 +54,17 @@ def remember(run: Run, snapshot: Snapshot) -> ArtifactRef:
     )
 
 
-@library_task
 def reports_before(run: Run) -> dict[str, dict[str, Any]]:
     """The full report of the live version of every tier and copy, by its name in an address."""
     ledger = open_ledger(run.workspace)
     return earlier_releases.live_reports(ledger, run.workspace, run.config.dataset)
 
 
-@library_task
 def weakened_since(run: Run) -> dict[str, tuple[str, ...]]:
     """Compare each tier's and copy's rules with those of its newest version."""
     return earlier_releases.weakened_since(open_ledger(run.workspace), run.workspace, run.config)
 
 
-@library_task
 def load_keys(run: Run) -> None:
     """See that every key is there; make one only where the ledger knows of no use of it."""
     wanted = wanted_keys(run)

@@ -1,4 +1,4 @@
-"""Derive candidates from the tier above, as tasks."""
+"""Derive a tier or copy of a run from the tier above it."""
 
 from __future__ import annotations
 
@@ -10,14 +10,11 @@ from stepdown.artifacts import ArtifactRef
 from stepdown.candidate import Candidate, Earlier
 from stepdown.config import alternative_policies
 from stepdown.ingest import Snapshot
+from stepdown.pipeline.run import Run, open_keyring
 from stepdown.reports import FrontierPoint, NextStep
 from stepdown.vocabulary import Tier
-from tasks.boundary import library_task
-from tasks.keys import open_keyring
-from tasks.run import Run
 
 
-@library_task
 def derive_tier(
     run: Run,
     snapshot: Snapshot,
@@ -41,7 +38,6 @@ def derive_tier(
     )
 
 
-@library_task
 def derive_copy(
     run: Run,
     snapshot: Snapshot,
@@ -67,7 +63,6 @@ def derive_copy(
     )
 
 
-@library_task
 def tier_frontier(
     run: Run, snapshot: Snapshot, tier: Tier, parent: Candidate | None
 ) -> tuple[FrontierPoint, ...]:
@@ -83,7 +78,6 @@ def tier_frontier(
     )
 
 
-@library_task
 def forced_levels(
     run: Run, snapshot: Snapshot, tier: Tier, parent: Candidate | None
 ) -> tuple[str, ...]:
@@ -93,7 +87,6 @@ def forced_levels(
     )
 
 
-@library_task
 def next_steps(
     run: Run, snapshot: Snapshot, tier: Tier, parent: Candidate | None
 ) -> tuple[NextStep, ...]:

@@ -1,15 +1,12 @@
-"""Decision → where the release stands; and what the run shows in Prefect."""
+"""Submit what a run has judged, and write down how it ended."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
-
 from stepdown.candidate import Candidate
-from stepdown.errors import WorldFailed
-from stepdown.release.documents import summary
+from stepdown.pipeline.run import Run
 from stepdown.release.documents.gate import Decision
 from stepdown.release.ledger.addresses import Series
 from stepdown.release.ledger.ledger import open_ledger
@@ -18,12 +15,9 @@ from stepdown.release.ledger.store import open_store
 from stepdown.release.publishing import submit as submit_release
 from stepdown.release.publishing.submit import SubmissionResult
 from stepdown.reports import TierReport, Verdict
-from stepdown.vocabulary import Tier
-from tasks.boundary import library_task
-from tasks.run import Run
+from stepdown.vocabulary import ReleaseState, Tier
 
 
-@library_task
 def submit(
     run: Run,
     candidate: Candidate,
@@ -52,13 +46,11 @@ def submit(
     )
 
 
-@library_task
 def foreseen(run: Run, tier: Tier) -> list[Verdict]:
     """What a submission would object to that no candidate's bytes can mend."""
     return submit_release.foreseen(run.workspace, run.loaded, tier)
 
 
-@library_task
 def record_refusal(
     run: Run, tier: Tier, recipient: str | None, reasons: Sequence[Verdict]
 ) -> SubmissionResult:
@@ -67,7 +59,18 @@ def record_refusal(
     return submit_release.record_refusal(run.workspace, series, run.id, reasons, run.actor)
 
 
-@library_task
+def standing_of(run: Run, tier: Tier, recipient: str | None) -> SubmissionResult | None:
+    """Where the ledger says that a tier of this run stands; None unless it is out or waits."""
+    ledger = open_ledger(run.workspace)
+    with ledger.reading() as reader:
+        series = Series(run.config.dataset, tier, recipient)
+        found = [each for each in reader.of_series(series) if each.run == run.id]
+    done = (ReleaseState.PUBLISHED, ReleaseState.AWAITING_APPROVAL)
+    return (
+        submit_release.standing(ledger, found[-1].id) if found and found[-1].state in done else None
+    )
+
+
 def record_run(run: Run, states: dict[str, str], weakened: dict[str, list[str]]) -> None:
     """A line in the ledger that says this run happened, and how each tier ended.
 
@@ -77,33 +80,3 @@ def record_run(run: Run, states: dict[str, str], weakened: dict[str, list[str]])
     series = Series(run.config.dataset, Tier.INTERNAL)
     facts = {"states": states} | ({"weakened": weakened} if weakened else {})
     write_run(open_ledger(run.workspace), series, run.id, run.actor, facts)
-
-
-@library_task
-def summarise(
-    run: Run,
-    table: list[dict[str, str]],
-    reasons: list[str],
-    reports: Sequence[TierReport] = (),
-) -> None:
-    """The run as tables and a page in Prefect: verdicts, risk and attacks; counts and names only.
-
-    Args:
-        table: a row of words per tier. reasons: why something stopped or waits.
-        reports: what was measured of each candidate.
-    """
-    try:
-        key = run.config.dataset.replace("_", "-")  # Prefect's artifact keys know no underscore
-        create_table_artifact(table=table, key=f"{key}-tiers", description="Tiers of the run")
-        measured = [row for report in reports for row in summary.measure_rows(report)]
-        if measured:
-            create_table_artifact(
-                table=measured,
-                key=f"{key}-measures",
-                description="Risk and attacks by their limits",
-            )
-        text = summary.run_summary(run.config, table, reasons, reports)
-        create_markdown_artifact(markdown=text, key=f"{key}-summary")
-    except Exception as error:  # by its kind alone: nothing of it is ours
-        kind = type(error).__name__
-        raise WorldFailed(f"Prefect's server did not take it ({kind})", where="summary") from None

@@ -1,11 +1,10 @@
-"""Candidate → risk report and verdicts."""
+"""Measure and attack a candidate of a run."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-from expectations import validate_tier as judge_tier
 from stepdown import risk as measures
 from stepdown import utility
 from stepdown.anonymise.tiers.source_tokens import remember_hierarchies
@@ -15,6 +14,7 @@ from stepdown.attacks.multi_release import held_beside
 from stepdown.candidate import Candidate, Earlier
 from stepdown.config import tier_policy
 from stepdown.ingest import Snapshot
+from stepdown.pipeline.run import Run, open_keyring
 from stepdown.reports import (
     AttackReport,
     Exposure,
@@ -24,12 +24,8 @@ from stepdown.reports import (
     Verdict,
 )
 from stepdown.risk.measures import exposure
-from tasks.boundary import library_task
-from tasks.keys import open_keyring
-from tasks.run import Run
 
 
-@library_task
 def assess_risk(
     run: Run,
     snapshot: Snapshot,
@@ -43,7 +39,6 @@ def assess_risk(
     )
 
 
-@library_task
 def attack_candidate(
     run: Run,
     snapshot: Snapshot,
@@ -79,7 +74,6 @@ def attack_candidate(
     )
 
 
-@library_task
 def measure_exposure(
     run: Run,
     snapshot: Snapshot,
@@ -98,13 +92,11 @@ def measure_exposure(
     )
 
 
-@library_task
 def measure_utility(run: Run, candidate: Candidate, parent: ArtifactRef) -> UtilityReport:
     """Measure what the protection cost."""
     return utility.measure_utility(candidate, parent, run.loaded, run.workspace.scratch)
 
 
-@library_task
 def count_released_rows(run: Run, candidate: Candidate) -> ReleasedRows:
     """Count what anybody who holds the file can count, in the file alone."""
     return utility.count_released_rows(
@@ -112,13 +104,6 @@ def count_released_rows(run: Run, candidate: Candidate) -> ReleasedRows:
     )
 
 
-@library_task
-def validate_tier(run: Run, candidate: Candidate, risk: RiskReport) -> tuple[Verdict, ...]:
-    """Judge the candidate against its tier's suite."""
-    return judge_tier(candidate, risk, run.loaded, run.workspace.scratch)
-
-
-@library_task
 def joint_view(run: Run, copy: Candidate, base: Candidate, published: Sequence[Earlier]) -> Verdict:
     """Measure a copy in one hand with public and with what its recipient may hold from before."""
     columns = run.config.recipients[str(copy.recipient)].columns
@@ -127,7 +112,6 @@ def joint_view(run: Run, copy: Candidate, base: Candidate, published: Sequence[E
     return measures.joint_view(base, columns, beside, run.loaded, k, run.workspace.scratch)
 
 
-@library_task
 def copies_do_not_join(
     run: Run, copy: Candidate, made: Sequence[Candidate], published: Sequence[Earlier]
 ) -> tuple[Verdict, ...]:

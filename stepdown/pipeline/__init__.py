@@ -1,0 +1,1 @@
+"""Make, judge, refuse and submit the tiers and copies of one dataset's run."""

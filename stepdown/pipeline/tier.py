@@ -1,0 +1,303 @@
+"""Make every tier and copy of a run: derive, measure, attack and judge it, from the top down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from stepdown.artifacts import ArtifactRef
+from stepdown.candidate import Candidate, Earlier
+from stepdown.errors import DemandImpossible, Refused
+from stepdown.ingest import Snapshot
+from stepdown.pipeline.assess import (
+    assess_risk,
+    attack_candidate,
+    copies_do_not_join,
+    count_released_rows,
+    joint_view,
+    measure_exposure,
+    measure_utility,
+)
+from stepdown.pipeline.carry import Carry, plainly
+from stepdown.pipeline.consent import validate_consent
+from stepdown.pipeline.derive import (
+    derive_copy,
+    derive_tier,
+    forced_levels,
+    next_steps,
+    tier_frontier,
+)
+from stepdown.pipeline.judge import judge
+from stepdown.pipeline.run import Run
+from stepdown.pipeline.submit import foreseen, record_refusal, submit
+from stepdown.pipeline.suites import Suites, validate_raw, validate_tier
+from stepdown.plain_words import counted
+from stepdown.release.documents.gate import Decision, Outcome
+from stepdown.release.publishing.submit import SubmissionResult
+from stepdown.reports import NextStep, RiskReport, TierReport, Verdict
+from stepdown.vocabulary import Tier
+
+
+@dataclass(frozen=True)
+class JudgedTier:
+    """A tier or copy before it is submitted: judged, or refused before there was a file."""
+
+    tier: Tier
+    recipient: str | None
+    candidate: Candidate | None = None
+    report: TierReport | None = None
+    decision: Decision | None = None
+    refusal: tuple[Verdict, ...] = ()
+    next_steps: tuple[NextStep, ...] = ()
+
+    @property
+    def risk(self) -> RiskReport | None:
+        return self.report.risk if self.report else None
+
+    @property
+    def name(self) -> str:
+        return f"{self.tier}/{self.recipient}" if self.recipient else self.tier.value
+
+    @property
+    def refused(self) -> bool:
+        return bool(self.refusal) or (self.decision is not None and bool(self.decision.reasons))
+
+
+@dataclass(frozen=True)
+class EarlierRuns:
+    """What earlier runs have left: every version ever published, and the live ones' reports.
+
+    Args:
+        remembered: today's source as tokens, where there is something to compare it with.
+        weakened: tier or copy → what it is held to less than its version before.
+    """
+
+    published: list[Earlier]
+    remembered: ArtifactRef | None
+    reports: dict[str, dict[str, Any]]
+    weakened: dict[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class TierMaker:
+    """Makes and submits the tiers and copies of one run.
+
+    Args:
+        earlier: what the new versions stand beside.
+        suites: judges the tables.
+        carry: takes each step; under Prefect, as a task.
+        progress: is told what comes next, in counts.
+    """
+
+    run: Run
+    snapshot: Snapshot
+    earlier: EarlierRuns
+    suites: Suites
+    carry: Carry = plainly
+    progress: Callable[[str], None] = lambda what: None
+
+    def make(self, tiers: Sequence[Tier]) -> list[JudgedTier]:
+        """Every tier and copy, judged; below a refused one, refused for its parent's sake.
+
+        All are judged before any is submitted: docs/decisions/0001 says why.
+        """
+        run, snapshot = self.run, self.snapshot
+        verdicts = (
+            *self.carry(validate_raw, self.suites, run, snapshot),
+            *self.carry(validate_consent, run, snapshot),
+        )
+        failed = tuple(verdict for verdict in verdicts if not verdict.passed)
+        if failed:
+            return [JudgedTier(tier, None, refusal=failed) for tier in tiers]
+        made: dict[Tier, JudgedTier] = {}
+        copies: list[JudgedTier] = []
+        for tier in tiers:
+            above = made.get(tier.parent) if tier.parent else None
+            if above is not None and (above.refused or above.candidate is None):
+                made[tier] = JudgedTier(tier, None, refusal=(_parent_refused(above),))
+                continue
+            made[tier] = self._make_tier(tier, above.candidate if above else None)
+            if tier is Tier.PARTNER:
+                for name in run.config.recipients:
+                    copies.append(self._make_copy(name, made, copies))
+        return [*made.values(), *copies]
+
+    def submit(self, judged: JudgedTier, parent: str | None) -> SubmissionResult:
+        """Bring a judged tier to the state that its decision and its parent allow.
+
+        Args:
+            parent: address of the release that it was made from.
+        """
+        run, candidate = self.run, judged.candidate
+        if candidate is None or judged.report is None or judged.decision is None:
+            return self.carry(record_refusal, run, judged.tier, judged.recipient, judged.refusal)
+        previous = self.earlier.reports.get(judged.name)
+        return self.carry(submit, run, candidate, judged.decision, parent, judged.report, previous)
+
+    def as_if_submitted(self, judged: JudgedTier) -> JudgedTier:
+        """A planned tier, with what a submission would object to."""
+        if judged.decision is None or judged.refused:
+            return judged
+        objections = self.carry(foreseen, self.run, judged.tier)
+        if not objections:
+            return judged
+        verdicts = (*judged.decision.verdicts, *objections)
+        decision = replace(judged.decision, outcome=Outcome.REFUSE, verdicts=verdicts)
+        return replace(judged, decision=decision)
+
+    def _make_tier(self, tier: Tier, parent: Candidate | None) -> JudgedTier:
+        run, snapshot, earlier = self.run, self.snapshot, self.earlier
+        self.progress(f"{tier}: deriving")
+        try:
+            candidate = self.carry(
+                derive_tier, run, snapshot, tier, parent, earlier.published, earlier.remembered
+            )
+        except (Refused, DemandImpossible) as error:
+            # No table meets the tier's demands: there is nothing to measure.
+            steps = self._next_steps(tier, parent)
+            return JudgedTier(tier, None, refusal=(_no_table(error, steps),), next_steps=steps)
+        above = parent.data if parent else snapshot.ref
+        report = self._measure(candidate, above, parent=parent)
+        if tier is not Tier.INTERNAL:
+            report = replace(
+                report,
+                frontier=self.carry(tier_frontier, run, snapshot, tier, parent),
+                forced=self._forced(candidate, parent),
+            )
+        judged = self._judge(candidate, report)
+        if not judged.refused:
+            return judged
+        # Judged again, so that the steward's page of a refused tier says how it could go on.
+        steps = self._next_steps(tier, parent)
+        return self._judge(candidate, replace(report, next_steps=steps)) if steps else judged
+
+    def _make_copy(
+        self, recipient: str, made: dict[Tier, JudgedTier], copies: list[JudgedTier]
+    ) -> JudgedTier:
+        run, published = self.run, self.earlier.published
+        base, internal = made[Tier.PARTNER], made[Tier.INTERNAL].candidate
+        if base.refused or base.candidate is None or internal is None:
+            return JudgedTier(Tier.PARTNER, recipient, refusal=(_parent_refused(base),))
+        self.progress(f"partner/{recipient}: deriving")
+        try:
+            copy = self.carry(
+                derive_copy,
+                run,
+                self.snapshot,
+                recipient,
+                base.candidate,
+                internal,
+                published,
+                self.earlier.remembered,
+            )
+        except Refused as error:
+            return JudgedTier(Tier.PARTNER, recipient, refusal=(_no_table(error, ()),))
+        # Alone a copy may be harmless, and beside public or another reader's copy not.
+        joint = self.carry(joint_view, run, copy, base.candidate, published)
+        others = [internal, *(each.candidate for each in copies if each.candidate)]
+        apart = self.carry(copies_do_not_join, run, copy, others, published)
+        report = self._measure(
+            copy,
+            base.candidate.data,
+            parent=base.candidate,
+            base=base.candidate,
+            scale=internal.data,
+        )
+        return self._judge(copy, report, joint, *apart)
+
+    def _measure(
+        self,
+        candidate: Candidate,
+        above: ArtifactRef,
+        *,
+        parent: Candidate | None = None,
+        base: Candidate | None = None,
+        scale: ArtifactRef | None = None,
+    ) -> TierReport:
+        """Everything known of a candidate's bytes, its verdicts aside."""
+        run, snapshot, earlier = self.run, self.snapshot, self.earlier
+        name = _named(candidate)
+        self.progress(f"{name}: measuring {counted(candidate.data.rows, 'row')}")
+        risk = self.carry(assess_risk, run, snapshot, candidate, above, scale)
+        self.progress(f"{name}: attacking")
+        attacks = self.carry(
+            attack_candidate,
+            run,
+            snapshot,
+            candidate,
+            above,
+            earlier.published,
+            base,
+            scale,
+            earlier.remembered,
+        )
+        lineage = parent.lineage if parent else None
+        return TierReport(
+            run.config.dataset,
+            candidate.tier,
+            candidate.recipient,
+            candidate.data.sha256,
+            candidate.report,
+            replace(risk, attacks=attacks),
+            attacks=attacks,
+            utility=self.carry(measure_utility, run, candidate, above),
+            exposure=self.carry(measure_exposure, run, snapshot, candidate, above, lineage),
+            released=self.carry(count_released_rows, run, candidate),
+            weakened=earlier.weakened.get(name, ()),
+        )
+
+    def _judge(self, candidate: Candidate, report: TierReport, *more: Verdict) -> JudgedTier:
+        run = self.run
+        verdicts = self.carry(validate_tier, self.suites, run, candidate, report.risk)
+        previous = self.earlier.reports.get(_named(candidate))
+        decision = self.carry(
+            judge, run, self.snapshot, candidate, report, (*verdicts, *more), previous
+        )
+        return JudgedTier(candidate.tier, candidate.recipient, candidate, report, decision)
+
+    def _next_steps(self, tier: Tier, parent: Candidate | None) -> tuple[NextStep, ...]:
+        """How a refused tier could go on; internal has nothing that a level could repair."""
+        if tier is Tier.INTERNAL:
+            return ()
+        self.progress(f"{tier}: looking for the cheapest next step")
+        return self.carry(next_steps, self.run, self.snapshot, tier, parent)
+
+    def _forced(self, candidate: Candidate, parent: Candidate | None) -> tuple[str, ...]:
+        """Why a column has nothing left; asked only where one has."""
+        report = candidate.report
+        lost = [
+            name for name, top in report.top_levels.items() if report.levels.get(name, 0) >= top > 0
+        ]
+        if not lost:
+            return ()
+        return self.carry(forced_levels, self.run, self.snapshot, candidate.tier, parent)
+
+
+def _named(candidate: Candidate) -> str:
+    recipient = candidate.recipient
+    return f"{candidate.tier}/{recipient}" if recipient else candidate.tier.value
+
+
+def _parent_refused(above: JudgedTier) -> Verdict:
+    return Verdict(
+        "parent",
+        False,
+        f"{above.name} was refused, and this is made from it.",
+        f"See why {above.name} was refused.",
+    )
+
+
+def _no_table(error: Refused | DemandImpossible, steps: Sequence[NextStep]) -> Verdict:
+    where = f"{error.where}: " if error.where else ""
+    return Verdict(
+        "privacy_models", False, f"{where}{error.message}.", " ".join([error.next, *_told(steps)])
+    )
+
+
+def _told(steps: Sequence[NextStep]) -> list[str]:
+    return [
+        f"{'Cheapest' if number == 0 else 'Or'}: {step.change} (information loss "
+        f"{step.information_loss:.3f}, {step.suppressed_share:.1%} of the records suppressed)."
+        for number, step in enumerate(steps)
+    ]
