@@ -12,7 +12,7 @@ from stepdown.release.ledger.addresses import Series
 from stepdown.release.ledger.ledger import open_ledger
 from stepdown.release.ledger.ledger import record_run as write_run
 from stepdown.release.ledger.store import open_store
-from stepdown.release.publishing import submit as submit_release
+from stepdown.release.publishing import submit as submission
 from stepdown.release.publishing.submit import SubmissionResult
 from stepdown.reports import TierReport, Verdict
 from stepdown.vocabulary import ReleaseState, Tier
@@ -31,7 +31,7 @@ def submit(
     Args:
         report, previous: what ``judge`` was given.
     """
-    return submit_release.submit(
+    return submission.submit(
         run.workspace,
         open_store(run.store),
         run.loaded,
@@ -48,7 +48,7 @@ def submit(
 
 def foreseen(run: Run, tier: Tier) -> list[Verdict]:
     """What a submission would object to that no candidate's bytes can mend."""
-    return submit_release.foreseen(run.workspace, run.loaded, tier)
+    return submission.foreseen(run.workspace, run.loaded, tier)
 
 
 def record_refusal(
@@ -56,7 +56,7 @@ def record_refusal(
 ) -> SubmissionResult:
     """Write down a refusal for which there is no candidate to submit."""
     series = Series(run.config.dataset, tier, recipient)
-    return submit_release.record_refusal(run.workspace, series, run.id, reasons, run.actor)
+    return submission.record_refusal(run.workspace, series, run.id, reasons, run.actor)
 
 
 def standing_of(run: Run, tier: Tier, recipient: str | None) -> SubmissionResult | None:
@@ -66,9 +66,7 @@ def standing_of(run: Run, tier: Tier, recipient: str | None) -> SubmissionResult
         series = Series(run.config.dataset, tier, recipient)
         found = [each for each in reader.of_series(series) if each.run == run.id]
     done = (ReleaseState.PUBLISHED, ReleaseState.AWAITING_APPROVAL)
-    return (
-        submit_release.standing(ledger, found[-1].id) if found and found[-1].state in done else None
-    )
+    return submission.standing(ledger, found[-1].id) if found and found[-1].state in done else None
 
 
 def record_run(run: Run, states: dict[str, str], weakened: dict[str, list[str]]) -> None:

@@ -109,7 +109,7 @@ def explode(*_: Any, **__: Any) -> Any:
         "stepdown.pipeline.ingest.read_source",
         "stepdown.pipeline.derive.derive.derive_tier",
         "stepdown.pipeline.assess.measures.assess_risk",
-        "stepdown.pipeline.submit.publish.submit",
+        "stepdown.pipeline.submit.submission.submit",
     ],
 )
 def test_a_foreign_exception_that_quotes_a_cell_is_not_passed_on(

@@ -43,15 +43,15 @@ with prompt_end():
 """
 A_PLAN = """
 from pathlib import Path
-from flows import dataset_run, desk
+from flows import dataset_run, local_run
 
 def compiled_code(*_, **__):
     hashlib.pbkdf2_hmac("sha256", b"", b"", 300_000_000)
 
-desk.load_config = desk.open_workspace = desk.progress = lambda *_: None
+local_run.load_config = local_run.open_workspace = local_run.progress = lambda *_: None
 dataset_run.run_dataset = compiled_code
 threading.Timer(0.2, interrupt).start()
-desk.run_release(Path("wells.yaml"), Path("work"), "store", publish=False)
+local_run.run_release(Path("wells.yaml"), Path("work"), "store", publish=False)
 """
 IN_COMPILED_CODE = """
 with prompt_end():
