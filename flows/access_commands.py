@@ -10,7 +10,7 @@ import typer
 
 from flows import console
 from flows.arguments import Address, AsJson, Store, Work
-from flows.places import deciding_workspace
+from flows.places import deciding_workspace, ledger_in
 
 access = typer.Typer(
     name="access", help="Who may read a release, and who was given it.", no_args_is_help=True
@@ -36,7 +36,7 @@ def check(
     from stepdown import clock
     from stepdown.release.reading.access import check_access
 
-    with _ledger(work, store).reading() as reader:
+    with ledger_in(work, store).reading() as reader:
         found = check_access(reader, release, name, clock.today())
     facts = {
         "release": release,
@@ -92,7 +92,7 @@ def report(
     from stepdown.release.reading.access import readings
     from stepdown.release.reading.catalogue import find_release
 
-    ledger = _ledger(work, store)
+    ledger = ledger_in(work, store)
     address = find_release(ledger, release).address if release else ""
     period = {"since": since.date() if since else dt.date.min}
     period |= {"until": until.date() if until else dt.date.max}
@@ -115,10 +115,3 @@ def _row(line: dict[str, Any]) -> list[str]:
     sent = f"{line['file']}, {line['bytes']:,} bytes" if line["file"] else line["note"]
     source = f"{line['address']}, {line['client']}" if line["file"] else line["by"]
     return [line["at"], line["release"], line["who"], line["how"], sent, source]
-
-
-def _ledger(work: Path, store: str) -> Any:
-    from stepdown.release.ledger.ledger import open_ledger
-    from stepdown.workspace import open_workspace
-
-    return open_ledger(open_workspace(work, store))

@@ -9,6 +9,7 @@ import typer
 
 from flows import console
 from flows.arguments import AsJson, Config, Store, Work
+from flows.places import ledger_in, open_places
 from flows.signing_commands import Key, load_private_key
 from stepdown.errors import InputWrong
 
@@ -41,7 +42,7 @@ def draft(
     by = officers[0].name if len(officers) == 1 else ""
     last = None
     if work.is_dir():
-        with _ledger(work, store)[1].reading() as reader:
+        with ledger_in(work, store).reading() as reader:
             last = last_incident(reader, dataset)
     path.parent.mkdir(exist_ok=True)
     text = draft_text(dataset, clock.today(), by, last.reference if last else "")
@@ -64,14 +65,13 @@ def sign(
 ) -> int:
     """Sign the answers; what waited for them goes on."""
     from stepdown.release.decisions.assessing import sign_and_record
-    from stepdown.release.ledger.store import open_store
     from stepdown.release.requirements.assessments import sign_assessment
 
     dataset, governance = _records(config)
     private = load_private_key(key)
     if work.is_dir():
-        workspace, _ = _ledger(work, store)
-        signed = sign_and_record(workspace, open_store(store), governance, dataset, private)
+        workspace, place = open_places(work, store)
+        signed = sign_and_record(workspace, place, governance, dataset, private)
     else:
         # The risk officer may sign on a machine of their own.
         signed = sign_assessment(governance, dataset, private)
@@ -97,7 +97,7 @@ def _show(config: Path, work: Path, store: str, json: bool, more: dict[str, Any]
     problem = None
     notes = []
     if work.is_dir():
-        with _ledger(work, store)[1].reading() as reader:
+        with ledger_in(work, store).reading() as reader:
             problem = assessment_problem(governance, reader, dataset, clock.today())
     else:
         problem = assessment_problem(governance, None, dataset, clock.today())
@@ -129,11 +129,3 @@ def _records(config: Path) -> tuple[str, Any]:
     loaded = load_config(config)
     dataset = loaded.config.dataset
     return dataset, load_governance(loaded.folder, dataset)
-
-
-def _ledger(work: Path, store: str) -> tuple[Any, Any]:
-    from stepdown.release.ledger.ledger import open_ledger
-    from stepdown.workspace import open_workspace
-
-    workspace = open_workspace(work, store)
-    return workspace, open_ledger(workspace)

@@ -30,7 +30,7 @@ from flows.fetch_command import fetch
 from flows.incident_commands import incident, notices
 from flows.interrupting import STOPPED, tell_stopped
 from flows.ledger_commands import ledger
-from flows.places import settle_clock
+from flows.places import full_address, open_places, settle_clock
 from flows.recipient_commands import recipient
 from flows.retention_commands import retain, shred
 from flows.review_commands import answer, pack, review
@@ -142,7 +142,7 @@ def releases(work: Work = Path("work"), store: Store = "store", json: AsJson = F
     from stepdown.release.publishing.remembered import check_remembered
     from stepdown.release.reading.catalogue import list_releases
 
-    workspace, place = _places(work, store)
+    workspace, place = open_places(work, store)
     ledger = open_ledger(workspace)
     console.releases(list_releases(ledger, place), json)
     try:
@@ -160,7 +160,7 @@ def show(
     from stepdown.release.ledger.ledger import open_ledger
     from stepdown.release.reading.catalogue import show_release
 
-    workspace, place = _places(work, store)
+    workspace, place = open_places(work, store)
     console.facts(show_release(open_ledger(workspace), place, release), json)
     return 0
 
@@ -177,8 +177,9 @@ def verify(
 ) -> int:
     """Compare a release's bytes with its manifest; with the workspace, its rows too."""
     from stepdown.operations.verify import verify as verify_release
+    from stepdown.release.ledger.store import open_store
 
-    workspace, place = _places(work, store) if work.is_dir() else (None, _place(store))
+    workspace, place = open_places(work, store) if work.is_dir() else (None, open_store(store))
     found = verify_release(place, release, workspace, publisher_key or None)
     console.verified(found.as_json(), json)
     return 0 if found.ok else 1
@@ -203,10 +204,10 @@ def withdraw(
     from stepdown.release.publishing.kept import is_missing
     from stepdown.release.reading.catalogue import find_release
 
-    workspace, place = _places(work, store)
+    workspace, place = open_places(work, store)
     actor = name or account()
     taken_over = take_over(workspace, place, release, actor, publisher_key)
-    address = _address(workspace, release)
+    address = full_address(workspace, release)
     if unsearched := check_reason(workspace, address, reason):
         console.note(unsearched)
     was_missing = is_missing(place, find_release(open_ledger(workspace), address))
@@ -239,8 +240,8 @@ def reinstate(
     from stepdown.release.decisions.withdraw import reinstate as reinstate_release
 
     settle_clock(work, store, today)
-    workspace, place = _places(work, store)
-    address = _address(workspace, release)
+    workspace, place = open_places(work, store)
+    address = full_address(workspace, release)
     confirm([address] if address.split("/")[1] == Tier.PUBLIC else [], yes)
     reinstate_release(workspace, place, address, reason=reason, actor=name or account())
     console.facts({"release": address, "state": "published"}, json)
@@ -281,23 +282,3 @@ def main() -> None:
         console.failure(told, as_json)
         code = told.exit_code
     sys.exit(code or 0)
-
-
-def _places(work: Path, store: str) -> tuple[Any, Any]:
-    from stepdown.workspace import open_workspace
-
-    return open_workspace(work, store), _place(store)
-
-
-def _address(workspace: Any, release: str) -> str:
-    """The version behind ``latest``, so that the answer names it."""
-    from stepdown.release.ledger.ledger import open_ledger
-    from stepdown.release.reading.catalogue import find_release
-
-    return find_release(open_ledger(workspace), release).address
-
-
-def _place(store: str) -> Any:
-    from stepdown.release.ledger.store import open_store
-
-    return open_store(store)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from flows import console
 from flows.arguments import AsJson, Configs, Store, Work
+from flows.places import open_places
 
 if TYPE_CHECKING:
     from stepdown.release.ledger.store import Store as OpenStore
@@ -24,11 +25,9 @@ def recheck(
     from stepdown.config import load_config
     from stepdown.config.people import account
     from stepdown.operations.recheck import recheck as ask_again
-    from stepdown.release.ledger.store import open_store
-    from stepdown.workspace import open_workspace
 
     loaded = [load_config(path) for path in configs]  # every mistake before any change
-    workspace, place = open_workspace(work, store), open_store(store)
+    workspace, place = open_places(work, store)
     found: dict[str, Any] = {}
     for one in loaded:
         result = ask_again(workspace, place, one, clock.today(), account())

@@ -10,6 +10,7 @@ import typer
 
 from flows import console
 from flows.arguments import Address, AsJson, PublisherKey, Store, Work
+from flows.places import open_places
 from stepdown.errors import WorldFailed
 
 
@@ -26,10 +27,8 @@ def incident(
     from stepdown.config.people import account
     from stepdown.release.decisions.incident import report_incident
     from stepdown.release.decisions.withdraw import take_over
-    from stepdown.release.ledger.store import open_store
-    from stepdown.workspace import open_workspace
 
-    workspace, place = open_workspace(work, store), open_store(store)
+    workspace, place = open_places(work, store)
     actor = name or account()
     taken_over = take_over(workspace, place, release, actor, publisher_key)
     done = report_incident(

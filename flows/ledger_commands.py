@@ -15,7 +15,7 @@ import typer
 
 from flows import console
 from flows.arguments import AsJson, Store, Work
-from flows.places import deciding_workspace
+from flows.places import deciding_workspace, ledger_in
 from stepdown.errors import InputWrong, WorldFailed
 
 if TYPE_CHECKING:
@@ -121,11 +121,9 @@ def today(
 ) -> int:
     """Say that this machine's clock is right, where the ledger puts it in doubt."""
     from stepdown.config.people import account
-    from stepdown.release.ledger.ledger import open_ledger
     from stepdown.release.ledger.ledger_clock import confirm_today
-    from stepdown.workspace import open_workspace
 
-    ledger = open_ledger(open_workspace(work, store))
+    ledger = ledger_in(work, store)
     was_doubted = confirm_today(ledger, date.date(), account())
     console.facts({"today": date.date().isoformat(), "was_in_doubt": was_doubted}, json)
     return 0

@@ -1,4 +1,4 @@
-"""Open workspace and store for a command that decides something."""
+"""Open workspace, store and ledger for a command, and settle the clock where one decides."""
 
 from __future__ import annotations
 
@@ -12,7 +12,33 @@ import typer
 from stepdown.errors import InputWrong
 
 if TYPE_CHECKING:
+    from stepdown.release.ledger.ledger import Ledger
+    from stepdown.release.ledger.store import Store
     from stepdown.workspace import Workspace
+
+
+def open_places(work: Path, store: str) -> tuple[Workspace, Store]:
+    """The workspace and the store."""
+    from stepdown.release.ledger.store import open_store
+    from stepdown.workspace import open_workspace
+
+    return open_workspace(work, store), open_store(store)
+
+
+def ledger_in(work: Path, store: str) -> Ledger:
+    """The workspace's ledger."""
+    from stepdown.release.ledger.ledger import open_ledger
+    from stepdown.workspace import open_workspace
+
+    return open_ledger(open_workspace(work, store))
+
+
+def full_address(workspace: Workspace, release: str) -> str:
+    """The version behind ``latest``, so that the answer names it."""
+    from stepdown.release.ledger.ledger import open_ledger
+    from stepdown.release.reading.catalogue import find_release
+
+    return find_release(open_ledger(workspace), release).address
 
 
 def settle_clock(work: Path, store: str, today: dt.datetime | None) -> None:
@@ -24,11 +50,9 @@ def settle_clock(work: Path, store: str, today: dt.datetime | None) -> None:
         InputWrong: the clock shows another date.
     """
     from stepdown.config.people import account
-    from stepdown.release.ledger.ledger import open_ledger
     from stepdown.release.ledger.ledger_clock import confirm_today, doubted
-    from stepdown.workspace import open_workspace
 
-    ledger = open_ledger(open_workspace(work, store))
+    ledger = ledger_in(work, store)
     typed = today.date() if today else None
     problem = doubted(ledger)
     if problem and typed is None and sys.stdin.isatty() and sys.stderr.isatty():
@@ -52,12 +76,10 @@ def deciding_workspace(work: Path, store: str) -> Workspace:
     """
     from stepdown.release.ledger.chain import check_whole
     from stepdown.release.ledger.ledger import open_ledger
-    from stepdown.release.ledger.store import open_store
     from stepdown.release.publishing.remembered import check_remembered
-    from stepdown.workspace import open_workspace
 
-    workspace = open_workspace(work, store)
+    workspace, place = open_places(work, store)
     ledger = open_ledger(workspace)
     check_whole(ledger)
-    check_remembered(ledger, open_store(store))
+    check_remembered(ledger, place)
     return workspace

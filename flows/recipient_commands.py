@@ -10,7 +10,7 @@ import typer
 
 from flows import console
 from flows.arguments import AsJson, Store, Work
-from flows.places import deciding_workspace
+from flows.places import deciding_workspace, ledger_in
 from stepdown.errors import InputWrong
 from stepdown.vocabulary import Tier
 
@@ -90,7 +90,7 @@ def add(
     )
     check_url(url)
     deciding_workspace(work, store)
-    ledger = _ledger(work, store)
+    ledger = ledger_in(work, store)
     _new(output)
     token, secret = issue(ledger, terms, account())
     return _hand_over(ledger, token, secret, url, output, json)
@@ -107,7 +107,7 @@ def list_tokens(
     from stepdown import clock
     from stepdown.sharing.readers.tokens import tokens, tokens_of
 
-    with _ledger(work, store).reading() as reader:
+    with ledger_in(work, store).reading() as reader:
         found = tokens_of(reader, who) if who else list(tokens(reader).values())
     listed = [token.as_json(clock.now()) for token in found]
     if json:
@@ -140,7 +140,7 @@ def rotate(
 
     check_url(url)
     deciding_workspace(work, store)
-    ledger = _ledger(work, store)
+    ledger = ledger_in(work, store)
     _new(output)
     token, secret = rotate_token(ledger, id, dt.timedelta(days=overlap), _in_days(days), account())
     return _hand_over(ledger, token, secret, url, output, json)
@@ -152,7 +152,7 @@ def revoke(id: Id, work: Work = Path("work"), store: Store = "store", json: AsJs
     from stepdown.config.people import account
     from stepdown.sharing.readers.tokens import revoke as revoke_token
 
-    token = revoke_token(_ledger(work, store), id, account())
+    token = revoke_token(ledger_in(work, store), id, account())
     console.facts({"id": token.id, "who": token.terms.who, "revoked_at": token.revoked_at}, json)
     return 0
 
@@ -205,13 +205,6 @@ def _new(output: Path) -> None:
     from stepdown.artifacts import new_file
 
     new_file(output, "the profile")
-
-
-def _ledger(work: Path, store: str) -> Any:
-    from stepdown.release.ledger.ledger import open_ledger
-    from stepdown.workspace import open_workspace
-
-    return open_ledger(open_workspace(work, store))
 
 
 def _cell(value: Any) -> str:

@@ -9,7 +9,7 @@ import typer
 
 from flows import console
 from flows.arguments import Address, AsJson, Store, Work
-from flows.places import deciding_workspace
+from flows.places import deciding_workspace, open_places
 from flows.signing_commands import Elsewhere, Key, Nth, load_private_key, read_bytes
 
 Answer = Annotated[str, typer.Option("--answer", help="`fine` or `objection`.")]
@@ -46,10 +46,8 @@ def review(
     """Record an outsider's signed answer about a waiting release; an objection blocks it."""
     from stepdown.release.decisions import sanity_check
     from stepdown.release.ledger.statements import parse_signed
-    from stepdown.release.ledger.store import open_store
-    from stepdown.workspace import open_workspace
 
-    places = open_workspace(work, store), open_store(store)
+    places = open_places(work, store)
     if signed is not None:
         answered = parse_signed(read_bytes(signed), str(signed))
         console.standing(sanity_check.record_review(*places, release, answered), json)

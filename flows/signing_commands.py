@@ -11,7 +11,7 @@ from flows import console
 from flows.arguments import Address, AsJson, Store, Today, Work
 from flows.confirming import Yes, confirm, introduce
 from flows.consent_commands import look_again
-from flows.places import deciding_workspace, settle_clock
+from flows.places import deciding_workspace, open_places, settle_clock
 from stepdown.errors import InputWrong
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def approve(
     """
     from stepdown.release.decisions import approvals
 
-    places = _places(work, store)
+    places = open_places(work, store)
     if signed is None and not role:
         raise InputWrong(
             "an approval needs --role", where=release, next="See: stepdown approve --help"
@@ -158,7 +158,7 @@ def reject(
     """Turn a waiting release down, signed; what waits on it is refused."""
     from stepdown.release.decisions import approvals
 
-    places = _places(work, store)
+    places = open_places(work, store)
     if signed is not None:
         return _record(places, release, signed, "reject", json)
     words = _words("", reason, None)
@@ -219,13 +219,6 @@ def sign(
     facts = {"release": release, "decision": decision, "signed": str(output)}
     console.facts(facts | {"next": f"Give {output} to the steward, for `{hand}`."}, json)
     return 0
-
-
-def _places(work: Path, store: str) -> tuple[Any, Any]:
-    from stepdown.release.ledger.store import open_store
-    from stepdown.workspace import open_workspace
-
-    return open_workspace(work, store), open_store(store)
 
 
 def load_private_key(key: Path | None) -> Any:

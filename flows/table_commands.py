@@ -168,7 +168,7 @@ def assess(
     from flows.without_pandas import keep_pandas_out
 
     keep_pandas_out()
-    from stepdown.risk import assess_file
+    from stepdown.risk.file import assess_file
 
     form = arguments.form(delimiter, encoding, missing)
     result = assess_file(

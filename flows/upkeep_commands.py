@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from flows import console
 from flows.arguments import Address, AsJson, Configs, Store, Work
+from flows.places import full_address, open_places
 from flows.signing_commands import Key, Reason, load_private_key
 
 
@@ -22,7 +22,7 @@ def upkeep(
     from stepdown.operations.upkeep import upkeep as do_upkeep
 
     loaded = [load_config(path) for path in configs]  # every mistake before any change
-    workspace, place = _places(work, store)
+    workspace, place = open_places(work, store)
     day = clock.today()
     done = {one.config.dataset: list(do_upkeep(workspace, place, one, day)) for one in loaded}
     if json:
@@ -47,20 +47,11 @@ def renew(
     """Sign, as owner or steward, that a release was looked at again and stands on."""
     from stepdown import clock
     from stepdown.release.decisions.renew import renew as renew_release
-    from stepdown.release.ledger.ledger import open_ledger
-    from stepdown.release.reading.catalogue import find_release
 
-    workspace, place = _places(work, store)
-    address = find_release(open_ledger(workspace), release).address
+    workspace, place = open_places(work, store)
+    address = full_address(workspace, release)
     until = renew_release(
         workspace, place, address, load_private_key(key), reason=reason, day=clock.today()
     )
     console.facts({"release": address, "review_by": until}, json)
     return 0
-
-
-def _places(work: Path, store: str) -> tuple[Any, Any]:
-    from stepdown.release.ledger.store import open_store
-    from stepdown.workspace import open_workspace
-
-    return open_workspace(work, store), open_store(store)
