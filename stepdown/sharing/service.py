@@ -16,7 +16,7 @@ from stepdown import clock
 from stepdown.errors import InputWrong, StoreCorrupt
 from stepdown.release.ledger.addresses import LATEST, Series, parse_address
 from stepdown.release.ledger.records import Release
-from stepdown.release.reading.access import ANYBODY, OUTSIDE, Access
+from stepdown.release.reading.access import ANYBODY, OUTSIDE
 from stepdown.sharing.files.download import Content, Converted, Download
 from stepdown.sharing.files.metrics import Metrics
 from stepdown.sharing.files.release_files import Shelf
@@ -68,32 +68,27 @@ class Service:
     _turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_CONVERSIONS))
     _running: dict[asyncio.Task[Any], Callable[[], bool]] = field(default_factory=dict)
 
-    def find(self, visitor: Principal, text: str) -> Release:
+    def find(self, visitor: Principal, text: str, *, withdrawn: bool = False) -> Release:
         """The release with this address, if it is theirs to have.
+
+        Args:
+            withdrawn: a public one that was withdrawn is found too.
 
         Raises:
             Denied: there is none or it is not theirs, in the same words; or they may know of it,
                 and may not have it now.
         """
-        release, answer = self.known(visitor, text)
-        if answer.allowed:
-            return release
-        if release.state in _GONE:
-            raise Denied(410, _GONE[release.state], answer.answer)
-        raise Denied(403, "NOT_NOW", answer.answer)
-
-    def known(self, visitor: Principal, text: str) -> tuple[Release, Access]:
-        """The release with this address, if they may know of it, and whether they may have it.
-
-        Raises:
-            Denied: there is none or it is not theirs, in the same words.
-        """
         picture = self.authority.now()
         release = self._look_up(picture, visitor, text)
-        answer = visitor.access(picture, release) if release else None
-        if release is None or answer is None or answer.answer == OUTSIDE:
+        access = picture.access(release, visitor) if release else None
+        if release is None or access is None or access.answer == OUTSIDE:
             raise self.not_found(visitor, text)
-        return release, answer
+        is_public = release.tier is Tier.PUBLIC
+        if access.allowed or (withdrawn and is_public and release.state is ReleaseState.WITHDRAWN):
+            return release
+        if release.state in _GONE:
+            raise Denied(410, _GONE[release.state], access.answer)
+        raise Denied(403, "NOT_NOW", access.answer)
 
     def not_found(self, visitor: Principal, name: str) -> Denied:
         """The one answer for what is not there or not theirs; the watch counts it."""
@@ -103,7 +98,7 @@ class Service:
     def served(self, visitor: Principal) -> list[Release]:
         """Every release that they may have now, oldest first."""
         picture = self.authority.now()
-        return [each for each in picture.releases if visitor.access(picture, each).allowed]
+        return [each for each in picture.releases if picture.access(each, visitor).allowed]
 
     def manifest(self, release: Release) -> dict[str, Any]:
         """The release's manifest.
@@ -215,7 +210,7 @@ class Service:
         def may() -> bool:
             picture = self.authority.last
             now = next((each for each in picture.releases if each.id == release.id), None)
-            if now is None or not visitor.access(picture, now).allowed:
+            if now is None or not picture.access(now, visitor).allowed:
                 return False
             token = visitor.token and picture.tokens[visitor.token.id]
             return token is None or not token.problem(clock.now())

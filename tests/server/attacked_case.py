@@ -162,8 +162,8 @@ def attacked(
     """
     write_security_policy(case.root)
     modules = (
-        "import sys; from stepdown.sharing import service\n"
-        "from stepdown.sharing.files import connections, middleware\n"
+        "import sys; from stepdown.sharing import service; "
+        "from stepdown.sharing.files import connections, middleware; "
         "from stepdown.sharing.readers import access_log"
     )
     script = f"{modules}\n{first}\nfrom flows.cli import main\nsys.exit(main())"

@@ -338,7 +338,7 @@ def test_a_withdrawn_public_release_leaves_its_reason_and_citation(tmp_path: Pat
     # A row that somebody edited is nobody's to know of, and no server starts any more.
     with case.ledger.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE releases SET rows = 9 WHERE version = 'v1'")
-    gone, _ = service.known(anybody, "wells/public/v2")
+    gone = service.find(anybody, "wells/public/v2", withdrawn=True)
     assert [each.release.version for each in versions(service, anybody, gone)] == ["v2"]
     service.log.close()
     with pytest.raises(LedgerDamaged):

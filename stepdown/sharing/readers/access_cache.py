@@ -17,11 +17,12 @@ from stepdown.config.governance import Governance, load_governance
 from stepdown.errors import ConfigInvalid
 from stepdown.release.ledger.ledger import Ledger, Reader
 from stepdown.release.ledger.records import Release
-from stepdown.release.reading.access import Access, may_read
+from stepdown.release.reading.access import OUTSIDE, Access, may_read
 from stepdown.sharing.readers.ledger_watch import Question
+from stepdown.sharing.readers.principals import Principal
 from stepdown.sharing.readers.session import signed_out
 from stepdown.sharing.readers.tokens import Token, tokens
-from stepdown.vocabulary import IN_STORE, ReleaseState
+from stepdown.vocabulary import IN_STORE, ReleaseState, Tier
 
 _Stamp = tuple[tuple[str, int, int, int], ...]
 
@@ -46,13 +47,19 @@ class AccessSnapshot:
     _governance: dict[tuple[str, str], Governance | None] = field(default_factory=dict)
     _answers: dict[tuple[int, str], Access] = field(default_factory=dict)
 
-    def access(self, release: Release, who: str) -> Access:
-        """Whether somebody may read a release, by ``may_read``."""
-        key = (release.id, who)
+    def access(self, release: Release, visitor: Principal) -> Access:
+        """Whether they may read a release: by their token's scope, and by ``may_read``."""
+        token = None if release.tier is Tier.PUBLIC else visitor.token
+        if token and not token.covers(release.tier, release.dataset):
+            return Access(False, "the token's scope does not cover it", OUTSIDE)
+        if visitor.person and release.recipient:
+            # A provider may let people choose their names; copies are opened by tokens only.
+            return Access(False, "a person who signed in is no recipient", OUTSIDE)
+        key = (release.id, visitor.name)
         if key not in self._answers:
             governance = self._records(release)
             with self.ledger.reading() as reader:
-                answer = may_read(reader, governance, release.address, who, self.day)
+                answer = may_read(reader, governance, release.address, visitor.name, self.day)
             self._answers[key] = answer
         return self._answers[key]
 

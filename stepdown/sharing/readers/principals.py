@@ -8,11 +8,7 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
-from stepdown.release.ledger.records import Release
-from stepdown.release.reading.access import OUTSIDE, Access
-from stepdown.sharing.readers.access_cache import AccessSnapshot
 from stepdown.sharing.readers.tokens import Token
-from stepdown.vocabulary import Tier
 
 _MOST_CLIENT = 200
 
@@ -44,16 +40,6 @@ class Principal:
     def key(self) -> str:
         """By what their requests and bytes are counted."""
         return self.token.id if self.token else self.person or self.address
-
-    def access(self, picture: AccessSnapshot, release: Release) -> Access:
-        """What they may do with a release, by the records and by their token's scope."""
-        token = None if release.tier is Tier.PUBLIC else self.token
-        if token and not token.covers(release.tier, release.dataset):
-            return Access(False, "the token's scope does not cover it", OUTSIDE)
-        if self.person and release.recipient:
-            # A provider may let people choose their names; copies are opened by tokens only.
-            return Access(False, "a person who signed in is no recipient", OUTSIDE)
-        return picture.access(release, self.name)
 
 
 def source(request: Request, proxies: Sequence[str]) -> str:

@@ -15,7 +15,7 @@ from stepdown.sharing.routes.forms import FormOf
 from stepdown.sharing.routes.release_views import catalogue, release_facts, versions
 from stepdown.sharing.routes.render import asset, base_of, page
 from stepdown.sharing.service import Service
-from stepdown.vocabulary import ReleaseState, Tier
+from stepdown.vocabulary import ReleaseState
 
 _WAYS = ["GET", "HEAD"]
 router = APIRouter(include_in_schema=False)
@@ -30,12 +30,10 @@ def datasets(service: ServiceOf, visitor: VisitorOf) -> Response:
 @router.api_route("/datasets/{address:path}", methods=_WAYS)
 def release_page(service: ServiceOf, visitor: VisitorOf, address: str) -> Response:
     """One release: what is in it, how to get it, and what became of its other versions."""
-    release, access = service.known(visitor, address)
-    if release.state is ReleaseState.WITHDRAWN and release.tier is Tier.PUBLIC:
+    release = service.find(visitor, address, withdrawn=True)
+    if release.state is ReleaseState.WITHDRAWN:
         history = versions(service, visitor, release)
         return page(service, visitor, "gone.html", 410, release=release, versions=history)
-    if not access.allowed:
-        service.find(visitor, address)  # says why not
     facts = release_facts(service, visitor, release)
     return page(service, visitor, "release.html", **facts)
 

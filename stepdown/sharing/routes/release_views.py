@@ -124,7 +124,7 @@ def versions(service: Service, visitor: Principal, release: Release) -> list[Ver
     found = []
     for each in picture.releases:
         if each.series == release.series:
-            access = visitor.access(picture, each)
+            access = picture.access(each, visitor)
             if access.answer != OUTSIDE:
                 link = page_of(each) if access.allowed else ""
                 found.append(Version(each, link, _why(each, access), each.id == release.id))
@@ -142,7 +142,7 @@ def _place(release: Release) -> tuple[int, str, int]:
 
 
 def _entry(service: Service, visitor: Principal, release: Release) -> Entry:
-    flags = visitor.access(service.authority.last, release).flags
+    flags = service.authority.last.access(release, visitor).flags
     binds = release.terms["licence"] or "not stated"
     return Entry(release, page_of(release), binds, tuple(flags))
 

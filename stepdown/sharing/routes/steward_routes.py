@@ -94,6 +94,6 @@ def _page(
 ) -> Response:
     facts = _candidate(service, steward, address)
     release = facts["release"]
-    access = steward.access(service.authority.now(), release)
+    access = service.authority.now().access(release, steward)
     link = page_of(release) if access.allowed else ""
     return page(service, steward, "candidate.html", status, **facts, link=link, error=error)
