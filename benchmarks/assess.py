@@ -156,7 +156,7 @@ def _inside(what: str, source: str, names: str) -> dict[str, object]:
     quasi = names.split(",")
     if what == "uniques":
         return _search(source, quasi)
-    from stepdown.risk import assess_file
+    from stepdown.risk.file import assess_file
 
     assess_file(source, quasi, [SENSITIVE])
     began = time.perf_counter()

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from stepdown.attacks.written import Written, open_written
@@ -15,8 +14,6 @@ from stepdown.config import LoadedConfig, tier_policy
 from stepdown.engine import quote
 from stepdown.reports import AttackResult, stable
 from stepdown.risk.classes.classes import Ints
-
-_Flags = npt.NDArray[np.bool_]
 
 FEWEST_PLACES = 5
 """A row counts as placed to within as many rows as the tier's k, and no fewer than these: internal

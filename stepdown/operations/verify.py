@@ -33,7 +33,7 @@ from stepdown.release.reading.earlier_releases import (
 )
 from stepdown.release.reading.verify_bytes import verify_bytes
 from stepdown.release.requirements.publisher_key import publisher_keys
-from stepdown.risk import assess_risk
+from stepdown.risk.assess import assess_risk
 from stepdown.vocabulary import ReleaseState
 from stepdown.workspace import Workspace
 

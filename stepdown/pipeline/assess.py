@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from stepdown import risk as measures
 from stepdown import utility
 from stepdown.anonymise.tiers.source_tokens import remember_hierarchies
 from stepdown.artifacts import ArtifactRef
@@ -23,6 +22,8 @@ from stepdown.reports import (
     UtilityReport,
     Verdict,
 )
+from stepdown.risk import assess as measures
+from stepdown.risk.leaks import joins, joint, value_joins
 from stepdown.risk.measures import exposure
 
 
@@ -109,7 +110,7 @@ def joint_view(run: Run, copy: Candidate, base: Candidate, published: Sequence[E
     columns = run.config.recipients[str(copy.recipient)].columns
     k = tier_policy(run.config, copy.tier).smallest_class
     beside = [each.candidate.data for each in held_beside(copy, published)]
-    return measures.joint_view(base, columns, beside, run.loaded, k, run.workspace.scratch)
+    return joint.joint_view(base, columns, beside, run.loaded, k, run.workspace.scratch)
 
 
 def copies_do_not_join(
@@ -131,8 +132,10 @@ def copies_do_not_join(
     # Whoever reads internal holds every value of every copy.
     copies = [(name, each) for name, each in others if each.recipient]
     return (
-        measures.copies_do_not_join(copy.data, [(name, each.data) for name, each in others]),
-        measures.copies_do_not_join_by_values(copy, copies, run.loaded, k, run.workspace.scratch),
+        joins.copies_do_not_join(copy.data, [(name, each.data) for name, each in others]),
+        value_joins.copies_do_not_join_by_values(
+            copy, copies, run.loaded, k, run.workspace.scratch
+        ),
     )
 
 

@@ -16,7 +16,7 @@ from stepdown.release.documents.manifest import build_manifest
 from stepdown.release.documents.metadata import foreseen_files
 from stepdown.release.documents.wording import fixed_text
 from stepdown.reports import RiskReport, TierReport, Verdict
-from stepdown.risk import check_texts
+from stepdown.risk.leaks.residue import check_texts
 from stepdown.vocabulary import Role
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from derive_case import LOOSE, make_case
 
-from stepdown.risk import assess_risk
+from stepdown.risk.assess import assess_risk
 from stepdown.vocabulary import Tier
 
 OURS = [

@@ -11,7 +11,7 @@ from derive_case import KEYS, LOOSE, lineage, make_case, released
 
 from stepdown.artifacts import check_bytes, sha256_of
 from stepdown.errors import KeyMissing, PolicyInvalid, Refused, StoreCorrupt
-from stepdown.risk import assess_risk
+from stepdown.risk.assess import assess_risk
 from stepdown.vocabulary import Tier
 
 ASKS_NOTHING = {key: value for key, value in LOOSE.items() if key != "suppressed_records"}

@@ -15,7 +15,7 @@ from stepdown.config import tier_hash, tier_policy
 from stepdown.errors import HierarchyInvalid
 from stepdown.release.documents.gate import Outcome, judge
 from stepdown.reports import DeriveReport
-from stepdown.risk import assess_risk
+from stepdown.risk.assess import assess_risk
 from stepdown.vocabulary import Tier
 
 LOCAL = {"recoding": "local", "sign_off": {"roles": [], "people": 0}, "because": "a test"}

@@ -11,7 +11,7 @@ from derive_case import LOOSE, make_case
 from flows.checking import check_config
 from stepdown.anonymise.tiers.foresee import foresee
 from stepdown.errors import ConfigInvalid, Refused
-from stepdown.risk import assess_risk
+from stepdown.risk.assess import assess_risk
 from stepdown.vocabulary import Tier
 
 K2 = LOOSE | {"smallest_class": 2, "suppressed_records": 0.1}

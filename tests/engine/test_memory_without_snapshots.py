@@ -11,7 +11,7 @@ from derive_case import AS_OF, Case
 from test_attacks_across import OPEN
 from test_derive_history import COLUMNS, K3, case_of, joined, partner, people, published, with_rows
 
-from stepdown.anonymise import derive_tier
+from stepdown.anonymise.tiers.derive import derive_tier
 from stepdown.anonymise.tiers.source_tokens import (
     MEMORY,
     recall,

@@ -12,11 +12,10 @@ from risk_case import CONFIG, RiskCase, snapshot_columns, write
 
 from stepdown.config import ReleaseConfig
 from stepdown.engine import open_session
-from stepdown.risk import check_texts
 from stepdown.risk.leaks import residue as searches
 from stepdown.risk.leaks.config_texts import foresee_config_texts
 from stepdown.risk.leaks.own_record import _poisson_tail, own_record_findings
-from stepdown.risk.leaks.residue import find_residue
+from stepdown.risk.leaks.residue import check_texts, find_residue
 from stepdown.vocabulary import Tier
 
 

@@ -9,7 +9,7 @@ import pytest
 from risk_case import CONFIG, RiskCase, partner_columns
 
 from stepdown.errors import StoreCorrupt
-from stepdown.risk import assess_risk
+from stepdown.risk.assess import assess_risk
 from stepdown.vocabulary import Tier
 
 

@@ -14,7 +14,7 @@ from stepdown.anonymise.tables.file import anonymise_file
 from stepdown.config import load_config
 from stepdown.engine import open_session
 from stepdown.errors import ConfigInvalid
-from stepdown.risk import assess_file
+from stepdown.risk.file import assess_file
 
 ADDRESS_SPACE = 4 << 30
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stepdown.risk import assess_file
+from stepdown.risk.file import assess_file
 from stepdown.risk.measures.individual import individual_risk
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"

@@ -19,7 +19,7 @@ from stepdown.anonymise.lattice.models import PrivacyModels
 from stepdown.anonymise.tables.file import anonymise_file
 from stepdown.config import load_config
 from stepdown.ingest import ingest
-from stepdown.risk import assess_file
+from stepdown.risk.file import assess_file
 from stepdown.tables import Form
 from stepdown.workspace import open_workspace
 

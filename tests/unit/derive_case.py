@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from partner_case import partner_facts
 
-from stepdown.anonymise import derive_copy, derive_tier
+from stepdown.anonymise.tiers.derive import derive_copy, derive_tier
 from stepdown.artifacts import ArtifactRef, sha256_of
 from stepdown.candidate import Candidate, Earlier
 from stepdown.config import LoadedConfig, ReleaseConfig

@@ -28,7 +28,7 @@ from pair_kinds import LATER, Change, Row, consent_register, earlier_periods, pe
 from partner_case import write_partner
 
 from stepdown import clock
-from stepdown.anonymise import derive_copy, derive_tier
+from stepdown.anonymise.tiers.derive import derive_copy, derive_tier
 from stepdown.anonymise.tiers.keys import keys_needed
 from stepdown.candidate import Candidate
 from stepdown.config import LoadedConfig, load_config, tier_policy, yaml_file
@@ -42,7 +42,7 @@ from stepdown.release.ledger.store import Store, open_store
 from stepdown.release.publishing.submit import submit
 from stepdown.release.reading.earlier_releases import ever_published
 from stepdown.reports import Verdict
-from stepdown.risk import assess_risk
+from stepdown.risk.assess import assess_risk
 from stepdown.risk.measures.exposure import measure_exposure
 from stepdown.sharing.routes import delta
 from stepdown.utility import count_released_rows, measure_utility

@@ -15,7 +15,7 @@ from stepdown.artifacts import ArtifactRef, sha256_of
 from stepdown.candidate import Candidate
 from stepdown.config import LoadedConfig, load_config
 from stepdown.reports import DeriveReport, RiskReport
-from stepdown.risk import assess_risk
+from stepdown.risk.assess import assess_risk
 from stepdown.vocabulary import Tier
 
 LOOSE = (

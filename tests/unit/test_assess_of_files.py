@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from stepdown.errors import InputWrong, SourceInvalid
-from stepdown.risk import assess_file
+from stepdown.risk.file import assess_file
 
 CSV = "town;sex;who;house;w;income;illness\n" + "\n".join(
     [

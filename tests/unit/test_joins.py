@@ -10,7 +10,7 @@ import pytest
 
 from stepdown.artifacts import ArtifactRef, sha256_of
 from stepdown.errors import StoreCorrupt
-from stepdown.risk import copies_do_not_join
+from stepdown.risk.leaks.joins import copies_do_not_join
 
 
 def written(path: Path, **columns: list[str | None]) -> ArtifactRef:

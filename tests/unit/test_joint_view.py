@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from derive_case import LOOSE, make_case
 
-from stepdown.risk import joint_view
+from stepdown.risk.leaks.joint import joint_view
 from stepdown.vocabulary import Tier
 
 # Two rows each. Every age and every pair of age and sex is shared by two people, and all four

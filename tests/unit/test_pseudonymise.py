@@ -5,7 +5,7 @@ import hashlib
 import pytest
 from derive_case import make_case
 
-from stepdown.anonymise import keys_needed
+from stepdown.anonymise.tiers.keys import keys_needed
 from stepdown.anonymise.tiers.pseudonymise import pseudonyms, replacement_table
 from stepdown.engine import open_session
 

@@ -10,7 +10,7 @@ from sample_report import AS_OF, make_report, released
 
 from stepdown.release.documents.documents import PUBLISHED, write_documents
 from stepdown.release.documents.wording import fixed_text
-from stepdown.risk import check_texts
+from stepdown.risk.leaks.residue import check_texts
 
 WORDS = ("Middle", "Records", "Release", "Transform", "Stroke", "Finding a person", "Wasserstein")
 """Names of people that are also words of every report."""

@@ -8,7 +8,7 @@ import pytest
 
 from flows import console
 from flows.table_commands import assess
-from stepdown.risk import assess_file
+from stepdown.risk.file import assess_file
 
 
 @pytest.fixture

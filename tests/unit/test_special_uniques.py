@@ -7,10 +7,10 @@ import pyarrow as pa
 import pytest
 
 from stepdown.engine import open_session
-from stepdown.risk import assess_file
 from stepdown.risk.classes.classes import build_classes
 from stepdown.risk.classes.suda import largest_size, weights
 from stepdown.risk.classes.suda_session import find_special_uniques
+from stepdown.risk.file import assess_file
 
 # The ten records by which the practice guide of the International Household Survey Network
 # explains SUDA: residence, gender, education, labour status.

@@ -13,7 +13,7 @@ from stepdown.anonymise.tables.file import anonymise_file
 from stepdown.attacks.linkage import Auxiliary
 from stepdown.attacks.linkage import _read as auxiliary_table
 from stepdown.errors import ConfigInvalid, DemandImpossible, SourceInvalid
-from stepdown.risk import assess_file
+from stepdown.risk.file import assess_file
 from stepdown.tables import Form, read_coded
 from stepdown.tables.missing import likely_missing
 

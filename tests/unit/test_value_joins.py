@@ -11,7 +11,7 @@ import pytest
 from risk_case import RiskCase, write
 
 from stepdown.candidate import Candidate
-from stepdown.risk import copies_do_not_join_by_values
+from stepdown.risk.leaks.value_joins import copies_do_not_join_by_values
 from stepdown.vocabulary import Tier
 
 ROWS = 400

@@ -13,7 +13,7 @@ import pytest
 from attack_case import green_attacks
 from governance_case import govern, key_of, words
 
-from stepdown.anonymise import derive_tier
+from stepdown.anonymise.tiers.derive import derive_tier
 from stepdown.anonymise.tiers.keys import keys_needed
 from stepdown.candidate import Candidate
 from stepdown.config import LoadedConfig, load_config, tier_policy
@@ -30,7 +30,7 @@ from stepdown.release.publishing.submit import submit
 from stepdown.release.reading.catalogue import find_release
 from stepdown.release.requirements.publisher_key import sign_document
 from stepdown.reports import Verdict
-from stepdown.risk import assess_risk
+from stepdown.risk.assess import assess_risk
 from stepdown.signing import load_key, make_key
 from stepdown.vocabulary import Tier
 from stepdown.workspace import Workspace, open_workspace

@@ -86,7 +86,6 @@ def recode_locally(
     k: int,
     demands: Sequence[ClassDemand] = (),
     *,
-    effort: float = 1.0,
     budget_seconds: float | None = None,
     bound: bool = True,
 ) -> LocalRecoding:
@@ -100,7 +99,6 @@ def recode_locally(
         axes: its quasi-identifiers.
         k: distinct subjects per class.
         demands: one per sensitive column of the units.
-        effort: how often neighbourhoods are made anew, relative to the usual; 0 is never.
         budget_seconds: processor time after which improving stops; None never does.
         bound: also say how good any local recoding could be.
 
@@ -133,7 +131,7 @@ def recode_locally(
         [np.ascontiguousarray(units.sensitive[i][order]) for i in asking],
     )
     _refuse_what_fails_as_a_whole(problem)
-    problem, pieces, labels = _recoded(problem, weights, effort, stop)
+    problem, pieces, labels = _recoded(problem, weights, stop)
     least = lower_bound(problem, weights) if bound else 0.0
     pieces, labels = _united(pieces, labels, problem)
     unit = order[pieces.unit].astype(np.int32)
@@ -143,7 +141,7 @@ def recode_locally(
 
 
 def _recoded(
-    problem: Problem, weights: Floats, effort: float, stop: Callable[[], bool]
+    problem: Problem, weights: Floats, stop: Callable[[], bool]
 ) -> tuple[Problem, Pieces, Nodes]:
     """Classes and their labels.
 
@@ -177,9 +175,8 @@ def _recoded(
     assert best is not None
     _, problem, pieces, labels = best
     # Local search moves one record at a time and gets stuck; making some classes anew gets it out.
-    rounds = round(ROUNDS * effort)
     size = max(100, NEIGHBOURHOOD * problem.k)
-    pieces, labels = reworked(problem, pieces, labels, rounds, size, stop)
+    pieces, labels = reworked(problem, pieces, labels, ROUNDS, size, stop)
     problem = _linearised(problem, weights, pieces, labels)
     search = problem.search(pieces, len(labels) + len(labels) // 8 + 8)
     for _ in range(PASSES):

@@ -25,14 +25,10 @@ _TAG = re.compile(r"<[^>]*>")
 _LONG = re.compile(r"-?\d+\.\d{2,}")
 
 
-def draw(chart: Chart, prefix: str = "chart") -> str:
-    """The chart as an ``svg`` element with its own title and description.
-
-    Args:
-        prefix: begins its ids, which no other chart of the page may share.
-    """
+def draw(chart: Chart) -> str:
+    """The chart as an ``svg`` element with its own title and description."""
     width, height, body = _drawn(json.dumps(chart.spec, sort_keys=True))
-    key = f"{prefix}-{chart.key}"
+    key = f"chart-{chart.key}"
     return (
         f'<svg role="img" aria-labelledby="{key}-title {key}-text" viewBox="0 0 {width} {height}">'
         f'<title id="{key}-title">{escape(chart.title)}</title>'

@@ -17,7 +17,7 @@ def column_verdicts(risk: RiskReport, policy: TierPolicy) -> list[Verdict]:
 def _alone(risk: RiskReport, policy: TierPolicy) -> Verdict:
     share, limit = risk.alone_share, policy.alone_share
     if share is None or not 0 <= share <= 1:
-        return _unmeasured("alone_share", "Who is alone on the columns together")
+        return unmeasured("alone_share", "Who is alone on the columns together")
     text = (
         f"{share:.2%} of the data subjects are alone on quasi-identifiers and insensitive columns "
         f"together; the policy allows {limit:.2%}."
@@ -33,7 +33,8 @@ def _alone(risk: RiskReport, policy: TierPolicy) -> Verdict:
     return Verdict("alone_share", False, text, f"{mend}.", share, limit)
 
 
-def _unmeasured(check: str, what: str) -> Verdict:
+def unmeasured(check: str, what: str) -> Verdict:
+    """Fail closed: what was not measured is not published."""
     return Verdict(
         check,
         False,
@@ -45,7 +46,7 @@ def _unmeasured(check: str, what: str) -> Verdict:
 def _rare_values(risk: RiskReport, policy: TierPolicy) -> list[Verdict]:
     """One verdict about every column at fault, or one about all of them."""
     if risk.rare_values is None:
-        return [_unmeasured("rare_values", "How many hold each value of each column")]
+        return [unmeasured("rare_values", "How many hold each value of each column")]
     held = [rare for rare in risk.rare_values if rare.values]
     k = policy.smallest_class
     failing = [_rare(rare, policy) for rare in held if rare.too_fine or not rare.holders >= k]

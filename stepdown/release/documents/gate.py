@@ -14,7 +14,7 @@ from enum import StrEnum
 
 from stepdown.config.policy import ATTACKS, TierPolicy
 from stepdown.plain_words import counted
-from stepdown.release.documents.column_verdicts import column_verdicts
+from stepdown.release.documents.column_verdicts import column_verdicts, unmeasured
 from stepdown.reports import AttackReport, AttackResult, DeriveReport, RiskReport, Verdict
 from stepdown.vocabulary import Tier
 
@@ -143,7 +143,7 @@ def _about_these_bytes(
     answers = []
     for name, report in (("derive", derive), ("risk", risk)):
         if report is None:
-            answers.append(_unmeasured(f"{name}_report", f"There is no {name} report"))
+            answers.append(unmeasured(f"{name}_report", f"There is no {name} report"))
             continue
         same = report.sha256 == sha256
         answers.append(
@@ -362,7 +362,7 @@ def _attacks(
 ) -> list[Verdict]:
     """One verdict per attack and column, about the worst of its results."""
     if report is None:
-        return [_unmeasured("attacks", "What an intruder gets by attacking the file")]
+        return [unmeasured("attacks", "What an intruder gets by attacking the file")]
     if report.sha256 != sha256:
         text = "The attacks were run on another file: its SHA-256 is not this file's."
         return [Verdict("attacks", False, text, "Attack the file that is to be published.")]
@@ -371,7 +371,7 @@ def _attacks(
         limit = policy.attacks[attack]
         results = [result for result in report.results if result.attack == attack]
         if not results:
-            answers.append(_unmeasured(f"attack_{attack}", f"The attack {_words(attack)}"))
+            answers.append(unmeasured(f"attack_{attack}", f"The attack {_words(attack)}"))
         for column in dict.fromkeys(result.column for result in results):
             about = [result for result in results if result.column == column]
             known = all(_is_number(result.measured) for result in about)
@@ -442,13 +442,13 @@ def _suite(verdicts: Sequence[Verdict]) -> Verdict:
 def _finite(verdict: Verdict) -> Verdict:
     # A figure that is no number proves nothing, whatever the check concluded from it.
     if isinstance(verdict.measured, float) and not math.isfinite(verdict.measured):
-        return _unmeasured(verdict.check, f"What {verdict.check} compares")
+        return unmeasured(verdict.check, f"What {verdict.check} compares")
     return verdict
 
 
 def _at_least(check: str, what: str, measured: float | None, limit: float, next: str) -> Verdict:
     if measured is None or not _is_number(measured):
-        return _unmeasured(check, what)
+        return unmeasured(check, what)
     passed = measured >= limit
     text = f"{what} is {_show(measured)}; the policy asks for at least {_show(limit)}."
     return Verdict(check, passed, text, "" if passed else next, measured, limit)
@@ -456,19 +456,10 @@ def _at_least(check: str, what: str, measured: float | None, limit: float, next:
 
 def _at_most(check: str, what: str, measured: float | None, limit: float, next: str) -> Verdict:
     if measured is None or not _is_number(measured):
-        return _unmeasured(check, what)
+        return unmeasured(check, what)
     passed = 0 <= measured <= limit + TOLERANCE
     text = f"{what} is {_show(measured)}; the policy allows at most {_show(limit)}."
     return Verdict(check, passed, text, "" if passed else next, measured, limit)
-
-
-def _unmeasured(check: str, what: str) -> Verdict:
-    return Verdict(
-        check,
-        False,
-        f"{what}: could not be measured, and what was not measured is not published.",
-        "Run again; if it stays so, look at the run's log for the step that failed.",
-    )
 
 
 def _is_number(value: object) -> bool:

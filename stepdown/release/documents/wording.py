@@ -64,8 +64,6 @@ ATTACK_GROUPS = {
     "Reading what it was made from": ("pseudonym_dictionary", "order", "monotone"),
     "Holding two releases": ("intersection", "differencing", "collusion"),
 }
-ACROSS_RELEASES = frozenset({"intersection", "differencing", "collusion"})
-"""Attacks that need another release; what they find depends on what was released before."""
 
 LOSSES = {
     "arithmetic": "mean over the quasi-identifiers, 0 to 1",

@@ -17,20 +17,20 @@ SAMPLE = 10_000
 """People among whom the columns to drop are chosen; that they are enough is counted on all."""
 
 
-def share_alone(session: Session, columns: Sequence[str], relation: str = "record") -> float:
+def share_alone(session: Session, columns: Sequence[str]) -> float:
     """Share of the data subjects of whom a row differs from every row of everybody else.
 
     A missing cell is a value like any other.
 
     Args:
-        session: holds the relation, which has ``subject`` besides the columns.
+        session: holds ``record``, which has ``subject`` besides the columns.
     """
-    people = session.scalar(f"SELECT count(DISTINCT subject) FROM {relation}")
+    people = session.scalar("SELECT count(DISTINCT subject) FROM record")
     if not columns or not people:
         return 0.0
     # min = max is one pass without a set of people per combination.
     alone = session.scalar(
-        f"SELECT count(DISTINCT person) FROM (SELECT min(subject) AS person FROM {relation} "
+        "SELECT count(DISTINCT person) FROM (SELECT min(subject) AS person FROM record "
         f"GROUP BY {', '.join(columns)} HAVING min(subject) = max(subject))"
     )
     return int(str(alone)) / int(str(people))

@@ -15,27 +15,24 @@ BINNED = (ColumnType.INTEGER, ColumnType.NUMBER)
 DATED = (ColumnType.DATE, ColumnType.TIMESTAMP)
 
 
-def sensitive_bin(
-    session: Session, cell: str, name: str, config: ReleaseConfig, tier: Tier, scale: str = "scale"
-) -> str:
+def sensitive_bin(session: Session, cell: str, name: str, config: ReleaseConfig, tier: Tier) -> str:
     """SQL of a record's bin: equal-width between the extremes of the scale's column.
 
     Where the tier bottom- or top-codes the column, no further than that: one outlier above would
     otherwise put everybody else into one bin. Infinite numbers lie in the outermost bins.
 
     Args:
-        session: holds the scale.
+        session: holds the relation ``scale``, between whose extremes the bins lie.
         cell: SQL of the released cell.
         name: of the column, in the scale and in the config.
         config: the dataset's. tier: whose coding bounds the scale.
-        scale: the relation between whose extremes the bins lie.
     """
     place = quote(name)
-    kind = session.fetch(f"SELECT {place} FROM {scale} LIMIT 0").schema.field(0).type
+    kind = session.fetch(f"SELECT {place} FROM scale LIMIT 0").schema.field(0).type
     number = _as_number if str(kind).startswith(("date", "timestamp")) else _as_is
     bounds = session.fetch(
         "SELECT min(n) AS low, max(n) AS high "
-        f"FROM (SELECT {number(place)}::DOUBLE AS n FROM {scale}) WHERE isfinite(n)"
+        f"FROM (SELECT {number(place)}::DOUBLE AS n FROM scale) WHERE isfinite(n)"
     ).to_pylist()[0]
     low, high = bounds["low"] or 0.0, bounds["high"] or 0.0
     treatment = treatment_of(config, name, tier)

@@ -14,7 +14,6 @@ import numpy as np
 from stepdown.risk.classes.class_table import Floats, Ints
 from stepdown.risk.classes.grouping import number_keys
 from stepdown.risk.classes.table_columns import CodedColumn
-from stepdown.risk.measures.earth_mover import ordered_distances
 
 if TYPE_CHECKING:
     from stepdown.engine.session import Session
@@ -233,7 +232,7 @@ def ranked_distance(pairs: ClassValues, ranks: int) -> float:
     if ranks < 2:
         return 0.0
     known = pairs.known
-    return float(ordered_distances(known.klass, known.value, known.count, ranks).max(initial=0.0))
+    return float(_ordered_distances(known.klass, known.value, known.count, ranks).max(initial=0.0))
 
 
 def column_models(pairs: ClassValues, column: CodedColumn) -> dict[str, Any]:
@@ -275,4 +274,36 @@ def ordered_t(pairs: ClassValues, column: CodedColumn) -> float | None:
         new = np.concatenate([[True], (np.diff(klass) != 0) | (np.diff(at) != 0)])
         starts = np.flatnonzero(new)
         klass, at, count = klass[starts], at[starts], np.add.reduceat(count, starts)
-    return float(ordered_distances(klass, at, count, ranks).max(initial=0.0))
+    return float(_ordered_distances(klass, at, count, ranks).max(initial=0.0))
+
+
+def _ordered_distances(classes: Ints, at: Ints, counts: Ints, ranks: int) -> Floats:
+    """Earth mover's distance of every class that holds a value from the table, 0–1.
+
+    Args:
+        classes, at, counts: shape (m,), sorted by class and rank; how many records of a class hold
+            a rank.
+        ranks: how many there are, at least 2.
+    """
+    # Between two ranks that a class holds its cumulative share stands still at c while the table's,
+    # Q, only grows: Q is below c up to one cut and above it after, so prefix sums give Σ|c − Q|.
+    if not len(classes):
+        return np.zeros(0)
+    table = np.cumsum(np.bincount(at, weights=counts, minlength=ranks)) / counts.sum()
+    before = np.concatenate([[0.0], np.cumsum(table)])
+    starts = np.concatenate([[True], classes[1:] != classes[:-1]])
+    first = np.flatnonzero(starts)
+    code = np.cumsum(starts) - 1
+    running = np.cumsum(counts)
+    start = np.r_[0, running[first[1:] - 1]][code]
+    size = np.bincount(code, weights=counts)
+    share = (running - start) / size[code]
+    last = np.r_[first[1:], len(code)] - 1
+    until = np.r_[at[1:], ranks - 1]
+    until[last] = ranks - 1
+    cut = np.clip(np.searchsorted(table, share), at, until)
+    below = share * (cut - at) - (before[cut] - before[at])
+    above = (before[until] - before[cut]) - share * (until - cut)
+    moved = np.bincount(code, weights=below + above) + before[at[first]]
+    distance: Floats = moved / (ranks - 1)
+    return distance

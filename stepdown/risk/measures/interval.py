@@ -26,9 +26,9 @@ class IntervalDisclosure:
 
 
 def interval_disclosure(
-    released: dict[str, Floats], original: dict[str, Floats], width: float = WIDTH
+    released: dict[str, Floats], original: dict[str, Floats]
 ) -> IntervalDisclosure:
-    """Share of records whose every original value lies within ± width·sd of the released one.
+    """Share of records whose every original value lies within ± ``WIDTH``·sd of the released one.
 
     sd is that of the released column over its known values, with n − 1 below the line. A value that
     is missing on either side is left out; a record with nothing left to compare is not counted as
@@ -50,7 +50,7 @@ def interval_disclosure(
     for name, values in released.items():
         known = ~np.isnan(values) & ~np.isnan(original[name])
         held = values[~np.isnan(values)]
-        reach = width * float(np.std(held, ddof=1)) if len(held) > 1 else 0.0
+        reach = WIDTH * float(np.std(held, ddof=1)) if len(held) > 1 else 0.0
         inside = np.abs(values - original[name]) <= reach
         per_column[name] = float((known & inside).mean())
         within &= inside | ~known
