@@ -31,7 +31,7 @@ def advice(kind: str, answer: Answer | None, config: str) -> str:
             "Drop the column at this tier (`drop`), or look why nothing is left of it, in "
             f"{config} and at the source."
         )
-    return _ADVICE.get(kind, "Mend the source, or change what {config} declares.").format(
+    return _ADVICE.get(kind, "Correct the source, or change what {config} declares.").format(
         config=config
     )
 

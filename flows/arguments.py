@@ -40,7 +40,7 @@ Delimiter = Annotated[
 TimeZone = Annotated[
     str | None,
     typer.Option(
-        help="IANA zone by whose clocks times with an offset are told; needed where a column's "
+        help="IANA time zone in which times with an offset are read; needed where a column's "
         "have several. Default: each time keeps its own clock's."
     ),
 ]

@@ -81,7 +81,7 @@ def _checked(loaded: LoadedConfig, config: Path) -> tuple[LoadedConfig, Any, tup
         raise Refused(
             "\n".join(failed),
             where=str(config),
-            next="Mend the source, the register, or what the config says; a run would be refused.",
+            next="Correct the source, the register or the config; a run would be refused.",
         )
     return loaded, summary, foreseen
 

@@ -92,7 +92,7 @@ def notices(
     if sent:
         console.line(f"{len(sent)} sent.")
     if not waiting:
-        console.line("Nobody is left to be told.")
+        console.line("Everybody has been told.")
     for notice in waiting:
         console.line(
             f"--- notice {notice.number}, to {notice.contact or 'an address not known here'}"

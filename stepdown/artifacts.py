@@ -46,7 +46,7 @@ def check_bytes(ref: ArtifactRef) -> Path:
     """
     path = Path(ref.path)
     if not path.is_file():
-        raise StoreCorrupt("the file is gone", where=str(path), next="Run the release again.")
+        raise StoreCorrupt("the file is missing", where=str(path), next="Run the release again.")
     if sha256_of(path) != ref.sha256:
         raise StoreCorrupt(
             f"its bytes are no longer those that were written (expected SHA-256 {ref.sha256})",

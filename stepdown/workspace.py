@@ -91,7 +91,7 @@ def open_workspace(root: str | Path, store: str) -> Workspace:
         other = Path(store.removeprefix("file://")).expanduser().resolve()
         if path == other or path in other.parents or other in path.parents:
             raise ConfigInvalid(
-                f"the store {other} and the workspace lie inside one another",
+                f"the store {other} and the workspace are inside one another",
                 where=str(path),
                 next="Give --work and --store two folders side by side.",
             )

@@ -51,7 +51,7 @@ class Assessment(Model):
         last = latest_end(self.date)
         if not self.date <= self.valid_until <= last:
             raise ValueError(
-                f"valid_until must lie from date to {last.isoformat()}, "
+                f"valid_until must be from date to {last.isoformat()}, "
                 f"{_valid_months()} months later"
             )
         return self
@@ -100,7 +100,7 @@ def load_assessment(folder: Path, dataset: str) -> AssessmentFile | None:
     assessment = load_model(path, Assessment, "risk assessment", next)
     if assessment.dataset != dataset:
         raise ConfigInvalid(
-            f"it is about the dataset {assessment.dataset}, and lies where {dataset}'s belongs",
+            f"it is about the dataset {assessment.dataset}, and is where {dataset}'s belongs",
             where=str(path),
             next=f"Assess {dataset} itself.",
         )

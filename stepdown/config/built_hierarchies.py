@@ -111,7 +111,7 @@ def _exact_or(number: float | None) -> Fraction | None:
 def _tree(tree: dict[str, Any]) -> Iterator[str]:
     paths = list(_paths(tree))
     if len({len(path) for path in paths}) > 1:
-        yield "the leaves of the tree lie at different depths"
+        yield "the leaves of the tree are at different depths"
         return
     leaves = [path[-1] for path in paths]
     if len(set(leaves)) < len(leaves):

@@ -258,7 +258,7 @@ def _coding(column: Column, coding: NumberCoding) -> Iterator[str]:
         if broken:
             yield f"code.{', '.join(broken)} of an integer column must be whole"
     if coding.bottom is not None and coding.top is not None and coding.bottom > coding.top:
-        yield "code.bottom lies above code.top"
+        yield "code.bottom is above code.top"
     for key in ("bottom", "top"):
         # Rounding comes after the cut: 93 at a step of 5 would become 95.
         if coding.round and key in settings and not _is_multiple(settings[key], coding.round):

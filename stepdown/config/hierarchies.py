@@ -19,7 +19,7 @@ class Intervals(Model):
     @model_validator(mode="after")
     def _ordered(self) -> Intervals:
         if self.bottom is not None and self.top is not None and self.bottom >= self.top:
-            raise ValueError("bottom must lie below top")
+            raise ValueError("bottom must be below top")
         return self
 
 

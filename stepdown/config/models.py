@@ -41,7 +41,7 @@ class Column(Model):
     date_format: str | None = Field(None, description="strptime pattern of a date column.")
     time_zone: str | None = Field(
         None,
-        description="IANA time zone in which a timestamp's day and month are told; needed where "
+        description="IANA time zone in which a timestamp's day and month are taken; needed where "
         "its times have several offsets from UTC. Default: each time keeps its own clock's.",
     )
     hierarchy: Hierarchy | None = Field(None, description="How its values generalise.")
@@ -277,7 +277,7 @@ class Agreement(Model):
     @model_validator(mode="after")
     def _ordered(self) -> Agreement:
         if self.valid_until < self.valid_from:
-            raise ValueError("valid_until lies before valid_from")
+            raise ValueError("valid_until is before valid_from")
         if self.valid_until < self.signed:
             raise ValueError("it was signed after its last day in force")
         return self

@@ -116,7 +116,7 @@ def _is_named_after_recipient(path: Path, partner: Partner) -> None:
         raise ConfigInvalid(
             f"is the file of {partner.recipient}, and has another name",
             where=str(path),
-            next=f"Rename it to {partner.recipient}.yaml, or mend its `recipient:`.",
+            next=f"Rename it to {partner.recipient}.yaml, or correct its `recipient:`.",
         )
 
 

@@ -36,7 +36,7 @@ class SecurityPolicy(Model):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.valid_until < self.valid_from:
-            raise ValueError("valid_until lies before valid_from")
+            raise ValueError("valid_until is before valid_from")
         names = [same_person(group) for group in self.groups]
         if len(set(names)) != len(names):
             raise ValueError("two groups have the same name")

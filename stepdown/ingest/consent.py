@@ -137,7 +137,7 @@ def _check(session: Session, loaded: LoadedConfig) -> None:
         raise SourceInvalid(
             "\n".join(problems),
             where=f"{loaded.config.dataset}: the consent register",
-            next="Mend the register: a line that cannot be read may be a withdrawal.",
+            next="Correct the register: a line that cannot be read may be a withdrawal.",
         )
 
 

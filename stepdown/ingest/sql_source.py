@@ -76,7 +76,7 @@ def _url(loaded: LoadedConfig) -> URL:
         raise SourceInvalid(
             "the database URL is not a SQLAlchemy URL (dialect://user@host/database)",
             where=where,
-            next="Mend source.url, or the variable that source.url_env names.",
+            next="Correct source.url, or the variable that source.url_env names.",
         ) from None
     if source.url and url.password is not None:
         raise SourceInvalid(

@@ -83,8 +83,9 @@ class Tally:
                 f"is a share of {tolerated:g}\nby column: {counts}\n"
                 + "\n".join([*self.rejects[:LISTED], *self._codes()]),
                 where=self._source.where,
-                next="Rows are records, counted from 1 after the header. Mend them, add codes for "
-                f"missing values, or raise source.tolerated_rejects in {self._loaded.path.name}.",
+                next="Rows are records, counted from 1 after the header. Correct them, add codes "
+                "for missing values, or raise source.tolerated_rejects in "
+                f"{self._loaded.path.name}.",
             )
 
     def _check_offsets(self) -> None:

@@ -162,7 +162,9 @@ def _check_report(row: Release) -> None:
     path = Path(row.folder) / FULL_REPORT
     recorded = row.terms.get("judged", {}).get("report_sha256")
     if not path.is_file() or sha256_of(path) != recorded:
-        raise StoreCorrupt("is gone or is not the report that the ledger recorded", where=str(path))
+        raise StoreCorrupt(
+            "is missing or is not the report that the ledger recorded", where=str(path)
+        )
 
 
 def _made_from(row: Release, candidate: Candidate, parent: Release | None) -> list[str]:

@@ -160,7 +160,7 @@ def _weights(table: TableColumns, weight: str | None, path: Path) -> Floats | No
         raise SourceInvalid(
             f"{bad} records have no weight above 0 in the column {weight}",
             where=str(path),
-            next="Name another weight column, or mend those records.",
+            next="Name another weight column, or correct those records.",
         )
     return cells
 

@@ -105,10 +105,10 @@ def _wildcard(measured: Measured, notes: dict[str, str]) -> dict[str, Any]:
     table = measured.classes.with_wildcards()
     if table is None:
         notes["wildcard"] = (
-            "a quasi-identifier is missing and a subject's rows lie in several classes: "
+            "a quasi-identifier is missing and a subject's rows are in several classes: "
             "people would be counted twice"
             if measured.classes.several_classes_of_one
-            else "missing cells lie in too many different sets of columns: it would take too long"
+            else "missing cells are in too many different sets of columns: it would take too long"
         )
         names = ("smallest", "below_k", "uniques", "expected_reidentifications", "global_risk")
         return dict.fromkeys(names)

@@ -244,7 +244,7 @@ def run(
     except OSError as error:
         where = str(error.filename or folder)
         told = f"cannot read or write there ({error.strerror})"
-        return _failed(WorldFailed(told, where=where, next=f"Mend that. {_AGAIN}"), as_json)
+        return _failed(WorldFailed(told, where=where, next=f"Put that right. {_AGAIN}"), as_json)
     except Exception as error:
         frame = traceback.extract_tb(error.__traceback__)[-1]
         told = f"a defect in fetch.py: {type(error).__name__} at line {frame.lineno}"
@@ -809,7 +809,7 @@ def _withdrawn_among(copies: Sequence[Address], web: _Web, folder: Path) -> list
             if gone.code == "withdrawn":
                 withdrawn.append(str(copy))
             elif gone.code == "suspended":
-                _warn(f"{copy}, which lies in {folder}, is suspended: {gone.message}")
+                _warn(f"{copy}, which is in {folder}, is suspended: {gone.message}")
         except WorldFailed as error:
             _warn(f"{copy}: nobody could say whether it still stands: {error.message}")
             break

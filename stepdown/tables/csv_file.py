@@ -181,7 +181,7 @@ def _batches(
                 f"row {row.number} has {row.actual_columns} fields, the header has "
                 f"{row.expected_columns} (rows are records, counted from 1 after the header)",
                 where=str(path),
-                next="Mend the row; a value that holds the delimiter must stand in quotes.",
+                next="Correct the row; a value that holds the delimiter must stand in quotes.",
             ) from None
         if str(error) == "Empty CSV file":
             empty = [pa.array([], pa.string()) for _ in places]

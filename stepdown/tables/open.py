@@ -98,7 +98,7 @@ class OpenedTable:
             raise SourceInvalid(
                 f"{found}; it has {', '.join(filter(str.isprintable, self.names))}",
                 where=str(self.path),
-                next="Mend the column names.",
+                next="Correct the column names.",
             )
         raise SourceInvalid(
             f"none of its {len(self.all_names)} columns is called {' or '.join(lacking)}",

@@ -47,7 +47,7 @@ def utility_of_files(
     """How far a released file's columns moved from the original's, in plain types for ``--json``.
 
     A column is a number where every value of the original is one and every value released is one
-    or an interval such as ``30 to 39``, ``30-39``, ``[30, 40)`` or ``90+``, which lies in its
+    or an interval such as ``30 to 39``, ``30-39``, ``[30, 40)`` or ``90+``, which is in its
     middle or at its end; ``*`` lies nowhere. Anything else is a category. A figure that cannot be
     had is None.
 

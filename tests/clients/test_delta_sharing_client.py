@@ -261,7 +261,7 @@ def test_a_person_reads_that_a_time_lies_before_the_first_version(
 ) -> None:
     profile = served.profile(tmp_path / "me.share", STRANGER)
     asked = f"load_as_pandas(table + '{PUBLIC}', timestamp='2001-01-01T00:00:00Z')"
-    assert "timestamp lies before the first version" in why(analyst, profile, asked)
+    assert "timestamp is before the first version" in why(analyst, profile, asked)
 
 
 @pytest.mark.parametrize("page", [README, PAGE], ids=["README", "page"])

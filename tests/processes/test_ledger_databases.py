@@ -202,7 +202,7 @@ def test_a_trigger_that_is_gone_is_told_before_anything_is_changed(place: Place)
     place.execute(*UNLOCK[place.name])
     gone = verify_chain(place.case.ledger)
     assert len(gone) == len(UNLOCK[place.name])
-    assert all("keeps lines from being changed, is gone" in problem for problem in gone)
+    assert all("keeps lines from being changed, is missing" in problem for problem in gone)
 
 
 def test_an_edited_row_is_not_made_good_by_the_next_honest_change(place: Place) -> None:

@@ -177,7 +177,7 @@ def test_a_partner_may_not_have_the_name_of_a_reader_of_internal(case: Case) -> 
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"valid_until": "2019-01-01"}, "valid_until lies before valid_from"),
+        ({"valid_until": "2019-01-01"}, "valid_until is before valid_from"),
         ({"valid_until": None}, "valid_until"),
         ({"readers": []}, "readers"),
         ({"readrs": ["Ann"]}, "readrs: unknown key"),

@@ -308,7 +308,7 @@ def test_a_changed_risk_report_is_not_signed_and_not_published(case: Case) -> No
     report = Path(find_release(case.ledger, PARTNER).folder) / FULL_REPORT
     kept = report.read_bytes()
     report.write_bytes(kept + b" ")
-    with pytest.raises(StoreCorrupt, match="the risk report is gone"):
+    with pytest.raises(StoreCorrupt, match="the risk report is missing"):
         case.approve(PARTNER)
     report.write_bytes(kept)
     govern(case.root, "wells", account_of="owner")
@@ -351,7 +351,7 @@ def test_what_is_published_carries_the_publishers_signature(case: Case) -> None:
 
 def test_a_lost_publishers_key_stops_publication_and_no_withdrawal(case: Case) -> None:
     (case.workspace.root / KEY_FILE).unlink()
-    assert "publisher's key is gone" in case.approve(PARTNER).waiting_for[0]
+    assert "publisher's key is missing" in case.approve(PARTNER).waiting_for[0]
     public(case)
     withdraw(case.workspace, case.store, "wells/internal/v1", reason="a mistake", actor="Ann")
     assert case.live("wells/internal") is None

@@ -404,7 +404,7 @@ def test_a_submission_under_a_clock_that_was_set_back_releases_nothing(
     with pytest.raises(ClockBackwards):
         case.submit(Tier.INTERNAL, age="[25, 30)")
     after = everything(case)
-    # A candidate nobody will ever release lies in the workspace; all else is as it was.
+    # A candidate nobody will ever release is in the workspace; all else is as it was.
     assert {name: after.get(name) for name in before} == before
     assert [name for name in after.keys() - before.keys() if "/candidates/" not in name] == []
 

@@ -240,7 +240,7 @@ def test_what_changed_is_told_from_the_report_of_the_version_before(tmp_path: Pa
     assert told == {
         ("Records", 20, 24),
         ("Column added", "–", "result"),
-        ("Column gone", "weight", "–"),
+        ("Column removed", "weight", "–"),
         ("Level of age", 1, 2),
     }
     assert changes(report, ["age"], None) is None

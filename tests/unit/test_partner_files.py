@@ -119,7 +119,7 @@ def inline(case: Case) -> None:
         (no_end, "agreement: an agreement without an end"),
         (empty_end, "agreement: an agreement without an end"),
         (other_name, "is the file of clinic, and has another name"),
-        (ends_before_it_begins, "valid_until lies before valid_from"),
+        (ends_before_it_begins, "valid_until is before valid_from"),
         (signed_after_its_end, "signed after its last day"),
         (no_hash, "agreement.document_sha256: is required"),
         (other_document, "has not the SHA-256"),

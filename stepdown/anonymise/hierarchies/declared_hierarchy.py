@@ -110,7 +110,7 @@ def _check_exact(name: str, values: pa.Array) -> None:
         beyond = pc.or_(pc.less(values, -EXACT), pc.greater(values, EXACT)).true_count
         if beyond:
             raise HierarchyInvalid(
-                f"{beyond} distinct values lie beyond ±2^53, where no interval is exact",
+                f"{beyond} distinct values are beyond ±2^53, where no interval is exact",
                 where=f"columns.{name}.hierarchy",
-                next="Declare the column a string with prefixes, or drop it; or mend the source.",
+                next="Declare the column a string with prefixes, drop it, or correct the source.",
             )

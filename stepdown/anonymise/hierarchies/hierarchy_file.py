@@ -154,7 +154,7 @@ def typed_leaves(texts: Sequence[str], type: pa.DataType, where: str) -> pa.Arra
             raise HierarchyInvalid(
                 f"the leaf in row {number} is no {type}, as the column's values are",
                 where=where,
-                next="Mend the row, or the column's type.",
+                next="Correct the row, or the column's type.",
             ) from None
         # NaN equals nothing, itself least of all.
         key = "NaN" if isinstance(value, float) and math.isnan(value) else value
@@ -172,7 +172,7 @@ def typed_leaves(texts: Sequence[str], type: pa.DataType, where: str) -> pa.Arra
         raise HierarchyInvalid(
             f"a leaf is too large for {type}, as the column's values are",
             where=where,
-            next="Mend the row, or the column's type.",
+            next="Correct the row, or the column's type.",
         ) from None
 
 

@@ -333,8 +333,8 @@ def _not_numbers(session: Session, relation: str, column: str) -> ConfigInvalid:
         f"{cells} of its cells are neither numbers nor dates, so no ordered distance can be "
         "measured",
         where=f"column {column}",
-        next="Say which texts mean 'no value' (--missing, or `missing:` of a config), mend those "
-        "cells, or ask for the equal distance.",
+        next="Say which texts mean 'no value' (--missing, or `missing:` of a config), correct "
+        "those cells, or ask for the equal distance.",
     )
 
 

@@ -57,7 +57,7 @@ class Arguments:
             ("the average risk", models.expected_reidentifications),
         ):
             if share is not None and not 0 <= share <= 1:
-                yield f"{name} is {share}, and must lie between 0 and 1"
+                yield f"{name} is {share}, and must be between 0 and 1"
         c = models.recursive_cl[0] if models.recursive_cl else 1.0
         for name, limit in (
             ("c", c),
@@ -85,7 +85,7 @@ class Arguments:
                 "nobody could know, or put answers together in fewer columns"
             )
         if not 0 <= self.suppression <= 1:
-            yield f"suppression is {self.suppression}, and must lie between 0 and 1"
+            yield f"suppression is {self.suppression}, and must be between 0 and 1"
         strangers = [name for name in self.weights if name not in self.quasi_identifiers]
         if strangers:
             yield f"weights of columns that are no quasi-identifiers: {', '.join(strangers)}"

@@ -39,7 +39,7 @@ class Recoding:
         score: the loss; geometric Loss lies between 0, perfect, and 1, nothing left.
         proven: no other node is better. gap: by how much another could be, 0.0 where proven.
         smallest_class: distinct data subjects in the smallest released class; 0 without classes.
-        relation: what the rows come from. columns, kept: see ``released.released_sql``.
+        relation: what the rows come from. columns, kept: see ``recoded_sql.released_sql``.
     """
 
     levels: dict[str, int]

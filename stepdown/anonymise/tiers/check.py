@@ -42,9 +42,9 @@ def check_hierarchies(loaded: LoadedConfig, snapshot: ArtifactRef, scratch: Path
 
 def _check_limits(name: str, tier: Tier, low: int, high: int | None, top: int) -> None:
     if high is not None and low > high:
-        problem = f"at_least {low} lies above at_most {high}"
+        problem = f"at_least {low} is above at_most {high}"
     elif low > top:
-        problem = f"at_least {low} lies above the hierarchy's top level {top}"
+        problem = f"at_least {low} is above the hierarchy's top level {top}"
     else:
         return
     raise HierarchyInvalid(

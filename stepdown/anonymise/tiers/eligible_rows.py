@@ -135,7 +135,7 @@ def _check_answers(session: Session, config: ReleaseConfig, consent: str) -> Non
         raise SourceInvalid(
             f"{unknown} rows hold an answer that is none of {', '.join(ANSWERS)}",
             where=f"{config.dataset}: column {consent}",
-            next="Mend the answers in the source, or declare their codes as missing.",
+            next="Correct the answers in the source, or declare their codes as missing.",
         )
 
 

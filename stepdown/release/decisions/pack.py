@@ -91,7 +91,7 @@ def _check_folder(workspace: Workspace, folder: Path) -> None:
     inside = workspace.root in folder.resolve().parents
     if inside or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
         raise InputWrong(
-            "lies in the workspace" if inside else "is there already and is not empty",
+            "is in the workspace" if inside else "is there already and is not empty",
             where=str(folder),
             next="Name a new folder elsewhere.",
         )

@@ -137,6 +137,8 @@ def _bring_back(
     # The overdue review was why it fell; something else may have come to stand against it since.
     if problem := standing_problem(writer, release, governance, day):
         raise MoveForbidden(
-            problem, where=release.address, next="Mend that first, then renew it; nothing changed."
+            problem,
+            where=release.address,
+            next="Correct that first, then renew it; nothing changed.",
         )
     return bring_back(writer, release, "its review was renewed", str(signed.statement["name"]))

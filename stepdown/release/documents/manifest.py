@@ -146,7 +146,9 @@ def check_candidate(folder: Path, sha256: str, *, documents_only: bool = False) 
     """
     path = folder / MANIFEST
     if not path.is_file():
-        raise StoreCorrupt("the candidate is gone", where=str(path), next="Run the release again.")
+        raise StoreCorrupt(
+            "the candidate is missing", where=str(path), next="Run the release again."
+        )
     manifest = read_manifest(path.read_bytes(), str(path), sha256)
     for name, expected in manifest.files.items():
         file = folder / name
@@ -154,7 +156,7 @@ def check_candidate(folder: Path, sha256: str, *, documents_only: bool = False) 
             continue
         if not file.is_file() or sha256_of(file) != expected:
             raise StoreCorrupt(
-                "the file is gone or its bytes are not those in the manifest",
+                "the file is missing or its bytes are not those in the manifest",
                 where=str(file),
                 next="Run the release again; find out who or what changed the file.",
             )

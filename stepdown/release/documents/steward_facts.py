@@ -174,7 +174,7 @@ def changes(
             if name not in known
         ]
         told += [
-            {"what": "Column gone", "kind": "word", "before": name, "now": "–"}
+            {"what": "Column removed", "kind": "word", "before": name, "now": "–"}
             for name in known
             if name not in columns
         ]

@@ -108,7 +108,7 @@ def check_ledger(ledger: Ledger, signed: Mapping[int, str] | None = None) -> Che
     with ledger.reading() as reader:
         found = walk(map(_parsed, reader.stored_lines()), signed)
         problems = [
-            f"the trigger {name}, which keeps lines from being changed, is gone"
+            f"the trigger {name}, which keeps lines from being changed, is missing"
             for name in reader.missing_triggers()
         ]
         problems += database_problems(reader.connection)

@@ -58,7 +58,7 @@ def _schema_problems(connection: sa.Connection) -> Iterator[str]:
         if name in found and name in made:
             yield f"the {name[0]} {name[1]} of the database is not as this program makes it"
         elif name in made:
-            yield f"the {name[0]} {name[1]} of the database is gone"
+            yield f"the {name[0]} {name[1]} of the database is missing"
         else:
             yield "the database holds a table, index or trigger that this program does not make"
 

@@ -85,7 +85,7 @@ def check_judged(release: Release) -> Manifest:
     report = Path(release.folder) / FULL_REPORT
     if not report.is_file() or sha256_of(report) != release.terms["judged"]["report_sha256"]:
         raise StoreCorrupt(
-            "the risk report is gone or is no longer the one that was judged",
+            "the risk report is missing or is no longer the one that was judged",
             where=str(report),
             next="Run the release again; find out who or what changed the file.",
         )

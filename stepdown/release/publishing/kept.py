@@ -54,11 +54,11 @@ def check_whole_release(store: Store, release: Release) -> None:
     try:
         raw = store.read(where)
     except FileNotFoundError:
-        raise _incomplete(release, f"its {MANIFEST} is gone from the store") from None
+        raise _incomplete(release, f"its {MANIFEST} is missing from the store") from None
     held = set(store.files(release.address))
     for name in read_manifest(raw, where, release.manifest_sha256).files:
         if f"{release.address}/{name}" not in held:
-            raise _incomplete(release, f"its {name} is gone from the store")
+            raise _incomplete(release, f"its {name} is missing from the store")
 
 
 def _incomplete(release: Release, what: str) -> StoreIncomplete:

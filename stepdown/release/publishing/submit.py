@@ -210,7 +210,7 @@ def _taken_back(ledger: Ledger, new: NewRelease) -> list[Verdict]:
             "taken_back",
             False,
             f"{release.address} has the very same content and is {release.state}.",
-            "Mend what it was taken back for; a suspended release may be reinstated instead, or "
+            "Correct what it was taken back for; a suspended release may be reinstated instead, or "
             "renewed where its review was overdue.",
         )
         for release in same

@@ -122,7 +122,7 @@ def check_access(reader: Reader, address: str, who: str, day: dt.date) -> Access
         governance = load_governance(Path(release.terms["configs"]), release.dataset)
     except (ConfigInvalid, KeyError) as error:
         where = getattr(error, "where", "the config's folder")
-        return Access(False, f"the records cannot be read: mend {where}", OUTSIDE)
+        return Access(False, f"the records cannot be read: correct {where}", OUTSIDE)
     return may_read(reader, governance, address, who, day)
 
 

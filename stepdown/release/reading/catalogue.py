@@ -186,7 +186,9 @@ def _json(store: Store, path: str) -> dict[str, Any]:
     except (ValueError, FileNotFoundError):
         facts = None
     if not isinstance(facts, dict):
-        raise StoreCorrupt("is gone or not JSON", where=path, next="Run `stepdown verify` on it.")
+        raise StoreCorrupt(
+            "is missing or not JSON", where=path, next="Run `stepdown verify` on it."
+        )
     return facts
 
 

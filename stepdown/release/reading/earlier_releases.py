@@ -89,7 +89,7 @@ def _weakened(release: Release, config: ReleaseConfig, tier: Tier) -> list[str]:
         before = read_kept_config(release.folder)
         return [f"less than {release.address}: {each}" for each in weakened(before, config, tier)]
     except (OSError, ValueError, PolicyInvalid):
-        return [f"whether it asks less than {release.address} cannot be told: its config is gone"]
+        return [f"whether it asks less than {release.address} is unknown: its config is missing"]
 
 
 def full_report(release: Release) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def sign_assessment(governance: Governance, dataset: str, key: SigningKey) -> Si
     signed = sign(_statement(file) | {"name": person.name if person else ""}, key)
     problem = _text_problem(file, clock.today())
     if problem:
-        raise InputWrong(problem, where=str(file.path), next="Mend it, then sign.")
+        raise InputWrong(problem, where=str(file.path), next="Correct it, then sign.")
     if problem := _signature_problem(signed, file, governance):
         raise SignatureInvalid(
             problem,

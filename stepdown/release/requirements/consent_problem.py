@@ -17,7 +17,7 @@ def consent_problem(release: Release) -> str:
 def because(count: int) -> str:
     """That many subjects of a release do not agree to its tier, in words."""
     if count == UNTOLD:
-        return "whether everybody in it agrees cannot be told, because it does not say who they are"
+        return "whether everybody in it agrees is unknown, because it does not say who they are"
     who = (
         "1 person in it no longer agrees"
         if count == 1

@@ -40,7 +40,7 @@ def load_evidence(path: Path) -> dict[str, Any]:
         raise InputWrong(
             "the document of the evidence is not there",
             where=str(document),
-            next=f"Put it beside {path}, or mend `document:`.",
+            next=f"Put it beside {path}, or correct `document:`.",
         )
     if clock.is_to_come(told.when, clock.today()):
         raise InputWrong("the day of the consultation is yet to come", where=str(path))

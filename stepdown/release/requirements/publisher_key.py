@@ -48,7 +48,7 @@ def publisher_problem(reader: Reader) -> str:
     """Why nothing could be signed now, in words; empty where it could."""
     known, path = publisher_keys(reader), key_path(reader)
     if known and not path.exists():
-        return "the publisher's key is gone, and readers know releases by it"
+        return "the publisher's key is missing, and readers know releases by it"
     try:
         differs = known and load_key(path).public != known[-1]
     except ConfigInvalid as error:

@@ -133,7 +133,7 @@ def version(
     if starting is not None:
         first = delta.version_from(found, _moment(starting))
         if first is None:
-            raise wrong("startingTimestamp lies after the newest version")
+            raise wrong("startingTimestamp is after the newest version")
         release = first
     return Response(headers={delta.VERSION: _number(release)}, media_type=NDJSON)
 
@@ -233,7 +233,7 @@ def _at(
     if timestamp is not None:
         found = delta.version_at(table, _moment(timestamp))
         if found is None:
-            raise wrong("timestamp lies before the first version that is served")
+            raise wrong("timestamp is before the first version that is served")
         return found
     if version is None:
         return table.current
