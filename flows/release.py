@@ -1,4 +1,4 @@
-"""The release flow: one run of one dataset, each of its steps a task of Prefect."""
+"""Run one dataset as a Prefect flow, each of its steps a task."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What classes give away about one sensitive column, from one histogram of class × value.
+"""Measure what classes give away of one sensitive column, from counts by class and value.
 
 p is a value's share of a class, q its share of the table.
 """
