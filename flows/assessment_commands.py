@@ -122,7 +122,7 @@ def _show(config: Path, work: Path, store: str, json: bool, more: dict[str, Any]
 
 
 def _records(config: Path) -> tuple[str, Any]:
-    """The dataset's name, read without its source, and what lies beside its config."""
+    """The dataset's name, read without its source, and the records beside its config."""
     from stepdown.config import load_config
     from stepdown.config.governance import load_governance
 

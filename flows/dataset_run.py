@@ -117,7 +117,7 @@ def _run(
     progress(f"{counted(snapshot.ref.rows, 'row')} read, {snapshot.rejected:,} rejected")
     for reject in snapshot.rejects[:SHOWN_REJECTS]:
         progress(f"  {reject}")
-    # Mistakes in hierarchies and missing keys are told before minutes are spent on deriving.
+    # Mistakes in hierarchies and missing keys are found before minutes are spent on deriving.
     carry(check_hierarchies, run, snapshot)
     carry(load_keys, run)
     consents = carry(read_consent, run)
@@ -212,10 +212,10 @@ def _tidy(judged: list[JudgedTier], ends: dict[str, TierOutcome]) -> None:
     for name, folder in folders.items():
         if ends[name].state not in settled:
             continue
-        # A copy lies in the folder of the base that it was made from, and may outlive it.
+        # A copy is in the folder of the base that it was made from, and may outlive it.
         inside = [other for other in needed if folder in other.parents]
         for path in folder.rglob("*"):
-            # What a plan would come to is worth reading; what did not change has been read.
+            # What a plan would give is worth reading; what did not change has been read.
             read = path.name == STEWARD_PAGE and ends[name].state != "unchanged"
             if path.is_file() and not read and not any(o in path.parents for o in inside):
                 path.unlink()

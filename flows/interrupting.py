@@ -78,5 +78,5 @@ def _stop() -> None:
         try:
             tell_stopped()
             sys.stdout.flush()
-        finally:  # whoever reads it may be gone
+        finally:  # its reader may have ended
             os._exit(STOPPED)

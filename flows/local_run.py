@@ -46,7 +46,7 @@ def run_release(
     Raises:
         StepdownError: whatever stopped the run before every tier had an end.
     """
-    load_config(config)  # a mistake in it is told before anything is started
+    load_config(config)  # a mistake in it is reported before anything is started
     workspace = open_workspace(work, store)
     progress("starting")
     last = max(tiers, key=list(Tier).index) if tiers else None

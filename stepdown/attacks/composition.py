@@ -78,7 +78,7 @@ def told_apart(session: Session, column: str) -> int:
         held = {str(line["value"]): int(str(line["held"])) for line in lines}
         odd = odd_one_out(gone)
         theirs = [str(line["value"]) for line in lines if line["is_theirs"]]
-        # A class that is gone whole was there to be read before.
+        # A class that is missing whole could be read in the version before.
         if odd is None or not theirs or gone == held:
             continue
         chances.append(max(gone[odd] / sum(gone.values()), held[odd] / sum(held.values())))

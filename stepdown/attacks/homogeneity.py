@@ -93,7 +93,7 @@ def _column(written: Written, name: str) -> Iterator[AttackResult]:
         column=name,
         note=f"{alone['classes']:,} classes show one sensitive value only",
     )
-    # Numbers and dates stay where they lie, as in t.
+    # Harmless numbers and dates keep their places, as in t.
     _tabulate(written, name, bins=ordered, harmless_lie=ordered)
     yield _skewness(session, name, ordered)
 
@@ -101,7 +101,7 @@ def _column(written: Written, name: str) -> Iterator[AttackResult]:
 def _tabulate(written: Written, name: str, bins: bool, harmless_lie: bool = False) -> None:
     """Leave ``held``: class, value, whether it is harmless, records that show it.
 
-    Harmless values are one, without a value, unless they are to lie where they are.
+    Harmless values are one, without a value, unless they are to keep their places.
     """
     cell, column = written.alias(name), written.config.columns[name]
     value, harmless = cell, is_harmless(cell, column.not_sensitive, column.type)

@@ -24,7 +24,7 @@ def same_records(
     left out. Of several alike, as many as both have are taken for the same, first come first.
 
     Raises:
-        StoreCorrupt: a snapshot is gone or no longer the one that was written.
+        StoreCorrupt: a snapshot is missing or no longer the one that was written.
     """
     paths = [check_bytes(each) for each in (first, second)]
     held = [set(pq.read_schema(path).names) for path in paths]

@@ -54,8 +54,8 @@ def run_attacks(
         names the columns without which it is within.
 
     Raises:
-        StoreCorrupt: a file is gone, no longer the one that was written, or the lineage does not
-            fit. SourceInvalid: an auxiliary table cannot be read.
+        StoreCorrupt: a file is missing, no longer the one that was written, or the lineage does
+            not fit. SourceInvalid: an auxiliary table cannot be read.
     """
     for ref in (candidate.data, candidate.lineage, candidate.hierarchies, parent, snapshot):
         check_bytes(ref)

@@ -1,7 +1,7 @@
 """Name what a config asks for less than the config of an earlier version did.
 
 A key that protects people can be taken out of a config between two versions, and the config is
-valid without it. Whoever signs the new version is told here.
+valid without it. Whoever signs the new version learns it from here.
 """
 
 from __future__ import annotations

@@ -179,7 +179,7 @@ def _of_nobody(
 def _no_longer_needed(release: Release) -> Iterator[Path]:
     folder = Path(release.folder)
     if release.state in LAPSED:
-        # A copy's files lie in a folder of their own below the base's.
+        # A copy's files are in a folder of their own below the base's.
         yield from (path for path in sorted(folder.glob("*")) if path.is_file())
         yield from (path for path in sorted((folder / "data").glob("*")) if path.is_file())
     elif release.state not in (*_PENDING, *_LIVE):

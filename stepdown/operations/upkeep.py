@@ -76,7 +76,7 @@ def upkeep(
         # Last, so that a register which cannot be read keeps nothing else from being done; and
         # always, so that a file which cannot be deleted keeps nobody's withdrawal waiting.
         done += recheck(workspace, store, loaded, day, ACTOR).sentences
-    # Every step lets waiting releases go on, so what moved is told from the outside.
+    # Every step lets waiting releases go on, so what moved is found by comparing before and after.
     moved = [
         f"{address} is {state.replace('_', ' ')}"
         for address, state in states(today).items()

@@ -47,7 +47,7 @@ def submit(
 
 
 def foreseen(run: Run, tier: Tier) -> list[Verdict]:
-    """What a submission would object to that no candidate's bytes can mend."""
+    """What a submission would object to whatever the candidate's bytes are."""
     return submission.foreseen(run.workspace, run.loaded, tier)
 
 

@@ -87,7 +87,7 @@ class TierMaker:
         earlier: what the new versions stand beside.
         suites: judges the tables.
         carry: takes each step; under Prefect, as a task.
-        progress: is told what comes next, in counts.
+        progress: is called with what comes next, in counts.
     """
 
     run: Run

@@ -5,7 +5,7 @@ the server hands it out to people who have not installed it::
 
     python fetch.py covid-tests/public --profile p.share -o DIR
 
-A release arrives whole or not at all. What a cut connection leaves lies in a hidden folder of DIR
+A release arrives whole or not at all. What a cut connection leaves is in a hidden folder of DIR
 and is where the next call goes on.
 
 Sources: RFC 8032 (Ed25519), RFC 9110 (Range, If-Range, Retry-After), the Delta Sharing protocol
@@ -592,7 +592,7 @@ def _flags(document: dict[str, Any], source: Source) -> list[str]:
     return flags
 
 
-# What lies in the folder.
+# What is in the folder.
 
 
 def _check_folder(
@@ -896,7 +896,7 @@ def _let_go(lock: IO[bytes], path: Path) -> None:
     with contextlib.suppress(OSError):  # Windows removes no file that somebody has open.
         path.unlink()
     lock.close()
-    with contextlib.suppress(OSError):  # Unfinished downloads lie there.
+    with contextlib.suppress(OSError):  # Unfinished downloads are there.
         path.parent.rmdir()
 
 

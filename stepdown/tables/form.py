@@ -24,7 +24,7 @@ class Form:
         encoding: of a CSV; None is UTF-8, or UTF-16 where the file begins with its mark.
         missing: texts that mean 'no value', and no other; None is the default of
             ``stepdown.tables.missing``.
-        time_zone: by whose clocks times with a zone are told; None keeps each one's own.
+        time_zone: in which times with a zone are read; None keeps each one's own clock.
     """
 
     delimiter: str | None = None

@@ -58,7 +58,7 @@ def measure_utility(
     """What a candidate's protection cost its readers, against the tier above it.
 
     A label stands for its leaves: its cells are spread evenly over them where distributions are
-    compared, and lie in the middle between the outermost of them where a number is needed.
+    compared, and count as the middle between the outermost of them where a number is needed.
 
     Args:
         candidate: the file, its lineage and its hierarchies.

@@ -38,7 +38,7 @@ def count_released_rows(
     collected, and stand in the data and nowhere else: none of its columns is drawn.
 
     Raises:
-        StoreCorrupt: the file is gone or no longer the one that was written.
+        StoreCorrupt: the file is missing or no longer the one that was written.
     """
     check_bytes(data)
     schema = pq.read_schema(data.path)

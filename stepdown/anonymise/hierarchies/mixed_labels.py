@@ -54,8 +54,8 @@ def label_nodes(table: HierarchyTable, texts: pa.Array, lowest: int) -> LabelNod
     ambiguous = _ambiguous(named, widest)
     if ambiguous:
         raise HierarchyInvalid(
-            f"{ambiguous} labels have the same text on several levels, for values of which "
-            "neither contain the others: beside each other nobody can tell them apart",
+            f"{ambiguous} labels have the same text on several levels, and stand for different "
+            "values there: side by side in one column nobody can tell them apart",
             where=f"columns.{table.column}.hierarchy",
             next="Give labels of different levels different texts, or recode the tier full-domain.",
         )

@@ -84,7 +84,7 @@ def anonymise_file(
         budget_seconds: stop the search after this long with the best found.
         form: how the files are written, and which texts in them mean 'no value'.
         scratch: folder for temporary files; None is the system's.
-        progress: is told what comes next, in counts.
+        progress: is called with what comes next, in counts.
 
     Returns:
         The JSON of ``stepdown anonymise``: levels, level_shares, lattice_size, nodes_checked,

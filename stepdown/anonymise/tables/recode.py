@@ -109,7 +109,7 @@ def anonymise_relation(
         loss: what the search makes least; local recoding knows "loss" only.
         recoding: one level for all values of a column, or labels of its own for every class.
         budget_seconds: stop the search after this long with the best found; None never stops.
-        progress: is told what comes next, in counts.
+        progress: is called with what comes next, in counts.
 
     Raises:
         ConfigInvalid: a column is named twice or does not exist, or local recoding is asked for

@@ -160,7 +160,7 @@ def _impossible(
         except DemandImpossible as error:
             names = tuple(column.name for column, _ in pairs)
             message = ": ".join(filter(None, (error.where, error.message)))
-            # Bins lie over what is left above, which is not known yet.
+            # Bins cover what is left above, which is not known yet.
             certain = not any(column.numeric for column, _ in pairs)
             yield Foreseen(tier, names, f"{message}.", error.next, certain)
             if not pairs:

@@ -37,7 +37,7 @@ def coarsest_labels(session: Session, loaded: LoadedConfig, tier: Tier) -> Itera
     """The quasi-identifiers whose ``at_most`` stops them below a level with a single label.
 
     One that a tier above changes otherwise is left out, and so is one whose hierarchy does not fit,
-    which is told elsewhere.
+    which is reported elsewhere.
     """
     above = list(Tier)[: list(Tier).index(tier)]
     for number, name in enumerate(released_columns(loaded.config, tier)):

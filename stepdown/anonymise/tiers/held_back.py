@@ -21,7 +21,7 @@ HELD = "held_so_far"
 def take_whole_people(session: Session, versions: int, people: str) -> int:
     """Take out all rows of a person who lacks one that a version showed; returns how many rows.
 
-    All rows of one who left are gone. Where an id holds rows together, a companion who lacked only
+    One who left lacks all rows. Where an id holds rows together, a companion who lacked only
     some would be seen not to have left.
     """
     then = " UNION ".join(f"SELECT raw, nth FROM then_{i}_0" for i in range(versions))

@@ -110,7 +110,7 @@ def _left_together(
                 drawn = _last_of_alike(people.alike, cell[~away], drawn)
             found[drawn] = True
         if i == last:
-            # Else they would look like those who go now, whom nobody would miss.
+            # Else those after them among those alike take their place, and nobody is missing.
             found |= _after(people.alike, found & (people.newest == last)) & ~people.away
     return people.source_row[found]
 

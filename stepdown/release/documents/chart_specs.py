@@ -229,7 +229,7 @@ def spread_chart(key: str, spread: Mapping[str, Any]) -> Chart:
 def attacks_chart(key: str, title: str, attacks: Sequence[Mapping[str, Any]]) -> Chart:
     """Forest plot: result, interval where there is one, and limit, one row per attack.
 
-    On a square root's scale: results of a few in a thousand and limits of 0 are what is told apart.
+    On a square root's scale, so that results of a few in a thousand can be told from limits of 0.
     """
     values = []
     for row, one in enumerate(attacks):

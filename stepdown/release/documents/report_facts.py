@@ -105,8 +105,8 @@ def published_report(
 def public_checks(config: ReleaseConfig, candidate: Candidate, decision: Decision) -> list[Facts]:
     """What was asked of the file: each check's limit and whether it was kept, and no figure.
 
-    Closed by default. A check is told under its name where whether it is asked, and its limit,
-    follow from the policy and the released columns; every other one counts under
+    Closed by default. A check is named where the policy and the released columns say that it is
+    asked, and with which limit; every other one counts under
     ``other_checks``, where neither its name nor that it was asked says anything of the source.
     """
     policy = tier_policy(config, candidate.tier)
@@ -138,7 +138,7 @@ def _told_as(check: str, limits: Mapping[str, object]) -> str:
     exact = f"{name}:{column}" if column else name
     if exact in limits:
         return exact
-    # One line whichever columns it is about: that a column failed, or was let pass, is not told.
+    # One line whichever columns it is about: that a column failed, or was let pass, is not said.
     return name if name in limits and name not in _POLICY_CHECKS else OTHER_CHECKS
 
 
@@ -219,7 +219,7 @@ def spread(column: str, utility: ColumnUtility, rows: int, k: int, *, before: bo
 
     Args:
         rows: records of this file, to which the shares refer.
-        before: whether the tier above is told too. Where it is not, bins that only it has are
+        before: whether the tier above is shown too. Where it is not, bins that only it has are
             left out.
     """
     fewest = max(k, _FEWEST_SHOWN)

@@ -127,7 +127,7 @@ def steward_facts(
 def exposed_groups(report: TierReport, k: int) -> list[Facts] | None:
     """The smallest classes, each by the labels that the tier may show.
 
-    A label is told where its column is generalised in every cell, or where the class holds k people
+    A label is shown where its column is generalised in every cell, or the class holds k people
     and the tier is not the one that keeps values as they were collected. Others are withheld:
     a value of a single person must not stand in a report either.
     """

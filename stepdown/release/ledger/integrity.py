@@ -51,7 +51,7 @@ def _as_ours(text: str) -> str:
 def _schema_problems(connection: sa.Connection) -> Iterator[str]:
     found, made = _schema(connection), _as_made()
     for name in sorted(made.keys() | found.keys()):
-        # Triggers that are gone are told by name already, as in PostgreSQL.
+        # Missing triggers are listed by name already, as in PostgreSQL.
         may_be_gone = name[0] == "trigger" or may_lack(name[1])
         if found.get(name) == made.get(name) or (name not in found and may_be_gone):
             continue

@@ -109,7 +109,7 @@ _TRIGGERS = {
 def upgrade(connection: Connection) -> None:
     """Give a ledger from before them its indexes, and a SQLite one the trigger on replacing.
 
-    That it lacks the trigger is told by the index of releases: where only the trigger is gone,
+    That it lacks the trigger shows by the index of releases: where only the trigger is missing,
     somebody took it away.
     """
     missing = _missing_indexes(connection)

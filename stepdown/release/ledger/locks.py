@@ -91,7 +91,7 @@ def _of_ledger(workspace: Workspace) -> Iterator[None]:
     url = workspace.ledger_url
     file = sqlite_file(url)
     if file is not None and file.parent != workspace.root:
-        # The same file as that of the workspace in which it lies.
+        # The same file as that of the workspace that it is in.
         with _of_file(file.with_name(_LOCK)):
             yield
         return

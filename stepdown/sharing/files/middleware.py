@@ -63,7 +63,7 @@ def shielded(app: App, metrics: Metrics, https: bool) -> App:
         except (Cut, Gone):
             raise
         except Exception as error:
-            # What the framework raises again after it answered or logged it is told already.
+            # What the framework raises again was answered or logged already.
             if ended:
                 return
             if begun:
