@@ -78,8 +78,8 @@ def search(
     if not run.visit(top).feasible:
         raise _nothing_valid(run, top, proven=True)
     low = tuple(0 for _ in axes)
-    # Steps that fail even below the top of every other axis never pass: without them the lattice
-    # may be small enough to cover.
+    # Steps that fail with every other axis at its top never pass: without them the lattice may be
+    # small enough to cover.
     if _nodes(low, top) > LARGEST_LATTICE:
         low = raised(run, top)
     explore = cover if _nodes(low, top) <= LARGEST_LATTICE else descend
