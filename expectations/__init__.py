@@ -5,13 +5,11 @@ Importing this package is cheap: Great Expectations is imported by the first jud
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from stepdown.artifacts import ArtifactRef
-    from stepdown.candidate import Candidate
     from stepdown.config import LoadedConfig
+    from stepdown.opened import Opened, Source
     from stepdown.reports import RiskReport, Verdict
 
 __all__ = ["check_suites", "validate_raw", "validate_tier"]
@@ -29,27 +27,23 @@ def check_suites(loaded: LoadedConfig) -> None:
         tier_suite(loaded, tier)
 
 
-def validate_raw(snapshot: ArtifactRef, loaded: LoadedConfig, scratch: Path) -> tuple[Verdict, ...]:
+def validate_raw(source: Source) -> tuple[Verdict, ...]:
     """Judge a snapshot against the raw suite.
 
     Raises:
         ConfigInvalid: the suite is not valid.
-        StoreCorrupt: the snapshot's bytes have changed since they were hashed.
     """
     from expectations import validate
 
-    return validate.validate_raw(snapshot, loaded, scratch)
+    return validate.validate_raw(source)
 
 
-def validate_tier(
-    candidate: Candidate, risk: RiskReport, loaded: LoadedConfig, scratch: Path
-) -> tuple[Verdict, ...]:
+def validate_tier(opened: Opened, risk: RiskReport) -> tuple[Verdict, ...]:
     """Judge a candidate's file and its measures against its tier's suite and the dataset's own.
 
     Raises:
         ConfigInvalid: a suite is not valid.
-        StoreCorrupt: the candidate's bytes have changed since they were hashed.
     """
     from expectations import validate
 
-    return validate.validate_tier(candidate, risk, loaded, scratch)
+    return validate.validate_tier(opened, risk)

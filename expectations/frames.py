@@ -24,7 +24,7 @@ CELL = "value"
 
 @dataclass(frozen=True)
 class FileFrames:
-    """The frames of one relation that ``Session.attach_parquet`` made."""
+    """The frames of one relation that is a Parquet file, with ``file_row_number``."""
 
     session: Session
     relation: str

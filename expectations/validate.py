@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import pandas as pd
 
@@ -17,38 +16,32 @@ from expectations.listed import Frame
 from expectations.measures import Measure, file_measures, tier_measures
 from expectations.sentences import advice, sentence
 from expectations.suite import shipped_suite
-from stepdown.artifacts import ArtifactRef, check_bytes
 from stepdown.candidate import Candidate
 from stepdown.config import LoadedConfig, tier_policy
-from stepdown.engine import Session, literals, open_session
+from stepdown.engine import Session, literals
+from stepdown.opened import DATA, SNAPSHOT, Opened, Source
 from stepdown.reports import RiskReport, Verdict
 
 
-def validate_raw(snapshot: ArtifactRef, loaded: LoadedConfig, scratch: Path) -> tuple[Verdict, ...]:
+def validate_raw(source: Source) -> tuple[Verdict, ...]:
     """See ``expectations.validate_raw``."""
-    checks = fill(shipped_suite("raw"), raw_facts(loaded))
-    path = check_bytes(snapshot)
-    with open_session(scratch) as session:
-        return _judge_file(session, path, checks, [], loaded)
+    checks = fill(shipped_suite("raw"), raw_facts(source.loaded))
+    return _judge_file(source.session, SNAPSHOT, checks, [], source.loaded)
 
 
-def validate_tier(
-    candidate: Candidate, risk: RiskReport, loaded: LoadedConfig, scratch: Path
-) -> tuple[Verdict, ...]:
+def validate_tier(opened: Opened, risk: RiskReport) -> tuple[Verdict, ...]:
     """See ``expectations.validate_tier``."""
-    rules = tier_suite(loaded, candidate.tier)
-    policy = tier_policy(loaded.config, candidate.tier)
-    path = check_bytes(candidate.data)
-    labels_path = check_bytes(candidate.hierarchies)
+    candidate, loaded = opened.candidate, opened.loaded
+    rules = tier_suite(loaded, opened.tier)
+    policy = tier_policy(loaded.config, opened.tier)
     bound = _bound_to_bytes(candidate, risk)
     if not bound.passed:
         return (bound,)
-    with open_session(scratch) as session:
-        facts = tier_facts(loaded.config, policy, candidate.recipient, candidate.report)
-        labels = _labels(session, labels_path, candidate, facts.groups["generalised"])
-        facts = replace(facts, of_column={"labels": labels})
-        measures = tier_measures(candidate, risk, loaded.config, list(facts.types))
-        verdicts = _judge_file(session, path, fill(rules, facts), measures, loaded)
+    facts = tier_facts(loaded.config, policy, candidate.recipient, candidate.report)
+    labels = _labels(opened.session, candidate, facts.groups["generalised"])
+    facts = replace(facts, of_column={"labels": labels})
+    measures = tier_measures(candidate, risk, loaded.config, list(facts.types))
+    verdicts = _judge_file(opened.session, DATA, fill(rules, facts), measures, loaded)
     return (bound, *verdicts)
 
 
@@ -65,10 +58,9 @@ def _bound_to_bytes(candidate: Candidate, risk: RiskReport) -> Verdict:
 
 
 def _labels(
-    session: Session, path: Path, candidate: Candidate, generalised: Sequence[str]
+    session: Session, candidate: Candidate, generalised: Sequence[str]
 ) -> dict[str, list[str]]:
     """Every label that the released levels of each generalised column have."""
-    session.attach_parquet("hierarchies", path)
     found = {}
     for name in generalised:
         levels = candidate.report.levels_of(name) or (-1,)
@@ -81,13 +73,12 @@ def _labels(
 
 def _judge_file(
     session: Session,
-    path: Path,
+    relation: str,
     checks: Sequence[Check],
     measures: list[Measure],
     loaded: LoadedConfig,
 ) -> tuple[Verdict, ...]:
-    session.attach_parquet("file", path)
-    frames = FileFrames(session, "file")
+    frames = FileFrames(session, relation)
     counted = file_measures(frames.rows, frames.cells_that_are_no_number)
     tables = {Frame.SCHEMA: frames.schema, Frame.MEASURES: measures_frame(counted + measures)}
     answers = _answers(Judge(), checks, frames, tables)

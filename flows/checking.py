@@ -26,6 +26,7 @@ from stepdown.errors import (
     StepdownError,
 )
 from stepdown.ingest import check_source, consent_verdicts, ingest, read_consent
+from stepdown.opened import open_source
 from stepdown.release.documents.wording import fixed_text
 from stepdown.release.requirements.purposes import collected_for
 from stepdown.risk.leaks.config_texts import foresee_config_texts
@@ -90,12 +91,13 @@ def _asked(
     loaded: LoadedConfig, snapshot: ArtifactRef, workspace: Workspace
 ) -> tuple[list[str], tuple[Foreseen, ...]]:
     """What the source, the register and the config's texts would be refused for; and the gate."""
-    verdicts = list(validate_raw(snapshot, loaded, workspace.scratch))
+    with open_source(snapshot, loaded, workspace.scratch) as source:
+        verdicts = list(validate_raw(source))
+        in_texts = foresee_config_texts(source, fixed_text())
     verdicts += [collected_for(loaded.config, tier) for tier in loaded.config.tier_names()]
     if loaded.config.consent:
         loaded = replace(loaded, consents=read_consent(loaded, workspace, clock.today()))
         verdicts += consent_verdicts(loaded, snapshot, workspace.scratch)
-    in_texts = foresee_config_texts(snapshot, loaded, fixed_text(), workspace.scratch)
     failed = [verdict.message for verdict in verdicts if not verdict.passed]
     failed += [f"{sentence}." for sentence in in_texts]
     return failed, foresee(loaded, snapshot, workspace.scratch)

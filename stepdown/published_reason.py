@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stepdown.artifacts import check_bytes
 from stepdown.config import LoadedConfig
 from stepdown.errors import InputWrong, ReleaseUnknown, StepdownError
+from stepdown.opened import open_source
 from stepdown.release.documents.documents import read_kept_config
 from stepdown.release.documents.wording import fixed_text
 from stepdown.release.ledger.ledger import open_ledger
@@ -40,9 +40,9 @@ def check_reason(workspace: Workspace, address: str, reason: str) -> str:
         snapshot = snapshot_of(here, root, workspace)
         if snapshot is None:
             return _not_searched(release.address, "its source is not kept any more")
-        check_bytes(snapshot)
         loaded = LoadedConfig(read_kept_config(here.folder), Path(release.terms["config"]))
-        columns = identified_by(snapshot, loaded, reason, fixed_text(), workspace.scratch)
+        with open_source(snapshot, loaded, workspace.scratch) as source:
+            columns = identified_by(source, reason, fixed_text())
     except (OSError, ValueError, KeyError, StepdownError):
         return _not_searched(
             release.address, "its source or its config cannot be read, or the disk is full"

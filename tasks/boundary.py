@@ -50,7 +50,10 @@ def _run_name(step: str) -> Callable[..., str]:
     """How Prefect's pages call a run of the task: the step, and the tier or copy it is about."""
 
     def name(parameters: dict[str, Any]) -> str:
-        about = parameters.get("candidate") or parameters.get("copy")
+        opened = parameters.get("opened")
+        about = (
+            opened.candidate if opened else parameters.get("candidate") or parameters.get("copy")
+        )
         tier = about.tier if about else parameters.get("tier")
         recipient = about.recipient if about else parameters.get("recipient")
         if recipient:

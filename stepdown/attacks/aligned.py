@@ -9,12 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from stepdown.artifacts import ArtifactRef
-from stepdown.candidate import Candidate
-from stepdown.engine.session import Session, quote
+from stepdown.engine import Session, quote
 from stepdown.errors import StoreCorrupt
+from stepdown.opened import DATA, PARENT, Opened
 
 Ints = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.int32]
@@ -112,20 +110,18 @@ class Aligned:
         return np.random.default_rng([self.seed, *purpose.encode()])
 
 
-def align(
-    session: Session, candidate: Candidate, parent: ArtifactRef, names: Sequence[str]
-) -> Aligned:
+def align(opened: Opened, names: Sequence[str]) -> Aligned:
     """Read the named columns of a candidate and of its parent, row beside row.
 
     Args:
-        session: holds the candidate's ``hierarchies``.
-        candidate, parent: files whose bytes were checked.
         names: columns that both hold; none of them rekeyed.
 
     Raises:
         StoreCorrupt: the lineage does not fit the two files.
     """
-    lineage = pq.read_table(candidate.lineage.path)
+    session, candidate, parent = opened.session, opened.candidate, opened.parent
+    assert parent is not None
+    lineage = session.fetch("SELECT row, parent_row, subject FROM lineage")
     row = _integers(lineage, "row")
     order = np.argsort(row, kind="stable")
     parent_row = _integers(lineage, "parent_row")[order]
@@ -139,8 +135,8 @@ def align(
         )
     columns = {}
     for name in names:
-        mine, labels = encode(pq.read_table(candidate.data.path, columns=[name])[name])
-        cells, values = encode(pq.read_table(parent.path, columns=[name])[name])
+        mine, labels = encode(session.column(DATA, name))
+        cells, values = encode(session.column(PARENT, name))
         above = cells[parent_row]
         # What the file made of a value anywhere, it may have made of it everywhere.
         seen = Reach.of(above, mine, len(values) + 1, len(labels) + 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from contextlib import nullcontext
 
 from stepdown.artifacts import ArtifactRef
 from stepdown.attacks.homogeneity import homogeneity
@@ -13,67 +13,57 @@ from stepdown.attacks.order import monotone, order
 from stepdown.attacks.pseudonym_dictionary import pseudonym_dictionary
 from stepdown.attacks.run import run_attacks
 from stepdown.attacks.trajectories import trajectories
-from stepdown.candidate import Candidate, Earlier
-from stepdown.config import LoadedConfig
+from stepdown.candidate import Earlier
 from stepdown.config.models import Auxiliary as Register
+from stepdown.opened import Opened
 from stepdown.reports import AttackReport, AttackResult
 from stepdown.tables import Form
 
 
 def attack_candidate(
-    candidate: Candidate,
-    parent: ArtifactRef,
-    snapshot: ArtifactRef,
-    loaded: LoadedConfig,
+    opened: Opened,
     published: Sequence[Earlier],
-    scratch: str | Path | None = None,
     *,
-    base: Candidate | None = None,
-    scale: ArtifactRef | None = None,
-    as_tokens: tuple[Candidate, ArtifactRef] | None = None,
+    base: Opened | None = None,
+    as_tokens: tuple[ArtifactRef, ArtifactRef] | None = None,
 ) -> AttackReport:
     """Run every attack that a tier's policy limits.
 
     Args:
-        candidate: the file, its lineage and its hierarchies.
-        parent: the data file of the tier above (the snapshot for internal, the base for a copy).
-        snapshot: the pinned source.
-        loaded: the dataset's config.
         published: every version of the dataset that was ever published.
-        scratch: folder in which the engine may spill.
         base: of a copy, the partner base that it was made from.
-        scale: as in ``assess_risk``.
-        as_tokens: the candidate and its source with tokens in place of raw values, where the
-            versions published have them.
+        as_tokens: the candidate's hierarchies and its source with tokens in place of raw values,
+            where the versions published have them.
 
     Raises:
         StoreCorrupt: a file is missing or no longer the one that was written.
         SourceInvalid: an auxiliary table cannot be read. ConfigInvalid: an id pattern cannot be
             spelled out.
     """
-    config = loaded.config
+    config, recipient = opened.config, opened.candidate.recipient
     auxiliary = [
-        Auxiliary(name, loaded.resolve(table.path), table.columns, _form(table))
+        Auxiliary(name, opened.loaded.resolve(table.path), table.columns, _form(table))
         for name, table in config.auxiliary.items()
     ]
     patterns = {name: c.id_pattern for name, c in config.columns.items() if c.id_pattern}
     results = [
-        *run_attacks(candidate, parent, snapshot, loaded, scratch, auxiliary=auxiliary),
-        *homogeneity(candidate, loaded, scratch, scale=scale or parent),
-        *pseudonym_dictionary(candidate, snapshot, loaded, patterns, scratch),
-        *order(candidate, loaded, scratch),
-        *monotone(candidate, loaded, scratch),
-        *trajectories(candidate, snapshot, loaded, scratch),
-        *attacks_across(*(as_tokens or (candidate, snapshot)), loaded, published, scratch),
+        *run_attacks(opened, auxiliary=auxiliary),
+        *homogeneity(opened),
+        *pseudonym_dictionary(opened, patterns),
+        *order(opened),
+        *monotone(opened),
+        *trajectories(opened),
     ]
-    if base is not None and candidate.recipient:
-        results += collusions(base, candidate.recipient, loaded, scratch)
+    with opened.as_tokens(*as_tokens) if as_tokens else nullcontext(opened) as known:
+        results += attacks_across(known, published)
+    if base is not None and recipient:
+        results += collusions(base, recipient)
     # Every attack with a limit answers, or the gate would take it for one that was not run.
     if not any(result.attack == "collusion" for result in results):
         note = "there is no other recipient whose copy could be held beside it"
         results.append(AttackResult("collusion", 0.0, 0, note=note))
-    beside = tuple(each.address for each in held_beside(candidate, published))
-    return AttackReport(candidate.data.sha256, tuple(results), beside)
+    beside = tuple(each.address for each in held_beside(opened.candidate, published))
+    return AttackReport(opened.candidate.data.sha256, tuple(results), beside)
 
 
 def _form(table: Register) -> Form:

@@ -9,10 +9,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stepdown.artifacts import ArtifactRef, check_bytes
-from stepdown.attacks.written import Written
-from stepdown.candidate import Candidate
 from stepdown.engine import quote
+from stepdown.opened import Opened
 from stepdown.risk.classes.classes import Ints, build_classes
 from stepdown.vocabulary import Role
 
@@ -21,25 +19,6 @@ MOST_PAIRS = 10**10
 """Combinations beside classes that are compared; with more, everybody is sought in their own class
 only, which finds no fewer pinned values."""
 _BLOCK_BITS = 1 << 27
-
-
-@dataclass(frozen=True)
-class View:
-    """One release that the intruder holds.
-
-    Args:
-        candidate: its data, lineage and hierarchies.
-        snapshot: the source it was made from; its quasi-identifiers are what the intruder knows.
-        address: the release's, for the report.
-        rows: where the snapshot is another one than the attacked release's: that one's source row
-            and this one's, both of shape (n_people,), for everybody who is in both. None: the
-            snapshots are the same.
-    """
-
-    candidate: Candidate
-    snapshot: ArtifactRef
-    address: str = ""
-    rows: tuple[Ints, Ints] | None = None
 
 
 @dataclass(frozen=True)
@@ -58,32 +37,30 @@ class Places:
     row_classes: Ints
 
 
-def find_places(view: View, written: Written) -> Places:
+def find_places(opened: Opened) -> Places:
     """Compare what is known of every record with every class of the release.
 
     Where each column is on one level, whoever knows the raw values knows the labels, and so the one
     class. Where a column has labels of several levels (local recoding), a record fits every class
     whose labels generalise its raw values, not only the one it was put in.
 
-    Args:
-        view: the release.
-        written: the same release, opened; ``member`` and ``class`` are left behind.
+    Leaves ``member`` and ``class`` behind.
     """
-    session = written.session
-    build_classes(session, written.quasi_identifiers())
+    session = opened.session
+    build_classes(session, opened.aliases(Role.QUASI_IDENTIFIER))
     own: Ints = session.fetch("SELECT class FROM member ORDER BY row")["class"].to_numpy()
-    names = written.names(Role.QUASI_IDENTIFIER)
-    mixed = [name for name in names if len(view.candidate.report.levels_of(name)) > 1]
+    names = opened.names(Role.QUASI_IDENTIFIER)
+    mixed = [name for name in names if len(opened.candidate.report.levels_of(name)) > 1]
     if not mixed:
         every = np.unique(own)
         return Places(own, every, every, own)
-    place = _list_known(view, written, names, mixed)
+    place = _list_known(opened, names, mixed)
     known = session.fetch("SELECT * EXCLUDE (place) FROM known ORDER BY place")
     classes = session.fetch("SELECT * EXCLUDE (class) FROM class ORDER BY class")
     if len(known) * len(classes) > MOST_PAIRS:
         return Places(place, *_pairs(place, own), own)
     fits = [
-        _fits(view, written, name, known.column(i), classes.column(i), name in mixed)
+        _fits(opened, name, known.column(i), classes.column(i), name in mixed)
         for i, name in enumerate(names)
     ]
     places, fitting = _meet(fits, len(known), len(classes))
@@ -97,18 +74,19 @@ def _pairs(places: Ints, classes: Ints) -> tuple[Ints, Ints]:
     return found[0], found[1]
 
 
-def _list_known(view: View, written: Written, names: list[str], mixed: list[str]) -> Ints:
+def _list_known(opened: Opened, names: list[str], mixed: list[str]) -> Ints:
     """Leave ``known``: every combination of raw values (released ones in columns of one level)."""
-    session = written.session
-    session.attach_parquet("raw", check_bytes(view.snapshot))
+    session = opened.session
     parts = [
-        f"raw.{quote(name)} AS k{i}" if name in mixed else f"record.{written.alias(name)} AS k{i}"
+        f"snapshot.{quote(name)} AS k{i}"
+        if name in mixed
+        else f"record.{opened.alias(name)} AS k{i}"
         for i, name in enumerate(names)
     ]
     listed = ", ".join(f"k{i}" for i in range(len(names)))
     session.run(
         f"CREATE OR REPLACE TEMP TABLE seen AS SELECT row, {', '.join(parts)} FROM record "
-        "LEFT JOIN raw ON raw.file_row_number = record.source_row"
+        "LEFT JOIN snapshot ON snapshot.file_row_number = record.source_row"
     )
     session.run(
         "CREATE OR REPLACE TEMP TABLE known AS SELECT row_number() OVER () - 1 AS place, * FROM "
@@ -130,8 +108,7 @@ class _Fits:
 
 
 def _fits(
-    view: View,
-    written: Written,
+    opened: Opened,
     name: str,
     known: pa.ChunkedArray,
     labels: pa.ChunkedArray,
@@ -140,7 +117,7 @@ def _fits(
     codes, values = _coded(known)
     label_codes, label_values = _coded(labels)
     if mixed:
-        table = _labels_of(view, written, name, values, label_values)
+        table = _labels_of(opened, name, values, label_values)
     else:
         table = np.zeros((len(values), len(label_values)), np.bool_)
         at = _index(values, label_values)
@@ -148,13 +125,10 @@ def _fits(
     return _Fits(codes, _packed(table[:, label_codes]))
 
 
-def _labels_of(
-    view: View, written: Written, name: str, values: pa.Array, labels: pa.Array
-) -> Flags:
+def _labels_of(opened: Opened, name: str, values: pa.Array, labels: pa.Array) -> Flags:
     """Shape (n_values, n_labels): whether a label is the value or one of its ancestors."""
-    session = written.session
-    session.attach_parquet("hierarchies", check_bytes(view.candidate.hierarchies))
-    kind = session.scalar(f"SELECT typeof({quote(name)}) FROM raw LIMIT 1") or "VARCHAR"
+    session = opened.session
+    kind = session.scalar(f"SELECT typeof({quote(name)}) FROM snapshot LIMIT 1") or "VARCHAR"
     column = name.replace("'", "''")
     # The leaf is read back as the raw column's type, so that 5 and 5.0 are the same number.
     rungs = session.fetch(

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
-from stepdown.attacks.written import open_written
-from stepdown.candidate import Candidate
-from stepdown.config import LoadedConfig
+from stepdown.opened import Opened
 from stepdown.reports import AttackResult, stable
 from stepdown.risk.classes.classes import Ints, build_classes
 from stepdown.risk.measures.trajectories import trajectory_class_sizes
@@ -17,12 +14,10 @@ from stepdown.vocabulary import Role
 
 
 def colluding(
-    base: Candidate,
+    base: Opened,
     columns_1: Sequence[str],
     columns_2: Sequence[str],
-    loaded: LoadedConfig,
     k: int,
-    scratch: str | Path | None = None,
     against: str = "",
 ) -> AttackResult:
     """Share of records that two copies, held together, leave among fewer than k data subjects.
@@ -35,20 +30,14 @@ def colluding(
     Args:
         base: the partner base.
         columns_1, columns_2: the columns of either copy.
-        loaded: the dataset's config.
         k: data subjects that a class should have.
-        scratch: folder in which the engine may spill.
         against: whose copies they are, for the report.
-
-    Raises:
-        StoreCorrupt: the base is no longer the one that was written.
     """
     union = set(columns_1) | set(columns_2)
-    with open_written(base, loaded, scratch) as written:
-        session = written.session
-        names = [name for name in written.names(Role.QUASI_IDENTIFIER) if name in union]
-        classes = build_classes(session, [written.alias(name) for name in names])
-        keeps_an_id = loaded.config.name(Role.SUBJECT) in union
+    with base.session.aside() as session:
+        names = [name for name in base.names(Role.QUASI_IDENTIFIER) if name in union]
+        classes = build_classes(session, [base.alias(name) for name in names])
+        keeps_an_id = base.config.name(Role.SUBJECT) in union
         exposed = "SELECT class FROM class_subject GROUP BY class HAVING count(*) < " + str(k)
         where = f"class IN ({exposed})"
         if keeps_an_id:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import pyarrow as pa
 
-from stepdown.artifacts import ArtifactRef, check_bytes
 from stepdown.attacks.composition import told_apart
-from stepdown.attacks.written import Written, open_written
-from stepdown.candidate import Candidate, Earlier
-from stepdown.config import LoadedConfig, released_columns, tier_policy
+from stepdown.config import released_columns, tier_policy
 from stepdown.engine import Session, quote
+from stepdown.opened import SNAPSHOT, Opened
 from stepdown.reports import AttackResult, stable
 from stepdown.risk.measures.harmless import is_harmless
 from stepdown.vocabulary import Role
@@ -20,13 +17,7 @@ from stepdown.vocabulary import Role
 _KNOWN = (Role.QUASI_IDENTIFIER, Role.SENSITIVE)
 
 
-def differencing(
-    candidate: Candidate,
-    version: Earlier,
-    snapshot: ArtifactRef,
-    loaded: LoadedConfig,
-    scratch: str | Path | None = None,
-) -> AttackResult:
+def differencing(opened: Opened, version: Opened, against: str = "") -> AttackResult:
     """Share of a file's records that subtracting a version leaves in too small a group.
 
     Records that are alike in raw quasi-identifiers and sensitive values are matched between the two
@@ -49,84 +40,72 @@ def differencing(
     earlier period is not them.
 
     Args:
-        candidate: the new file. snapshot: its source.
-        version: what is subtracted.
-        loaded: the dataset's config; k and l are those of the candidate's tier.
-        scratch: folder in which the engine may spill.
+        opened: the new file; k and l are those of its tier.
+        version: what is subtracted. against: its address, for the report.
 
     Returns:
         ``attempts`` groups, of which ``successes`` are too small.
 
-    Raises:
-        StoreCorrupt: a file is missing or no longer the one that was written.
-
     Source: Xiao & Tao 2007, doi:10.1145/1247480.1247556.
     """
-    policy = tier_policy(loaded.config, candidate.tier)
+    config = opened.config
+    policy = tier_policy(config, opened.tier)
     increments = policy.period == "increment"
-    known = loaded.config.names(*_KNOWN, *((Role.SUBJECT,) if increments else ()))
-    with open_written(candidate, loaded, scratch) as new:
-        with open_written(version.candidate, loaded, scratch) as old:
-            held = set(new.columns) | set(old.columns)
-            raw = [
-                _raw_names(each, ref) for each, ref in ((new, snapshot), (old, version.snapshot))
-            ]
-            if candidate.recipient:
-                # Two who are alike in the copy's few columns are still two: the base tells them.
-                held |= set(released_columns(loaded.config, candidate.tier))
-            told = set(known) if increments else held
-            keys = [n for n in known if n in told and all(n in names for names in raw)]
-            secret = [n for n in new.names(Role.SENSITIVE) if n in old.columns]
-            within = "source" if increments else "record"
-            both = set(new.columns) & set(old.columns) - set(loaded.config.names(*_KNOWN))
-            more = [n for n in sorted(both) if all(n in names for names in raw)]
-            found = (0, 0, 0, 0)
-            for known_by in ([*keys, *more], keys) if more and not increments else (keys,):
-                sides = [_side(each, known_by, secret, within) for each in (new, old)]
-                for name, table in zip(("now", "before"), sides, strict=True):
-                    new.session.attach_arrow(name, table)
-                _pair(new.session, len(secret))
-                counted = _count(new.session, policy.smallest_class, policy.distinct_l, len(secret))
-                # Exposed records first: of two ways the worse.
-                found = max(found, counted, key=lambda each: (each[2], each[1], each[3]))
+    known = config.names(*_KNOWN, *((Role.SUBJECT,) if increments else ()))
+    with opened.aside() as new, version.aside() as old:
         session = new.session
+        held = set(new.columns) | set(old.columns)
+        raw = [each.session.columns(SNAPSHOT) for each in (new, old)]
+        if opened.candidate.recipient:
+            # Two who are alike in the copy's few columns are still two: the base tells them.
+            held |= set(released_columns(config, opened.tier))
+        told = set(known) if increments else held
+        keys = [n for n in known if n in told and all(n in names for names in raw)]
+        secret = [n for n in new.names(Role.SENSITIVE) if n in old.columns]
+        within = "source" if increments else "record"
+        both = set(new.columns) & set(old.columns) - set(config.names(*_KNOWN))
+        more = [n for n in sorted(both) if all(n in names for names in raw)]
+        found = (0, 0, 0, 0)
+        for known_by in ([*keys, *more], keys) if more and not increments else (keys,):
+            sides = [_side(each, known_by, secret, within) for each in (new, old)]
+            for name, table in zip(("now", "before"), sides, strict=True):
+                session.attach_arrow(name, table)
+            _pair(session, len(secret))
+            counted = _count(session, policy.smallest_class, policy.distinct_l, len(secret))
+            # Exposed records first: of two ways the worse.
+            found = max(found, counted, key=lambda each: (each[2], each[1], each[3]))
         groups, small, exposed, records = found
         betrayed = 0
         if policy.distinct_l > 1 and not increments:
-            _list_missing(new, keys, snapshot, len(secret))
+            _list_missing(session, keys, len(secret))
             betrayed = max((told_apart(session, f"s{i}") for i in range(len(secret))), default=0)
     return AttackResult(
         "differencing",
         stable(min(1.0, (exposed + betrayed) / records)) if records else 0.0,
         attempts=groups,
         successes=small + betrayed,
-        against=version.address,
+        against=against,
         note=f"of {groups:,} groups by class in both files, {small:,} have fewer than "
         f"{policy.smallest_class} data subjects or {policy.distinct_l} sensitive values"
         + (f"; in {betrayed:,} the composition tells who left" if betrayed else ""),
     )
 
 
-def _raw_names(written: Written, snapshot: ArtifactRef) -> set[str]:
-    written.session.attach_parquet("source", check_bytes(snapshot))
-    return set(written.session.fetch("SELECT * FROM source LIMIT 0").column_names)
-
-
-def _side(written: Written, keys: Sequence[str], secret: Sequence[str], within: str) -> pa.Table:
+def _side(opened: Opened, keys: Sequence[str], secret: Sequence[str], within: str) -> pa.Table:
     """One file's records: class, subject, a text of the raw values, the sensitive values (an empty
     text for all that are harmless), and the ``turn`` among those alike within the file
     (``record``) or all of its source (``source``)."""
-    config = written.config
-    labels = ", ".join(written.quasi_identifiers()) or "1"
+    config = opened.config
+    labels = ", ".join(opened.aliases(Role.QUASI_IDENTIFIER)) or "1"
     among = "SEMI JOIN record USING (source_row)" if within == "record" else ""
     values = []
     for i, name in enumerate(secret):
-        cell, column = f"record.{written.alias(name)}", config.columns[name]
+        cell, column = f"record.{opened.alias(name)}", config.columns[name]
         harmless = is_harmless(cell, column.not_sensitive, column.type)
         values.append(f"CASE WHEN {harmless} THEN '' ELSE '=' || {cell}::VARCHAR END AS s{i}")
-    return written.session.fetch(
+    return opened.session.fetch(
         "WITH known AS (SELECT file_row_number AS source_row, "
-        f"{_raw(keys)} AS raw FROM source), "
+        f"{_raw(keys)} AS raw FROM snapshot), "
         "turned AS (SELECT source_row, row_number() OVER (PARTITION BY raw ORDER BY source_row) "
         f"AS turn FROM known {among}) "
         f"SELECT dense_rank() OVER (ORDER BY {labels}) AS class, subject, turn, "
@@ -183,22 +162,20 @@ def _count(session: Session, k: int, least: int, columns: int) -> tuple[int, int
     return row["groups"], row["small"], row["exposed"], row["records"]
 
 
-def _list_missing(new: Written, keys: Sequence[str], snapshot: ArtifactRef, columns: int) -> None:
+def _list_missing(session: Session, keys: Sequence[str], columns: int) -> None:
     """``missing``: the version's records that the file lacks, and which the source lacks as well.
 
     Of several alike, as many are in the source as it has rows like them.
     """
-    session = new.session
-    session.attach_parquet("source", check_bytes(snapshot))
     listed = "".join(f", s{i}" for i in range(columns))
     session.run(
         "CREATE OR REPLACE TEMP TABLE missing AS SELECT there, coalesce(many, 0) < b_turn AS "
         f'"left"{listed} FROM pair LEFT JOIN (SELECT {_raw(keys)} AS raw, count(*) AS many '
-        "FROM source GROUP BY 1) AS held USING (raw) WHERE here IS NULL"
+        "FROM snapshot GROUP BY 1) AS held USING (raw) WHERE here IS NULL"
     )
 
 
 def _raw(keys: Sequence[str]) -> str:
-    """SQL of a text of the raw values of a row of ``source``."""
-    listed = ", ".join(f"coalesce('+' || source.{quote(n)}::VARCHAR, '-')" for n in keys) or "''"
+    """SQL of a text of the raw values of a row of ``snapshot``."""
+    listed = ", ".join(f"coalesce('+' || snapshot.{quote(n)}::VARCHAR, '-')" for n in keys) or "''"
     return f"to_json([{listed}])"

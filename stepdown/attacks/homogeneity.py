@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
-from stepdown.artifacts import ArtifactRef, check_bytes
-from stepdown.attacks.written import Written, open_written
-from stepdown.candidate import Candidate
-from stepdown.config import LoadedConfig
 from stepdown.engine import Session
+from stepdown.opened import Opened
 from stepdown.reports import AttackResult, stable
 from stepdown.risk.classes.classes import build_classes
 from stepdown.risk.measures.bins import BINNED, BINS, DATED, sensitive_bin
@@ -17,13 +13,7 @@ from stepdown.risk.measures.harmless import is_harmless
 from stepdown.vocabulary import Role
 
 
-def homogeneity(
-    candidate: Candidate,
-    loaded: LoadedConfig,
-    scratch: str | Path | None = None,
-    *,
-    scale: ArtifactRef | None = None,
-) -> list[AttackResult]:
+def homogeneity(opened: Opened) -> list[AttackResult]:
     """What an intruder who knows somebody's quasi-identifiers learns about each sensitive column.
 
     The intruder finds the class (missing is a value of its own) and reads its sensitive values.
@@ -44,42 +34,31 @@ def homogeneity(
 
     Numbers are counted in the bins of the gate's l, dates day by day, and for ``skewness`` in bins.
 
-    Args:
-        candidate: the written file with its lineage.
-        loaded: the dataset's config.
-        scratch: folder in which the engine may spill.
-        scale: the file between whose extremes numbers are binned, as in ``assess_risk``: the
-            parent, or internal for a copy. Default the file itself.
-
     Returns:
         both attacks for every sensitive column of the file, in its order; one of each without a
         column where it has none.
 
-    Raises:
-        StoreCorrupt: a file is missing or no longer the one that was written.
-
     Source: Machanavajjhala et al. 2007, doi:10.1145/1217299.1217302, for homogeneity; Li, Li &
     Venkatasubramanian 2007, doi:10.1109/ICDE.2007.367856, for skewness.
     """
-    with open_written(candidate, loaded, scratch) as written:
-        written.session.attach_parquet("scale", check_bytes(scale or candidate.data))
-        build_classes(written.session, written.quasi_identifiers())
-        columns = written.names(Role.SENSITIVE)
+    with opened.aside() as opened:
+        build_classes(opened.session, opened.aliases(Role.QUASI_IDENTIFIER))
+        columns = opened.names(Role.SENSITIVE)
         if not columns:
             note = "the file holds no sensitive column"
             return [AttackResult(name, 0.0, 0, note=note) for name in ("homogeneity", "skewness")]
-        return [result for name in columns for result in _column(written, name)]
+        return [result for name in columns for result in _column(opened, name)]
 
 
-def _column(written: Written, name: str) -> Iterator[AttackResult]:
-    session = written.session
+def _column(opened: Opened, name: str) -> Iterator[AttackResult]:
+    session = opened.session
     records = int(str(session.scalar("SELECT count(*) FROM record")))
     if not records:
         for attack in ("homogeneity", "skewness"):
             yield AttackResult(attack, 0.0, 0, column=name, note="the file holds no record")
         return
-    ordered = written.config.columns[name].type in (*BINNED, *DATED)
-    _tabulate(written, name, bins=written.config.columns[name].type in BINNED)
+    ordered = opened.config.columns[name].type in (*BINNED, *DATED)
+    _tabulate(opened, name, bins=opened.config.columns[name].type in BINNED)
     alone = session.fetch(
         "SELECT coalesce(sum(n), 0)::BIGINT AS records, count(*) AS classes FROM (SELECT "
         "sum(n) AS n FROM held WHERE value IS NOT NULL OR harmless GROUP BY class "
@@ -94,23 +73,23 @@ def _column(written: Written, name: str) -> Iterator[AttackResult]:
         note=f"{alone['classes']:,} classes show one sensitive value only",
     )
     # Harmless numbers and dates keep their places, as in t.
-    _tabulate(written, name, bins=ordered, harmless_lie=ordered)
+    _tabulate(opened, name, bins=ordered, harmless_lie=ordered)
     yield _skewness(session, name, ordered)
 
 
-def _tabulate(written: Written, name: str, bins: bool, harmless_lie: bool = False) -> None:
+def _tabulate(opened: Opened, name: str, bins: bool, harmless_lie: bool = False) -> None:
     """Leave ``held``: class, value, whether it is harmless, records that show it.
 
     Harmless values are one, without a value, unless they are to keep their places.
     """
-    cell, column = written.alias(name), written.config.columns[name]
+    cell, column = opened.alias(name), opened.config.columns[name]
     value, harmless = cell, is_harmless(cell, column.not_sensitive, column.type)
     if bins:
-        value = sensitive_bin(written.session, cell, name, written.config, written.tier)
+        value = sensitive_bin(opened.session, cell, name, opened.config, opened.tier)
     if column.not_sensitive and not harmless_lie:
         value = f"CASE WHEN NOT {harmless} THEN ({value}) END"
     flag = "false" if harmless_lie else harmless
-    written.session.run(
+    opened.session.run(
         f"CREATE OR REPLACE TEMP TABLE held AS SELECT class, {value} AS value, {flag} AS harmless, "
         "count(*)::DOUBLE AS n FROM member JOIN record USING (row) GROUP BY ALL"
     )

@@ -4,30 +4,55 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from stepdown.attacks.candidate_records import Places, View, find_places
+from stepdown.attacks.candidate_records import Places, find_places
 from stepdown.attacks.candidate_values import ABSENT, Sight, pinned
 from stepdown.attacks.harmless import reveals_nothing
-from stepdown.attacks.written import open_written
-from stepdown.config import LoadedConfig
+from stepdown.config import ReleaseConfig
+from stepdown.config.models import Column
+from stepdown.opened import DATA, Opened
 from stepdown.reports import AttackResult, stable
 from stepdown.risk.classes.classes import Ints
 from stepdown.risk.measures.bins import BINNED, BINS
 from stepdown.vocabulary import Role
 
 
-def intersection(
-    view: View,
-    others: Sequence[View],
-    loaded: LoadedConfig,
-    scratch: str | Path | None = None,
-) -> list[AttackResult]:
+@dataclass(frozen=True)
+class View:
+    """What one release shows.
+
+    Args:
+        address: the release's, for the report.
+        places: where in it somebody is sought.
+        source_rows: shape (n_rows,): the row of the snapshot that each row came from.
+        sensitive: the cells of each sensitive column.
+        rows: where the snapshot is another one than the attacked release's: that one's source row
+            and this one's, both of shape (n_people,), for everybody who is in both. None: the
+            snapshots are the same.
+    """
+
+    address: str
+    places: Places
+    source_rows: Ints
+    sensitive: dict[str, pa.ChunkedArray]
+    rows: tuple[Ints, Ints] | None
+
+
+def view_of(opened: Opened, address: str = "", rows: tuple[Ints, Ints] | None = None) -> View:
+    """What an open release shows; see ``View``."""
+    with opened.aside() as opened:
+        places = find_places(opened)
+        source = opened.session.fetch("SELECT source_row FROM record ORDER BY row")["source_row"]
+        cells = {name: opened.session.column(DATA, name) for name in opened.names(Role.SENSITIVE)}
+    source_rows = pc.fill_null(source, ABSENT).to_numpy().astype(np.int64)
+    return View(address, places, source_rows, cells, rows)
+
+
+def intersection(view: View, others: Sequence[View], config: ReleaseConfig) -> list[AttackResult]:
     """What an intruder learns who holds a release and others of the same people.
 
     The intruder knows somebody's raw quasi-identifiers and that they are in every release compared.
@@ -40,33 +65,29 @@ def intersection(
     one value, which hides another and is never pinned itself.
 
     Args:
-        view: the release that is attacked, a candidate.
-        others: what else one audience can hold, and what it holds of whom.
-        loaded: the dataset's config.
-        scratch: folder in which the engine may spill.
+        view: of the release that is attacked, a candidate.
+        others: of what else one audience can hold.
+        config: the dataset's.
 
     Returns:
         for every other release, one result per sensitive column that both hold; with several
         others, one more per column for all of them together, over everybody in any of them.
-
-    Raises:
-        StoreCorrupt: a file is missing or no longer the one that was written.
     """
-    opened = [_open(each, loaded, scratch) for each in (view, *others)]
-    rows = [_aligned(opened[0].source_rows, o) for o in opened]
+    views = (view, *others)
+    rows = [_aligned(view.source_rows, each) for each in views]
     results = []
-    for name in opened[0].sensitive:
-        holding = [i for i, o in enumerate(opened) if name in o.sensitive]
-        codes = _codes([opened[i].sensitive[name] for i in holding], loaded, name)
+    for name in view.sensitive:
+        holding = [i for i, each in enumerate(views) if name in each.sensitive]
+        codes = _codes([views[i].sensitive[name] for i in holding], config.columns[name])
         sights = [
-            _sight(opened[i].places, values, rows[i])
+            _sight(views[i].places, values, rows[i])
             for i, values in zip(holding, codes, strict=True)
         ]
         truth = _truth(codes, [rows[i] for i in holding])
         # Learning a harmless value reveals nothing, so nobody is attacked for one.
         truth[truth == HARMLESS] = ABSENT
         for i, sight in zip(holding[1:], sights[1:], strict=True):
-            results.append(_result(name, opened[i].view.address, [sights[0], sight], truth))
+            results.append(_result(name, views[i].address, [sights[0], sight], truth))
         # One reader may hold all of them, and together they can pin what no pair does.
         if len(sights) > 2:
             results.append(_result(name, f"all {len(sights) - 1} others", sights, truth))
@@ -80,30 +101,8 @@ HARMLESS = 0
 """The code of all values that reveal nothing."""
 
 
-@dataclass(frozen=True)
-class _Opened:
-    view: View
-    places: Places
-    source_rows: Ints
-    sensitive: dict[str, pa.ChunkedArray]
-
-
-def _open(view: View, loaded: LoadedConfig, scratch: str | Path | None) -> _Opened:
-    with open_written(view.candidate, loaded, scratch) as written:
-        places = find_places(view, written)
-        rows = written.session.fetch("SELECT source_row FROM record ORDER BY row")
-        columns = written.names(Role.SENSITIVE)
-    return _Opened(
-        view,
-        places,
-        pc.fill_null(rows["source_row"], ABSENT).to_numpy().astype(np.int64),
-        {name: pq.read_table(view.candidate.data.path, columns=[name])[name] for name in columns},
-    )
-
-
-def _codes(columns: list[pa.ChunkedArray], loaded: LoadedConfig, name: str) -> list[Ints]:
+def _codes(columns: list[pa.ChunkedArray], column: Column) -> list[Ints]:
     """Every file's column as codes that mean the same in all of them; ``HARMLESS`` is one."""
-    column = loaded.config.columns[name]
     texts = [values.cast(pa.string()) for values in columns]
     if column.type in BINNED:
         coded = _bins([values.cast(pa.float64()).to_numpy() for values in columns])
@@ -128,12 +127,12 @@ def _bins(columns: list[np.ndarray[tuple[int], np.dtype[np.float64]]]) -> list[I
     return [np.digitize(values, edges).astype(np.int64) for values in columns]
 
 
-def _aligned(first: Ints, opened: _Opened) -> Ints:
+def _aligned(first: Ints, view: View) -> Ints:
     """The row in a view of everyone in the attacked release; ``ABSENT`` where it has none."""
     sought = first
-    if opened.view.rows is not None:
-        sought = _looked_up(first, *opened.view.rows)
-    own = opened.source_rows
+    if view.rows is not None:
+        sought = _looked_up(first, *view.rows)
+    own = view.source_rows
     return _looked_up(sought, own, np.arange(len(own)))
 
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
-from stepdown.artifacts import ArtifactRef
-from stepdown.attacks.candidate_records import View
 from stepdown.attacks.collusion import colluding
 from stepdown.attacks.differencing import differencing
-from stepdown.attacks.intersection import intersection
+from stepdown.attacks.intersection import View, intersection, view_of
 from stepdown.attacks.match_snapshots import same_records
 from stepdown.candidate import Candidate, Earlier
-from stepdown.config import LoadedConfig, tier_policy
+from stepdown.config import tier_policy
+from stepdown.opened import Opened
 from stepdown.reports import AttackResult
 from stepdown.vocabulary import Role, Tier
 
@@ -35,26 +33,28 @@ def held_beside(candidate: Candidate, published: Sequence[Earlier]) -> list[Earl
     return [each for each in others if tier is Tier.PARTNER and each.is_of(tier)]
 
 
-def attacks_across(
-    candidate: Candidate,
-    snapshot: ArtifactRef,
-    loaded: LoadedConfig,
-    published: Sequence[Earlier],
-    scratch: str | Path | None = None,
-) -> list[AttackResult]:
+def attacks_across(opened: Opened, published: Sequence[Earlier]) -> list[AttackResult]:
     """Intersection with everything that is held beside a candidate, differencing with its series.
 
     Args:
-        candidate: the new file. snapshot: its source.
+        opened: the new file.
         published: what was ever published of the dataset.
 
     Raises:
-        StoreCorrupt: a file is missing or no longer the one that was written.
+        StoreCorrupt: a file of an earlier version is missing or no longer the one that was written.
     """
-    beside = held_beside(candidate, published)
-    series = [e for e in beside if e.is_of(candidate.tier, candidate.recipient)]
-    results = [differencing(candidate, e, snapshot, loaded, scratch) for e in series]
-    results += _intersections(candidate, snapshot, loaded, beside, scratch)
+    results: list[AttackResult] = []
+    views: list[View] = []
+    known = opened.config.names(Role.QUASI_IDENTIFIER, Role.SENSITIVE)
+    for each in held_beside(opened.candidate, published):
+        with opened.source.beside(each.candidate, each.snapshot) as version:
+            if each.is_of(opened.tier, opened.candidate.recipient):
+                results.append(differencing(opened, version, each.address))
+            same_source = each.snapshot.sha256 == opened.snapshot.sha256
+            rows = None if same_source else same_records(opened, each.snapshot, known)
+            views.append(view_of(version, each.address, rows))
+    if views:
+        results += intersection(view_of(opened), views, opened.config)
     note = "nothing was published before that a reader could hold beside it"
     asked = {result.attack for result in results}
     for attack in ("differencing", "intersection"):
@@ -63,40 +63,12 @@ def attacks_across(
     return results
 
 
-def collusions(
-    base: Candidate, recipient: str, loaded: LoadedConfig, scratch: str | Path | None = None
-) -> list[AttackResult]:
+def collusions(base: Opened, recipient: str) -> list[AttackResult]:
     """A recipient's copy beside each other recipient's, as the config agrees their columns."""
-    copies = loaded.config.recipients
-    k = tier_policy(loaded.config, Tier.PARTNER).smallest_class
+    copies = base.config.recipients
+    k = tier_policy(base.config, Tier.PARTNER).smallest_class
     return [
-        colluding(
-            base, copies[recipient].columns, other.columns, loaded, k, scratch, f"partner/{name}"
-        )
+        colluding(base, copies[recipient].columns, other.columns, k, f"partner/{name}")
         for name, other in copies.items()
         if name != recipient
     ]
-
-
-def _intersections(
-    candidate: Candidate,
-    snapshot: ArtifactRef,
-    loaded: LoadedConfig,
-    beside: Sequence[Earlier],
-    scratch: str | Path | None,
-) -> list[AttackResult]:
-    if not beside:
-        return []
-    known = loaded.config.names(Role.QUASI_IDENTIFIER, Role.SENSITIVE)
-    views = [
-        View(
-            each.candidate,
-            each.snapshot,
-            each.address,
-            None
-            if each.snapshot.sha256 == snapshot.sha256
-            else same_records(snapshot, each.snapshot, known, scratch),
-        )
-        for each in beside
-    ]
-    return intersection(View(candidate, snapshot), views, loaded, scratch)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from stepdown.attacks.written import Written, open_written
-from stepdown.candidate import Candidate
-from stepdown.config import LoadedConfig, tier_policy
+from stepdown.config import tier_policy
 from stepdown.engine import quote
+from stepdown.opened import DATA, Opened
 from stepdown.reports import AttackResult, stable
 from stepdown.risk.classes.classes import Ints
 
@@ -21,9 +19,7 @@ has a k of 1 (house rule, partner's k)."""
 _CHANCE_SIGMAS = 3.0
 
 
-def order(
-    candidate: Candidate, loaded: LoadedConfig, scratch: str | Path | None = None
-) -> list[AttackResult]:
+def order(opened: Opened) -> list[AttackResult]:
     """Whether the file's row order follows the source's beyond what the released values explain.
 
     A file that is sorted by its released values, in the order of its columns, is the same bytes
@@ -33,19 +29,15 @@ def order(
     (three standard deviations, ``control``): the absolute rank correlation within those groups of
     file and source order (Spearman), and the excess of neighbours in source order over neighbours
     against it.
-
-    Raises:
-        StoreCorrupt: a file is missing or no longer the one that was written.
     """
-    with open_written(candidate, loaded, scratch) as written:
-        columns = written.session.fetch("SELECT * EXCLUDE (file_row_number) FROM data LIMIT 0")
-        names = columns.schema.names
-        source = _source_rows(written)
+    with opened.aside() as opened:
+        names = opened.session.columns(DATA)
+        source = _source_rows(opened)
         rows = len(source)
         undecided = np.ones(max(0, rows - 1), np.bool_)
         explained = 0
         for name in names:
-            step = np.diff(_ranks(written, quote(name)))
+            step = np.diff(_ranks(opened, quote(name)))
             if (step[undecided] < 0).any():
                 break
             undecided &= step == 0
@@ -70,9 +62,7 @@ def order(
     ]
 
 
-def monotone(
-    candidate: Candidate, loaded: LoadedConfig, scratch: str | Path | None = None
-) -> list[AttackResult]:
+def monotone(opened: Opened) -> list[AttackResult]:
     """Share of data subjects whose place in the source a column gives away: an id in disguise.
 
     A running number, a time stamp or a serial code follows the order in which people were recorded.
@@ -84,38 +74,35 @@ def monotone(
     leading zeros are. ``measured`` is the share of data subjects who have a placed row, less what
     chance gives (three standard deviations above what is expected, ``control``). It is of the worst
     column, and in the better direction.
-
-    Raises:
-        StoreCorrupt: a file is missing or no longer the one that was written.
     """
-    k = max(FEWEST_PLACES, tier_policy(loaded.config, candidate.tier).smallest_class)
-    with open_written(candidate, loaded, scratch) as written:
-        table = written.session.fetch(
+    k = max(FEWEST_PLACES, tier_policy(opened.config, opened.tier).smallest_class)
+    with opened.aside() as opened:
+        table = opened.session.fetch(
             "SELECT coalesce(subject, -1 - row) AS s FROM record ORDER BY row"
         )
         if not len(table):
             return [AttackResult("monotone", 0.0, 0, note="the file holds no record")]
         _, subject = np.unique(table["s"].to_numpy(), return_inverse=True)
-        place = np.argsort(np.argsort(_source_rows(written), kind="stable"), kind="stable")
-        results = [_placed(name, ranks, place, subject, k) for name, ranks in _narrow(written, k)]
+        place = np.argsort(np.argsort(_source_rows(opened), kind="stable"), kind="stable")
+        results = [_placed(name, ranks, place, subject, k) for name, ranks in _narrow(opened, k)]
     if not results:
         note = f"no column has values that fewer than {k} rows share"
         return [AttackResult("monotone", 0.0, 0, note=note)]
     return [max(results, key=lambda result: result.measured)]
 
 
-def _source_rows(written: Written) -> Ints:
+def _source_rows(opened: Opened) -> Ints:
     # A row without lineage comes from nowhere: after all others, in the file's order.
-    table = written.session.fetch(
+    table = opened.session.fetch(
         "SELECT coalesce(source_row, 4611686018427387904 + row) AS s FROM record ORDER BY row"
     )
     rows: Ints = table["s"].to_numpy().astype(np.int64)
     return rows
 
 
-def _ranks(written: Written, value: str) -> Ints:
+def _ranks(opened: Opened, value: str) -> Ints:
     """Shape (n_rows,), in the order of the file: dense rank of an SQL value, missing first."""
-    table = written.session.fetch(
+    table = opened.session.fetch(
         f"SELECT dense_rank() OVER (ORDER BY {value} ASC NULLS FIRST) AS r FROM data "
         "ORDER BY file_row_number"
     )
@@ -123,18 +110,18 @@ def _ranks(written: Written, value: str) -> Ints:
     return ranks
 
 
-def _narrow(written: Written, k: int) -> Iterator[tuple[str, Ints]]:
+def _narrow(opened: Opened, k: int) -> Iterator[tuple[str, Ints]]:
     """Columns, with their rows' ranks, in which some value is shared by fewer than k rows."""
-    schema = written.session.fetch("SELECT * EXCLUDE (file_row_number) FROM data LIMIT 0").schema
+    schema = opened.session.fetch("SELECT * EXCLUDE (file_row_number) FROM data LIMIT 0").schema
     for field in schema:
         cell = quote(field.name)
         few = f"SELECT 1 FROM data WHERE {cell} IS NOT NULL GROUP BY {cell} HAVING count(*) < {k}"
-        if not written.session.scalar(f"SELECT count(*) FROM ({few})"):
+        if not opened.session.scalar(f"SELECT count(*) FROM ({few})"):
             continue
-        yield field.name, _ranks(written, cell)
+        yield field.name, _ranks(opened, cell)
         if pa.types.is_string(field.type) or pa.types.is_large_string(field.type):
             length = f"CASE WHEN {cell} IS NOT NULL THEN (length({cell}), {cell}) END"
-            yield field.name, _ranks(written, length)
+            yield field.name, _ranks(opened, length)
 
 
 def _placed(name: str, ranks: Ints, place: Ints, subject: Ints, k: int) -> AttackResult:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import pyarrow as pa
 
-from stepdown.artifacts import ArtifactRef
 from stepdown.attacks.digests import (
     COMMON,
     DIGESTS,
@@ -23,11 +21,10 @@ from stepdown.attacks.digests import (
     spellings,
 )
 from stepdown.attacks.id_patterns import parse_pattern
-from stepdown.attacks.written import Written, open_written
-from stepdown.candidate import Candidate
-from stepdown.config import LoadedConfig, treatment_of
+from stepdown.config import treatment_of
 from stepdown.config.treatments import Surrogate
 from stepdown.engine import quote
+from stepdown.opened import Opened
 from stepdown.reports import AttackResult, stable
 from stepdown.risk.leaks.tokens import DIGITS_ENOUGH, LONG_ENOUGH
 from stepdown.vocabulary import Role
@@ -50,11 +47,7 @@ Spell = Callable[[Sequence[str]], list[str]]
 
 
 def pseudonym_dictionary(
-    candidate: Candidate,
-    snapshot: ArtifactRef,
-    loaded: LoadedConfig,
-    patterns: Mapping[str, str] | None = None,
-    scratch: str | Path | None = None,
+    opened: Opened, patterns: Mapping[str, str] | None = None
 ) -> list[AttackResult]:
     """Share of a column's distinct values that a dictionary of hashed ids reverses.
 
@@ -71,37 +64,31 @@ def pseudonym_dictionary(
     check looks for them.
 
     Args:
-        candidate: the written file with its lineage.
-        snapshot: the pinned source.
-        loaded: the dataset's config.
         patterns: column → pattern of its ids, such as ``P\\d{6}``.
-        scratch: folder in which the engine may spill.
 
     Returns:
         one result per column in which anything was reversed; else one without a column.
 
     Raises:
         ConfigInvalid: a pattern cannot be enumerated.
-        StoreCorrupt: a file is missing or no longer the one that was written.
 
     Source: the New York taxi release of 2014, whose medallions were MD5 without a key.
     """
     parsed = {name: parse_pattern(text, name) for name, text in (patterns or {}).items()}
-    with open_written(candidate, loaded, scratch, snapshot) as written:
-        written.session.attach_parquet("snapshot", snapshot.path)
-        columns = [_Column.of(written, name) for name in written.columns]
+    with opened.aside() as opened:
+        columns = [_Column.of(opened, name) for name in opened.columns]
         targets = [column for column in columns if column.cells]
         notes: list[str] = []
         if targets:
-            for name in written.config.names(*_SOURCES):
-                notes += _try_raw(written, name, targets)
+            for name in opened.config.names(*_SOURCES):
+                notes += _try_raw(opened, name, targets)
             for name, pattern in parsed.items():
                 ids = pattern.ids()
                 if len(ids) < pattern.count:
                     notes.append(f"{len(ids):,} of {pattern.count:,} ids of {name}'s pattern tried")
-                _try(ids, f"{name}'s pattern", targets, written.config.dataset, _in_both_cases)
+                _try(ids, f"{name}'s pattern", targets, opened.config.dataset, _in_both_cases)
         for column in columns:
-            column.reversed["they stand in the source"] = _unhashed(written, column.name)
+            column.reversed["they stand in the source"] = _unhashed(opened, column.name)
     found = [_result(column, notes) for column in columns if any(column.reversed.values())]
     looked = f"{len(targets):,} of {len(columns):,} columns hold anything that may be a hash"
     tried = sum(len(column.distinct) for column in targets)
@@ -120,9 +107,9 @@ class _Column:
     reversed: dict[str, set[str]]
 
     @classmethod
-    def of(cls, written: Written, name: str) -> _Column:
-        cell = written.alias(name)
-        values = written.session.fetch(
+    def of(cls, opened: Opened, name: str) -> _Column:
+        cell = opened.alias(name)
+        values = opened.session.fetch(
             f"SELECT DISTINCT {cell} AS v FROM record WHERE {cell} IS NOT NULL"
         )["v"]
         listed = values.to_pylist()
@@ -134,9 +121,9 @@ class _Column:
         return cls(name, [str(value) for value in listed], cells, {})
 
 
-def _try_raw(written: Written, source: str, targets: list[_Column]) -> Iterator[str]:
+def _try_raw(opened: Opened, source: str, targets: list[_Column]) -> Iterator[str]:
     """Try the raw values of a column; say where not all of them were."""
-    session = written.session
+    session = opened.session
     # Those of the file's own records come first: they are what its cells were made from.
     session.run(
         f"CREATE OR REPLACE TEMP TABLE raw AS SELECT value, held FROM (SELECT {quote(source)}"
@@ -146,7 +133,7 @@ def _try_raw(written: Written, source: str, targets: list[_Column]) -> Iterator[
     )
     count = int(str(session.scalar("SELECT count(*) FROM raw")))
     values = session.fetch(f"SELECT value FROM raw LIMIT {MOST_VALUES}")["value"].to_pylist()
-    ways = _try(values, source, targets, written.config.dataset, spellings)
+    ways = _try(values, source, targets, opened.config.dataset, spellings)
     if count > MOST_VALUES:
         for batch in session.stream("SELECT value FROM raw", batch_rows=MOST_VALUES):
             _search(batch.column(0).to_pylist(), source, targets, ways)
@@ -244,11 +231,11 @@ def _is_no_chance(count: int, mean: float) -> bool:
     )
 
 
-def _unhashed(written: Written, name: str) -> set[str]:
+def _unhashed(opened: Opened, name: str) -> set[str]:
     """Distinct cells that are raw values as they were, where none should be."""
-    column, cell = written.config.columns[name], written.alias(name)
+    column, cell = opened.config.columns[name], opened.alias(name)
     if column.role is Role.INSENSITIVE:
-        sources = written.config.names(*_SOURCES)
+        sources = opened.config.names(*_SOURCES)
         value = "regexp_replace(lower({}), '[^\\p{{L}}\\p{{N}}]+', '', 'g')"
         telling = (
             f"length(value) >= {LONG_ENOUGH} AND (regexp_matches(value, '\\p{{L}}') "
@@ -256,7 +243,7 @@ def _unhashed(written: Written, name: str) -> set[str]:
         )
     elif column.role in _SOURCES:
         # An invented value may be another's true one in other letters, and tells nothing by it.
-        exact = isinstance(treatment_of(written.config, name, written.tier), Surrogate)
+        exact = isinstance(treatment_of(opened.config, name, opened.tier), Surrogate)
         sources, value, telling = [name], "{}" if exact else "lower(trim({}))", "true"
     else:
         return set()
@@ -266,7 +253,7 @@ def _unhashed(written: Written, name: str) -> set[str]:
         f"SELECT {value.format(f'{quote(source)}::VARCHAR')} AS value FROM snapshot"
         for source in sources
     )
-    table = written.session.fetch(
+    table = opened.session.fetch(
         f"SELECT DISTINCT cell FROM (SELECT DISTINCT {cell}::VARCHAR AS cell FROM record) "
         f"WHERE {value.format('cell')} IN (SELECT value FROM ({raw}) "
         f"WHERE value IS NOT NULL AND {telling})"

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 
-import pyarrow.parquet as pq
-
-from stepdown.artifacts import ArtifactRef, check_bytes
 from stepdown.attacks.aligned import Aligned, align
 from stepdown.attacks.culprits import with_culprits
 from stepdown.attacks.inference import inference
@@ -16,9 +12,8 @@ from stepdown.attacks.linkability import linkability
 from stepdown.attacks.linkage import Auxiliary, auxiliary_linkage, by_richness, linkage
 from stepdown.attacks.probabilistic_linkage import probabilistic_linkage
 from stepdown.attacks.singling_out import WITH_SENSITIVE, singling_out
-from stepdown.candidate import Candidate
-from stepdown.config import LoadedConfig, ReleaseConfig, tier_policy
-from stepdown.engine.session import open_session
+from stepdown.config import tier_policy
+from stepdown.opened import PARENT, Opened
 from stepdown.reports import AttackResult
 from stepdown.vocabulary import Role
 
@@ -26,26 +21,13 @@ Attack = Callable[[Aligned, list[str]], AttackResult]
 _KNOWABLE = (Role.QUASI_IDENTIFIER, Role.SENSITIVE, Role.INSENSITIVE)
 
 
-def run_attacks(
-    candidate: Candidate,
-    parent: ArtifactRef,
-    snapshot: ArtifactRef,
-    loaded: LoadedConfig,
-    scratch: str | Path | None = None,
-    *,
-    auxiliary: Sequence[Auxiliary] = (),
-) -> tuple[AttackResult, ...]:
+def run_attacks(opened: Opened, *, auxiliary: Sequence[Auxiliary] = ()) -> tuple[AttackResult, ...]:
     """Linkage, probabilistic linkage, singling out, linkability and attribute inference.
 
     The intruder of all of them holds the tier above, or a table named in ``auxiliary``.
     Pseudonyms and surrogates are a keyed function of what is above and help nobody to match.
 
     Args:
-        candidate: the file, its lineage and its hierarchies.
-        parent: the data file of the tier above (the snapshot for internal, the base for a copy).
-        snapshot: the pinned source.
-        loaded: the dataset's config.
-        scratch: folder in which the engine may spill.
         auxiliary: tables that an intruder may hold; one result each.
 
     Returns:
@@ -54,20 +36,15 @@ def run_attacks(
         names the columns without which it is within.
 
     Raises:
-        StoreCorrupt: a file is missing, no longer the one that was written, or the lineage does
-            not fit. SourceInvalid: an auxiliary table cannot be read.
+        StoreCorrupt: the lineage does not fit. SourceInvalid: an auxiliary table cannot be read.
     """
-    for ref in (candidate.data, candidate.lineage, candidate.hierarchies, parent, snapshot):
-        check_bytes(ref)
-    config = loaded.config
-    names = knowable(candidate, parent, config)
+    config, names = opened.config, knowable(opened)
     quasi_identifiers = [n for n in names if config.columns[n].role is Role.QUASI_IDENTIFIER]
     sensitive = [n for n in names if config.columns[n].role is Role.SENSITIVE]
     harmless = {name: config.columns[name].not_sensitive for name in sensitive}
-    with open_session(scratch) as session:
-        session.attach_parquet("hierarchies", candidate.hierarchies.path)
-        aligned = align(session, candidate, parent, names)
-        limits = tier_policy(config, candidate.tier).attacks
+    with opened.aside() as opened:
+        session, aligned = opened.session, align(opened, names)
+        limits = tier_policy(config, opened.tier).attacks
 
         def asked(attack: Attack, columns: list[str]) -> AttackResult:
             found = attack(aligned, columns)
@@ -86,13 +63,9 @@ def run_attacks(
         )
 
 
-def knowable(candidate: Candidate, parent: ArtifactRef, config: ReleaseConfig) -> list[str]:
+def knowable(opened: Opened) -> list[str]:
     """Released columns that the parent has too, of roles that a tier keeps or generalises.
 
     Pseudonyms and surrogates stand in for columns of other roles only."""
-    above = pq.read_schema(parent.path).names
-    return [
-        name
-        for name in pq.read_schema(candidate.data.path).names
-        if name in above and name in config.columns and config.columns[name].role in _KNOWABLE
-    ]
+    above = opened.session.columns(PARENT)
+    return [name for name in opened.names(*_KNOWABLE) if name in above]

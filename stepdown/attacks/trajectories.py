@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from stepdown.artifacts import ArtifactRef
-from stepdown.attacks.written import Written, open_written
-from stepdown.candidate import Candidate
-from stepdown.config import LoadedConfig, tier_policy
+from stepdown.config import tier_policy
 from stepdown.config.policy import persisting_share
+from stepdown.opened import Opened
 from stepdown.reports import AttackResult, stable
 from stepdown.risk.classes.classes import build_classes
 from stepdown.risk.classes.persisting import find_persisting, held_sharers
@@ -19,23 +16,12 @@ from stepdown.risk.measures.trajectories import trajectory_class_sizes
 from stepdown.vocabulary import Role
 
 
-def trajectories(
-    candidate: Candidate,
-    snapshot: ArtifactRef,
-    loaded: LoadedConfig,
-    scratch: str | Path | None = None,
-) -> list[AttackResult]:
+def trajectories(opened: Opened) -> list[AttackResult]:
     """Share of data subjects, and of households, whose rows together are shared by fewer than k.
 
     An id that stays the same over rows shows an intruder all rows of one person: who knows what is
     known of each of them looks for the multiset. A household's rows are its members'. k is the
     tier's smallest class.
-
-    Args:
-        candidate: the written file with its lineage.
-        snapshot: the pinned source, for the households.
-        loaded: the dataset's config.
-        scratch: folder in which the engine may spill.
 
     Values that are the same in all rows of more people than the defaults allow, and rare elsewhere,
     stand in for an id that is not kept.
@@ -43,39 +29,34 @@ def trajectories(
     Returns:
         one result per id that the file keeps: of the subject column (or of a rekeyed direct
         identifier), of the household's; one without a column where it keeps none.
-
-    Raises:
-        StoreCorrupt: a file is missing or no longer the one that was written.
     """
-    k = tier_policy(loaded.config, candidate.tier).smallest_class
-    with open_written(candidate, loaded, scratch, snapshot) as written:
-        build_classes(written.session, written.quasi_identifiers())
+    k = tier_policy(opened.config, opened.tier).smallest_class
+    with opened.aside() as opened:
+        build_classes(opened.session, opened.aliases(Role.QUASI_IDENTIFIER))
         results = []
-        if written.keeps_an_id():
-            subject = (written.names(Role.SUBJECT) or _rekeyed(written))[0]
-            results.append(_result(written, "subject", subject, k))
+        if opened.keeps_an_id():
+            subject = (opened.names(Role.SUBJECT) or _rekeyed(opened))[0]
+            results.append(_result(opened, "subject", subject, k))
         else:
-            results += _by_values(written, k)
-        results += [
-            _result(written, "household", name, k) for name in written.names(Role.HOUSEHOLD)
-        ]
+            results += _by_values(opened, k)
+        results += [_result(opened, "household", name, k) for name in opened.names(Role.HOUSEHOLD)]
     note = "the file keeps no id that holds rows together, nor values that stand in for one"
     return results or [AttackResult("trajectories", 0.0, 0, note=note)]
 
 
-def _by_values(written: Written, k: int) -> list[AttackResult]:
+def _by_values(opened: Opened, k: int) -> list[AttackResult]:
     """The same where no id is kept, of the people whose rows agree in values that are rare."""
     ids = (Role.SUBJECT, Role.HOUSEHOLD)
     columns = {
-        name: written.alias(name)
-        for name in written.columns
-        if written.config.columns[name].role not in ids and not written.is_rekeyed(name)
+        name: opened.alias(name)
+        for name in opened.columns
+        if opened.config.columns[name].role not in ids and not opened.is_rekeyed(name)
     }
-    found = find_persisting(written.session, "subject", columns, max(k, 2))
-    if not found or found[0].share <= persisting_share(written.tier):
+    found = find_persisting(opened.session, "subject", columns, max(k, 2))
+    if not found or found[0].share <= persisting_share(opened.tier):
         return []
     most = found[0]
-    sharers = held_sharers(written.session)
+    sharers = held_sharers(opened.session)
     alone = int(np.sum(sharers < k))
     return [
         AttackResult(
@@ -91,14 +72,14 @@ def _by_values(written: Written, k: int) -> list[AttackResult]:
     ]
 
 
-def _rekeyed(written: Written) -> list[str]:
-    return [name for name in written.names(Role.DIRECT_IDENTIFIER) if written.is_rekeyed(name)]
+def _rekeyed(opened: Opened) -> list[str]:
+    return [name for name in opened.names(Role.DIRECT_IDENTIFIER) if opened.is_rekeyed(name)]
 
 
 def _result(
-    written: Written, of: Literal["subject", "household"], column: str, k: int
+    opened: Opened, of: Literal["subject", "household"], column: str, k: int
 ) -> AttackResult:
-    sizes = trajectory_class_sizes(written.session, of)
+    sizes = trajectory_class_sizes(opened.session, of)
     held, found = int(sizes.sum()), int(sizes[sizes < k].sum())
     return AttackResult(
         "trajectories",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
@@ -18,25 +20,114 @@ from stepdown.scratch import in_use
 MEMORY_LIMIT = os.environ.get("STEPDOWN_MEMORY", "400MB")
 """What the engine may hold before it spills; the process needs about 300 MB beside it."""
 
+FILE_ROW = "file_row_number"
 MANY_COLUMNS, MEGABYTES_PER_COLUMN = 500, 0.8
 MANY_JOINS, MEGABYTES_PER_JOIN = 32, 12.5
+_AT_REST = "64MB"
+_NUMBERS = itertools.count(1)
+
+
+@dataclass
+class _Memory:
+    """What an engine may hold, the same for all of its sessions."""
+
+    limit: str = MEMORY_LIMIT
+    room: float = 0.0
 
 
 class Session:
-    """Named relations and plain SQL over them; nothing here knows what the rows mean."""
+    """Named relations and plain SQL over them; nothing here knows what the rows mean.
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+    Temporary relations are the session's own. Others belong to a part of the engine, see ``part``.
+    """
+
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        memory: _Memory | None = None,
+        path: tuple[str, ...] = (),
+    ) -> None:
         self._connection = connection
-        self._limit = MEMORY_LIMIT
-        self._room = 0.0
+        self._memory = memory or _Memory()
+        self._path = path
+
+    @contextmanager
+    def part(self) -> Iterator[Session]:
+        """A session with a part of the engine for relations that other sessions are to see.
+
+        It sees those of this session's part as well, unless it has one of the same name. Its own
+        are dropped with it.
+        """
+        name = f"part_{next(_NUMBERS)}"
+        self.run(f"CREATE SCHEMA {name}")
+        try:
+            with self._another((name, *self._path)) as session:
+                yield session
+        finally:
+            self.run(f"DROP SCHEMA {name} CASCADE")
+
+    @contextmanager
+    def aside(self, only: str | None = None) -> Iterator[Session]:
+        """A session that sees the same parts, whose temporary relations are dropped with it.
+
+        Args:
+            only: the one relation that it sees; default all.
+        """
+        with self._another(() if only else self._path) as session:
+            if only:
+                relation = self.qualified(only)
+                session.run(f"CREATE TEMP VIEW {quote(only)} AS SELECT * FROM {relation}")
+            yield session
+
+    @contextmanager
+    def _another(self, path: tuple[str, ...]) -> Iterator[Session]:
+        connection = _prepared(self._connection.cursor())
+        try:
+            session = Session(connection, self._memory, path)
+            if path:
+                session.run(f"SET search_path = '{','.join(path)}'")
+            yield session
+        finally:
+            connection.close()
+
+    def load_parquet(self, name: str, path: str | Path) -> None:
+        """Read a Parquet file, once, into a relation of this part that the engine may spill.
+
+        ``file_row_number`` is a row's 0-based position in the file.
+        """
+        self._make_room_for(path)
+        self.run(f"CREATE TABLE {quote(name)} AS {_reading(path)}")
+
+    def share_parquet(self, name: str, path: str | Path) -> None:
+        """Make a Parquet file a relation of this part; every statement reads what it needs of it.
+
+        ``file_row_number`` is a row's 0-based position in the file.
+        """
+        self._make_room_for(path)
+        self.run(f"CREATE VIEW {quote(name)} AS {_reading(path)}")
+
+    def _make_room_for(self, path: str | Path) -> None:
+        self.make_room(len(self.fetch(f"{_reading(path)} LIMIT 0").column_names))
+
+    def share(self, name: str, relation: str) -> None:
+        """Give a relation, as another part calls it, a name in this part."""
+        self.run(f"CREATE VIEW {quote(name)} AS SELECT * FROM {relation}")
+
+    def qualified(self, name: str) -> str:
+        """What the other parts call a relation of this one."""
+        return f"{self._path[0]}.{quote(name)}"
+
+    def rest(self) -> None:
+        """Let go of memory until the next statement; what is loaded waits on disk."""
+        # What is in use, or finds no room on the disk, stays where it is.
+        with suppress(WorldFailed):
+            self.run(f"SET memory_limit = '{_AT_REST}'")
+        self.release_memory()
 
     def attach_parquet(self, name: str, path: str | Path) -> None:
         """Make a Parquet file a relation; ``file_row_number`` is its 0-based row position."""
-        self.run(
-            f"CREATE OR REPLACE TEMP VIEW {quote(name)} AS "
-            f"SELECT * FROM read_parquet({file_literal(path)}, file_row_number=true)"
-        )
-        self.make_room(len(self.fetch(f"SELECT * FROM {quote(name)} LIMIT 0").column_names))
+        self._make_room_for(path)
+        self.run(f"CREATE OR REPLACE TEMP VIEW {quote(name)} AS {_reading(path)}")
 
     def attach_arrow(self, name: str, table: pa.Table) -> None:
         """Make an Arrow table a relation."""
@@ -58,6 +149,15 @@ class Session:
         """The answer to a query as one Arrow table."""
         with _engine_failures():
             return self._connection.sql(sql).to_arrow_table()
+
+    def columns(self, name: str) -> list[str]:
+        """The columns of a relation, the position of its rows in a file aside."""
+        names = self.fetch(f"SELECT * FROM {quote(name)} LIMIT 0").column_names
+        return [column for column in names if column != FILE_ROW]
+
+    def column(self, relation: str, name: str) -> pa.ChunkedArray:
+        """A column's cells, in the order of the relation's file."""
+        return self.fetch(f"SELECT {quote(name)} AS cell FROM {quote(relation)}")["cell"]
 
     def scalar(self, sql: str) -> object:
         """The first cell of the answer's first row."""
@@ -84,9 +184,9 @@ class Session:
             columns * MEGABYTES_PER_COLUMN if columns > MANY_COLUMNS else 0.0,
             joins * MEGABYTES_PER_JOIN if joins > MANY_JOINS else 0.0,
         )
-        if room > self._room and "STEPDOWN_MEMORY" not in os.environ:
-            self._room, self._limit = room, f"{room:.0f}MB"
-            self.run(f"SET memory_limit = '{self._limit}'")
+        if room > self._memory.room and "STEPDOWN_MEMORY" not in os.environ:
+            self._memory.room, self._memory.limit = room, f"{room:.0f}MB"
+            self.run(f"SET memory_limit = '{self._memory.limit}'")
 
     def release_memory(self) -> None:
         """Give back what answers that were read and dropped have left in the pools.
@@ -94,7 +194,7 @@ class Session:
         The engine and Arrow both keep freed memory for their next answer; what comes next may be a
         search that needs it. Setting a limit, to what it is already, makes the engine let go.
         """
-        self.run(f"SET memory_limit = '{self._limit}'")
+        self.run(f"SET memory_limit = '{self._memory.limit}'")
         pa.default_memory_pool().release_unused()
 
 
@@ -116,18 +216,26 @@ def open_session(scratch: str | Path | None = None) -> Iterator[Session]:
                 "autoload_known_extensions": "false",
             }
         )
-        connection.execute("SET TimeZone = 'UTC'")
-        # In what it takes for a notebook it draws one on stdout, which is the document's.
-        connection.execute("SET enable_progress_bar = false")
         try:
-            yield Session(connection)
+            yield Session(_prepared(connection))
         finally:
             connection.close()
+
+
+def _prepared(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    connection.execute("SET TimeZone = 'UTC'")
+    # In what it takes for a notebook it draws one on stdout, which is the document's.
+    connection.execute("SET enable_progress_bar = false")
+    return connection
 
 
 def quote(identifier: str) -> str:
     """A column or relation name as SQL text."""
     return '"' + identifier.replace('"', '""') + '"'
+
+
+def _reading(path: str | Path) -> str:
+    return f"SELECT * FROM read_parquet({file_literal(path)}, file_row_number=true)"
 
 
 def file_literal(path: str | Path) -> str:

@@ -15,6 +15,7 @@ from stepdown.artifacts import ArtifactRef, check_bytes, sha256_of
 from stepdown.candidate import DATA_FILE, Candidate
 from stepdown.config import LoadedConfig, ReleaseConfig, released_hash, tier_hash
 from stepdown.errors import ReleaseUnknown, StoreCorrupt
+from stepdown.opened import open_candidate
 from stepdown.release.documents.documents import CONFIG, FULL_REPORT
 from stepdown.release.documents.manifest import MANIFEST, check_candidate
 from stepdown.release.ledger.chain import verify_chain
@@ -145,7 +146,10 @@ def _against_workspace(
         return problems, tuple(f"{what}: {gone}" for what in _NEEDS_WORKSPACE[2:])
     try:
         scale = _data(chain[2]) if row.recipient else None
-        risk = assess_risk(candidate, parent, snapshot, loaded, workspace.scratch, scale=scale)
+        with open_candidate(
+            candidate, parent, snapshot, loaded, workspace.scratch, scale=scale
+        ) as opened:
+            risk = assess_risk(opened)
     except StoreCorrupt as error:
         return [f"{error.where}: {error.message}"], _NEEDS_WORKSPACE[2:]
     recorded = full_report(row)["risk"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from stepdown import utility
 from stepdown.anonymise.tiers.source_tokens import remember_hierarchies
@@ -12,7 +11,7 @@ from stepdown.attacks import attack
 from stepdown.attacks.multi_release import held_beside
 from stepdown.candidate import Candidate, Earlier
 from stepdown.config import tier_policy
-from stepdown.ingest import Snapshot
+from stepdown.opened import Opened
 from stepdown.pipeline.run import Run, open_keyring
 from stepdown.reports import (
     AttackReport,
@@ -27,27 +26,16 @@ from stepdown.risk.leaks import joins, joint, value_joins
 from stepdown.risk.measures import exposure
 
 
-def assess_risk(
-    run: Run,
-    snapshot: Snapshot,
-    candidate: Candidate,
-    parent: ArtifactRef,
-    scale: ArtifactRef | None = None,
-) -> RiskReport:
+def assess_risk(opened: Opened) -> RiskReport:
     """Measure what an intruder could do with the written bytes."""
-    return measures.assess_risk(
-        candidate, parent, snapshot.ref, run.loaded, run.workspace.scratch, scale=scale
-    )
+    return measures.assess_risk(opened)
 
 
 def attack_candidate(
     run: Run,
-    snapshot: Snapshot,
-    candidate: Candidate,
-    parent: ArtifactRef,
+    opened: Opened,
     published: Sequence[Earlier],
-    base: Candidate | None = None,
-    scale: ArtifactRef | None = None,
+    base: Opened | None = None,
     remembered: ArtifactRef | None = None,
 ) -> AttackReport:
     """Attack the written bytes, alone and beside what was published before."""
@@ -55,66 +43,41 @@ def attack_candidate(
     if remembered is not None:
         hierarchies = remember_hierarchies(
             run.config,
-            candidate,
-            snapshot.ref,
+            opened.candidate,
+            opened.snapshot,
             open_keyring(run),
             workspace.memory,
             workspace.scratch,
         )
-        as_tokens = (replace(candidate, hierarchies=hierarchies), remembered)
-    return attack.attack_candidate(
-        candidate,
-        parent,
-        snapshot.ref,
-        run.loaded,
-        published,
-        run.workspace.scratch,
-        base=base,
-        scale=scale,
-        as_tokens=as_tokens,
-    )
+        as_tokens = (hierarchies, remembered)
+    return attack.attack_candidate(opened, published, base=base, as_tokens=as_tokens)
 
 
-def measure_exposure(
-    run: Run,
-    snapshot: Snapshot,
-    candidate: Candidate,
-    parent: ArtifactRef,
-    parent_lineage: ArtifactRef | None,
-) -> Exposure:
+def measure_exposure(opened: Opened) -> Exposure:
     """Find where the risk comes from."""
-    return exposure.measure_exposure(
-        candidate,
-        parent,
-        snapshot.ref,
-        run.loaded,
-        run.workspace.scratch,
-        parent_lineage=parent_lineage,
-    )
+    return exposure.measure_exposure(opened)
 
 
-def measure_utility(run: Run, candidate: Candidate, parent: ArtifactRef) -> UtilityReport:
+def measure_utility(opened: Opened) -> UtilityReport:
     """Measure what the protection cost."""
-    return utility.measure_utility(candidate, parent, run.loaded, run.workspace.scratch)
+    return utility.measure_utility(opened)
 
 
-def count_released_rows(run: Run, candidate: Candidate) -> ReleasedRows:
+def count_released_rows(opened: Opened) -> ReleasedRows:
     """Count what anybody who holds the file can count, in the file alone."""
-    return utility.count_released_rows(
-        candidate.data, run.config, candidate.tier, run.workspace.scratch
-    )
+    return utility.count_released_rows(opened)
 
 
-def joint_view(run: Run, copy: Candidate, base: Candidate, published: Sequence[Earlier]) -> Verdict:
+def joint_view(copy: Candidate, base: Opened, published: Sequence[Earlier]) -> Verdict:
     """Measure a copy in one hand with public and with what its recipient may hold from before."""
-    columns = run.config.recipients[str(copy.recipient)].columns
-    k = tier_policy(run.config, copy.tier).smallest_class
+    columns = base.config.recipients[str(copy.recipient)].columns
+    k = tier_policy(base.config, copy.tier).smallest_class
     beside = [each.candidate.data for each in held_beside(copy, published)]
-    return joint.joint_view(base, columns, beside, run.loaded, k, run.workspace.scratch)
+    return joint.joint_view(base, columns, beside, k)
 
 
 def copies_do_not_join(
-    run: Run, copy: Candidate, made: Sequence[Candidate], published: Sequence[Earlier]
+    opened: Opened, made: Sequence[Candidate], published: Sequence[Earlier]
 ) -> tuple[Verdict, ...]:
     """Look for pseudonyms, and for values, by which a copy joins what other readers hold.
 
@@ -122,20 +85,19 @@ def copies_do_not_join(
         made: internal and the copies that this run made before it.
         published: every version ever published; those of the same recipient may share them.
     """
+    copy = opened.candidate
     others = [(_named(each), each) for each in made]
     others += [
         (each.address, each.candidate)
         for each in published
         if each.candidate.recipient not in (None, copy.recipient)
     ]
-    k = tier_policy(run.config, copy.tier).smallest_class
+    k = tier_policy(opened.config, copy.tier).smallest_class
     # Whoever reads internal holds every value of every copy.
     copies = [(name, each) for name, each in others if each.recipient]
     return (
         joins.copies_do_not_join(copy.data, [(name, each.data) for name, each in others]),
-        value_joins.copies_do_not_join_by_values(
-            copy, copies, run.loaded, k, run.workspace.scratch
-        ),
+        value_joins.copies_do_not_join_by_values(opened, copies, k),
     )
 
 

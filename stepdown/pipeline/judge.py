@@ -8,7 +8,7 @@ from typing import Any
 
 from stepdown.candidate import Candidate
 from stepdown.config import released_with_role, tier_policy
-from stepdown.ingest import Snapshot
+from stepdown.opened import Opened
 from stepdown.pipeline.run import Run
 from stepdown.release.documents import documents, gate
 from stepdown.release.documents.gate import Decision
@@ -22,8 +22,7 @@ from stepdown.vocabulary import Role
 
 def judge(
     run: Run,
-    snapshot: Snapshot,
-    candidate: Candidate,
+    opened: Opened,
     report: TierReport,
     verdicts: Sequence[Verdict],
     previous: Mapping[str, Any] | None = None,
@@ -34,14 +33,13 @@ def judge(
         report: everything measured.
         previous: the full report of the version before, for the steward's page.
     """
+    candidate = opened.candidate
     decision = _decide(run, candidate, report.risk, verdicts)
     facts = documents.write_published(run.loaded, candidate, report, decision, run.as_of)
     texts = {name: (candidate.path / name).read_bytes() for name in documents.PUBLISHED}
     manifest = build_manifest(run.loaded, candidate, decision, run.as_of)
     texts |= foreseen_files(json.loads(texts[documents.DATAPACKAGE]), manifest)
-    leaks = check_texts(
-        snapshot.ref, run.loaded, texts, fixed_text(), run.workspace.scratch, candidate
-    )
+    leaks = check_texts(opened.source, texts, fixed_text(), opened)
     clean = Verdict(
         check="residue_in_documents",
         passed=not leaks,

@@ -5,13 +5,10 @@ The library may not import the package ``expectations``, which imports the libra
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Protocol
 
-from stepdown.artifacts import ArtifactRef
-from stepdown.candidate import Candidate
 from stepdown.config import LoadedConfig
-from stepdown.ingest import Snapshot
+from stepdown.opened import Opened, Source
 from stepdown.pipeline.run import Run
 from stepdown.reports import RiskReport, Verdict
 
@@ -21,13 +18,9 @@ class Suites(Protocol):
 
     def check_suites(self, loaded: LoadedConfig, /) -> None: ...
 
-    def validate_raw(
-        self, snapshot: ArtifactRef, loaded: LoadedConfig, scratch: Path, /
-    ) -> tuple[Verdict, ...]: ...
+    def validate_raw(self, source: Source, /) -> tuple[Verdict, ...]: ...
 
-    def validate_tier(
-        self, candidate: Candidate, risk: RiskReport, loaded: LoadedConfig, scratch: Path, /
-    ) -> tuple[Verdict, ...]: ...
+    def validate_tier(self, opened: Opened, risk: RiskReport, /) -> tuple[Verdict, ...]: ...
 
 
 def check_suites(suites: Suites, run: Run) -> None:
@@ -35,13 +28,11 @@ def check_suites(suites: Suites, run: Run) -> None:
     suites.check_suites(run.loaded)
 
 
-def validate_raw(suites: Suites, run: Run, snapshot: Snapshot) -> tuple[Verdict, ...]:
+def validate_raw(suites: Suites, source: Source) -> tuple[Verdict, ...]:
     """Judge the snapshot against the raw suite."""
-    return suites.validate_raw(snapshot.ref, run.loaded, run.workspace.scratch)
+    return suites.validate_raw(source)
 
 
-def validate_tier(
-    suites: Suites, run: Run, candidate: Candidate, risk: RiskReport
-) -> tuple[Verdict, ...]:
+def validate_tier(suites: Suites, opened: Opened, risk: RiskReport) -> tuple[Verdict, ...]:
     """Judge the candidate against its tier's suite."""
-    return suites.validate_tier(candidate, risk, run.loaded, run.workspace.scratch)
+    return suites.validate_tier(opened, risk)

@@ -10,6 +10,7 @@ from stepdown.artifacts import ArtifactRef
 from stepdown.candidate import Candidate, Earlier
 from stepdown.errors import DemandImpossible, Refused
 from stepdown.ingest import Snapshot
+from stepdown.opened import Opened, Source, open_source
 from stepdown.pipeline.assess import (
     assess_risk,
     attack_candidate,
@@ -35,7 +36,7 @@ from stepdown.pipeline.suites import Suites, validate_raw, validate_tier
 from stepdown.plain_words import counted
 from stepdown.release.documents.gate import Decision, Outcome
 from stepdown.release.publishing.submit import SubmissionResult
-from stepdown.reports import NextStep, RiskReport, TierReport, Verdict
+from stepdown.reports import FrontierPoint, NextStep, RiskReport, TierReport, Verdict
 from stepdown.vocabulary import Tier
 
 
@@ -103,13 +104,19 @@ class TierMaker:
         All are judged before any is submitted: docs/decisions/0001 says why.
         """
         run, snapshot = self.run, self.snapshot
-        verdicts = (
-            *self.carry(validate_raw, self.suites, run, snapshot),
-            *self.carry(validate_consent, run, snapshot),
-        )
-        failed = tuple(verdict for verdict in verdicts if not verdict.passed)
-        if failed:
-            return [JudgedTier(tier, None, refusal=failed) for tier in tiers]
+        # Opened once: all tiers and copies are measured in one engine, beside one snapshot.
+        with open_source(snapshot.ref, run.loaded, run.workspace.scratch) as source:
+            verdicts = (
+                *self.carry(validate_raw, self.suites, source),
+                *self.carry(validate_consent, run, snapshot),
+            )
+            failed = tuple(verdict for verdict in verdicts if not verdict.passed)
+            if failed:
+                return [JudgedTier(tier, None, refusal=failed) for tier in tiers]
+            source.rest()
+            return self._make(source, tiers)
+
+    def _make(self, source: Source, tiers: Sequence[Tier]) -> list[JudgedTier]:
         made: dict[Tier, JudgedTier] = {}
         copies: list[JudgedTier] = []
         for tier in tiers:
@@ -117,10 +124,10 @@ class TierMaker:
             if above is not None and (above.refused or above.candidate is None):
                 made[tier] = JudgedTier(tier, None, refusal=(_parent_refused(above),))
                 continue
-            made[tier] = self._make_tier(tier, above.candidate if above else None)
+            made[tier] = self._make_tier(source, tier, above.candidate if above else None)
             if tier is Tier.PARTNER:
-                for name in run.config.recipients:
-                    copies.append(self._make_copy(name, made, copies))
+                for name in self.run.config.recipients:
+                    copies.append(self._make_copy(source, name, made, copies))
         return [*made.values(), *copies]
 
     def submit(self, judged: JudgedTier, parent: str | None) -> SubmissionResult:
@@ -146,7 +153,7 @@ class TierMaker:
         decision = replace(judged.decision, outcome=Outcome.REFUSE, verdicts=verdicts)
         return replace(judged, decision=decision)
 
-    def _make_tier(self, tier: Tier, parent: Candidate | None) -> JudgedTier:
+    def _make_tier(self, source: Source, tier: Tier, parent: Candidate | None) -> JudgedTier:
         run, snapshot, earlier = self.run, self.snapshot, self.earlier
         self.progress(f"{tier}: deriving")
         try:
@@ -157,23 +164,31 @@ class TierMaker:
             # No table meets the tier's demands: there is nothing to measure.
             steps = self._next_steps(tier, parent)
             return JudgedTier(tier, None, refusal=(_no_table(error, steps),), next_steps=steps)
-        above = parent.data if parent else snapshot.ref
-        report = self._measure(candidate, above, parent=parent)
+        # Before the candidate is opened: these derive in an engine of their own.
+        frontier: tuple[FrontierPoint, ...] = ()
+        forced: tuple[str, ...] = ()
         if tier is not Tier.INTERNAL:
-            report = replace(
-                report,
-                frontier=self.carry(tier_frontier, run, snapshot, tier, parent),
-                forced=self._forced(candidate, parent),
-            )
-        judged = self._judge(candidate, report)
-        if not judged.refused:
-            return judged
-        # Judged again, so that the steward's page of a refused tier says how it could go on.
-        steps = self._next_steps(tier, parent)
-        return self._judge(candidate, replace(report, next_steps=steps)) if steps else judged
+            frontier = self.carry(tier_frontier, run, snapshot, tier, parent)
+            forced = self._forced(candidate, parent)
+        above, lineage = (parent.data, parent.lineage) if parent else (snapshot.ref, None)
+        with source.open(candidate, above, parent_lineage=lineage) as opened:
+            report = replace(self._measure(opened), frontier=frontier, forced=forced)
+            verdicts = self.carry(validate_tier, self.suites, opened, report.risk)
+            judged = self._judge(opened, report, verdicts)
+            if not judged.refused:
+                return judged
+            # Judged again, so that the steward's page of a refused tier says how it could go on.
+            source.rest()
+            steps = self._next_steps(tier, parent)
+            report = replace(report, next_steps=steps)
+            return self._judge(opened, report, verdicts) if steps else judged
 
     def _make_copy(
-        self, recipient: str, made: dict[Tier, JudgedTier], copies: list[JudgedTier]
+        self,
+        source: Source,
+        recipient: str,
+        made: dict[Tier, JudgedTier],
+        copies: list[JudgedTier],
     ) -> JudgedTier:
         run, published = self.run, self.earlier.published
         base, internal = made[Tier.PARTNER], made[Tier.INTERNAL].candidate
@@ -193,46 +208,29 @@ class TierMaker:
             )
         except Refused as error:
             return JudgedTier(Tier.PARTNER, recipient, refusal=(_no_table(error, ()),))
-        # Alone a copy may be harmless, and beside public or another reader's copy not.
-        joint = self.carry(joint_view, run, copy, base.candidate, published)
         others = [internal, *(each.candidate for each in copies if each.candidate)]
-        apart = self.carry(copies_do_not_join, run, copy, others, published)
-        report = self._measure(
-            copy,
-            base.candidate.data,
-            parent=base.candidate,
-            base=base.candidate,
-            scale=internal.data,
-        )
-        return self._judge(copy, report, joint, *apart)
+        above, lineage = base.candidate.data, base.candidate.lineage
+        with (
+            source.beside(base.candidate) as whole,
+            source.open(copy, above, parent_lineage=lineage, scale=internal.data) as opened,
+        ):
+            # Alone a copy may be harmless, and beside public or another reader's copy not.
+            joint = self.carry(joint_view, copy, whole, published)
+            apart = self.carry(copies_do_not_join, opened, others, published)
+            report = self._measure(opened, whole)
+            verdicts = self.carry(validate_tier, self.suites, opened, report.risk)
+            return self._judge(opened, report, (*verdicts, joint, *apart))
 
-    def _measure(
-        self,
-        candidate: Candidate,
-        above: ArtifactRef,
-        *,
-        parent: Candidate | None = None,
-        base: Candidate | None = None,
-        scale: ArtifactRef | None = None,
-    ) -> TierReport:
+    def _measure(self, opened: Opened, base: Opened | None = None) -> TierReport:
         """Everything known of a candidate's bytes, its verdicts aside."""
-        run, snapshot, earlier = self.run, self.snapshot, self.earlier
+        run, earlier, candidate = self.run, self.earlier, opened.candidate
         name = _named(candidate)
         self.progress(f"{name}: measuring {counted(candidate.data.rows, 'row')}")
-        risk = self.carry(assess_risk, run, snapshot, candidate, above, scale)
+        risk = self.carry(assess_risk, opened)
         self.progress(f"{name}: attacking")
         attacks = self.carry(
-            attack_candidate,
-            run,
-            snapshot,
-            candidate,
-            above,
-            earlier.published,
-            base,
-            scale,
-            earlier.remembered,
+            attack_candidate, run, opened, earlier.published, base, earlier.remembered
         )
-        lineage = parent.lineage if parent else None
         return TierReport(
             run.config.dataset,
             candidate.tier,
@@ -241,19 +239,16 @@ class TierMaker:
             candidate.report,
             replace(risk, attacks=attacks),
             attacks=attacks,
-            utility=self.carry(measure_utility, run, candidate, above),
-            exposure=self.carry(measure_exposure, run, snapshot, candidate, above, lineage),
-            released=self.carry(count_released_rows, run, candidate),
+            utility=self.carry(measure_utility, opened),
+            exposure=self.carry(measure_exposure, opened),
+            released=self.carry(count_released_rows, opened),
             weakened=earlier.weakened.get(name, ()),
         )
 
-    def _judge(self, candidate: Candidate, report: TierReport, *more: Verdict) -> JudgedTier:
-        run = self.run
-        verdicts = self.carry(validate_tier, self.suites, run, candidate, report.risk)
+    def _judge(self, opened: Opened, report: TierReport, verdicts: Sequence[Verdict]) -> JudgedTier:
+        candidate = opened.candidate
         previous = self.earlier.reports.get(_named(candidate))
-        decision = self.carry(
-            judge, run, self.snapshot, candidate, report, (*verdicts, *more), previous
-        )
+        decision = self.carry(judge, self.run, opened, report, tuple(verdicts), previous)
         return JudgedTier(candidate.tier, candidate.recipient, candidate, report, decision)
 
     def _next_steps(self, tier: Tier, parent: Candidate | None) -> tuple[NextStep, ...]:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 
-import pyarrow.parquet as pq
-
-from stepdown.artifacts import ArtifactRef, check_bytes
+from stepdown.artifacts import ArtifactRef
 from stepdown.candidate import Candidate
-from stepdown.config import LoadedConfig, ReleaseConfig, tier_policy, treatment_of
+from stepdown.config import ReleaseConfig, tier_policy, treatment_of
 from stepdown.config.treatments import TruncatePrefix
-from stepdown.engine import Session, open_session, quote
+from stepdown.engine import Session, quote
+from stepdown.opened import DATA, LINEAGE, PARENT, Opened
 from stepdown.reports import ColumnUtility, UtilityReport
 from stepdown.utility.cells import CATEGORY, DATE, NUMBER, read_cells
 from stepdown.utility.columns import (
@@ -40,7 +38,6 @@ from stepdown.utility.pairs import (
 )
 from stepdown.vocabulary import IDENTIFYING, ColumnType, Role, Tier
 
-DATA, LINEAGE, PARENT = "data", "lineage", "parent"
 _KINDS = {
     ColumnType.INTEGER: NUMBER,
     ColumnType.NUMBER: NUMBER,
@@ -49,33 +46,16 @@ _KINDS = {
 }
 
 
-def measure_utility(
-    candidate: Candidate,
-    parent: ArtifactRef,
-    loaded: LoadedConfig,
-    scratch: str | Path | None = None,
-) -> UtilityReport:
+def measure_utility(opened: Opened) -> UtilityReport:
     """What a candidate's protection cost its readers, against the tier above it.
 
     A label stands for its leaves: its cells are spread evenly over them where distributions are
     compared, and count as the middle between the outermost of them where a number is needed.
-
-    Args:
-        candidate: the file, its lineage and its hierarchies.
-        parent: the data file of the tier above (the snapshot for internal, the base for a copy).
-        loaded: the dataset's config.
-        scratch: folder in which the engine may spill.
-
-    Raises:
-        StoreCorrupt: a file is missing or no longer the one that was written.
     """
-    for ref in (candidate.data, candidate.lineage, candidate.hierarchies, parent):
-        check_bytes(ref)
-    with open_session(scratch) as session:
-        session.attach_parquet(DATA, candidate.data.path)
-        session.attach_parquet(LINEAGE, candidate.lineage.path)
-        session.attach_parquet(PARENT, parent.path)
-        columns = _columns(session, candidate, parent, loaded.config)
+    candidate, parent, loaded = opened.candidate, opened.parent, opened.loaded
+    assert parent is not None
+    with opened.session.aside() as session:
+        columns = _columns(session, candidate, loaded.config)
         above, released = sides_of(columns, PARENT, DATA)
         plan, notes = _plan(columns, loaded.config)
         make_rows(session, "above_rows", above, above, plan)
@@ -112,11 +92,9 @@ def measure_utility(
         )
 
 
-def _columns(
-    session: Session, candidate: Candidate, parent: ArtifactRef, config: ReleaseConfig
-) -> dict[str, Column]:
-    held = set(pq.read_schema(parent.path).names)
-    names = [n for n in pq.read_schema(candidate.data.path).names if n in config.columns]
+def _columns(session: Session, candidate: Candidate, config: ReleaseConfig) -> dict[str, Column]:
+    held = set(session.columns(PARENT))
+    names = [name for name in session.columns(DATA) if name in config.columns]
     kinds = {name: _KINDS.get(config.columns[name].type, CATEGORY) for name in names}
     hierarchies = read_leaves(candidate.hierarchies.path, kinds)
     found = {}
@@ -166,7 +144,7 @@ def _plan(columns: Mapping[str, Column], config: ReleaseConfig) -> tuple[Plan, t
 
 def _suppressed_cells(session: Session, columns: list[str]) -> dict[str, int]:
     """Column → released cells that are missing although the parent's is not."""
-    held = set(session.fetch(f"SELECT * FROM {PARENT} LIMIT 0").column_names)
+    held = set(session.columns(PARENT))
     columns = [name for name in columns if name in held]
     counts = ", ".join(f"count(*) - count({quote(name)})" for name in columns)
     if not columns:

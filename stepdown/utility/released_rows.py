@@ -1,59 +1,55 @@
 """Count what a file shows by itself: its classes in records, and its columns' distributions.
 
-For the published report. The data file is the only one that is opened, so that no figure can tell
-of a record that is not in it: neither bins nor bands know of the tier above.
+For the published report. The data file is the only one that can be read here, so that no figure can
+tell of a record that is not in it: neither bins nor bands know of the tier above.
 """
 
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from stepdown.artifacts import ArtifactRef, check_bytes
+from stepdown.artifacts import ArtifactRef
 from stepdown.config import ReleaseConfig, tier_policy, treatment_of
 from stepdown.config.treatments import Surrogate
-from stepdown.engine import Session, open_session, quote
+from stepdown.engine import Session, quote
+from stepdown.opened import DATA, Opened
 from stepdown.reports import CLASS_BANDS, ColumnUtility, ReleasedRows, stable
 from stepdown.utility.cells import CATEGORY, DATE, NUMBER, Cells, read_cells
 from stepdown.utility.charts import Bins, named_bins, range_bins
 from stepdown.utility.distances import Floats, Ints
 from stepdown.vocabulary import IDENTIFYING, Role, Tier
 
-_DATA = "data"
 _NUMBER = re.compile(r"(?<![^\s\[(<>])-?\d+(?:\.\d+)?|\d+(?:\.\d+)?")
 """A hyphen is a sign where nothing stands before it; within ``5-9`` or ``2024-06`` it is none."""
 
 
-def count_released_rows(
-    data: ArtifactRef, config: ReleaseConfig, tier: Tier, scratch: str | Path | None = None
-) -> ReleasedRows:
+def count_released_rows(opened: Opened) -> ReleasedRows:
     """What anybody who holds the file can count in it.
 
     Of the config only what it says of released columns is asked. Internal's values are as they were
     collected, and stand in the data and nowhere else: none of its columns is drawn.
-
-    Raises:
-        StoreCorrupt: the file is missing or no longer the one that was written.
     """
-    check_bytes(data)
-    schema = pq.read_schema(data.path)
+    data, config, tier = opened.candidate.data, opened.config, opened.tier
+    with opened.session.aside(only=DATA) as session:
+        return _count(session, data, config, tier)
+
+
+def _count(session: Session, data: ArtifactRef, config: ReleaseConfig, tier: Tier) -> ReleasedRows:
+    schema = session.fetch(f"SELECT * FROM {DATA} LIMIT 0").schema
     named = [name for name in schema.names if name in config.columns]
     keys = [name for name in named if config.columns[name].role is Role.QUASI_IDENTIFIER]
     drawn = [] if tier is Tier.INTERNAL else [n for n in named if not _stands_in(config, n, tier)]
     fewest = tier_policy(config, tier).smallest_class
-    with open_session(scratch) as session:
-        session.attach_parquet(_DATA, data.path)
-        sizes, classes = _class_sizes(session, keys)
-        columns = {
-            name: _spread(read_cells(session, _DATA, name, kind), kind, fewest)
-            for name in drawn
-            if (kind := _kind(schema.field(name).type))
-        }
+    sizes, classes = _class_sizes(session, keys)
+    columns = {
+        name: _spread(read_cells(session, DATA, name, kind), kind, fewest)
+        for name in drawn
+        if (kind := _kind(schema.field(name).type))
+    }
     return ReleasedRows(
         sha256=data.sha256,
         rows=data.rows,
@@ -85,7 +81,7 @@ def _class_sizes(session: Session, keys: list[str]) -> tuple[Ints, Ints]:
     """Shape (n,) each: sizes of classes in records, and how many classes have each."""
     by = f" GROUP BY {', '.join(quote(name) for name in keys)}" if keys else ""
     found = session.fetch(
-        f"SELECT n, count(*) AS classes FROM (SELECT count(*) AS n FROM {_DATA}{by}) "
+        f"SELECT n, count(*) AS classes FROM (SELECT count(*) AS n FROM {DATA}{by}) "
         "WHERE n > 0 GROUP BY n ORDER BY n"
     )
     return found["n"].to_numpy().astype(np.int64), found["classes"].to_numpy().astype(np.int64)

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 from derive_case import LOOSE, Case, make_case
+from opening import subtracted
 from test_derive_history import partner, with_rows
 
-from stepdown.attacks.differencing import differencing
 from stepdown.candidate import Candidate, Earlier
 from stepdown.reports import AttackResult
 from stepdown.vocabulary import Tier
@@ -117,7 +117,7 @@ class Clinic:
         )
         found = {
             name: [
-                differencing(file, before, now.snapshot, now.loaded, now.folder)
+                subtracted(file, before, now.snapshot, now.loaded)
                 for before in self._of(file.tier, file.recipient)
             ]
             for name, file in made.items()

@@ -1,3 +1,4 @@
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -6,15 +7,26 @@ import pyarrow as pa
 from examples import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from opening import opened_alone
 from risk_case import REPORT, RiskCase
 
+from stepdown.artifacts import ArtifactRef
 from stepdown.attacks.candidate_records import find_places
-from stepdown.attacks.intersection import View, intersection
-from stepdown.attacks.written import open_written
+from stepdown.attacks.intersection import intersection, view_of
+from stepdown.candidate import Candidate
 from stepdown.reports import AttackResult, DeriveReport
 
 LADDER = {str(a): (f"{a // 10 * 10}s", "any") for a in range(20, 60)}
 """Age → decade → any."""
+
+
+@dataclass(frozen=True)
+class Release:
+    """A release, and what an attack is told of it."""
+
+    candidate: Candidate
+    snapshot: ArtifactRef
+    told: dict[str, Any]
 
 
 def _view(
@@ -25,7 +37,7 @@ def _view(
     source_rows: list[int] | None = None,
     levels: list[float] | None = None,
     **view: Any,
-) -> tuple[View, RiskCase]:
+) -> tuple[Release, RiskCase]:
     """A release of people of these ages (one per row of the snapshot) under these labels."""
     folder.mkdir(exist_ok=True)
     source = list(range(len(ages))) if source_rows is None else source_rows
@@ -45,11 +57,15 @@ def _view(
     shares = {"age": levels} if levels else {}
     report = DeriveReport(**(vars(REPORT) | {"level_shares": shares}))
     candidate = type(candidate)(**(vars(candidate) | {"report": report}))
-    return View(candidate, case.snapshot_ref(), **view), case
+    return Release(candidate, case.snapshot_ref(), view), case
 
 
-def _pinned(view: View, others: list[View], case: RiskCase) -> list[AttackResult]:
-    return intersection(view, others, case.loaded(), case.folder)
+def _pinned(release: Release, others: list[Release], case: RiskCase) -> list[AttackResult]:
+    views = []
+    for each in (release, *others):
+        with opened_alone(each.candidate, each.snapshot, case.loaded()) as opened:
+            views.append(view_of(opened, **each.told))
+    return intersection(views[0], views[1:], case.loaded().config)
 
 
 def test_two_cuts_of_the_same_people_pin_what_they_share(tmp_path):
@@ -104,9 +120,9 @@ def test_labels_of_several_levels_hide_people_in_more_than_their_own_class(tmp_p
     labels = ["20s", "any", "any", "20s"]
     # Class 20s shows flu; but a person of 25 may be there too, one of 31 may not.
     mixed, _ = _view(tmp_path / "a", ages, labels, results, levels=[0.0, 0.5, 0.5])
-    with open_written(mixed.candidate, RiskCase(tmp_path).loaded(), tmp_path) as written:
-        places = find_places(mixed, written)
-        names = written.session.fetch("SELECT class, c0 FROM class").to_pylist()
+    with opened_alone(mixed.candidate, mixed.snapshot, RiskCase(tmp_path).loaded()) as opened:
+        places = find_places(opened)
+        names = opened.session.fetch("SELECT class, c0 FROM class").to_pylist()
     label = {row["class"]: row["c0"] for row in names}
     fits = {
         age: {label[c] for c in places.classes[places.places == place].tolist()}
@@ -120,14 +136,9 @@ def test_a_record_fits_a_class_only_if_every_column_does(tmp_path):
     ages, results = [21, 25, 31], ["flu", "cold", "gout"]
     mixed, case = _view(tmp_path / "a", ages, ["any"] * 3, results, levels=[0.0, 0.5, 0.5])
     case.data["sex"] = ["f", "m", "f"]
-    view = View(
-        type(mixed.candidate)(
-            **(vars(case.candidate()) | {"report": mixed.candidate.report})
-        ),
-        mixed.snapshot,
-    )  # fmt: skip
-    with open_written(view.candidate, case.loaded(), tmp_path) as written:
-        places = find_places(view, written)
+    candidate = replace(case.candidate(), report=mixed.candidate.report)
+    with opened_alone(candidate, mixed.snapshot, case.loaded()) as opened:
+        places = find_places(opened)
     # 21 and 31 are f and share a class, 25 is m.
     fits = [places.classes[places.places == place].tolist() for place in places.place]
     assert fits == [[c] for c in places.row_classes]

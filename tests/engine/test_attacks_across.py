@@ -6,10 +6,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from derive_case import Case
+from opening import opened_alone, subtracted
 from test_derive_history import K3, case_of, joined, partner, people, published, with_rows
 
 from stepdown.artifacts import ArtifactRef, sha256_of
-from stepdown.attacks.differencing import differencing
 from stepdown.attacks.match_snapshots import same_records
 from stepdown.attacks.multi_release import attacks_across, held_beside
 from stepdown.candidate import Candidate, Earlier
@@ -20,7 +20,7 @@ OPEN = K3 | {"hold_back": False}
 
 
 def attacked(case: Case, candidate: Candidate, version: Earlier) -> AttackResult:
-    return differencing(candidate, version, case.snapshot, case.loaded, case.folder)
+    return subtracted(candidate, version, case.snapshot, case.loaded)
 
 
 def test_one_newcomer_to_a_class_is_isolated_by_subtraction(tmp_path):
@@ -59,9 +59,8 @@ def test_held_back_newcomers_leave_nothing_to_subtract(tmp_path):
     after = partner(second, v1, run="2")
     found = attacked(second, after, v1)
     assert (found.successes, found.measured) == (0, 0.0)
-    (first_result, other) = attacks_across(
-        after, second.snapshot, second.loaded, [v1], second.folder
-    )
+    with opened_alone(after, second.snapshot, second.loaded) as opened:
+        (first_result, other) = attacks_across(opened, [v1])
     assert (first_result.attack, other.attack) == ("differencing", "intersection")
     assert other.measured == 0.0
     assert other.attempts > 0
@@ -78,7 +77,8 @@ def test_increments_of_different_people_leave_nothing_to_subtract(tmp_path):
 
 def test_without_anything_published_before_the_attacks_say_so(tmp_path):
     case = case_of(tmp_path, people((6, 25, "ab")))
-    results = attacks_across(partner(case, run="1"), case.snapshot, case.loaded, [], case.folder)
+    with opened_alone(partner(case, run="1"), case.snapshot, case.loaded) as opened:
+        results = attacks_across(opened, [])
     assert [(r.attack, r.measured, r.attempts) for r in results] == [
         ("differencing", 0.0, 0),
         ("intersection", 0.0, 0),
@@ -120,5 +120,7 @@ def test_records_are_paired_by_what_they_say_as_often_as_both_snapshots_have_the
 
     first = snapshot("1.parquet", {"a": [1, 1, 2, None], "b": ["x", "x", "y", "z"], "c": [0] * 4})
     second = snapshot("2.parquet", {"a": [None, 1, 3], "b": ["z", "x", "y"], "d": [0] * 3})
-    here, there = same_records(first, second, ["a", "b", "c"])
+    case = case_of(tmp_path, people((6, 25, "ab")))
+    with opened_alone(partner(case, run="1"), first, case.loaded) as opened:
+        here, there = same_records(opened, second, ["a", "b", "c"])
     assert list(zip(here.tolist(), there.tolist(), strict=True)) == [(0, 1), (3, 0)]

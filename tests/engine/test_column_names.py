@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from derive_case import LOOSE, make_case
+from opening import measured
 
 from stepdown.risk.assess import assess_risk
 from stepdown.vocabulary import Tier
@@ -48,7 +49,7 @@ def test_a_subject_column_may_have_a_name_of_our_own(tmp_path, subject):
         {subject: {"role": "subject"}, "sex": {"role": "quasi_identifier"}},
     )
     candidate = case.derive(Tier.INTERNAL)
-    risk = assess_risk(candidate, case.snapshot, case.snapshot, case.loaded)
+    risk = measured(assess_risk, candidate, case.snapshot, case.snapshot, case.loaded)
     assert (risk.subjects, risk.nesting_problems) == (6, ())
 
 
@@ -67,6 +68,6 @@ def test_columns_may_have_names_of_our_own_in_every_tier(tmp_path):
     for tier in Tier:
         candidate = case.derive(tier, parent)
         above = parent.data if parent else case.snapshot
-        risk = assess_risk(candidate, above, case.snapshot, case.loaded)
+        risk = measured(assess_risk, candidate, above, case.snapshot, case.loaded)
         assert (risk.subjects, risk.nesting_problems) == (6, ())
         parent = candidate

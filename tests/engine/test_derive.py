@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from derive_case import KEYS, LOOSE, lineage, make_case, released
+from opening import measured
 
 from stepdown.artifacts import check_bytes, sha256_of
 from stepdown.errors import KeyMissing, PolicyInvalid, Refused, StoreCorrupt
@@ -259,7 +260,7 @@ def test_one_outlier_does_not_put_everybody_into_one_bin_where_the_tier_cuts_it_
     internal = case.derive(Tier.INTERNAL)
     partner = case.derive(Tier.PARTNER, internal)
     assert released(partner)["income"] == [10, 60, 100, 20, 90]
-    report = assess_risk(partner, internal.data, case.snapshot, case.loaded)
+    report = measured(assess_risk, partner, internal.data, case.snapshot, case.loaded)
     assert report.distinct_l == {"income": 2}
 
 

@@ -9,11 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from derive_case import LOOSE, Case, lineage, make_case, released
+from opening import subtracted
 from test_companions import one_of_each_first
 
 from stepdown.anonymise.tiers import stay_away
 from stepdown.artifacts import ArtifactRef, sha256_of
-from stepdown.attacks.differencing import differencing
 from stepdown.candidate import Candidate, Earlier
 from stepdown.errors import Refused
 from stepdown.vocabulary import Tier
@@ -213,7 +213,7 @@ def test_a_stricter_k_does_not_blame_the_classes_that_a_looser_version_showed_wh
     second = case_of(tmp_path / "k4", old, K3 | {"smallest_class": 4})
     after = partner(second, v1, run="2")
     assert sizes(after) == {"30 to 39": 8}
-    found = differencing(after, v1, second.snapshot, second.loaded)
+    found = subtracted(after, v1, second.snapshot, second.loaded)
     assert (found.measured, found.successes) == (0.0, 0)
 
 
@@ -226,7 +226,7 @@ def test_a_newcomer_who_is_like_somebody_of_an_earlier_period_is_not_them(tmp_pa
     second = with_rows(first, joined(old, people((5, 25, "ab"), start=6)), "second")
     new = partner(second, v1, run="2")
     assert sizes(new) == {"20 to 29": 5}
-    found = differencing(new, v1, second.snapshot, second.loaded)
+    found = subtracted(new, v1, second.snapshot, second.loaded)
     assert (found.measured, found.successes) == (0.0, 0)
 
 
@@ -266,7 +266,7 @@ def test_the_odd_one_out_of_forty_missing_groups_is_no_better_than_chance(forty_
     odd = odd_ones(v1.candidate, after)
     assert set(odd) == set(own)
     assert sum(odd[age] == own[age] for age in own) < 30
-    found = differencing(after, v1, second.snapshot, second.loaded)
+    found = subtracted(after, v1, second.snapshot, second.loaded)
     assert (found.measured, found.successes) == (0.0, 0)
 
 
@@ -276,7 +276,7 @@ def test_differencing_finds_companions_who_tell_who_left(forty_leavers, monkeypa
     after = partner(second, v1, run="old draw")
     odd = odd_ones(v1.candidate, after)
     assert all(odd[age] == own[age] for age in own)
-    found = differencing(after, v1, second.snapshot, second.loaded)
+    found = subtracted(after, v1, second.snapshot, second.loaded)
     assert found.successes == 40
     assert "the composition tells who left" in found.note
 
@@ -288,5 +288,5 @@ def test_differencing_finds_a_group_of_which_one_member_knows_the_others(tmp_pat
     v1 = published(first, partner(first, run="1"))
     for more, successes in (("aaab", 1), ("aabb", 0)):
         second = with_rows(first, joined(old, people((4, 25, more), start=8)), more)
-        found = differencing(partner(second, v1, run=more), v1, second.snapshot, second.loaded)
+        found = subtracted(partner(second, v1, run=more), v1, second.snapshot, second.loaded)
         assert found.successes == successes

@@ -13,6 +13,7 @@ from derive_case import make_case, released
 from expectations import validate_tier
 from stepdown.config import tier_hash, tier_policy
 from stepdown.errors import HierarchyInvalid
+from stepdown.opened import open_candidate
 from stepdown.release.documents.gate import Outcome, judge
 from stepdown.reports import DeriveReport
 from stepdown.risk.assess import assess_risk
@@ -55,9 +56,10 @@ def people(many, rows_each=2, seed=3):
 def decided(case, candidate, parent):
     """The gate's answer about the bytes."""
     config = case.loaded.config
-    risk = assess_risk(candidate, parent.data, case.snapshot, case.loaded)
-    risk = replace(risk, attacks=green_attacks(candidate.data.sha256))
-    verdicts = validate_tier(candidate, risk, case.loaded, case.folder)
+    with open_candidate(candidate, parent.data, case.snapshot, case.loaded) as opened:
+        risk = assess_risk(opened)
+        risk = replace(risk, attacks=green_attacks(candidate.data.sha256))
+        verdicts = validate_tier(opened, risk)
     policy = tier_policy(config, candidate.tier)
     decision = judge(
         candidate.report, risk, verdicts, policy, candidate.data.sha256,

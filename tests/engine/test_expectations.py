@@ -20,19 +20,19 @@ from sample_candidate import (
     write_table,
 )
 
-from expectations import frames, judge, validate_raw, validate_tier
+from expectations import frames, judge, validate_raw
 from expectations.checks import Check
 from expectations.judge import Answer, Judge, expectation
 from expectations.listed import LISTED, Frame
 from stepdown.config.policy import ATTACKS
 from stepdown.errors import StoreCorrupt
+from stepdown.opened import open_source
 from stepdown.reports import AttackResult, Verdict
 from stepdown.vocabulary import Tier
 
 
 def verdicts(sample: Sample) -> dict[str, Verdict]:
-    found = validate_tier(sample.candidate, sample.risk, sample.loaded, sample.scratch)
-    return {verdict.check: verdict for verdict in found}
+    return {verdict.check: verdict for verdict in sample.validate()}
 
 
 def failed(sample: Sample) -> set[str]:
@@ -45,7 +45,8 @@ def changed(**columns: tuple[pa.DataType, list[Any]]) -> dict[str, tuple[pa.Data
 
 def raw_failures(folder: Path, **columns: tuple[pa.DataType, list[Any]]) -> set[str]:
     snapshot = write_table(folder / "raw.parquet", raw_columns() | columns)
-    found = validate_raw(snapshot, write_config(folder), folder)
+    with open_source(snapshot, write_config(folder)) as source:
+        found = validate_raw(source)
     return {verdict.check for verdict in found if not verdict.passed}
 
 

@@ -23,6 +23,7 @@ from sample_candidate import (
 )
 
 import expectations
+from stepdown.opened import open_source
 from stepdown.reports import Verdict
 
 CANARY = "canary.fitzgerald@example.org"
@@ -56,7 +57,7 @@ def poisoned(folder: Path) -> list[Verdict]:
         "result": (pa.string(), [f"{CANARY} {i}" for i in range(rows)]),
     }
     sample = make_sample(folder, columns=columns)
-    found = expectations.validate_tier(sample.candidate, sample.risk, sample.loaded, sample.scratch)
+    found = sample.validate()
     raw: dict[str, Any] = raw_columns() | {
         # Texts where numbers are declared make Great Expectations raise, quoting them.
         "age": (pa.string(), [LONE_CANARY] * 24),
@@ -65,7 +66,8 @@ def poisoned(folder: Path) -> list[Verdict]:
     }
     snapshot = write_table(folder / "raw.parquet", raw)
     loaded = write_config(folder / "raw")
-    return [*found, *expectations.validate_raw(snapshot, loaded, sample.scratch)]
+    with open_source(snapshot, loaded) as source:
+        return [*found, *expectations.validate_raw(source)]
 
 
 def test_no_verdict_log_or_output_holds_a_cell(
@@ -147,7 +149,7 @@ def test_results_are_asked_for_as_yes_or_no_only(
 
     monkeypatch.setattr(Batch, "validate", spy)
     sample = make_sample(tmp_path, columns=public_columns())
-    expectations.validate_tier(sample.candidate, sample.risk, sample.loaded, sample.scratch)
+    sample.validate()
     assert asked
     assert all(options == {"result_format": "BOOLEAN_ONLY"} for options in asked)
 

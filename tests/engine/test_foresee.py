@@ -7,6 +7,7 @@ import random
 
 import pytest
 from derive_case import LOOSE, make_case
+from opening import measured
 
 from flows.checking import check_config
 from stepdown.anonymise.tiers.foresee import foresee
@@ -56,7 +57,7 @@ def test_an_exact_latitude_is_told_for_both_tiers_with_its_cure(tmp_path):
     # The run refuses what is certain.
     parent = case.derive(Tier.INTERNAL)
     child = case.derive(Tier.PARTNER, parent)
-    risk = assess_risk(child, parent.data, case.snapshot, case.loaded)
+    risk = measured(assess_risk, child, parent.data, case.snapshot, case.loaded)
     assert [r.column for r in risk.rare_values or () if r.holders < 2] == ["latitude"]
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from derive_case import make_case
 from growing_case import Clinic
+from opening import subtracted
 from test_derive_history import COLUMNS, K3, joined, partner, people, with_rows
 
-from stepdown.attacks.differencing import differencing
 from stepdown.candidate import Earlier
 from stepdown.vocabulary import Tier
 
@@ -38,6 +38,6 @@ def test_a_whole_class_of_the_base_may_be_too_small_a_part_of_a_copys(tmp_path):
         copy = now.copy("ministry", base, internal, str(number), history["ministry"])
         for name, file in (("partner", base), ("ministry", copy)):
             for before in history[name]:
-                assert not differencing(file, before, now.snapshot, now.loaded).successes
+                assert not subtracted(file, before, now.snapshot, now.loaded).successes
             history[name].append(Earlier(f"clinic/{name}/v{number}", file, now.snapshot))
     assert (base.data.rows, copy.data.rows, copy.report.held_back) == (12, 8, 4)

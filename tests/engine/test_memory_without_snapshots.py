@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from derive_case import AS_OF, Case
+from opening import opened_alone
 from test_attacks_across import OPEN
 from test_derive_history import COLUMNS, K3, case_of, joined, partner, people, published, with_rows
 
@@ -65,15 +66,19 @@ def test_the_next_version_and_its_attacks_are_the_same_with_and_without_the_sour
     v1 = published(first, partner(first, run="1"))
     second = with_rows(first, NEW, "second")
     raw = partner(second, v1, run="raw")
-    raw_attacks = attacks_across(raw, second.snapshot, second.loaded, [v1], tmp_path)
+    with opened_alone(raw, second.snapshot, second.loaded) as opened:
+        raw_attacks = attacks_across(opened, [v1])
 
     tokens = as_tokens(second, v1)
     made = derived_from_tokens(second, tokens, "tokens")
     config = second.loaded.config
     hidden = remember_hierarchies(config, made, second.snapshot, *places(second))
     today = remember_snapshot(config, second.snapshot, *places(second))
-    held = replace(made, hierarchies=hidden)
-    attacks = attacks_across(held, today, second.loaded, [tokens], tmp_path)
+    with (
+        opened_alone(made, second.snapshot, second.loaded) as opened,
+        opened.as_tokens(hidden, today) as held,
+    ):
+        attacks = attacks_across(held, [tokens])
 
     assert made.data.sha256 == raw.data.sha256
     assert made.lineage.sha256 == raw.lineage.sha256
@@ -92,9 +97,11 @@ def test_the_attacks_see_through_tokens_what_hold_back_would_have_kept_out(tmp_p
     config = second.loaded.config
     hidden = remember_hierarchies(config, made, second.snapshot, *places(second))
     today = remember_snapshot(config, second.snapshot, *places(second))
-    found = attacks_across(
-        replace(made, hierarchies=hidden), today, second.loaded, [tokens], tmp_path
-    )
+    with (
+        opened_alone(made, second.snapshot, second.loaded) as opened,
+        opened.as_tokens(hidden, today) as held,
+    ):
+        found = attacks_across(held, [tokens])
     assert (found[0].attack, found[0].successes) == ("differencing", 1)
 
 

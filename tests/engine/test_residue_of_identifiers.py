@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,6 +13,7 @@ from risk_case import CONFIG, RiskCase, snapshot_columns, write
 
 from stepdown.config import ReleaseConfig
 from stepdown.engine import open_session
+from stepdown.opened import open_source
 from stepdown.risk.leaks import residue as searches
 from stepdown.risk.leaks.config_texts import foresee_config_texts
 from stepdown.risk.leaks.own_record import _poisson_tail, own_record_findings
@@ -25,7 +27,17 @@ def case(tmp_path):
 
 
 def residue(case):
-    return find_residue(case.candidate(), case.snapshot_ref(), case.loaded(), case.folder)
+    return case.measure(find_residue)
+
+
+def searched(case, texts, fixed_text=""):
+    with open_source(case.snapshot_ref(), case.loaded()) as source:
+        return check_texts(source, texts, fixed_text)
+
+
+def foreseen(case):
+    with open_source(case.snapshot_ref(), case.loaded()) as source:
+        return foresee_config_texts(source)
 
 
 def test_a_clean_file_has_no_residue(case):
@@ -141,23 +153,22 @@ def test_a_dictionary_page_that_keeps_a_dropped_value_is_residue(case):
         pa.array([0, 0, 0, 0, 0], pa.int32()), pa.array(["12", "Ed Evergreen"])
     )
     place = table.schema.names.index("zip")
-    write(case.folder / "data" / "part-00000.parquet", table.set_column(place, "zip", kept))
-    found = find_residue(candidate, case.snapshot_ref(), case.loaded(), case.folder)
+    data = write(case.folder / "data" / "part-00000.parquet", table.set_column(place, "zip", kept))
+    found = case.measure(find_residue, replace(candidate, data=data))
     assert found.problems == ("zip: 1 withheld identifier occurs in its file pages",)
 
 
 def test_metadata_beyond_the_schema_is_residue(case):
     candidate = case.candidate()
     table = pq.read_table(candidate.data.path).replace_schema_metadata({"pandas": "index"})
-    write(case.folder / "data" / "part-00000.parquet", table, store_schema=True)
-    found = find_residue(candidate, case.snapshot_ref(), case.loaded(), case.folder)
+    data = write(case.folder / "data" / "part-00000.parquet", table, store_schema=True)
+    found = case.measure(find_residue, replace(candidate, data=data))
     assert any("key-value entries" in problem for problem in found.problems)
 
 
 def test_release_documents_with_a_withheld_identifier_are_named(case):
-    found = check_texts(
-        case.snapshot_ref(),
-        case.loaded(),
+    found = searched(
+        case,
         {
             "manifest.json": b'{"columns": ["age"], "rows": 5}',
             "report.json": b'{"worst": "Di\\u0020Dunn, Bob\\u0020Brontosaur"}',
@@ -179,7 +190,7 @@ def config_problems(case, **texts):
     case.config = CONFIG.replace("contact: nobody@example.org\n", lines)
     if "contact" not in texts:
         case.config += "contact: nobody@example.org\n"
-    return check_texts(case.snapshot_ref(), case.loaded(), {}, "Class sizes measured")
+    return searched(case, {}, "Class sizes measured")
 
 
 @pytest.mark.parametrize(
@@ -209,7 +220,7 @@ def test_every_text_of_the_config_that_is_published_is_searched(case):
         .replace("because: a test}", f"because: {name}}}")
         + f"keywords: [{name}]\npublisher: {name}\ncreators: [{{name: {name}}}]\n"
     )
-    found = check_texts(case.snapshot_ref(), case.loaded(), {"report.json": name.encode()})
+    found = searched(case, {"report.json": name.encode()})
     assert [problem.split("`")[1] for problem in found] == [
         "title",
         "contact",
@@ -229,7 +240,7 @@ def test_a_number_of_seven_digits_is_found_in_the_config_whatever_its_type(case)
     case.config = CONFIG.replace("name: {role", "card: {role: direct_identifier}\n  name: {role")
     case.snapshot["card"] = [85031712, 4, 5, 6, 7, 20260101]
     case.config = case.config.replace("Invented people", "People without 85031712 of 2026-01-01")
-    found = check_texts(case.snapshot_ref(), case.loaded(), {})
+    found = searched(case, {})
     assert found == ("`title` in the config repeats a value of card",)
 
 
@@ -241,7 +252,7 @@ def test_a_member_of_staff_may_share_a_family_name_with_somebody_in_the_data(cas
 
     def found(text):
         case.config = base.replace("nobody@example.org", f'"{text}"')
-        return check_texts(case.snapshot_ref(), case.loaded(), {"report.json": text.encode()})
+        return searched(case, {"report.json": text.encode()})
 
     assert found("Leopold Feuerbach") == ()
     assert found("Ottilie Feuerbach") == ("`contact` in the config repeats a value of given, name",)
@@ -252,16 +263,16 @@ def test_labels_that_are_not_in_the_file_are_no_permitted_words(case):
     case.data["sex"] = ["anyone else"] * 5
     case.snapshot["name"][0] = "Anyone Else"
     case.config = CONFIG.replace("Invented people", "Anyone else, Bob Brontosaur")
-    found = check_texts(case.snapshot_ref(), case.loaded(), {}, candidate=case.candidate())
+    found = case.measure(lambda opened: check_texts(opened.source, {}, opened=opened))
     assert found == ("`title` in the config repeats a value of name",)
     case.config = CONFIG.replace("Invented people", "Anyone else")
-    assert check_texts(case.snapshot_ref(), case.loaded(), {}, candidate=case.candidate()) == ()
+    assert case.measure(lambda opened: check_texts(opened.source, {}, opened=opened)) == ()
 
 
 def test_the_words_of_the_fixed_text_are_no_residue(case):
     case.snapshot["name"] = ["Invented", "Measured", "Institute", "Cy", "Di", "Summary"]
     document = {"report.html": b"Invented people, measured. Summary"}
-    found = check_texts(case.snapshot_ref(), case.loaded(), document, "Class sizes measured")
+    found = searched(case, document, "Class sizes measured")
     assert found == (
         "`title` in the config repeats a value of name",
         "report.html: 1 withheld identifier occurs in it",
@@ -270,7 +281,7 @@ def test_the_words_of_the_fixed_text_are_no_residue(case):
 
 def test_counts_and_sizes_are_not_taken_for_short_numeric_ids(case):
     case.snapshot["person"] = ["1234567", "2", "3", "4", "4", "5"]
-    assert check_texts(case.snapshot_ref(), case.loaded(), {"m.json": b'{"size": 1234567}'}) == ()
+    assert searched(case, {"m.json": b'{"size": 1234567}'}) == ()
 
 
 def test_a_replacement_that_contains_its_name_counts_once_for_all_who_have_the_name(tmp_path):
@@ -315,10 +326,10 @@ def test_a_replacement_that_contains_its_name_counts_once_for_all_who_have_the_n
 def test_a_config_is_searched_before_there_is_a_candidate(case):
     case.config = CONFIG.replace("Invented people", "Washington and Bob Brontosaur")
     case.snapshot["house"][0] = "Washington"
-    found = foresee_config_texts(case.snapshot_ref(), case.loaded())
+    found = foreseen(case)
     assert found == ("`title` in the config repeats a value of name, house",)
     case.config = case.config.replace("sex: {role", "sex: {allowed: [Washington], role")
-    found = foresee_config_texts(case.snapshot_ref(), case.loaded())
+    found = foreseen(case)
     assert found == ("`title` in the config repeats a value of name",)
 
 
@@ -326,6 +337,6 @@ def test_a_cell_that_two_searches_find_is_counted_once(case, monkeypatch):
     beside = [("zip", 3, "beside own"), ("zip", 4, "beside own, too"), ("sex", 2, "another")]
     monkeypatch.setattr(searches, "own_record_findings", lambda *asked: iter(beside))
     case.data["zip"] = case.snapshot["name"][:5]
-    found = find_residue(case.candidate(), case.snapshot_ref(), case.loaded(), case.folder)
+    found = case.measure(find_residue)
     assert "zip: 4 withheld identifiers occur in it as whole words" in found.problems
     assert found.cells == 4 + 2

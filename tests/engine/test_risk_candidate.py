@@ -6,6 +6,7 @@ import math
 
 import pyarrow as pa
 import pytest
+from opening import measured
 from risk_case import CONFIG, RiskCase, partner_columns
 
 from stepdown.errors import StoreCorrupt
@@ -157,4 +158,4 @@ def test_bytes_that_changed_are_not_measured(case):
     with open(candidate.data.path, "ab") as file:
         file.write(b"x")
     with pytest.raises(StoreCorrupt):
-        assess_risk(candidate, snapshot, snapshot, case.loaded(), case.folder)
+        measured(assess_risk, candidate, snapshot, snapshot, case.loaded())

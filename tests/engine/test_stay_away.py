@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from derive_case import make_case
+from opening import subtracted
 from test_derive_history import (
     COLUMNS,
     K3,
@@ -16,7 +17,6 @@ from test_derive_history import (
     without,
 )
 
-from stepdown.attacks.differencing import differencing
 from stepdown.candidate import Earlier
 from stepdown.vocabulary import Tier
 
@@ -33,7 +33,7 @@ def test_where_many_are_alike_one_who_left_takes_no_more_along(tmp_path):
     # Two of each illness: whoever is taken out, both are left. One of the four left by themselves.
     assert set(sizes(after).values()) == {36}
     assert after.report.held_back == 3 * 8
-    assert differencing(after, v1, second.snapshot, second.loaded).successes == 0
+    assert subtracted(after, v1, second.snapshot, second.loaded).successes == 0
 
 
 def test_who_joins_and_is_like_one_who_left_does_not_wait_for_their_companions(tmp_path):
@@ -48,7 +48,7 @@ def test_who_joins_and_is_like_one_who_left_does_not_wait_for_their_companions(t
     assert set(sizes(after).values()) == {46}
     assert after.report.held_back == 3 * 8
     for version in (v1, v2):
-        assert differencing(after, version, third.snapshot, third.loaded).successes == 0
+        assert subtracted(after, version, third.snapshot, third.loaded).successes == 0
 
 
 def test_whom_the_tier_above_took_along_hides_who_left_below(tmp_path):
@@ -65,7 +65,7 @@ def test_whom_the_tier_above_took_along_hides_who_left_below(tmp_path):
         public = now.derive(Tier.PUBLIC, base, run=f"{run}", earlier=history["public"])
         for name, file in (("partner", base), ("ministry", copy), ("public", public)):
             for before in history[name]:
-                assert differencing(file, before, now.snapshot, now.loaded).successes == 0
+                assert subtracted(file, before, now.snapshot, now.loaded).successes == 0
             history[name].append(Earlier(f"clinic/{name}/v{run}", file, now.snapshot))
     held = [history[name][-1].candidate.report.held_back for name in history]
     assert held == [3 * 8, 0, 0]

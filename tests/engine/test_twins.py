@@ -11,9 +11,9 @@ from itertools import combinations
 import pyarrow.parquet as pq
 import pytest
 from derive_case import make_case
+from opening import subtracted
 from test_derive_history import COLUMNS, K3, partner, people, published, with_rows, without
 
-from stepdown.attacks.differencing import differencing
 from stepdown.candidate import Candidate, Earlier
 from stepdown.vocabulary import Tier
 
@@ -36,7 +36,7 @@ def months_of_a_copy(folder, *sources) -> list[Candidate]:
         base = partner(now, *bases, run=f"{run}")
         copy = now.copy("ministry", base, internal, f"{run}", copies)
         for before in copies:
-            assert differencing(copy, before, now.snapshot, now.loaded).successes == 0
+            assert subtracted(copy, before, now.snapshot, now.loaded).successes == 0
         bases.append(Earlier(f"clinic/partner/v{run}", base, now.snapshot))
         copies.append(Earlier(f"clinic/ministry/v{run}", copy, now.snapshot))
     return [each.candidate for each in copies]
@@ -51,7 +51,7 @@ def two_versions(folder, new, rules=K3):
     v1 = published(first, partner(first, run="1"))
     second = with_rows(first, new, "second")
     after = partner(second, v1, run="2")
-    found = differencing(after, v1, second.snapshot, second.loaded)
+    found = subtracted(after, v1, second.snapshot, second.loaded)
     return rows_of(v1.candidate), rows_of(after), found
 
 

@@ -17,6 +17,7 @@ sys.path.append(str(Path(__file__).parents[1] / "unit"))
 from derive_case import lineage, make_case, released
 
 from stepdown.errors import DemandImpossible, Refused
+from stepdown.opened import open_candidate
 from stepdown.risk.leaks.nesting import nesting_problems
 from stepdown.vocabulary import Tier
 
@@ -84,7 +85,8 @@ def test_every_cell_is_the_parents_or_an_ancestor_of_it(rows, k, partner, public
                 _check_cells(parent, child)
                 _check_classes(child, smallest)
                 _check_report(child, kind)
-                assert nesting_problems(child, parent.data, case.snapshot, case.loaded) == ()
+                with open_candidate(child, parent.data, case.snapshot, case.loaded) as opened:
+                    assert nesting_problems(opened) == ()
                 assert case.derive(tier, parent, "again").data.sha256 == child.data.sha256
                 if kind == "local":
                     assert child.report.suppressed_records == 0

@@ -16,6 +16,7 @@ from test_derive_history import K3, case_of, partner, published, with_rows
 
 from stepdown.attacks.multi_release import attacks_across
 from stepdown.errors import DemandImpossible, Refused
+from stepdown.opened import open_source
 
 COLUMNS = {
     "age": {
@@ -56,7 +57,11 @@ def test_versions_of_a_changing_source_isolate_nobody(seed: int) -> None:
                 break
             sizes = Counter(zip(released(made)["age"], released(made)["sex"], strict=True))
             assert min(sizes.values()) >= 3
-            results = attacks_across(made, now.snapshot, now.loaded, history, folder)
+            with (
+                open_source(now.snapshot, now.loaded) as source,
+                source.beside(made) as opened,
+            ):
+                results = attacks_across(opened, history)
             differences = [result for result in results if result.attack == "differencing"]
             assert [result.successes or 0 for result in differences] == [0] * len(differences)
             history.append(published(now, made, f"v{version + 1}"))

@@ -34,6 +34,7 @@ from stepdown.candidate import Candidate
 from stepdown.config import LoadedConfig, load_config, tier_policy, yaml_file
 from stepdown.ingest import ingest, read_consent
 from stepdown.keyring import Keyring
+from stepdown.opened import open_candidate
 from stepdown.release.decisions.approvals import approve
 from stepdown.release.documents.documents import tier_report
 from stepdown.release.documents.gate import judge
@@ -182,7 +183,10 @@ class Side:
         parent = above.data if above else snapshot
         scratch = self.workspace.scratch
         scale = made["internal"].data if candidate.recipient else None
-        risk = assess_risk(candidate, parent, snapshot, loaded, scratch, scale=scale)
+        with open_candidate(candidate, parent, snapshot, loaded, scratch, scale=scale) as opened:
+            risk = assess_risk(opened)
+            utility, exposure = measure_utility(opened), measure_exposure(opened)
+            counted = count_released_rows(opened)
         risk = replace(risk, attacks=green_attacks(candidate.data.sha256))
         policy = tier_policy(loaded.config, candidate.tier)
         suite = (Verdict("suite_check", True, "as expected"),)
@@ -190,9 +194,9 @@ class Side:
         assert decision.reasons == (), (name, decision.reasons)
         report = replace(
             tier_report(loaded, candidate, risk),
-            utility=measure_utility(candidate, parent, loaded, scratch),
-            exposure=measure_exposure(candidate, parent, snapshot, loaded, scratch),
-            released=count_released_rows(candidate.data, loaded.config, candidate.tier, scratch),
+            utility=utility,
+            exposure=exposure,
+            released=counted,
         )
         version = f"v{self.versions}"
         up = "partner" if candidate.recipient else candidate.tier.parent

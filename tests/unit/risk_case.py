@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,9 +15,12 @@ from partner_case import write_partner
 from stepdown.artifacts import ArtifactRef, sha256_of
 from stepdown.candidate import Candidate
 from stepdown.config import LoadedConfig, load_config
+from stepdown.opened import Opened, open_candidate
 from stepdown.reports import DeriveReport, RiskReport
 from stepdown.risk.assess import assess_risk
 from stepdown.vocabulary import Tier
+
+R = TypeVar("R")
 
 LOOSE = (
     "{licence: CC0-1.0, smallest_class: 2, distinct_l: 1, t_closeness: 1, "
@@ -146,10 +150,14 @@ class RiskCase:
         )
 
     def assess(self) -> RiskReport:
+        return self.measure(assess_risk)
+
+    def measure(self, measure: Callable[[Opened], R], candidate: Candidate | None = None) -> R:
+        """What a measure finds in the candidate, or in another one."""
         parent = write(self.folder / "parent.parquet", pa.table(self.parent))
-        return assess_risk(
-            self.candidate(), parent, self.snapshot_ref(), self.loaded(), self.folder
-        )
+        made, snapshot = candidate or self.candidate(), self.snapshot_ref()
+        with open_candidate(made, parent, snapshot, self.loaded(), self.folder) as opened:
+            return measure(opened)
 
 
 def write(path: Path, table: pa.Table, **options: Any) -> ArtifactRef:

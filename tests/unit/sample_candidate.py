@@ -10,12 +10,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 from attack_case import green_attacks
+from opening import opened_alone
 from partner_case import write_partner
 
+import expectations
 from stepdown.artifacts import ArtifactRef, sha256_of
 from stepdown.candidate import Candidate
 from stepdown.config import LoadedConfig, load_config
-from stepdown.reports import DeriveReport, RiskReport
+from stepdown.reports import DeriveReport, RiskReport, Verdict
 from stepdown.vocabulary import Tier
 
 CONFIG = """
@@ -47,12 +49,17 @@ DAY = dt.date(2026, 1, 5)
 
 @dataclass(frozen=True)
 class Sample:
-    """What a test passes to ``validate_tier``, and changes one thing of."""
+    """What a test gives to ``validate_tier``, and changes one thing of."""
 
     loaded: LoadedConfig
     candidate: Candidate
     risk: RiskReport
     scratch: Path
+
+    def validate(self) -> tuple[Verdict, ...]:
+        """The verdicts of the tier's suite."""
+        with opened_alone(self.candidate, self.candidate.data, self.loaded) as opened:
+            return expectations.validate_tier(opened, self.risk)
 
     def with_risk(self, **facts: Any) -> Sample:
         return replace(self, risk=replace(self.risk, **facts))
@@ -175,7 +182,12 @@ def make_sample(
         alone_share=0.0,
         attacks=green_attacks(data.sha256),
     )
-    candidate = Candidate(tier, recipient, str(folder), data, data, hierarchies, report)
+    own = (pa.int64(), list(range(data.rows)))
+    lineage = write_table(
+        folder / "lineage.parquet",
+        dict.fromkeys(("row", "parent_row", "source_row", "subject"), own),
+    )
+    candidate = Candidate(tier, recipient, str(folder), data, lineage, hierarchies, report)
     scratch = folder / "scratch"
     scratch.mkdir(exist_ok=True)
     return Sample(loaded, candidate, risk, scratch)

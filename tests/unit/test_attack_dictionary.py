@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from opening import opened_alone
 from risk_case import RiskCase
 
 from stepdown.attacks import pseudonym_dictionary as attack
 from stepdown.attacks.digests import decoded, spellings
 from stepdown.attacks.id_patterns import parse_pattern
 from stepdown.errors import ConfigInvalid
+from stepdown.reports import AttackResult
 
 MEDALLIONS = [f"{i % 9 + 1}{'ABCDEFGH'[i % 8]}{i * 37 % 90 + 10}" for i in range(60)]
 """Digit, letter, two digits: as New York's taxis are numbered."""
@@ -27,10 +29,13 @@ def _case(folder: Path, tokens: list[Any], ids: list[Any] | None = None) -> Risk
     return case
 
 
+def _attacked(case: RiskCase, patterns: dict[str, str] | None = None) -> list[AttackResult]:
+    with opened_alone(case.candidate(), case.snapshot_ref(), case.loaded()) as opened:
+        return attack.pseudonym_dictionary(opened, patterns)
+
+
 def _reversed(case: RiskCase, patterns: dict[str, str] | None = None) -> dict[str, float]:
-    results = attack.pseudonym_dictionary(
-        case.candidate(), case.snapshot_ref(), case.loaded(), patterns, case.folder
-    )
+    results = _attacked(case, patterns)
     return {result.column: result.measured for result in results if result.column}
 
 
@@ -118,7 +123,7 @@ def test_with_more_values_than_are_tried_the_way_found_is_tried_on_all(tmp_path,
     monkeypatch.setattr(attack, "_PROBED", 5)
     tokens = [hashlib.sha384(medallion.encode()).hexdigest() for medallion in MEDALLIONS]
     case = _case(tmp_path, tokens)
-    [result] = attack.pseudonym_dictionary(case.candidate(), case.snapshot_ref(), case.loaded())
+    [result] = _attacked(case)
     assert result.measured == 1.0
     assert f"10 of {len(set(MEDALLIONS))} values of person tried in every way" in result.note
 
@@ -131,7 +136,7 @@ def test_a_rarer_digest_that_fits_a_few_is_tried_on_all(tmp_path, monkeypatch):
 
 def test_a_result_names_no_value(tmp_path):
     case = _case(tmp_path, [_md5(medallion) for medallion in MEDALLIONS])
-    [result] = attack.pseudonym_dictionary(case.candidate(), case.snapshot_ref(), case.loaded())
+    [result] = _attacked(case)
     assert result.note == "reversed as md5 of person"
     assert (result.attempts, result.successes) == (len(set(MEDALLIONS)),) * 2
 

@@ -4,6 +4,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from derive_case import make_case
+from opening import measured
 from risk_case import RiskCase
 
 from stepdown.attacks.homogeneity import homogeneity
@@ -11,8 +12,13 @@ from stepdown.reports import AttackResult
 from stepdown.vocabulary import Tier
 
 
+def _homogeneity(case: RiskCase) -> list[AttackResult]:
+    above = case.snapshot_ref()
+    return measured(homogeneity, case.candidate(), above, above, case.loaded())
+
+
 def _attacked(case: RiskCase, column: str) -> tuple[AttackResult, AttackResult]:
-    results = homogeneity(case.candidate(), case.loaded(), case.folder, scale=case.snapshot_ref())
+    results = _homogeneity(case)
     found = {result.attack: result for result in results if result.column == column}
     return found["homogeneity"], found["skewness"]
 
@@ -100,10 +106,8 @@ def test_dates_are_compared_day_by_day_as_by_the_gate(tmp_path):
 
 def test_a_file_without_sensitive_columns_or_records_says_so(tmp_path):
     case = RiskCase(tmp_path, data={"age": ["30-39"] * 5})
-    assert [(r.measured, r.attempts, r.note) for r in homogeneity(case.candidate(), case.loaded())]
-    assert {r.note for r in homogeneity(case.candidate(), case.loaded())} == {
-        "the file holds no sensitive column"
-    }
+    assert [(r.measured, r.attempts, r.note) for r in _homogeneity(case)]
+    assert {r.note for r in _homogeneity(case)} == {"the file holds no sensitive column"}
     empty = _case(tmp_path, "aa", ["flu"] * 2)
     empty.data = {"age": [], "result": [], "income": []}
     empty.parent_row = empty.source_row = empty.subject = []
@@ -120,5 +124,5 @@ def test_infinite_numbers_lie_in_the_outermost_bins(tmp_path):
     }
     case = make_case(tmp_path, rows, columns, {"internal": {}})
     internal = case.derive(Tier.INTERNAL)
-    found = homogeneity(internal, case.loaded, tmp_path, scale=case.snapshot)
+    found = measured(homogeneity, internal, case.snapshot, case.snapshot, case.loaded)
     assert {result.attack: result.measured for result in found}["homogeneity"] == 0.0

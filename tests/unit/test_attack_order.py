@@ -1,13 +1,16 @@
 import datetime as dt
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from opening import opened_alone
 from risk_case import RiskCase
 
 from stepdown.attacks.order import monotone, order
+from stepdown.opened import Opened
 from stepdown.reports import AttackResult
 
 ROWS = 200
@@ -26,13 +29,18 @@ def _chance(share: float, people: int) -> float:
     return share + 3 * (share * (1 - share) / people) ** 0.5
 
 
+def _measure(attack: Callable[[Opened], list[AttackResult]], case: RiskCase) -> list[AttackResult]:
+    with opened_alone(case.candidate(), case.snapshot_ref(), case.loaded()) as opened:
+        return attack(opened)
+
+
 def _order(case: RiskCase) -> AttackResult:
-    [result] = order(case.candidate(), case.loaded(), case.folder)
+    [result] = _measure(order, case)
     return result
 
 
 def _monotone(case: RiskCase) -> AttackResult:
-    [result] = monotone(case.candidate(), case.loaded(), case.folder)
+    [result] = _measure(monotone, case)
     return result
 
 

@@ -1,3 +1,5 @@
+from functools import partial
+
 from risk_case import RiskCase
 
 from stepdown.attacks.collusion import colluding
@@ -6,7 +8,7 @@ from stepdown.vocabulary import Tier
 
 
 def _attacked(case: RiskCase) -> list[tuple[str, int, int | None, float]]:
-    results = trajectories(case.candidate(), case.snapshot_ref(), case.loaded(), case.folder)
+    results = case.measure(trajectories)
     return [(r.column, r.attempts, r.successes, r.measured) for r in results]
 
 
@@ -41,7 +43,7 @@ def test_without_an_id_there_is_nothing_to_attack(tmp_path):
 
 
 def _colluding(case: RiskCase, one: list[str], other: list[str], k: int) -> tuple[int | None, str]:
-    result = colluding(case.candidate(), one, other, case.loaded(), k, case.folder)
+    result = case.measure(partial(colluding, columns_1=one, columns_2=other, k=k))
     assert result.measured == (result.successes or 0) / 5
     return result.successes, result.note
 

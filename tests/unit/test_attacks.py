@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from aligned_case import aligned_of, raw
+from opening import measured
 from risk_case import RiskCase, snapshot_columns, write
 
 from stepdown.artifacts import sha256_of
@@ -222,10 +223,7 @@ def case(tmp_path):
 
 
 def attack(case, **options):
-    parent = write(case.folder / "parent.parquet", pa.table(case.parent))
-    results = run_attacks(
-        case.candidate(), parent, case.snapshot_ref(), case.loaded(), case.folder, **options
-    )
+    results = case.measure(partial(run_attacks, **options))
     return {(r.attack, r.column, r.against): r for r in results}
 
 
@@ -262,10 +260,7 @@ def test_a_partner_candidate_gives_what_its_classes_allow(case):
 @pytest.mark.parametrize("kept", [("age", "sex"), ("age",), ("seen",), ("result",)])
 def test_every_attack_that_has_a_limit_answers_whatever_roles_are_released(case, kept):
     case.data = {name: case.data[name] for name in kept}
-    parent = write(case.folder / "parent.parquet", pa.table(case.parent))
-    report = attack_candidate(
-        case.candidate(), parent, case.snapshot_ref(), case.loaded(), [], case.folder
-    )
+    report = case.measure(partial(attack_candidate, published=[]))
     assert {result.attack for result in report.results} == set(ATTACKS)
     for result in report.results:
         if not result.attempts:
@@ -327,7 +322,7 @@ def test_bytes_that_changed_are_not_attacked(case):
     (case.folder / "lineage.parquet").write_bytes(b"other")
     parent = write(case.folder / "parent.parquet", pa.table(case.parent))
     with pytest.raises(StoreCorrupt):
-        run_attacks(candidate, parent, case.snapshot_ref(), case.loaded(), case.folder)
+        measured(run_attacks, candidate, parent, case.snapshot_ref(), case.loaded())
     assert sha256_of(parent.path) == parent.sha256
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 import pytest
+from opening import measured
 from risk_case import RiskCase, write
 
 from stepdown.errors import StoreCorrupt
@@ -18,12 +19,12 @@ def case(tmp_path):
 
 def measure(case, parent_lineage=None):
     parent = write(case.folder / "parent.parquet", pa.table(case.parent))
-    return measure_exposure(
+    return measured(
+        measure_exposure,
         case.candidate(),
         parent,
         case.snapshot_ref(),
         case.loaded(),
-        case.folder,
         parent_lineage=parent_lineage,
     )
 
@@ -140,4 +141,4 @@ def test_changed_bytes_are_not_measured(case):
     with open(parent.path, "ab") as file:
         file.write(b"x")
     with pytest.raises(StoreCorrupt):
-        measure_exposure(case.candidate(), parent, case.snapshot_ref(), case.loaded(), case.folder)
+        measured(measure_exposure, case.candidate(), parent, case.snapshot_ref(), case.loaded())

@@ -3,8 +3,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from derive_case import LOOSE, make_case
+from derive_case import LOOSE, Case, make_case
+from opening import opened_alone
 
+from stepdown.artifacts import ArtifactRef
+from stepdown.candidate import Candidate
+from stepdown.reports import Verdict
 from stepdown.risk.leaks.joint import joint_view
 from stepdown.vocabulary import Tier
 
@@ -23,13 +27,18 @@ COLUMNS = {
 TIERS = {"internal": {}, "partner": LOOSE, "public": LOOSE}
 
 
+def joined(case: Case, base: Candidate, agreed: list[str], beside: list[ArtifactRef]) -> Verdict:
+    with opened_alone(base, case.snapshot, case.loaded) as opened:
+        return joint_view(opened, agreed, beside, 2)
+
+
 @pytest.mark.parametrize(("agreed", "smallest"), [(["age"], 2), (["person", "age"], 1)])
 def test_an_id_in_the_copy_makes_trajectories_of_what_public_adds(
     tmp_path: Path, agreed: list[str], smallest: int
 ) -> None:
     case = make_case(tmp_path, VISITS, COLUMNS, TIERS)
     base = case.derive(Tier.PARTNER, case.derive(Tier.INTERNAL))
-    verdict = joint_view(base, agreed, [], case.loaded, 2, tmp_path)
+    verdict = joined(case, base, agreed, [])
     assert verdict.measured == smallest
     assert verdict.passed is (smallest == 2)
 
@@ -44,9 +53,9 @@ def test_a_column_that_public_once_had_counts_although_the_new_one_drops_it(
     case = make_case(tmp_path / "now", VISITS, columns, TIERS)
     base = case.derive(Tier.PARTNER, case.derive(Tier.INTERNAL))
     agreed = ["person", "age"]
-    assert joint_view(base, agreed, [], case.loaded, 2, tmp_path).measured == 4
-    assert joint_view(base, agreed, [public.data], case.loaded, 2, tmp_path).measured == 1
-    assert joint_view(base, ["age"], [public.data], case.loaded, 2, tmp_path).measured == 2
+    assert joined(case, base, agreed, []).measured == 4
+    assert joined(case, base, agreed, [public.data]).measured == 1
+    assert joined(case, base, ["age"], [public.data]).measured == 2
 
 
 def test_an_id_that_an_older_copy_had_counts_although_the_new_one_lacks_it(
@@ -56,5 +65,5 @@ def test_an_id_that_an_older_copy_had_counts_although_the_new_one_lacks_it(
     internal = case.derive(Tier.INTERNAL)
     base = case.derive(Tier.PARTNER, internal)
     copy = case.copy("ministry", base, internal)
-    assert joint_view(base, ["age"], [], case.loaded, 2, tmp_path).measured == 2
-    assert joint_view(base, ["age"], [copy.data], case.loaded, 2, tmp_path).measured == 1
+    assert joined(case, base, ["age"], []).measured == 2
+    assert joined(case, base, ["age"], [copy.data]).measured == 1

@@ -108,9 +108,9 @@ def test_trajectories_are_measured_through_a_value_that_persists(case):
     # By their weight, P-00004's two rows are one person's: nobody else has two of 40-49.
     assert Persisting("subject", ("weight",), 1, 1) in risk.persisting
     assert (risk.smallest_trajectory_class, risk.lone_trajectories) == (1, 1)
-    (result,) = trajectories(case.candidate(), case.snapshot_ref(), case.loaded(), case.folder)
+    (result,) = case.measure(trajectories)
     assert (result.measured, result.attempts, result.columns) == (1.0, 1, ("weight",))
     case.data["weight"] = [10.0] * 5
     assert case.assess().smallest_trajectory_class is None
-    (result,) = trajectories(case.candidate(), case.snapshot_ref(), case.loaded(), case.folder)
+    (result,) = case.measure(trajectories)
     assert (result.measured, result.attempts) == (0.0, 0)

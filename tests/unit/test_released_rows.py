@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from opening import opened_alone
 from sample_candidate import make_sample, public_columns
 
 from stepdown.config import released_hash
-from stepdown.errors import StoreCorrupt
+from stepdown.engine import open_session
+from stepdown.errors import WorldFailed
+from stepdown.opened import Opened, Source
 from stepdown.reports import ReleasedRows
 from stepdown.utility import count_released_rows
 from stepdown.vocabulary import Tier
@@ -22,11 +23,13 @@ def counted(folder: Path, tier: Tier = Tier.PUBLIC, **columns: list[object]) -> 
     sample = make_sample(
         folder, tier, {name: (kinds[name][0], values) for name, values in columns.items()}
     )
-    # Alone in a folder, where no lineage, hierarchy or tier above could be found.
-    alone = folder / "alone.parquet"
-    shutil.move(sample.candidate.data.path, alone)
-    data = replace(sample.candidate.data, path=str(alone))
-    return count_released_rows(data, sample.loaded.config, tier)
+    data = sample.candidate.data
+    # In an engine where no lineage, hierarchy or tier above could be found.
+    with open_session() as engine, engine.part() as alone:
+        alone.share_parquet("data", data.path)
+        source = Source(alone, data, sample.loaded, {})
+        columns = alone.columns("data")
+        return count_released_rows(Opened(source, alone, sample.candidate, columns, data))
 
 
 def test_classes_are_counted_in_records(tmp_path: Path) -> None:
@@ -64,11 +67,17 @@ def test_a_file_without_quasi_identifiers_is_one_class(tmp_path: Path) -> None:
     assert (found.classes, found.smallest_class) == (1, 30)
 
 
-def test_another_file_than_the_one_that_was_judged_is_refused(tmp_path: Path) -> None:
+def test_nothing_but_the_file_can_be_read_where_it_is_counted(tmp_path: Path) -> None:
     sample = make_sample(tmp_path)
-    data = replace(sample.candidate.data, sha256="0" * 64)
-    with pytest.raises(StoreCorrupt):
-        count_released_rows(data, sample.loaded.config, Tier.PUBLIC)
+    data = sample.candidate.data
+    with (
+        opened_alone(sample.candidate, data, sample.loaded) as opened,
+        opened.session.aside(only="data") as session,
+    ):
+        assert session.scalar("SELECT count(*) FROM data") == data.rows
+        for relation in ("lineage", "snapshot", "hierarchies", "record"):
+            with pytest.raises(WorldFailed):
+                session.scalar(f"SELECT count(*) FROM {relation}")
 
 
 def test_the_published_hash_of_a_config_covers_released_columns_alone(tmp_path: Path) -> None:

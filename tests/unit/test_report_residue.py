@@ -8,6 +8,7 @@ from pathlib import Path
 from sample_candidate import raw_columns, write_table
 from sample_report import AS_OF, make_report, released
 
+from stepdown.opened import open_source
 from stepdown.release.documents.documents import PUBLISHED, write_documents
 from stepdown.release.documents.wording import fixed_text
 from stepdown.risk.leaks.residue import check_texts
@@ -27,7 +28,8 @@ def problems(folder: Path, names: list[str], bins: tuple[str, ...]) -> tuple[str
     report = replace(report, released=replace(found, columns=found.columns | {"result": result}))
     write_documents(sample.loaded, sample.candidate, report, decision, AS_OF)
     texts = {name: (folder / name).read_bytes() for name in PUBLISHED}
-    return check_texts(snapshot, sample.loaded, texts, fixed_text(), sample.scratch)
+    with open_source(snapshot, sample.loaded) as source:
+        return check_texts(source, texts, fixed_text())
 
 
 BINS = ("negative", "positive", "invalid", "rarity")

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pyarrow as pa
 import pytest
 from derive_case import LOOSE, make_case
+from opening import measured
 from risk_case import RiskCase
 
 from stepdown.errors import StoreCorrupt
@@ -22,7 +23,7 @@ def partner_of(folder, rows, columns, **rules):
     case = make_case(folder, rows, columns, {"internal": {}, "partner": LOOSE | rules})
     internal = case.derive(Tier.INTERNAL)
     partner = case.derive(Tier.PARTNER, internal)
-    return partner, measure_utility(partner, internal.data, case.loaded, folder)
+    return partner, measured(measure_utility, partner, internal.data, case.snapshot, case.loaded)
 
 
 def test_a_label_is_spread_over_its_leaves_and_lies_in_their_middle(tmp_path):
@@ -151,7 +152,7 @@ def test_internal_has_no_bins_because_its_labels_are_raw_values(tmp_path):
     columns = {"job": {}, "sex": {"role": "quasi_identifier"}}
     case = make_case(tmp_path, rows, columns, {"internal": {}})
     internal = case.derive(Tier.INTERNAL)
-    found = measure_utility(internal, case.snapshot, case.loaded)
+    found = measured(measure_utility, internal, case.snapshot, case.snapshot, case.loaded)
     assert {column.bins for column in found.columns.values()} == {()}
 
 
@@ -197,7 +198,7 @@ def test_a_pseudonym_is_not_compared_and_shows_no_value(tmp_path):
         tmp_path, {"who": ["a", "b"], "age": [1, 2]}, {"who": {"role": "subject"}, "age": TENS}
     )
     internal = case.derive(Tier.INTERNAL)
-    found = measure_utility(internal, case.snapshot, case.loaded, tmp_path)
+    found = measured(measure_utility, internal, case.snapshot, case.snapshot, case.loaded)
     who = found.columns["who"]
     assert (who.hellinger, who.bins, who.before) == (None, (), ())
 
@@ -226,13 +227,13 @@ def test_bytes_that_changed_are_not_measured(tmp_path):
     candidate = case.candidate()
     spoilt = replace(candidate, data=replace(candidate.data, sha256="0" * 64))
     with pytest.raises(StoreCorrupt):
-        measure_utility(spoilt, case.snapshot_ref(), case.loaded(), tmp_path)
+        measured(measure_utility, spoilt, *[case.snapshot_ref()] * 2, case.loaded())
 
 
 def test_an_empty_file_has_figures_that_are_none(tmp_path):
     case = RiskCase(tmp_path, data={"age": [], "sex": []}, parent_row=[], source_row=[], subject=[])
     case.types = {"age": pa.string(), "sex": pa.string()}
-    found = measure_utility(case.candidate(), case.snapshot_ref(), case.loaded(), tmp_path)
+    found = measured(measure_utility, case.candidate(), *[case.snapshot_ref()] * 2, case.loaded())
     assert found.columns["age"].hellinger is None
     assert found.records == 0
 

@@ -8,6 +8,7 @@ from typing import Any, cast
 import numpy as np
 import pyarrow as pa
 import pytest
+from opening import opened_alone
 from risk_case import RiskCase, write
 
 from stepdown.candidate import Candidate
@@ -38,12 +39,14 @@ def held(tmp_path):
         who = np.arange(ROWS) if subject is None else subject
         folder = tmp_path / recipient
         folder.mkdir(exist_ok=True)
-        lineage = {"row": pa.array(range(ROWS), pa.int64()), "subject": who[order]}
+        rows = pa.array(range(ROWS), pa.int64())
+        lineage = {"row": rows, "source_row": rows, "subject": who[order]}
         found = SimpleNamespace(
             tier=Tier.PARTNER,
             recipient=recipient,
             data=write(folder / "data.parquet", pa.table({n: base[n][order] for n in columns})),
             lineage=write(folder / "lineage.parquet", pa.table(lineage)),
+            hierarchies=write(folder / "hierarchies.parquet", pa.table({"label": ["none"]})),
         )
         return cast(Candidate, found)
 
@@ -53,7 +56,8 @@ def held(tmp_path):
 def asked(tmp_path, mine, *others):
     named = [(f"partner/{each.recipient}", each) for each in others]
     loaded = RiskCase(tmp_path).loaded()
-    return copies_do_not_join_by_values(mine, named, loaded, K, tmp_path)
+    with opened_alone(mine, mine.data, loaded) as opened:
+        return copies_do_not_join_by_values(opened, named, K)
 
 
 def test_an_exact_weight_joins_two_copies_one_to_one(tmp_path, held):

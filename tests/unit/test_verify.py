@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from attack_case import green_attacks
 from governance_case import govern, key_of, words
+from opening import measured
 
 from stepdown.anonymise.tiers.derive import derive_tier
 from stepdown.anonymise.tiers.keys import keys_needed
@@ -91,7 +92,7 @@ def release_tier(
         loaded, tier, snapshot, parent, keyring, folder, workspace.scratch, AS_OF
     )
     above = parent.data if parent else snapshot
-    risk = assess_risk(candidate, above, snapshot, loaded, workspace.scratch)
+    risk = measured(assess_risk, candidate, above, snapshot, loaded)
     risk = replace(risk, attacks=green_attacks(candidate.data.sha256))
     policy = tier_policy(loaded.config, tier)
     suite = (Verdict("suite_check", True, "as expected"),)

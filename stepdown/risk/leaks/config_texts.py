@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
 import pyarrow.types as pat
 
-from stepdown.artifacts import ArtifactRef
 from stepdown.config import LoadedConfig
 from stepdown.config.texts import config_texts, names_staff
-from stepdown.engine.session import Session, literals, open_session, quote
+from stepdown.engine import Session, literals, quote
+from stepdown.opened import Source
 from stepdown.risk.leaks.tokens import (
     DIGITS_ENOUGH,
     find_grams,
@@ -30,72 +29,51 @@ _IN_DOCUMENT = f"starts_with(place, '{_DOCUMENT}')"  # no key of a config begins
 _NOTHING = "SELECT '' AS gram, 0 AS record, '' AS of_column, false AS in_documents WHERE false"
 
 
-def check_config_texts(
-    snapshot: ArtifactRef,
-    loaded: LoadedConfig,
-    permitted: Iterable[str] = (),
-    scratch: str | Path | None = None,
-) -> tuple[str, ...]:
+def check_config_texts(source: Source, permitted: Iterable[str] = ()) -> tuple[str, ...]:
     """Titles, descriptions, reasons and terms that repeat an identifier: a sentence per key.
 
     An identifier of one word (a family name, say) is not found in the keys that name staff, unless
     a second identifier of the same record is there too.
 
     Args:
-        snapshot: the pinned source; its identifying columns are looked for, in all rows.
+        source: its identifying columns are looked for, in all rows.
         permitted: texts that anyone may see: labels at released levels, words of every report.
-        scratch: folder in which the engine may spill.
 
     Returns:
         sentences with the key and the identifying columns, never a value.
     """
-    texts = config_texts(loaded.config)
-    return _told(texts, _search(snapshot, loaded, texts, permitted, scratch))
+    texts = config_texts(source.loaded.config)
+    return _told(texts, _search(source, texts, permitted))
 
 
-def foresee_config_texts(
-    snapshot: ArtifactRef,
-    loaded: LoadedConfig,
-    fixed_text: str = "",
-    scratch: str | Path | None = None,
-) -> tuple[str, ...]:
+def foresee_config_texts(source: Source, fixed_text: str = "") -> tuple[str, ...]:
     """The same before there is a candidate: any declared label might be released, so none counts.
 
     Args:
         fixed_text: text that every report has, whatever the data.
     """
-    return check_config_texts(snapshot, loaded, _declared(loaded, fixed_text), scratch)
+    return check_config_texts(source, _declared(source.loaded, fixed_text))
 
 
-def identified_by(
-    snapshot: ArtifactRef,
-    loaded: LoadedConfig,
-    text: str,
-    fixed_text: str = "",
-    scratch: str | Path | None = None,
-) -> list[str]:
+def identified_by(source: Source, text: str, fixed_text: str = "") -> list[str]:
     """The identifying columns of which a text that is about to be published repeats a value.
 
     Args:
         fixed_text: as for ``foresee_config_texts``; what the config says is published already.
     """
+    loaded = source.loaded
     permitted = [*_declared(loaded, fixed_text), *config_texts(loaded.config).values()]
-    return _search(snapshot, loaded, {"text": text}, permitted, scratch).get("text", [])
+    return _search(source, {"text": text}, permitted).get("text", [])
 
 
 def _search(
-    snapshot: ArtifactRef,
-    loaded: LoadedConfig,
-    texts: Mapping[str, str],
-    permitted: Iterable[str],
-    scratch: str | Path | None,
+    source: Source, texts: Mapping[str, str], permitted: Iterable[str]
 ) -> dict[str, list[str]]:
-    with open_session(scratch) as session:
-        session.attach_parquet("snapshot", snapshot.path)
+    with source.session.aside() as session:
         start_search(session)
         publish_texts(session, {key: [text] for key, text in texts.items()})
         permit(session, permitted)
-        return _columns_found(session, loaded, [key for key in texts if names_staff(key)])
+        return _columns_found(session, source.loaded, [key for key in texts if names_staff(key)])
 
 
 def check_with_documents(

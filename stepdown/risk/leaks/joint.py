@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from stepdown.artifacts import ArtifactRef, check_bytes
-from stepdown.candidate import Candidate
-from stepdown.config import LoadedConfig, released_with_role
-from stepdown.engine import open_session, quote
+from stepdown.artifacts import ArtifactRef
+from stepdown.config import released_with_role
+from stepdown.engine import quote
+from stepdown.opened import Opened
 from stepdown.reports import Verdict
 from stepdown.risk.measures.trajectories import trajectory_class_sizes
 from stepdown.vocabulary import Role, Tier
 
 
 def joint_view(
-    base: Candidate,
-    copy_columns: list[str],
-    beside: Sequence[ArtifactRef],
-    loaded: LoadedConfig,
-    k: int,
-    scratch: Path,
+    base: Opened, copy_columns: Sequence[str], beside: Sequence[ArtifactRef], k: int
 ) -> Verdict:
     """Whether a copy and public together single out fewer than ``k`` data subjects.
 
@@ -41,23 +35,21 @@ def joint_view(
         k: smallest class that partner allows, in data subjects.
 
     Raises:
-        StoreCorrupt: the bytes of the base or of an older version have changed.
+        StoreCorrupt: the bytes of an older version have changed.
     """
-    config = loaded.config
+    config = base.config
     public = (
         released_with_role(config, Tier.PUBLIC, Role.QUASI_IDENTIFIER)
         if Tier.PUBLIC in config.tier_names()
         else []
     )
     held = {*copy_columns, *public}
-    held.update(*(pq.read_schema(check_bytes(file)).names for file in beside))
+    held.update(*(pq.read_schema(base.source.check(file)).names for file in beside))
     quasi_identifiers = released_with_role(config, Tier.PARTNER, Role.QUASI_IDENTIFIER)
     known = [name for name in quasi_identifiers if name in held]
     keys = ", ".join(f"data.{quote(name)}" for name in known) or "1"
     keeps_an_id = config.name(Role.SUBJECT) in held
-    with open_session(scratch) as session:
-        session.attach_parquet("data", check_bytes(base.data))
-        session.attach_parquet("lineage", check_bytes(base.lineage))
+    with base.session.aside() as session:
         session.run(
             "CREATE TEMP TABLE placed AS SELECT lineage.row, lineage.subject, "
             f"dense_rank() OVER (ORDER BY {keys}) AS class "

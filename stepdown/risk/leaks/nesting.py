@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
-import pyarrow.parquet as pq
-
-from stepdown.artifacts import ArtifactRef
 from stepdown.candidate import Candidate
-from stepdown.config import LoadedConfig, ReleaseConfig, released_columns, treatment_of
+from stepdown.config import ReleaseConfig, released_columns, treatment_of
 from stepdown.config.treatments import (
     Coarsen,
     CodeNumber,
@@ -21,17 +17,12 @@ from stepdown.config.treatments import (
     TruncateDate,
     TruncatePrefix,
 )
-from stepdown.engine.session import Session, open_session, quote
+from stepdown.engine import Session, quote
+from stepdown.opened import DATA, PARENT, SNAPSHOT, Opened
 from stepdown.vocabulary import Role, Tier
 
 
-def nesting_problems(
-    candidate: Candidate,
-    parent: ArtifactRef,
-    snapshot: ArtifactRef,
-    loaded: LoadedConfig,
-    scratch: str | Path | None = None,
-) -> tuple[str, ...]:
+def nesting_problems(opened: Opened) -> tuple[str, ...]:
     """What in a candidate does not come from its parent: one sentence each, with counts, no values.
 
     Rows: the lineage names every written row once, and for each another row of the parent; its
@@ -39,27 +30,20 @@ def nesting_problems(
     rekeyed (pseudonym, surrogate; never at public). Cells: each relates to the parent's as its
     treatment says; no assumption is made that a column has one level throughout.
     """
-    with open_session(scratch) as session:
-        session.attach_parquet("data", candidate.data.path)
-        session.attach_parquet("lineage", candidate.lineage.path)
-        session.attach_parquet("parent", parent.path)
-        session.attach_parquet("snapshot", snapshot.path)
-        session.attach_parquet("hierarchies", candidate.hierarchies.path)
-        problems = list(_row_problems(session, candidate, parent, snapshot, loaded.config))
+    with opened.aside() as opened:
+        problems = list(_row_problems(opened))
         if not problems:
-            _align(session, candidate, parent, snapshot)
-            problems += _column_problems(session, candidate, parent, loaded.config)
+            _align(opened.session)
+            problems += _column_problems(opened)
         return tuple(problems)
 
 
-def _align(
-    session: Session, candidate: Candidate, parent: ArtifactRef, snapshot: ArtifactRef
-) -> None:
+def _align(session: Session) -> None:
     """Leave ``aligned``: every written row beside its row of the parent and of the snapshot."""
     cells = ", ".join(
         f"{side}.{quote(name)} AS {_cell(side, name)}"
-        for side, ref in (("data", candidate.data), ("parent", parent), ("snapshot", snapshot))
-        for name in pq.read_schema(ref.path).names
+        for side in (DATA, PARENT, SNAPSHOT)
+        for name in session.columns(side)
     )
     session.run(
         f"CREATE TEMP VIEW aligned AS SELECT {cells} FROM data "
@@ -73,13 +57,9 @@ def _cell(side: str, name: str) -> str:
     return quote(f"{side}.{name}")
 
 
-def _row_problems(
-    session: Session,
-    candidate: Candidate,
-    parent: ArtifactRef,
-    snapshot: ArtifactRef,
-    config: ReleaseConfig,
-) -> Iterator[str]:
+def _row_problems(opened: Opened) -> Iterator[str]:
+    session, candidate, parent = opened.session, opened.candidate, opened.parent
+    assert parent is not None
     rows = _count(session, "SELECT count(*) FROM data")
     lines = _count(session, "SELECT count(*) FROM lineage")
     if rows != lines:
@@ -100,7 +80,7 @@ def _row_problems(
         ),
         (
             "count(*) FILTER (WHERE source_row IS NULL "
-            f"OR source_row NOT BETWEEN 0 AND {snapshot.rows - 1})",
+            f"OR source_row NOT BETWEEN 0 AND {opened.snapshot.rows - 1})",
             "rows come from a row that the snapshot does not have",
         ),
         ("count(*) FILTER (WHERE subject IS NULL)", "rows have no data subject"),
@@ -112,7 +92,7 @@ def _row_problems(
         bad = _count(session, "SELECT count(*) FROM lineage WHERE source_row <> parent_row")
         if bad:
             yield f"{bad} rows have another source row than parent row, though both are the source"
-    yield from _subject_problems(session, config)
+    yield from _subject_problems(session, opened.config)
 
 
 def _subject_problems(session: Session, config: ReleaseConfig) -> Iterator[str]:
@@ -136,13 +116,12 @@ def _subject_problems(session: Session, config: ReleaseConfig) -> Iterator[str]:
         yield f"{merged} data subjects share a code with another"
 
 
-def _column_problems(
-    session: Session, candidate: Candidate, parent: ArtifactRef, config: ReleaseConfig
-) -> Iterator[str]:
-    above = pq.read_schema(parent.path).names
+def _column_problems(opened: Opened) -> Iterator[str]:
+    session, candidate, config = opened.session, opened.candidate, opened.config
+    above = session.columns(PARENT)
     allowed = _allowed(candidate, config)
     rules: dict[str, str] = {}
-    for name in pq.read_schema(candidate.data.path).names:
+    for name in session.columns(DATA):
         if name not in allowed:
             yield f"{name}: the config does not release it here"
             continue

@@ -15,10 +15,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from stepdown.artifacts import ArtifactRef
 from stepdown.candidate import DATA_FILE, Candidate
-from stepdown.config import LoadedConfig, ReleaseConfig
-from stepdown.engine.session import Session, literals, open_session, quote
+from stepdown.config import ReleaseConfig
+from stepdown.engine import Session, literals, quote
+from stepdown.opened import Opened, Source
 from stepdown.plain_words import counted
 from stepdown.risk.leaks.config_texts import check_with_documents
 from stepdown.risk.leaks.own_record import own_record_findings
@@ -48,12 +48,7 @@ class Residue:
     problems: tuple[str, ...]
 
 
-def find_residue(
-    candidate: Candidate,
-    snapshot: ArtifactRef,
-    loaded: LoadedConfig,
-    scratch: str | Path | None = None,
-) -> Residue:
+def find_residue(opened: Opened) -> Residue:
     """Look for raw values of identifying columns in the written file.
 
     Three searches. Record by record: does a published cell repeat an identifier of its own record
@@ -61,15 +56,11 @@ def find_residue(
     released or not, occur in any published text, dictionary page or statistic, outside declared
     domains and hierarchy labels? Metadata: does the file's footer hold more than it needs?
     """
-    config = loaded.config
-    with open_session(scratch) as session:
-        session.attach_parquet("data", candidate.data.path)
-        session.attach_parquet("lineage", candidate.lineage.path)
-        session.attach_parquet("snapshot", snapshot.path)
-        session.attach_parquet("hierarchies", candidate.hierarchies.path)
+    candidate, config = opened.candidate, opened.config
+    with opened.aside() as opened:
         found = [
-            *own_record_findings(session, candidate, config),
-            *_token_findings(session, candidate, config),
+            *own_record_findings(opened.session, candidate, config),
+            *_token_findings(opened.session, candidate, config),
             *((problem, 1, problem) for problem in _metadata_problems(candidate, config)),
         ]
     # Several searches may find the same cells of a column: its largest count is counted once.
@@ -80,12 +71,10 @@ def find_residue(
 
 
 def check_texts(
-    snapshot: ArtifactRef,
-    loaded: LoadedConfig,
+    source: Source,
     texts: Mapping[str, bytes],
     fixed_text: str = "",
-    scratch: str | Path | None = None,
-    candidate: Candidate | None = None,
+    opened: Opened | None = None,
 ) -> tuple[str, ...]:
     """Withheld identifiers in the documents of a release: one sentence per document, no values.
 
@@ -93,21 +82,17 @@ def check_texts(
     said there, once.
 
     Args:
-        snapshot: the pinned source; its identifying columns are looked for, in all rows.
-        loaded: the config.
+        source: its identifying columns are looked for, in all rows.
         texts: file name → bytes as they will be published. The name is searched too.
         fixed_text: text that every report has, whatever the data; its words do not count.
-        scratch: folder in which the engine may spill.
-        candidate: whose documents they are; the labels that it releases do not count.
+        opened: whose documents they are; the labels that it releases do not count.
     """
-    with open_session(scratch) as session:
-        session.attach_parquet("snapshot", snapshot.path)
+    loaded = source.loaded
+    with source.session.aside() as session:
         start_search(session)
         permit(session, [fixed_text])
-        if candidate:
-            session.attach_parquet("data", candidate.data.path)
-            session.attach_parquet("hierarchies", candidate.hierarchies.path)
-            permit(session, _released_words(session, candidate, loaded.config))
+        if opened:
+            permit(session, _released_words(opened.session, loaded.config))
         inside = {f"{at} inside": _decoded(*text) for at, text in enumerate(texts.items())}
         names = {f"{at} name": [name] for at, name in enumerate(texts)}
         in_config, counts = check_with_documents(session, loaded, inside | names)
@@ -147,7 +132,7 @@ def _token_findings(
         publish_texts(session, {f"{name} pages": _unseen_texts(candidate, file, name)})
     names = [*file.schema_arrow.names, Path(candidate.data.path).name]
     publish_texts(session, {"names": names})
-    permit(session, _released_words(session, candidate, config))
+    permit(session, _released_words(session, config))
     counts = _count_withheld(session, config)
     for name in texts:
         rows, pages = counts.get(f"{name} rows", 0), counts.get(f"{name} pages", 0)
@@ -217,12 +202,12 @@ def _strings(node: Any) -> list[str]:
     return [] if node is None else [str(node)]
 
 
-def _released_words(session: Session, candidate: Candidate, config: ReleaseConfig) -> list[str]:
+def _released_words(session: Session, config: ReleaseConfig) -> list[str]:
     """Words that a reader of the file sees anyway: names of columns, and labels in the file.
 
     A label of a finer level, or of a column that is not released, is not among them.
     """
-    schema = pq.read_schema(candidate.data.path)
+    schema = session.fetch("SELECT * FROM data LIMIT 0").schema
     declared = [name for name in schema.names if name in config.columns]
     words = [*declared, Path(DATA_FILE).name]
     for name in declared:

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
-import pyarrow.parquet as pq
-
-from stepdown.artifacts import check_bytes
 from stepdown.candidate import Candidate
-from stepdown.config import LoadedConfig
 from stepdown.config.policy import persisting_share
-from stepdown.engine import Session, open_session, quote
+from stepdown.engine import Session, quote
+from stepdown.opened import DATA, LINEAGE, Opened
 from stepdown.reports import Verdict
 from stepdown.vocabulary import Role
 
@@ -22,11 +18,7 @@ says, and the base is held to k, l and t on all its columns."""
 
 
 def copies_do_not_join_by_values(
-    copy: Candidate,
-    others: Sequence[tuple[str, Candidate]],
-    loaded: LoadedConfig,
-    k: int,
-    scratch: str | Path | None = None,
+    copy: Opened, others: Sequence[tuple[str, Candidate]], k: int
 ) -> Verdict:
     """Whether few enough people of a copy are matched with one person of another copy.
 
@@ -37,9 +29,7 @@ def copies_do_not_join_by_values(
     Args:
         copy: a recipient's copy.
         others: name and copy of every other recipient, of every version.
-        loaded: the dataset's config.
         k: the tier's smallest class; the columns are named that bring fewer candidates than this.
-        scratch: folder in which the engine may spill.
 
     Raises:
         StoreCorrupt: a file is missing or no longer the one that was written.
@@ -47,15 +37,15 @@ def copies_do_not_join_by_values(
     limit = persisting_share(copy.tier)
     worst, told, blamed = 0.0, "", ""
     for name, other in others:
-        with open_session(scratch) as session:
-            shared = _attach(session, copy, other, loaded)
+        with copy.aside() as opened:
+            session, shared = opened.session, _attach(opened, other)
             people, matched, few = _matched(session, shared, k)
             share = matched / people if people else 0.0
             if share <= worst:
                 continue
             worst = share
             if share > limit:
-                blamed = _blamed(session, shared, loaded, k, limit)
+                blamed = _blamed(opened, shared, k, limit)
                 told = (
                     f"On the {len(shared)} columns that it shares with {name}, {matched:,} of its "
                     f"{people:,} people match exactly one person there, {few:,} fewer than {k}; "
@@ -73,25 +63,26 @@ def copies_do_not_join_by_values(
     )
 
 
-def _attach(session: Session, copy: Candidate, other: Candidate, loaded: LoadedConfig) -> list[str]:
+def _attach(copy: Opened, other: Candidate) -> list[str]:
     """Leave ``mine`` and ``theirs`` (``subject``, the shared columns); those columns' names."""
-    schemas = [pq.read_schema(check_bytes(each.data)) for each in (copy, other)]
-    columns = loaded.config.columns
+    session, columns = copy.session, copy.config.columns
+    session.attach_parquet("file", copy.source.check(other.data))
+    session.attach_parquet("way", copy.source.check(other.lineage))
+    mine, theirs = (
+        session.fetch(f"SELECT * FROM {relation} LIMIT 0").schema for relation in (DATA, "file")
+    )
     shared = [
         name
-        for name in schemas[0].names
-        if name in schemas[1].names
-        and schemas[0].field(name).type == schemas[1].field(name).type
-        and name in columns
+        for name in copy.columns
+        if name in theirs.names
+        and mine.field(name).type == theirs.field(name).type
         and columns[name].role in _JOINED_ON
     ]
-    for relation, each in (("mine", copy), ("theirs", other)):
-        session.attach_parquet("file", each.data.path)
-        session.attach_parquet("way", check_bytes(each.lineage))
+    for relation, data, lineage in (("mine", DATA, LINEAGE), ("theirs", "file", "way")):
         listed = "".join(f", file.{quote(name)}" for name in shared)
         session.run(
-            f"CREATE OR REPLACE TEMP TABLE {relation} AS SELECT way.subject{listed} "
-            "FROM file JOIN way ON way.row = file.file_row_number"
+            f"CREATE TEMP TABLE {relation} AS SELECT way.subject{listed} "
+            f"FROM {data} AS file JOIN {lineage} AS way ON way.row = file.file_row_number"
         )
     return shared
 
@@ -119,14 +110,12 @@ def _matched(session: Session, shared: Sequence[str], k: int) -> tuple[int, int,
     return people, int(row["one"]), min(people, int(row["few"]))
 
 
-def _blamed(
-    session: Session, shared: Sequence[str], loaded: LoadedConfig, k: int, limit: float
-) -> str:
+def _blamed(copy: Opened, shared: Sequence[str], k: int, limit: float) -> str:
     """The fewest columns without which the copies no longer join, found one after the other."""
     left, taken = list(shared), []
     while left:
         shares = {
-            name: _share(session, [each for each in left if each != name], k) for name in left
+            name: _share(copy.session, [each for each in left if each != name], k) for name in left
         }
         # Of columns that do the same, one that is no quasi-identifier: k holds for those already.
         taken.append(
@@ -134,7 +123,7 @@ def _blamed(
                 left,
                 key=lambda name: (
                     shares[name],
-                    loaded.config.columns[name].role is Role.QUASI_IDENTIFIER,
+                    copy.config.columns[name].role is Role.QUASI_IDENTIFIER,
                 ),
             )
         )

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 
-from stepdown.artifacts import ArtifactRef, check_bytes
-from stepdown.candidate import Candidate
-from stepdown.config import LoadedConfig, ReleaseConfig
-from stepdown.engine.session import Session, open_session, quote
+from stepdown.engine import Session, quote
+from stepdown.opened import DATA, PARENT, Opened
 from stepdown.reports import CLASS_BANDS, Exposure, stable
 from stepdown.risk.classes.classes import ClassTable, build_classes
 from stepdown.risk.classes.suda import COLUMNS
@@ -28,15 +24,7 @@ SET_SIZE = 3
 """Columns in the largest set by which contributions are measured: what a neighbour may know."""
 
 
-def measure_exposure(
-    candidate: Candidate,
-    parent: ArtifactRef,
-    snapshot: ArtifactRef,
-    loaded: LoadedConfig,
-    scratch: str | Path | None = None,
-    *,
-    parent_lineage: ArtifactRef | None = None,
-) -> Exposure:
+def measure_exposure(opened: Opened) -> Exposure:
     """Where the risk of a candidate comes from, measured on its written bytes and its parent's.
 
     Classes are counted in distinct data subjects and bands in records. Contributions are of the
@@ -46,27 +34,13 @@ def measure_exposure(
     Groups are named by the labels that this candidate releases; of an internal file, whose labels
     may be raw values, none is named. Who may see them is the caller's to decide.
 
-    Args:
-        candidate: the file and its lineage.
-        parent: the data file of the tier above (the snapshot for internal, the base for a copy).
-        snapshot: the pinned source.
-        loaded: the dataset's config.
-        scratch: folder in which the engine may spill.
-        parent_lineage: of the parent's data file, if it is at hand. Without it a parent's rows
-            belong together by its subject column or, where it keeps none, by the candidate's
-            lineage, in which a row that was dropped is a subject of its own.
-
-    Raises:
-        StoreCorrupt: a file is missing or no longer the one that was written.
+    Without the lineage of the parent's data file, a parent's rows belong together by its subject
+    column or, where it keeps none, by the candidate's lineage, in which a row that was dropped is a
+    subject of its own.
     """
-    for ref in (candidate.data, candidate.lineage, parent, snapshot):
-        check_bytes(ref)
-    config = loaded.config
-    with open_session(scratch) as session:
-        session.attach_parquet("data", candidate.data.path)
-        session.attach_parquet("lineage", candidate.lineage.path)
-        session.attach_parquet("parent", parent.path)
-        released = _quasi_identifiers(config, candidate.data)
+    with opened.aside() as opened:
+        session = opened.session
+        released = _quasi_identifiers(opened, DATA)
         classes = _classes(
             session,
             released,
@@ -74,13 +48,11 @@ def measure_exposure(
             "data AS file LEFT JOIN lineage ON lineage.row = file.file_row_number",
         )
         sizes = _by_band(classes)
-        named = candidate.tier is not Tier.INTERNAL and bool(released)
+        named = opened.tier is not Tier.INTERNAL and bool(released)
         groups = _smallest_groups(session, released) if named else ()
 
-        if parent_lineage:
-            session.attach_parquet("parent_lineage", check_bytes(parent_lineage))
-        whose = _parents_subject(config, parent, snapshot, parent_lineage)
-        above = _quasi_identifiers(config, parent)
+        whose = _parents_subject(opened)
+        above = _quasi_identifiers(opened, PARENT)
         classes = _classes(session, above, *whose)
         contributions = _contributions(session, classes, above)
         if released != above:
@@ -93,13 +65,9 @@ def measure_exposure(
         )
 
 
-def _quasi_identifiers(config: ReleaseConfig, file: ArtifactRef) -> list[str]:
-    held = pq.read_schema(file.path).names
-    return [
-        name
-        for name, column in config.columns.items()
-        if column.role is Role.QUASI_IDENTIFIER and name in held
-    ]
+def _quasi_identifiers(opened: Opened, relation: str) -> list[str]:
+    held = opened.session.columns(relation)
+    return [name for name in opened.config.names(Role.QUASI_IDENTIFIER) if name in held]
 
 
 def _classes(session: Session, columns: Sequence[str], subject: str, source: str) -> ClassTable:
@@ -118,20 +86,15 @@ def _aliases(columns: Sequence[str]) -> dict[str, str]:
     return {f"q{i}": name for i, name in enumerate(columns)}
 
 
-def _parents_subject(
-    config: ReleaseConfig,
-    parent: ArtifactRef,
-    snapshot: ArtifactRef,
-    parent_lineage: ArtifactRef | None,
-) -> tuple[str, str]:
+def _parents_subject(opened: Opened) -> tuple[str, str]:
     """SQL of whose a row of the parent is, and of the relation to find that in."""
-    subject = config.name(Role.SUBJECT)
-    if parent_lineage:
+    subject = opened.config.name(Role.SUBJECT)
+    if opened.knows_parents_lineage:
         key = "parent_lineage.subject"
         source = "parent AS file LEFT JOIN parent_lineage ON parent_lineage.row = "
-    elif subject and subject in pq.read_schema(parent.path).names:
+    elif subject and subject in opened.session.columns(PARENT):
         return f"coalesce('s' || file.{quote(subject)}::VARCHAR, {_OWN})", "parent AS file"
-    elif parent.sha256 == snapshot.sha256:
+    elif opened.parent == opened.snapshot:
         return "file.file_row_number", "parent AS file"
     else:
         key = "lineage.subject"

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
-import pyarrow.parquet as pq
-
-from stepdown.artifacts import ArtifactRef
-from stepdown.candidate import Candidate
 from stepdown.config import ReleaseConfig, tier_policy, treatment_of
 from stepdown.config.policy import defaults
 from stepdown.config.treatments import Generalise
-from stepdown.engine.session import Session, quote
+from stepdown.engine import quote
+from stepdown.opened import PARENT, SNAPSHOT, Opened
 from stepdown.reports import RareValues
 from stepdown.risk.measures.rare_remedy import Asked, finest_treatment
 from stepdown.risk.measures.rare_values import Column, count_holders
@@ -25,35 +21,26 @@ _KINDS = {Role.WEIGHT: "weight", Role.QUASI_IDENTIFIER: "", Role.CONSENT: ""}
 _NUMERIC = (ColumnType.INTEGER, ColumnType.NUMBER)
 
 
-def rare_values(
-    session: Session,
-    candidate: Candidate,
-    parent: ArtifactRef,
-    config: ReleaseConfig,
-    aliases: Mapping[str, str],
-) -> tuple[RareValues, ...] | None:
+def rare_values(opened: Opened) -> tuple[RareValues, ...] | None:
     """Who holds the values of each column that is not rekeyed; None at internal.
 
-    Args:
-        session: holds ``record``, ``lineage``, ``parent``, ``snapshot`` and ``hierarchies``.
-        parent: of which a cure must be made.
-        aliases: those columns → their names in ``record``.
+    A reader sees what a column says of a person, whatever its role.
     """
-    tier = candidate.tier
+    tier, config = opened.tier, opened.config
     if tier is Tier.INTERNAL:
         return None
     k = tier_policy(config, tier).smallest_class
     columns = [
-        Column(name, alias, config.columns[name].type in _UNDECLARED)
-        for name, alias in aliases.items()
+        Column(name, opened.alias(name), config.columns[name].type in _UNDECLARED)
+        for name in opened.columns
+        if not opened.is_rekeyed(name)
     ]
-    above = pq.read_schema(parent.path).names
+    above = opened.session.columns(PARENT)
     found = []
-    for rare in count_holders(session, columns, tier, k):
+    for rare in count_holders(opened.session, columns, tier, k):
         if is_too_rare(rare, k):
-            remedy = "drop"
-            if rare.column in above:
-                remedy = _remedy(session, candidate, config, rare, k)
+            # A cure must be made of what is above.
+            remedy = _remedy(opened, rare, k) if rare.column in above else "drop"
             override = config.columns[rare.column].override or ""
             rare = replace(rare, remedy=remedy, override=override)
         found.append(rare)
@@ -86,15 +73,13 @@ def asked_of(config: ReleaseConfig, rare: RareValues, tier: Tier, k: int) -> Ask
     )
 
 
-def _remedy(
-    session: Session, candidate: Candidate, config: ReleaseConfig, rare: RareValues, k: int
-) -> str:
-    name, tier = rare.column, candidate.tier
-    asked = asked_of(config, rare, tier, k)
-    side = "parent"
-    if isinstance(treatment_of(config, name, tier), Generalise):
-        side = "snapshot"
-        asked = replace(asked, kind="level", level=candidate.report.levels.get(name, 0))
+def _remedy(opened: Opened, rare: RareValues, k: int) -> str:
+    session, name, tier = opened.session, rare.column, opened.tier
+    asked = asked_of(opened.config, rare, tier, k)
+    side = PARENT
+    if isinstance(treatment_of(opened.config, name, tier), Generalise):
+        side = SNAPSHOT
+        asked = replace(asked, kind="level", level=opened.candidate.report.levels.get(name, 0))
         text = name.replace("'", "''")
         type = session.scalar(f"SELECT typeof({quote(name)}) FROM snapshot LIMIT 1") or "VARCHAR"
         session.run(
