@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from loopback import server  # noqa: F401 - a fixture
-from visits import Done, Visits, make_visits
+from visits import Done, Visits, in_this_process, make_visits
 
 from flows.prefect_quiet import quiet_prefect
 
@@ -40,43 +37,10 @@ def stepdown(
     prefect_server: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> Callable[..., Done]:
     """Runs a command in this process, as the shell would."""
-    from flows.cli import main
-
-    def command(*words: Any) -> Done:
-        monkeypatch.setattr(sys, "argv", ["stepdown", *map(str, words)])
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        captured = capfd.readouterr()
-        return Done(int(ended.value.code or 0), captured.out, captured.err)
-
-    return command
+    return in_this_process(monkeypatch, capfd)
 
 
 @pytest.fixture
 def visits(tmp_path: Path, stepdown: Callable[..., Done]) -> Visits:
     """The small dataset in a folder of its own."""
     return make_visits(tmp_path / "visits", stepdown)
-
-
-@pytest.fixture(scope="session")
-def first_release(prefect_server: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The small dataset, released once; tests work on copies of it."""
-    from flows.local_run import run_release
-
-    visits = make_visits(tmp_path_factory.mktemp("first") / "visits", _no_command)
-    outcome = run_release(visits.config, visits.work, str(visits.store))
-    assert [end.state for end in outcome.ends.values()] == ["published"] * 3
-    return visits.root
-
-
-@pytest.fixture
-def released(first_release: Path, tmp_path: Path, stepdown: Callable[..., Done]) -> Visits:
-    """The small dataset with version 1 of every tier published."""
-    root = tmp_path / "visits"
-    shutil.copytree(first_release, root)
-    return Visits(root, stepdown)
-
-
-def _no_command(*words: str) -> Done:
-    raise AssertionError(words)

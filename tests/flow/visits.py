@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import hashlib
 import json
 import random
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 from governance_case import govern
 
+from flows.outcome import RunOutcome
 from stepdown.keyring import write_keyring
+from stepdown.vocabulary import Tier
 
 REGIONS = {"north": ("Alder", "Birch"), "south": ("Cedar", "Dogwood")}
 TOWNS = [town for towns in REGIONS.values() for town in towns]
@@ -166,3 +171,47 @@ def known_keys() -> dict[str, bytes]:
     copies = ("partner/clinic", "partner/ministry")
     names = [f"visits/{owner}/1" for owner in (*tiers, *copies)]
     return {name: hashlib.sha256(name.encode()).digest() for name in names}
+
+
+def in_this_process(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Callable[..., Done]:
+    """Runs a command in this process, as the shell would."""
+    from flows.cli import main
+
+    def command(*words: Any) -> Done:
+        monkeypatch.setattr(sys, "argv", ["stepdown", *map(str, words)])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        captured = capfd.readouterr()
+        return Done(int(ended.value.code or 0), captured.out, captured.err)
+
+    return command
+
+
+def run_without_prefect(
+    config: Path,
+    work: Path,
+    store: str,
+    tiers: Sequence[Tier] = (),
+    as_of: dt.date | None = None,
+    *,
+    publish: bool = True,
+) -> RunOutcome:
+    """The steps of the flow in their order, carried by nothing."""
+    from flows.dataset_run import run_dataset
+
+    last = max(tiers, key=list(Tier).index) if tiers else None
+    return run_dataset(config, work, store, last, as_of, publish)
+
+
+def release(visits: Visits) -> None:
+    """Publish the next version of every tier."""
+    outcome = run_without_prefect(visits.config, visits.work, str(visits.store))
+    assert [end.state for end in outcome.ends.values()] == ["published"] * 3
+
+
+def no_command(*words: str) -> Done:
+    """For what is made before a test has a way to run commands."""
+    raise AssertionError(words)

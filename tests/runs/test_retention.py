@@ -5,11 +5,12 @@ from __future__ import annotations
 import datetime as dt
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from visits import Done, Visits, raw_rows
+from visits import Done, Visits, make_visits, no_command, raw_rows, release
 
 from stepdown import clock
 from stepdown.release.ledger.ledger import open_ledger
@@ -27,7 +28,17 @@ def release_twice(visits: Visits) -> None:
     """Two versions of every tier, of a source that grew."""
     for people in (PEOPLE, PEOPLE + 60):
         grown(visits, people)
-        assert visits.run().code == 0
+        release(visits)
+
+
+@pytest.fixture
+def twice(prepared: Callable[..., Path], stepdown: Callable[..., Done]) -> Visits:
+    """The small dataset after that."""
+    return Visits(prepared(_twice), stepdown)
+
+
+def _twice(root: Path) -> None:
+    release_twice(make_visits(root, no_command))
 
 
 def later(monkeypatch: pytest.MonkeyPatch, days: int) -> None:
@@ -92,46 +103,43 @@ def test_a_version_is_held_against_what_was_deleted_as_if_it_were_there(
 
 
 def test_nothing_raw_is_left_of_what_was_deleted(
-    visits: Visits, monkeypatch: pytest.MonkeyPatch
+    twice: Visits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    release_twice(visits)
     later(monkeypatch, 100)
-    visits("retain", str(visits.config))
-    memory = b"".join(path.read_bytes() for path in (visits.work / "memory").iterdir())
+    twice("retain", str(twice.config))
+    memory = b"".join(path.read_bytes() for path in (twice.work / "memory").iterdir())
     assert memory
     for word in (b"Alder", b"cholera", b"subject-0", b"Ottokarine", b"NID1"):
         assert word not in memory
 
 
 def test_what_a_live_or_a_waiting_release_needs_stays(
-    visits: Visits, monkeypatch: pytest.MonkeyPatch
+    released: Visits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert visits.run().code == 0
     later(monkeypatch, 1000)
-    before = sorted(path for path in visits.work.rglob("*.parquet"))
-    assert visits("retain", str(visits.config), "--json").json["deleted"] == []
-    assert sorted(path for path in visits.work.rglob("*.parquet")) == before
+    before = sorted(path for path in released.work.rglob("*.parquet"))
+    assert released("retain", str(released.config), "--json").json["deleted"] == []
+    assert sorted(path for path in released.work.rglob("*.parquet")) == before
 
 
 def test_a_deletion_that_was_cut_short_is_finished_and_told_once(
-    visits: Visits, monkeypatch: pytest.MonkeyPatch
+    twice: Visits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    release_twice(visits)
     later(monkeypatch, 100)
-    first = snapshots(visits)
+    first = snapshots(twice)
 
     def killed(path: Path, missing_ok: bool = False) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
         patch.setattr("stepdown.operations.retention.delete_file", killed)
-        visits("retain", str(visits.config))
-    told = lines(visits, EventKind.DELETED)
+        twice("retain", str(twice.config))
+    told = lines(twice, EventKind.DELETED)
     assert told
-    assert snapshots(visits) == first
-    assert visits("retain", str(visits.config)).code == 0
-    assert lines(visits, EventKind.DELETED) == told
-    assert len(snapshots(visits)) == len(first) - 1
+    assert snapshots(twice) == first
+    assert twice("retain", str(twice.config)).code == 0
+    assert lines(twice, EventKind.DELETED) == told
+    assert len(snapshots(twice)) == len(first) - 1
 
 
 def test_a_refused_candidate_goes_whole_and_its_note_stays(
@@ -149,35 +157,33 @@ def test_a_refused_candidate_goes_whole_and_its_note_stays(
     assert any("public" in note for note in visits.notes())
 
 
-def test_a_key_is_destroyed_and_the_next_version_has_other_pseudonyms(visits: Visits) -> None:
+def test_a_key_is_destroyed_and_the_next_version_has_other_pseudonyms(released: Visits) -> None:
     import pyarrow.parquet as pq
 
-    assert visits.run().code == 0
-    wrong = visits("shred", "visits/internal/7", "--reason", "They asked for it")
+    wrong = released("shred", "visits/internal/7", "--reason", "They asked for it")
     assert wrong.code == 2
-    assert visits("shred", "visits/internal/1").code == 2
-    done = visits("shred", "visits/internal/1", "--reason", "They asked for it", "--json")
+    assert released("shred", "visits/internal/1").code == 2
+    done = released("shred", "visits/internal/1", "--reason", "They asked for it", "--json")
     assert done.code == 0, done.err
-    assert "visits/internal/1" not in json.loads((visits.work / "keyring.json").read_text())
-    assert lines(visits, EventKind.SHREDDED)[0]["reason"] == "They asked for it"
-    grown(visits, PEOPLE + 30)
-    assert visits.run().code == 0
-    assert "visits/internal/2" in json.loads((visits.work / "keyring.json").read_text())
+    assert "visits/internal/1" not in json.loads((released.work / "keyring.json").read_text())
+    assert lines(released, EventKind.SHREDDED)[0]["reason"] == "They asked for it"
+    grown(released, PEOPLE + 30)
+    assert released.run().code == 0
+    assert "visits/internal/2" in json.loads((released.work / "keyring.json").read_text())
     people = [
-        set(pq.read_table(visits.store / f"visits/internal/v{n}/data")["person"].to_pylist())
+        set(pq.read_table(released.store / f"visits/internal/v{n}/data")["person"].to_pylist())
         for n in (1, 2)
     ]
     assert not people[0] & people[1]
 
 
 def test_without_the_key_of_the_memory_nothing_more_is_published(
-    visits: Visits, monkeypatch: pytest.MonkeyPatch
+    twice: Visits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    release_twice(visits)
     later(monkeypatch, 100)
-    visits("retain", str(visits.config))
-    assert visits("shred", "visits/memory/1", "--reason", "The study is over").code == 0
-    grown(visits, PEOPLE + 90)
-    refused = visits.run()
+    twice("retain", str(twice.config))
+    assert twice("shred", "visits/memory/1", "--reason", "The study is over").code == 0
+    grown(twice, PEOPLE + 90)
+    refused = twice.run()
     assert refused.code == 2
     assert "was destroyed" in refused.json["error"]["message"]

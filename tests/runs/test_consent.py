@@ -11,7 +11,7 @@ from governance_case import key_of
 from partner_case import write_partner
 from visits import Visits, raw_rows
 
-from flows import release
+from flows import dataset_run
 from stepdown import clock
 from stepdown.release.ledger.ledger import open_ledger
 from stepdown.release.ledger.records import EventKind
@@ -115,13 +115,13 @@ def test_whoever_withdraws_while_a_run_works_is_out_of_reach_when_it_ends(
 ) -> None:
     visits.change(consent)
     write_register(visits)
-    submit_all = release._submit
+    submit_all = dataset_run._submit
 
     def they_call(*words: Any) -> Any:
         write_register(visits, **{"009": {"withdrawn": clock.today().isoformat()}})
         return submit_all(*words)
 
-    monkeypatch.setattr(release, "_submit", they_call)
+    monkeypatch.setattr(dataset_run, "_submit", they_call)
     done = visits.run()
     assert done.json["rechecked"]["suspended"] == ["visits/internal/v1", "visits/partner/v1"]
     assert done.json["rechecked"]["public"] == ["visits/public/v1"]
