@@ -42,6 +42,7 @@ from served_case import publish_all, serving  # noqa: E402
 
 ROWS = 1_000_000
 RUNS = 5
+COMMAND = ("-m", "flows")
 SEED = 20261129
 NO_LIMIT = {"STEPDOWN_SERVE_LIMITS__REQUESTS_PER_MINUTE": "100000000"}
 FILE = "/releases/wells/public/v1/data/part-00000.parquet"
@@ -95,7 +96,10 @@ def main() -> None:
         case = LargeCase(root / "case", table=_table(), types=TYPES, written=written)
         publish_all(case)
         file = root / "case/store" / FILE.removeprefix("/releases/")
-        with serving(case, **NO_LIMIT) as served, _nginx(root / "nginx", file) as peer:
+        with (
+            serving(case, start=COMMAND, **NO_LIMIT) as served,
+            _nginx(root / "nginx", file) as peer,
+        ):
             port = int(served.url.rpartition(":")[2])
             ours = Target("stepdown", port, served.process.pid, FILE)
             targets = [ours, *([peer] if peer else [])]
@@ -198,7 +202,9 @@ def _conversions(ours: Target, file: Path) -> None:
 def _shutdown(case: LargeCase, size: int) -> None:
     """SIGTERM with 50 readers, half of whom can have the rest within the grace."""
     grace, half, name = 10, 25, f"slow-{os.getpid()}"
-    with serving(case, **NO_LIMIT, STEPDOWN_SERVE_GRACE_SECONDS=str(grace)) as served:
+    with serving(
+        case, start=("-m", "flows"), **NO_LIMIT, STEPDOWN_SERVE_GRACE_SECONDS=str(grace)
+    ) as served:
         target = Target("stepdown", int(served.url.rpartition(":")[2]), served.process.pid, FILE)
         rates = (size // 8, size // 80)
         running = [

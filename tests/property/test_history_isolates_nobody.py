@@ -7,7 +7,6 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-import pytest
 from derive_case import released
 from examples import examples
 from hypothesis import given, settings
@@ -41,7 +40,7 @@ def as_table(rows: list[tuple[int, str, str]]) -> dict[str, list[object]]:
     return {"age": list(ages), "sex": list(sexes), "illness": list(ills)}
 
 
-@settings(max_examples=examples(12))
+@settings(max_examples=examples(24))
 @given(seed=st.integers(0, 2**32 - 1))
 def test_versions_of_a_changing_source_isolate_nobody(seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -69,4 +68,4 @@ def test_versions_of_a_changing_source_isolate_nobody(seed: int) -> None:
             rows = [row for row, stays in zip(rows, stay, strict=True) if stays]
             rows += rows_of(rng, int(rng.integers(0, 15)))
             if len(rows) < 10:
-                pytest.skip("hardly anybody is left")
+                break  # hardly anybody is left

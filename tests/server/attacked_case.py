@@ -7,8 +7,6 @@ import os
 import secrets
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,14 +17,16 @@ from pathlib import Path
 from struct import unpack
 from termios import FIONREAD
 from typing import Any
+from unittest.mock import patch
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pyarrow as pa
 import pyarrow.parquet as pq
+from forked import Script
 from partner_case import write_security_policy
 from release_case import Case, green_derive
-from served_case import Served
+from served_case import MAIN, Served
 
 from stepdown.artifacts import ArtifactRef, sha256_of
 from stepdown.candidate import Candidate
@@ -166,22 +166,13 @@ def attacked(
         "from stepdown.sharing.files import connections, middleware; "
         "from stepdown.sharing.readers import access_log"
     )
-    script = f"{modules}\n{first}\nfrom flows.cli import main\nsys.exit(main())"
-    command = [sys.executable, "-c", script, "serve", "--port", "0", "--json"]
     places = ["--work", str(case.root / "work"), "--store", case.store.url]
     said = folder / f"said-{secrets.token_hex(4)}"
-    with open(said, "wb") as output:
-        process = subprocess.Popen(
-            [*command, *places],
-            env={
-                **os.environ,
-                "STEPDOWN_SERVE_LIMITS__REQUESTS_PER_MINUTE": "1000000",
-                **environment,
-            },
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+    said.touch()
+    limits = {"STEPDOWN_SERVE_LIMITS__REQUESTS_PER_MINUTE": "1000000"}
+    with patch.dict(os.environ, limits | environment):
+        script = f"{modules}\n{first}\n{MAIN}"
+        process = Script(script, "serve", "--port", "0", "--json", *places, into=said)
     try:
         until(lambda: said.read_text().rstrip().endswith("}") or process.poll() is not None, 90)
         text = said.read_text()

@@ -12,9 +12,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import httpx
 import pyarrow as pa
+from forked import Script
 from partner_case import write_security_policy
 from release_case import Case
 
@@ -22,6 +24,7 @@ from stepdown.sharing.readers.tokens import Terms as Terms
 from stepdown.sharing.readers.tokens import Token, issue
 from stepdown.vocabulary import Tier
 
+MAIN = "from flows.cli import main\nmain()"
 FAR = "2099-01-01T00:00:00+00:00"
 
 
@@ -31,7 +34,7 @@ class Served:
 
     case: Case
     url: str
-    process: subprocess.Popen[str]
+    process: Script | subprocess.Popen[str]
     secrets: dict[str, str] = field(default_factory=dict)
 
     def token(self, who: str, **terms: Any) -> tuple[Token, str]:
@@ -77,25 +80,26 @@ def publish_public(case: Case, address: str) -> None:
 def serving(
     case: Case,
     port: int | None = 0,
-    start: tuple[str, ...] = ("-m", "flows"),
+    start: tuple[str, ...] = (),
     **environment: str,
 ) -> Iterator[Served]:
     """A server over a case until the block ends; its settings as ``STEPDOWN_SERVE_…``.
 
     Args:
         port: to listen on, 0 for a free one, None for what the settings say.
-        start: what Python is to run.
+        start: what a new Python is to run; without it, a process is forked that has imported all.
     """
     write_security_policy(case.root)
-    command = [sys.executable, *start, "serve", "--json"]
-    command += [] if port is None else ["--port", str(port)]
-    places = ["--work", str(case.root / "work"), "--store", case.store.url]
-    process = subprocess.Popen(
-        [*command, *places],
-        env={**os.environ, **environment},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    words = ["serve", "--json"]
+    words += [] if port is None else ["--port", str(port)]
+    words += ["--work", str(case.root / "work"), "--store", case.store.url]
+    process: Script | subprocess.Popen[str]
+    with patch.dict(os.environ, environment):
+        process = (
+            subprocess.Popen([sys.executable, *start, *words], stdout=subprocess.PIPE, text=True)
+            if start
+            else Script(MAIN, *words)
+        )
     try:
         assert process.stdout is not None
         said = ""

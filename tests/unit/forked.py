@@ -1,7 +1,7 @@
 """Run scripts in processes of their own that need not import everything again.
 
-They are forked from one process without threads that has imported ``release_case``: what one costs
-falls from a second to some hundredths. It ends with the tests that started it.
+They are forked from one process without threads that has imported what most of them need, so that
+one costs some hundredths of a second and not a whole one. It ends with the tests that started it.
 """
 
 from __future__ import annotations
@@ -19,35 +19,55 @@ from typing import Any
 KILLED = -signal.SIGKILL
 _HERE = Path(__file__).parent
 _PATH = os.pathsep.join([str(_HERE), str(_HERE.parents[1])])
+_IMPORTED = ["release_case", "stepdown.sharing.server", "flows.serve_command"]
 _CONTEXT = multiprocessing.get_context("forkserver")
 
 
 class Script:
-    """A script under way: what it prints is in ``stdout``, what it reads goes to ``stdin``."""
+    """A script under way: what it prints is in ``stdout``, what it reads goes to ``stdin``.
 
-    def __init__(self, script: str, *arguments: str) -> None:
+    Args:
+        into: a file that everything it prints goes to instead.
+    """
+
+    def __init__(self, script: str, *arguments: str, into: Path | None = None) -> None:
         _start_server()
         (ours, out), (complaints, errors) = socket.socketpair(), socket.socketpair()
         with ours, complaints, out, errors:
-            given = (out, errors, script, arguments, dict(os.environ), os.getcwd())
+            given = (out, errors, into, script, arguments, dict(os.environ), os.getcwd())
             self._process = _CONTEXT.Process(target=_run, args=given, daemon=True)
             self._process.start()
+            self.pid = int(self._process.pid or 0)
             self.stdin = ours.makefile("w", encoding="utf-8")
             self.stdout = ours.makefile("r", encoding="utf-8")
             self._errors = complaints.makefile("r", encoding="utf-8")
 
+    def poll(self) -> int | None:
+        return self._process.exitcode
+
+    def send_signal(self, sent: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, sent)
+
     def kill(self) -> None:
-        self._process.kill()
+        self.send_signal(signal.SIGKILL)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def wait(self, timeout: float = 120) -> int:
+        self._process.join(timeout)
+        code = self._process.exitcode
+        if code is None:
+            raise subprocess.TimeoutExpired("a script", timeout)
+        for end in (self.stdin, self.stdout, self._errors):
+            end.close()
+        return code
 
     def end(self) -> subprocess.CompletedProcess[str]:
         """Wait for its end; gives its exit code and what it has printed since."""
-        with self.stdin, self.stdout, self._errors:
-            said, complained = self.stdout.read(), self._errors.read()
-        self._process.join(120)
-        code = self._process.exitcode
-        assert code is not None, "it has closed its output, and goes on"
-        self._process.close()
-        return subprocess.CompletedProcess((), code, said, complained)
+        said, complained = self.stdout.read(), self._errors.read()
+        return subprocess.CompletedProcess((), self.wait(), said, complained)
 
 
 def run_script(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -59,7 +79,9 @@ def _start_server() -> None:
     before = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = _PATH
     try:
-        forkserver.set_forkserver_preload(["release_case"])
+        forkserver.set_forkserver_preload(
+            ["release_case", "stepdown.sharing.server", "flows.serve_command"]
+        )
         forkserver.ensure_running()
     finally:
         os.environ.pop("PYTHONPATH")
@@ -70,6 +92,7 @@ def _start_server() -> None:
 def _run(
     out: socket.socket,
     errors: socket.socket,
+    into: Path | None,
     script: str,
     arguments: tuple[str, ...],
     environment: dict[str, str],
@@ -79,6 +102,10 @@ def _run(
         os.dup2(end.fileno(), number)
     out.close()
     errors.close()
+    if into is not None:
+        with open(into, "ab") as file:
+            os.dup2(file.fileno(), 1)
+            os.dup2(file.fileno(), 2)
     sys.stdin = os.fdopen(0, encoding="utf-8")
     sys.argv[:] = ["-c", *arguments]
     os.environ.clear()

@@ -7,6 +7,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -22,11 +23,14 @@ from stepdown.vocabulary import Tier
 
 
 @pytest.fixture
-def case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Case:
-    made = Case(tmp_path)
-    made.submit(Tier.INTERNAL)
-    monkeypatch.chdir(tmp_path)  # its workspace is ./work, its store ./store
+def case(prepared: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Case:
+    made = Case(prepared(publish_internal))
+    monkeypatch.chdir(made.root)  # its workspace is ./work, its store ./store
     return made
+
+
+def publish_internal(folder: Path) -> None:
+    Case(folder).submit(Tier.INTERNAL)
 
 
 @pytest.fixture
@@ -86,13 +90,13 @@ def test_a_changed_ledger_ends_with_1_and_says_where(case: Case, call: Any) -> N
     assert "somebody else" not in out
 
 
-def test_a_mistyped_workspace_is_no_whole_ledger(case: Case, call: Any, tmp_path: Path) -> None:
+def test_a_mistyped_workspace_is_no_whole_ledger(case: Case, call: Any) -> None:
     for words in (["verify"], ["export"], ["checkpoint", "-o", "c.json"]):
         answer = call(*words, "--work", "wrok")
         assert answer[0] == 2, words
         assert "there is no ledger here" in answer[2]
     assert error_of(call("verify", "--work", "wrok", "--json"))["kind"] == "InputWrong"
-    assert not (tmp_path / "wrok").exists()
+    assert not (case.root / "wrok").exists()
 
 
 def test_a_ledger_whose_file_was_taken_away_is_not_whole(case: Case, call: Any) -> None:

@@ -24,12 +24,15 @@ from stepdown.vocabulary import ReleaseState, Tier
 
 
 @pytest.fixture
-def case(tmp_path: Path) -> Case:
+def case(prepared: Callable[..., Path]) -> Case:
     """Internal is out, partner waits for its owner."""
-    case = Case(tmp_path)
+    return Case(prepared(let_partner_wait))
+
+
+def let_partner_wait(folder: Path) -> None:
+    case = Case(folder)
     case.submit(Tier.INTERNAL)
     case.submit(Tier.PARTNER, parent="wells/internal/v1")
-    return case
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +41,8 @@ def sanity_checked(root: Path, tier: str = "partner", gets: str = "report") -> C
 
 
 @pytest.fixture
-def case(tmp_path: Path) -> Case:
-    return sanity_checked(tmp_path)
+def case(prepared: Callable[..., Path]) -> Case:
+    return Case(prepared(sanity_checked))
 
 
 def answer(case: Case, answer: str, reason: str = "read the report", key: Any = KEY) -> Any:
