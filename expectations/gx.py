@@ -30,7 +30,7 @@ with warnings.catch_warnings():
 
 
 def mute() -> None:
-    """Silence every logger it has by now; whoever sets up logging later may have woken them."""
+    """Silence all its loggers; logging that was set up since may have switched them on again."""
     for name in [name for name in logging.root.manager.loggerDict if name.startswith(_log.name)]:
         # Some of its modules set a level of their own.
         logging.getLogger(name).disabled = True

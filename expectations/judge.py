@@ -30,7 +30,7 @@ VACUOUS_WITHOUT_VALUES = frozenset(
 
 
 class Answer(StrEnum):
-    """What came of one check."""
+    """The answer to one check."""
 
     PASSED = "passed"
     FAILED = "failed"

@@ -62,7 +62,7 @@ def notices(
     store: Store = "store",
     json: AsJson = False,
 ) -> int:
-    """What somebody must be told and was not yet, ready to paste; or send it."""
+    """List the notices that were not sent yet, ready to paste; or send them."""
     from stepdown.config.people import account
     from stepdown.release.ledger.ledger import open_ledger
     from stepdown.release.publishing import delivery

@@ -15,7 +15,7 @@ from flows.places import deciding_workspace
 def retain(
     config: Config,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would go; delete nothing.")
+        bool, typer.Option("--dry-run", help="Say what would be deleted; delete nothing.")
     ] = False,
     work: Work = Path("work"),
     store: Store = "store",

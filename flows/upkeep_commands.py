@@ -16,7 +16,7 @@ def upkeep(
     store: Store = "store",
     json: AsJson = False,
 ) -> int:
-    """Do the daily round: end what ended, remind of what will, let go on what may."""
+    """Do the daily round: suspend what has ended, remind of what will, publish what now may."""
     from stepdown import clock
     from stepdown.config import load_config
     from stepdown.operations.upkeep import upkeep as do_upkeep
@@ -44,7 +44,7 @@ def renew(
     store: Store = "store",
     json: AsJson = False,
 ) -> int:
-    """Sign, as owner or steward, that a release was looked at again and stands on."""
+    """Sign, as owner or steward, that a release was reviewed again and may stay out."""
     from stepdown import clock
     from stepdown.release.decisions.renew import renew as renew_release
 

@@ -173,7 +173,7 @@ class Promised:
 
 @dataclass(frozen=True)
 class Fetched:
-    """What came of it; also the document of ``--json``.
+    """What was fetched; also the document of ``--json``.
 
     Args:
         state: ``fetched``, or ``unchanged`` where the folder held it already.
@@ -225,7 +225,7 @@ def run(
     publisher_key: str = "",
     as_json: bool = False,
 ) -> int:
-    """Fetch, and say what came of it; every failure is a sentence and an exit code.
+    """Fetch, and report; every failure is a sentence and an exit code.
 
     Args:
         profile: the file with server, token and publisher's keys.

@@ -49,7 +49,7 @@ def is_data(facts: Mapping[str, Any]) -> bool:
 
 
 def tell_holders(writer: Writer, release: Release, text: str, actor: str) -> list[str]:
-    """Note that everybody who may hold a copy must be told: whoever fetched it, its recipient.
+    """Write a notice to everybody who may hold a copy: all who fetched it, its recipient.
 
     Returns:
         their names.

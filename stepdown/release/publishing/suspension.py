@@ -29,7 +29,7 @@ _HOLDERS = {
 
 
 def suspend(writer: Writer, release: Release, cause: Cause, reason: str, actor: str) -> Release:
-    """Suspend a live release, and tell its contact and whoever may hold a copy."""
+    """Suspend a live release; notify its contact and everybody who may hold a copy."""
     suspended = writer.move(
         release,
         ReleaseState.SUSPENDED,

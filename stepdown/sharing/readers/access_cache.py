@@ -101,7 +101,7 @@ class Authority:
             return self._picture
 
     def close(self) -> None:
-        """Let go of the ledger."""
+        """Close the connection to the ledger."""
         with self._lock:
             self._question.close()
 

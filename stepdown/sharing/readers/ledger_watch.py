@@ -39,7 +39,7 @@ class Question:
                 return self._ask(seq)  # the server ended a connection that was idle
 
     def close(self) -> None:
-        """Let the connection go; the next question opens another."""
+        """Close the connection; the next question opens another."""
         if self._kept is not None:
             self._kept.close()
             self._kept = None
