@@ -18,10 +18,10 @@ from stepdown.vocabulary import Tier
 from stepdown.workspace import Workspace
 
 _CONSEQUENCES = {
-    MEMORY: "versions whose raw source is gone can no longer be compared with a new one, so that "
-    "a dataset that has such versions publishes no more",
-    SUBJECTS: "whether a release holds somebody who withdraws consent can no longer be told, so "
-    "that the next look at the register suspends the live ones",
+    MEMORY: "versions whose raw source was deleted can no longer be compared with a new one, so a "
+    "dataset that has such versions publishes nothing more",
+    SUBJECTS: "nobody can find out any more whether a release holds somebody who withdraws "
+    "consent, so the next look at the register suspends the live ones",
 }
 _PSEUDONYMS = (
     "pseudonyms and surrogates made with it can never be made again: the next version has others, "
