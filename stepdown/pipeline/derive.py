@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from stepdown.anonymise.tiers import derive, forced, frontier
 from stepdown.anonymise.tiers import next_steps as steps
+from stepdown.anonymise.tiers.tier_rows import TierRows
 from stepdown.artifacts import ArtifactRef
 from stepdown.candidate import Candidate, Earlier
 from stepdown.config import alternative_policies
@@ -17,25 +18,15 @@ from stepdown.vocabulary import Tier
 
 def derive_tier(
     run: Run,
-    snapshot: Snapshot,
     tier: Tier,
-    parent: Candidate | None,
+    rows: TierRows,
     published: Sequence[Earlier] = (),
     remembered: ArtifactRef | None = None,
 ) -> Candidate:
     """Make a tier's candidate from the tier above it, beside its own versions before."""
-    return derive.derive_tier(
-        run.loaded,
-        tier,
-        snapshot.ref,
-        parent,
-        open_keyring(run),
-        run.workspace.candidate(run.config.dataset, run.id, tier),
-        run.workspace.scratch,
-        run.as_of,
-        [version for version in published if tier.parent and version.is_of(tier)],
-        remembered,
-    )
+    folder = run.workspace.candidate(run.config.dataset, run.id, tier)
+    earlier = [version for version in published if tier.parent and version.is_of(tier)]
+    return derive.derive_tier(rows, open_keyring(run), folder, earlier, remembered)
 
 
 def derive_copy(
@@ -63,34 +54,16 @@ def derive_copy(
     )
 
 
-def tier_frontier(
-    run: Run, snapshot: Snapshot, tier: Tier, parent: Candidate | None
-) -> tuple[FrontierPoint, ...]:
+def tier_frontier(run: Run, tier: Tier, rows: TierRows) -> tuple[FrontierPoint, ...]:
     """What other policies of a tier would come to."""
-    return frontier.tier_frontier(
-        run.loaded,
-        tier,
-        snapshot.ref,
-        parent,
-        open_keyring(run),
-        run.workspace.scratch,
-        alternative_policies(run.config, tier),
-    )
+    return frontier.tier_frontier(rows, open_keyring(run), alternative_policies(run.config, tier))
 
 
-def forced_levels(
-    run: Run, snapshot: Snapshot, tier: Tier, parent: Candidate | None
-) -> tuple[str, ...]:
+def forced_levels(run: Run, tier: Tier, rows: TierRows) -> tuple[str, ...]:
     """Which demand takes which quasi-identifier to its top level."""
-    return forced.forced_levels(
-        run.loaded, tier, snapshot.ref, parent, open_keyring(run), run.workspace.scratch
-    )
+    return forced.forced_levels(rows, open_keyring(run))
 
 
-def next_steps(
-    run: Run, snapshot: Snapshot, tier: Tier, parent: Candidate | None
-) -> tuple[NextStep, ...]:
+def next_steps(run: Run, tier: Tier, rows: TierRows) -> tuple[NextStep, ...]:
     """The cheapest changes with which a refused tier would pass."""
-    return steps.next_steps(
-        run.loaded, tier, snapshot.ref, parent, open_keyring(run), run.workspace.scratch
-    )
+    return steps.next_steps(rows, open_keyring(run))

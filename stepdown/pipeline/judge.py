@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from stepdown.candidate import Candidate
@@ -19,40 +20,52 @@ from stepdown.reports import RiskReport, TierReport, Verdict
 from stepdown.risk.leaks.residue import check_texts
 from stepdown.vocabulary import Role
 
+CLEAN = Verdict("residue_in_documents", True, "No withheld identifier occurs in the documents.")
+_TAKE_OUT = (
+    "Take these words out of the config, or out of what the documents repeat: a reader could find "
+    "somebody by them."
+)
+
 
 def judge(
     run: Run,
     opened: Opened,
     report: TierReport,
     verdicts: Sequence[Verdict],
-    previous: Mapping[str, Any] | None = None,
 ) -> Decision:
-    """Decide about a candidate, and about the documents that would travel with it.
+    """Decide about a candidate, and about the documents that travel with it, which are written.
 
     Args:
         report: everything measured.
-        previous: the full report of the version before, for the steward's page.
     """
     candidate = opened.candidate
-    decision = _decide(run, candidate, report.risk, verdicts)
-    facts = documents.write_published(run.loaded, candidate, report, decision, run.as_of)
-    texts = {name: (candidate.path / name).read_bytes() for name in documents.PUBLISHED}
+    # They hold the verdict about themselves: written as clean, searched, and believed if they are.
+    decision = _decide(run, candidate, report.risk, (*verdicts, CLEAN))
+    places = (run.loaded, candidate, report)
+    decision, texts = documents.write_published(*places, decision, run.as_of)
     manifest = build_manifest(run.loaded, candidate, decision, run.as_of)
     texts |= foreseen_files(json.loads(texts[documents.DATAPACKAGE]), manifest)
     leaks = check_texts(opened.source, texts, fixed_text(), opened)
-    clean = Verdict(
-        check="residue_in_documents",
-        passed=not leaks,
-        message="; ".join(leaks) or "No withheld identifier occurs in the documents.",
-        next="Take these words out of the config, or out of what the documents repeat: a reader "
-        "could find somebody by them."
-        if leaks
-        else "",
-    )
-    decision = _decide(run, candidate, report.risk, (*verdicts, clean))
-    # A refused candidate has no other page: what refused it must stand on this one.
-    documents.write_steward(run.loaded, candidate, report, decision, facts, previous)
+    if leaks:
+        found = replace(CLEAN, passed=False, message="; ".join(leaks), next=_TAKE_OUT)
+        decision = _decide(run, candidate, report.risk, (*verdicts, found))
+        decision, _ = documents.write_published(*places, decision, run.as_of)
     return decision
+
+
+def write_steward(
+    run: Run,
+    candidate: Candidate,
+    report: TierReport,
+    decision: Decision,
+    previous: Mapping[str, Any] | None = None,
+) -> None:
+    """Write the steward's page, the only one of a refused candidate: what refused it is there.
+
+    Args:
+        previous: the full report of the version before.
+    """
+    documents.write_steward(run.loaded, candidate, report, decision, run.as_of, previous)
 
 
 def _decide(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from stepdown.candidate import Candidate
 from stepdown.pipeline.run import Run
@@ -14,7 +13,7 @@ from stepdown.release.ledger.ledger import record_run as write_run
 from stepdown.release.ledger.store import open_store
 from stepdown.release.publishing import submit as submission
 from stepdown.release.publishing.submit import SubmissionResult
-from stepdown.reports import TierReport, Verdict
+from stepdown.reports import Verdict
 from stepdown.vocabulary import ReleaseState, Tier
 
 
@@ -23,26 +22,18 @@ def submit(
     candidate: Candidate,
     decision: Decision,
     parent: str | None,
-    report: TierReport,
-    previous: Mapping[str, Any] | None = None,
 ) -> SubmissionResult:
-    """Bring a judged candidate to the state that its decision and its parent allow.
-
-    Args:
-        report, previous: what ``judge`` was given.
-    """
+    """Bring a judged candidate to the state that its decision and its parent allow."""
     return submission.submit(
         run.workspace,
         open_store(run.store),
         run.loaded,
         candidate,
-        report,
         decision,
         run=run.id,
         as_of=run.as_of,
         parent=parent,
         actor=run.actor,
-        previous=previous,
     )
 
 

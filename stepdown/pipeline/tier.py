@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from stepdown.anonymise.tiers.tier_rows import TierRows
 from stepdown.artifacts import ArtifactRef
 from stepdown.candidate import Candidate, Earlier
 from stepdown.errors import DemandImpossible, Refused
@@ -29,7 +30,7 @@ from stepdown.pipeline.derive import (
     next_steps,
     tier_frontier,
 )
-from stepdown.pipeline.judge import judge
+from stepdown.pipeline.judge import judge, write_steward
 from stepdown.pipeline.run import Run
 from stepdown.pipeline.submit import foreseen, record_refusal, submit
 from stepdown.pipeline.suites import Suites, validate_raw, validate_tier
@@ -137,10 +138,9 @@ class TierMaker:
             parent: address of the release that it was made from.
         """
         run, candidate = self.run, judged.candidate
-        if candidate is None or judged.report is None or judged.decision is None:
+        if candidate is None or judged.decision is None:
             return self.carry(record_refusal, run, judged.tier, judged.recipient, judged.refusal)
-        previous = self.earlier.reports.get(judged.name)
-        return self.carry(submit, run, candidate, judged.decision, parent, judged.report, previous)
+        return self.carry(submit, run, candidate, judged.decision, parent)
 
     def as_if_submitted(self, judged: JudgedTier) -> JudgedTier:
         """A planned tier, with what a submission would object to."""
@@ -156,32 +156,31 @@ class TierMaker:
     def _make_tier(self, source: Source, tier: Tier, parent: Candidate | None) -> JudgedTier:
         run, snapshot, earlier = self.run, self.snapshot, self.earlier
         self.progress(f"{tier}: deriving")
-        try:
-            candidate = self.carry(
-                derive_tier, run, snapshot, tier, parent, earlier.published, earlier.remembered
-            )
-        except (Refused, DemandImpossible) as error:
-            # No table meets the tier's demands: there is nothing to measure.
-            steps = self._next_steps(tier, parent)
-            return JudgedTier(tier, None, refusal=(_no_table(error, steps),), next_steps=steps)
-        # Before the candidate is opened: these derive in an engine of their own.
-        frontier: tuple[FrontierPoint, ...] = ()
-        forced: tuple[str, ...] = ()
-        if tier is not Tier.INTERNAL:
-            frontier = self.carry(tier_frontier, run, snapshot, tier, parent)
-            forced = self._forced(candidate, parent)
-        above, lineage = (parent.data, parent.lineage) if parent else (snapshot.ref, None)
-        with source.open(candidate, above, parent_lineage=lineage) as opened:
-            report = replace(self._measure(opened), frontier=frontier, forced=forced)
-            verdicts = self.carry(validate_tier, self.suites, opened, report.risk)
-            judged = self._judge(opened, report, verdicts)
-            if not judged.refused:
-                return judged
-            # Judged again, so that the steward's page of a refused tier says how it could go on.
-            source.rest()
-            steps = self._next_steps(tier, parent)
-            report = replace(report, next_steps=steps)
-            return self._judge(opened, report, verdicts) if steps else judged
+        with TierRows(
+            run.loaded, tier, snapshot.ref, parent, run.workspace.scratch, source.check
+        ) as rows:
+            try:
+                candidate = self.carry(
+                    derive_tier, run, tier, rows, earlier.published, earlier.remembered
+                )
+            except (Refused, DemandImpossible) as error:
+                # No table meets the tier's demands: there is nothing to measure.
+                steps = self._next_steps(rows, source)
+                return JudgedTier(tier, None, refusal=(_no_table(error, steps),), next_steps=steps)
+            frontier: tuple[FrontierPoint, ...] = ()
+            forced: tuple[str, ...] = ()
+            if tier is not Tier.INTERNAL:
+                frontier = self.carry(tier_frontier, run, tier, rows)
+                forced = self._forced(candidate, rows)
+            # What measures the candidate needs the memory.
+            rows.close()
+            lineage = parent.lineage if parent else None
+            with source.open(candidate, rows.above, parent_lineage=lineage) as opened:
+                report = replace(self._measure(opened), frontier=frontier, forced=forced)
+                verdicts = self.carry(validate_tier, self.suites, opened, report.risk)
+                return self._judge(
+                    opened, report, verdicts, steps=lambda: self._next_steps(rows, source)
+                )
 
     def _make_copy(
         self,
@@ -245,28 +244,37 @@ class TierMaker:
             weakened=earlier.weakened.get(name, ()),
         )
 
-    def _judge(self, opened: Opened, report: TierReport, verdicts: Sequence[Verdict]) -> JudgedTier:
+    def _judge(
+        self,
+        opened: Opened,
+        report: TierReport,
+        verdicts: Sequence[Verdict],
+        steps: Callable[[], tuple[NextStep, ...]] = tuple,
+    ) -> JudgedTier:
+        """Judge a candidate; ``steps`` says how one that is refused could go on."""
         candidate = opened.candidate
+        decision = self.carry(judge, self.run, opened, report, tuple(verdicts))
+        if decision.reasons:
+            report = replace(report, next_steps=steps())
         previous = self.earlier.reports.get(_named(candidate))
-        decision = self.carry(judge, self.run, opened, report, tuple(verdicts), previous)
+        self.carry(write_steward, self.run, candidate, report, decision, previous)
         return JudgedTier(candidate.tier, candidate.recipient, candidate, report, decision)
 
-    def _next_steps(self, tier: Tier, parent: Candidate | None) -> tuple[NextStep, ...]:
+    def _next_steps(self, rows: TierRows, source: Source) -> tuple[NextStep, ...]:
         """How a refused tier could go on; internal has nothing that a level could repair."""
-        if tier is Tier.INTERNAL:
+        if rows.tier is Tier.INTERNAL:
             return ()
-        self.progress(f"{tier}: looking for the cheapest next step")
-        return self.carry(next_steps, self.run, self.snapshot, tier, parent)
+        source.rest()  # the rows may have to be opened and counted again
+        self.progress(f"{rows.tier}: looking for the cheapest next step")
+        return self.carry(next_steps, self.run, rows.tier, rows)
 
-    def _forced(self, candidate: Candidate, parent: Candidate | None) -> tuple[str, ...]:
+    def _forced(self, candidate: Candidate, rows: TierRows) -> tuple[str, ...]:
         """Why a column has nothing left; asked only where one has."""
         report = candidate.report
         lost = [
             name for name, top in report.top_levels.items() if report.levels.get(name, 0) >= top > 0
         ]
-        if not lost:
-            return ()
-        return self.carry(forced_levels, self.run, self.snapshot, candidate.tier, parent)
+        return self.carry(forced_levels, self.run, rows.tier, rows) if lost else ()
 
 
 def _named(candidate: Candidate) -> str:

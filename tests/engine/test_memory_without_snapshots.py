@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from derive_case import AS_OF, Case
+from derive_case import Case
 from opening import opened_alone
 from test_attacks_across import OPEN
 from test_derive_history import COLUMNS, K3, case_of, joined, partner, people, published, with_rows
@@ -51,10 +51,8 @@ def derived_from_tokens(case: Case, version: Earlier, run: str) -> Candidate:
     internal = case.derive(Tier.INTERNAL, run=run)
     today = remember_snapshot(case.loaded.config, case.snapshot, *places(case))
     folder = case.folder / run / "partner"
-    return derive_tier(
-        case.loaded, Tier.PARTNER, case.snapshot, internal, case.keyring, folder, case.folder,
-        AS_OF, [version], today,
-    )  # fmt: skip
+    with case.rows(Tier.PARTNER, internal) as rows:
+        return derive_tier(rows, case.keyring, folder, [version], today)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from partner_case import partner_facts
 
 from stepdown.anonymise.tiers.derive import derive_copy, derive_tier
+from stepdown.anonymise.tiers.tier_rows import TierRows
 from stepdown.artifacts import ArtifactRef, sha256_of
 from stepdown.candidate import Candidate, Earlier
 from stepdown.config import LoadedConfig, ReleaseConfig
@@ -52,10 +53,11 @@ class Case:
         earlier: Sequence[Earlier] = (),
     ) -> Candidate:
         folder = self.folder / run / tier
-        return derive_tier(
-            self.loaded, tier, self.snapshot, parent, self.keyring, folder, self.folder, AS_OF,
-            earlier,
-        )  # fmt: skip
+        with self.rows(tier, parent) as rows:
+            return derive_tier(rows, self.keyring, folder, earlier)
+
+    def rows(self, tier: Tier, parent: Candidate | None = None) -> TierRows:
+        return TierRows(self.loaded, tier, self.snapshot, parent, self.folder)
 
     def copy(
         self,

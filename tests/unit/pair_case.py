@@ -30,13 +30,14 @@ from partner_case import write_partner
 from stepdown import clock
 from stepdown.anonymise.tiers.derive import derive_copy, derive_tier
 from stepdown.anonymise.tiers.keys import keys_needed
+from stepdown.anonymise.tiers.tier_rows import TierRows
 from stepdown.candidate import Candidate
 from stepdown.config import LoadedConfig, load_config, tier_policy, yaml_file
 from stepdown.ingest import ingest, read_consent
 from stepdown.keyring import Keyring
 from stepdown.opened import open_candidate
 from stepdown.release.decisions.approvals import approve
-from stepdown.release.documents.documents import tier_report
+from stepdown.release.documents.documents import tier_report, write_documents
 from stepdown.release.documents.gate import judge
 from stepdown.release.ledger.ledger import open_ledger
 from stepdown.release.ledger.store import Store, open_store
@@ -160,9 +161,8 @@ class Side:
                     folder, scratch, self.as_of, earlier,
                 )  # fmt: skip
             else:
-                candidate = derive_tier(
-                    loaded, tier, snapshot, above, keyring, folder, scratch, self.as_of, earlier,
-                )  # fmt: skip
+                with TierRows(loaded, tier, snapshot, above, scratch) as rows:
+                    candidate = derive_tier(rows, keyring, folder, earlier)
             made[name] = candidate
             self._publish(loaded, snapshot, candidate, above, name, made)
         self.candidates = made
@@ -200,8 +200,9 @@ class Side:
         )
         version = f"v{self.versions}"
         up = "partner" if candidate.recipient else candidate.tier.parent
+        decision = write_documents(loaded, candidate, report, decision, self.as_of)
         done = submit(
-            self.workspace, self.store, loaded, candidate, report, decision,
+            self.workspace, self.store, loaded, candidate, decision,
             run=f"run-{self.versions}", as_of=self.as_of,
             parent=f"wells/{up}/{version}" if up else None, actor="tester",
         )  # fmt: skip

@@ -19,7 +19,7 @@ from stepdown.artifacts import ArtifactRef, sha256_of
 from stepdown.candidate import Candidate
 from stepdown.config import LoadedConfig, load_config, tier_policy
 from stepdown.release.decisions.approvals import approve, reject
-from stepdown.release.documents.documents import tier_report
+from stepdown.release.documents.documents import tier_report, write_documents
 from stepdown.release.documents.gate import Decision, judge
 from stepdown.release.ledger.ledger import Ledger, open_ledger
 from stepdown.release.ledger.store import Store, open_store
@@ -179,13 +179,13 @@ class Case:
             above = known[parent].data_sha256 or ""
         candidate = self.candidate(tier, recipient, age, above, columns)
         risk, decision = self.judge(candidate, **facts)
+        report = tier_report(self.loaded, candidate, risk)
         return submit(
             self.workspace,
             self.store,
             self.loaded,
             candidate,
-            tier_report(self.loaded, candidate, risk),
-            decision,
+            write_documents(self.loaded, candidate, report, decision, as_of),
             run=Path(candidate.folder).parts[-2 if recipient is None else -3],
             as_of=as_of,
             parent=parent,

@@ -131,8 +131,7 @@ def test_a_column_short_of_its_top_level_is_not_named(tmp_path, k, named):
     tiers = {"internal": {}, "partner": strict}
     case = make_case(tmp_path, {"age": [30, 31, 42, 43]}, {"age": tens}, tiers)
     internal = case.derive(Tier.INTERNAL)
-    found = forced_levels(
-        case.loaded, Tier.PARTNER, case.snapshot, internal, case.keyring, tmp_path
-    )
+    with case.rows(Tier.PARTNER, internal) as rows:
+        found = forced_levels(rows, case.keyring)
     assert len(found) == named
     assert all(each.startswith(f"{START}, because of k = 4") for each in found)

@@ -22,9 +22,8 @@ def frontier_of(folder, rows, columns, alternatives=None, **rules):
     internal = case.derive(Tier.INTERNAL)
     own = tier_policy(case.loaded.config, Tier.PARTNER)
     others = {name: replace(own, **facts) for name, facts in (alternatives or {}).items()}
-    points = tier_frontier(
-        case.loaded, Tier.PARTNER, case.snapshot, internal, case.keyring, folder, others
-    )
+    with case.rows(Tier.PARTNER, internal) as opened:
+        points = tier_frontier(opened, case.keyring, others)
     return case, internal, points
 
 

@@ -10,7 +10,7 @@ from release_case import AS_OF, Case
 
 from stepdown.artifacts import sha256_of
 from stepdown.errors import StoreCorrupt
-from stepdown.release.documents.documents import tier_report
+from stepdown.release.documents.documents import tier_report, write_documents
 from stepdown.release.documents.manifest import check_candidate, write_manifest
 from stepdown.release.documents.report_html import render
 from stepdown.release.documents.wording import fixed_text
@@ -26,7 +26,8 @@ def write(case: Case, tier: Tier = Tier.PUBLIC, recipient: str | None = None):
     candidate = case.candidate(tier, recipient)
     risk, decision = case.judge(candidate)
     report = tier_report(case.loaded, candidate, risk)
-    return candidate, write_manifest(case.loaded, candidate, report, decision, AS_OF)
+    decision = write_documents(case.loaded, candidate, report, decision, AS_OF)
+    return candidate, write_manifest(case.loaded, candidate, decision, AS_OF)
 
 
 def test_a_manifest_names_every_file_with_its_size_and_hash(case: Case) -> None:

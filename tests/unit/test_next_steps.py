@@ -19,7 +19,8 @@ def steps_of(folder, rows, columns, **rules):
     strict = LOOSE | {"suppressed_records": 0.0} | rules
     case = make_case(folder, rows, columns, {"internal": {}, "partner": strict})
     internal = case.derive(Tier.INTERNAL)
-    found = next_steps(case.loaded, Tier.PARTNER, case.snapshot, internal, case.keyring, folder)
+    with case.rows(Tier.PARTNER, internal) as opened:
+        found = next_steps(opened, case.keyring)
     return case, internal, found
 
 

@@ -21,6 +21,7 @@ from stepdown.errors import (
 )
 from stepdown.release.decisions.approvals import SignedRemarks, approve
 from stepdown.release.decisions.withdraw import reinstate, withdraw
+from stepdown.release.documents.documents import PUBLISHED, tier_report, write_documents
 from stepdown.release.ledger.chain import verify_chain
 from stepdown.release.ledger.records import Release
 from stepdown.release.publishing import commit
@@ -114,7 +115,7 @@ def test_a_refused_candidate_leaves_the_last_release_and_a_note_without_taking_a
 
 def test_bytes_that_changed_after_they_were_judged_are_not_published(case: Case) -> None:
     candidate = case.candidate(Tier.INTERNAL)
-    risk, decision = case.judge(candidate)
+    _, decision = case.judge(candidate)
     with open(candidate.data.path, "ab") as file:
         file.write(b"x")
     with pytest.raises(StoreCorrupt):
@@ -123,7 +124,6 @@ def test_bytes_that_changed_after_they_were_judged_are_not_published(case: Case)
             case.store,
             case.loaded,
             candidate,
-            risk,
             decision,
             run="r",
             as_of=AS_OF,
@@ -133,16 +133,31 @@ def test_bytes_that_changed_after_they_were_judged_are_not_published(case: Case)
     assert case.store.files() == []
 
 
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_document_that_changed_after_it_was_judged_is_not_published(
+    case: Case, name: str
+) -> None:
+    candidate = case.candidate(Tier.INTERNAL)
+    risk, decision = case.judge(candidate)
+    report = tier_report(case.loaded, candidate, risk)
+    decision = write_documents(case.loaded, candidate, report, decision, AS_OF)
+    with open(candidate.path / name, "ab") as file:
+        file.write(b" ")
+    named = {"run": "r", "as_of": AS_OF, "parent": None, "actor": "tester"}
+    with pytest.raises(StoreCorrupt, match="not those that were judged"):
+        submit(case.workspace, case.store, case.loaded, candidate, decision, **named)
+    assert case.store.files() == []
+
+
 def test_a_decision_about_another_file_refuses(case: Case) -> None:
     other = case.candidate(Tier.INTERNAL, age="other")
     candidate = case.candidate(Tier.INTERNAL)
-    risk, decision = case.judge(other)
+    _, decision = case.judge(other)
     standing = submit(
         case.workspace,
         case.store,
         case.loaded,
         candidate,
-        risk,
         decision,
         run="r",
         as_of=AS_OF,
@@ -240,13 +255,12 @@ def test_a_different_candidate_expires_the_waiting_one_and_says_so(case: Case) -
 def test_a_child_of_another_file_than_its_parent_is_refused(case: Case) -> None:
     publish_three(case)
     candidate = case.candidate(Tier.PUBLIC, parent="0" * 64)
-    risk, decision = case.judge(candidate)
+    _, decision = case.judge(candidate)
     standing = submit(
         case.workspace,
         case.store,
         case.loaded,
         candidate,
-        risk,
         decision,
         run="r",
         as_of=AS_OF,

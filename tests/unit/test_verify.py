@@ -16,6 +16,7 @@ from opening import measured
 
 from stepdown.anonymise.tiers.derive import derive_tier
 from stepdown.anonymise.tiers.keys import keys_needed
+from stepdown.anonymise.tiers.tier_rows import TierRows
 from stepdown.candidate import Candidate
 from stepdown.config import LoadedConfig, load_config, tier_policy
 from stepdown.ingest import ingest
@@ -23,7 +24,7 @@ from stepdown.keyring import Keyring
 from stepdown.operations.verify import verify
 from stepdown.release.decisions.approvals import approve
 from stepdown.release.decisions.withdraw import withdraw
-from stepdown.release.documents.documents import tier_report
+from stepdown.release.documents.documents import tier_report, write_documents
 from stepdown.release.documents.gate import judge
 from stepdown.release.ledger.ledger import open_ledger
 from stepdown.release.ledger.store import Store, open_store
@@ -88,9 +89,8 @@ def release_tier(
     snapshot = ingest(loaded, workspace).ref
     keyring = Keyring({name: bytes(32) for name in keys_needed(loaded.config)})
     folder = workspace.candidate("wells", "run-1", tier)
-    candidate = derive_tier(
-        loaded, tier, snapshot, parent, keyring, folder, workspace.scratch, AS_OF
-    )
+    with TierRows(loaded, tier, snapshot, parent, workspace.scratch) as rows:
+        candidate = derive_tier(rows, keyring, folder)
     above = parent.data if parent else snapshot
     risk = measured(assess_risk, candidate, above, snapshot, loaded)
     risk = replace(risk, attacks=green_attacks(candidate.data.sha256))
@@ -98,14 +98,14 @@ def release_tier(
     suite = (Verdict("suite_check", True, "as expected"),)
     decision = judge(candidate.report, risk, suite, policy, candidate.data.sha256)
     assert decision.reasons == ()
+    report = tier_report(loaded, candidate, risk)
     address = "wells/internal/v1" if parent else None
     submit(
         workspace,
         store,
         loaded,
         candidate,
-        tier_report(loaded, candidate, risk),
-        decision,
+        write_documents(loaded, candidate, report, decision, AS_OF),
         run="run-1",
         as_of=AS_OF,
         parent=address,

@@ -48,7 +48,8 @@ def write_release(
     order = ", ".join(f"{quote(name)} ASC NULLS FIRST" for name in columns)
     beside = ", ".join(quote(name) for name in lineage)
     # Look-ups and sort by turns: at once they ask for more memory than a large table leaves them.
-    session.run(f"CREATE TEMP TABLE {UNSORTED} AS SELECT {released}, {beside} FROM ({sql})")
+    unsorted = f"SELECT {released}, {beside} FROM ({sql})"
+    session.run(f"CREATE OR REPLACE TEMP TABLE {UNSORTED} AS {unsorted}")
     reader = session.stream(
         f"SELECT * FROM {UNSORTED} ORDER BY {order}, {quote(lineage[0])}", batch_rows=ROW_GROUP
     )
@@ -66,6 +67,7 @@ def write_release(
                 pa.table(parts, schema=LINEAGE_SCHEMA), row_group_size=ROW_GROUP
             )
             rows += len(table)
+    session.run(f"DROP TABLE {UNSORTED}")
     return _reference(data, rows), _reference(links, rows)
 
 

@@ -88,7 +88,7 @@ def count_tier(
     coded = tuple(
         code_column(session, TREATED, _opened(loaded, tier, column)) for column in columns
     )
-    needed = any(privacy_models(policy).about_sensitive for policy in policies)
+    needed = any(map(asks_sensitive, policies))
     asked = sensitive_columns(session, loaded, tier) if needed else ()
     sensitive = tuple((column, code_sensitive(session, TREATED, column)) for column in asked)
     subject = SUBJECT if config.name(Role.SUBJECT) is not None else None
@@ -101,6 +101,11 @@ def count_tier(
         sensitive,
         {column.name: column.hierarchy.top if column.hierarchy else 0 for column in columns},
     )
+
+
+def asks_sensitive(policy: TierPolicy) -> bool:
+    """Whether a policy asks anything of the sensitive values."""
+    return privacy_models(policy).about_sensitive
 
 
 def is_small_enough(counted: Counted, policy: TierPolicy) -> bool:

@@ -28,11 +28,12 @@ from stepdown.anonymise.tiers.held_back import (
     write_held_back,
 )
 from stepdown.anonymise.tiers.keys import own_pseudonyms
-from stepdown.anonymise.tiers.prepare import inherited, prepare
+from stepdown.anonymise.tiers.prepare import inherited
 from stepdown.anonymise.tiers.pseudonymise import pseudonyms
 from stepdown.anonymise.tiers.quasi_identifiers import column_as_it_is, sensitive_columns
 from stepdown.anonymise.tiers.recode_tier import recode_tier
 from stepdown.anonymise.tiers.subjects import write_subjects
+from stepdown.anonymise.tiers.tier_rows import TierRows
 from stepdown.anonymise.tiers.treat import (
     LINEAGE,
     PARENT_ROW,
@@ -59,14 +60,9 @@ BASE, INTERNAL = "base", "internal"
 
 
 def derive_tier(
-    loaded: LoadedConfig,
-    tier: Tier,
-    snapshot: ArtifactRef,
-    parent: Candidate | None,
+    rows: TierRows,
     keyring: Keyring,
     folder: Path,
-    scratch: Path,
-    as_of: date,
     earlier: Sequence[Earlier] = (),
     remembered: ArtifactRef | None = None,
 ) -> Candidate:
@@ -77,10 +73,7 @@ def derive_tier(
     comes from the parent.
 
     Args:
-        parent: the tier above; None for internal, which is made from the snapshot.
         folder: where the candidate goes; its files are incomplete until this returns.
-        scratch: where the engine may spill.
-        as_of: the date the run stands at; no treatment reads the clock.
         earlier: the versions of this tier that were published before, oldest first.
         remembered: the snapshot as tokens, where the earlier versions' are.
 
@@ -94,42 +87,39 @@ def derive_tier(
         StoreCorrupt: the parent's bytes, or the snapshot's, are not those that were written.
         WorldFailed: the disk refused.
     """
-    config, policy = loaded.config, tier_policy(loaded.config, tier)
-    above = parent.data if parent else snapshot
-    with open_session(scratch) as session:
-        made = prepare(session, loaded, policy, snapshot, parent, keyring, earlier, remembered)
-        recoding = recode_tier(session, loaded, policy, made.demand, made.weight)
-        treated, past = (
-            made.treated,
-            EarlierVersions([e.address for e in earlier], made.lost_to_period),
-        )
-        if earlier and recoding and policy.hold_back and policy.period == "whole":
-            before = remember(session, config, made.columns, earlier)
-            taken_above(session, parent, _stricter(config, policy))
-            sensitive = sensitive_columns(session, loaded, tier)
-            key = keyring.newest(config.dataset, DRAWS)
-            labels = [column.name for column in recoding.columns]
-            people = people_by_id(config, made.columns)
-            held = hold_back_again(session, earlier, snapshot)
-            while True:
-                if held:
-                    past = replace(past, held_back=past.held_back + held)
-                    treated = treat(session, config, tier, made.columns, keyring, made.weight)
-                    again = recode_tier(session, loaded, policy, made.demand, made.weight)
-                    recoding = again or recoding
-                rows = recoding.released_sql(session)
-                shown = Shown(rows, labels, sensitive, people=people)
-                held = hold_back(session, before, shown, policy, key)
-                if not held:
-                    break
-        sql = recoding.released_sql(session) if recoding else f"SELECT * FROM {TREATED}"
-        data, lineage = write_release(session, sql, made.columns, LINEAGE, folder)
-        if past.held_back:
-            write_held_back(session, folder)
-        if config.consent:
-            write_subjects(session, config, keyring, SNAPSHOT, lineage, folder)
+    loaded, policy, tier, session = rows.loaded, rows.policy, rows.tier, rows.session
+    config, parent, snapshot = loaded.config, rows.parent, rows.snapshot
+    made = rows.prepare(keyring, earlier=earlier, remembered=remembered)
+    recoding = recode_tier(session, loaded, policy, made.demand, made.weight)
+    treated, past = made.treated, EarlierVersions([e.address for e in earlier], made.lost_to_period)
+    if earlier and recoding and policy.hold_back and policy.period == "whole":
+        before = remember(session, config, made.columns, earlier)
+        taken_above(session, parent, _stricter(config, policy))
+        sensitive = sensitive_columns(session, loaded, tier)
+        key = keyring.newest(config.dataset, DRAWS)
+        labels = [column.name for column in recoding.columns]
+        people = people_by_id(config, made.columns)
+        held = hold_back_again(session, earlier, snapshot)
+        while True:
+            if held:
+                # Who is held back may leave others alone, so that more must be.
+                past = replace(past, held_back=past.held_back + held)
+                treated = treat(session, config, tier, made.columns, keyring, made.weight)
+                again = recode_tier(session, loaded, policy, made.demand, made.weight)
+                recoding = again or recoding
+            released = recoding.released_sql(session)
+            shown = Shown(released, labels, sensitive, people=people)
+            held = hold_back(session, before, shown, policy, key)
+            if not held:
+                break
+    sql = recoding.released_sql(session) if recoding else f"SELECT * FROM {TREATED}"
+    data, lineage = write_release(session, sql, made.columns, LINEAGE, folder)
+    if past.held_back:
+        write_held_back(session, folder)
+    if config.consent:
+        write_subjects(session, config, keyring, SNAPSHOT, lineage, folder)
     hierarchies = _write_hierarchies(made.demand.columns, folder)
-    report = tier_report(config, tier, data, above, made, treated, recoding, past)
+    report = tier_report(config, tier, data, rows.above, made, treated, recoding, past)
     report = replace(report, snapshot_sha256=snapshot.sha256)
     return Candidate(tier, None, str(folder.resolve()), data, lineage, hierarchies, report)
 

@@ -69,7 +69,7 @@ def select_eligible_rows(
     )
     before = _count(session, f"({parents})")
     consenting = _consenting(tier) if consent else ""
-    session.run(f"CREATE TEMP TABLE {ENTERED} AS SELECT * FROM ({parents}) {consenting}")
+    session.run(f"CREATE OR REPLACE TEMP TABLE {ENTERED} AS SELECT * FROM ({parents}) {consenting}")
     without = _leave_out(session, loaded, tier)
     agreed = _count(session, ENTERED)
     if policy.rows_per_subject:
@@ -145,14 +145,14 @@ def _rank_subjects(session: Session, subject: str | None, consent: str | None) -
     code, codes = "s.file_row_number", ""
     if subject:
         session.run(
-            "CREATE TEMP TABLE subject_codes AS SELECT value, "
+            "CREATE OR REPLACE TEMP TABLE subject_codes AS SELECT value, "
             "row_number() OVER (ORDER BY value NULLS LAST) - 1 AS subject "
             f"FROM (SELECT DISTINCT {quote(subject)} AS value FROM {SNAPSHOT})"
         )
         code = "c.subject"
         codes = f"JOIN subject_codes c ON s.{quote(subject)} IS NOT DISTINCT FROM c.value"
     session.run(
-        "CREATE TEMP TABLE people AS "
+        "CREATE OR REPLACE TEMP TABLE people AS "
         f"SELECT s.file_row_number AS source_row, {code} AS subject, {reach} AS reach "
         f"FROM {SNAPSHOT} s {codes}"
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -12,36 +11,22 @@ import numpy as np
 from stepdown.anonymise.lattice.best_node import Counted, best_node
 from stepdown.anonymise.lattice.histogram import SensitiveCounts
 from stepdown.anonymise.lattice.models import PrivacyModels
-from stepdown.anonymise.tiers.count_tier import CountedTier, count_tier, is_small_enough
-from stepdown.anonymise.tiers.prepare import prepare
+from stepdown.anonymise.tiers.count_tier import CountedTier, is_small_enough
 from stepdown.anonymise.tiers.quasi_identifiers import privacy_models
-from stepdown.artifacts import ArtifactRef
-from stepdown.candidate import Candidate
-from stepdown.config import LoadedConfig, TierPolicy, tier_policy
-from stepdown.engine import open_session
+from stepdown.anonymise.tiers.tier_rows import TierRows
+from stepdown.config import TierPolicy
 from stepdown.errors import Refused
 from stepdown.keyring import Keyring
-from stepdown.vocabulary import Tier
 
 _MOST_DEMANDS = 20
 
 
-def forced_levels(
-    loaded: LoadedConfig,
-    tier: Tier,
-    snapshot: ArtifactRef,
-    parent: Candidate | None,
-    keyring: Keyring,
-    scratch: Path,
-) -> tuple[str, ...]:
+def forced_levels(rows: TierRows, keyring: Keyring) -> tuple[str, ...]:
     """One sentence for each quasi-identifier of which full-domain recoding leaves nothing.
 
     The demands are taken away one at a time: k, the expected re-identifications, t and l of each
     sensitive column. A demand forces a column without which it keeps a finer level. Where none does
     alone, the demands are found that do together.
-
-    Args:
-        snapshot, parent, keyring, scratch: as in ``derive_tier``.
 
     Returns:
         () where no column ends at its top, or where searching again would take minutes.
@@ -49,13 +34,8 @@ def forced_levels(
     Raises:
         the same errors as ``derive_tier``, but not where the policy cannot be met.
     """
-    policy = tier_policy(loaded.config, tier)
-    with open_session(scratch) as session:
-        made = prepare(session, loaded, policy, snapshot, parent, keyring)
-        if not made.demand.generalises:
-            return ()
-        counted = count_tier(session, loaded, tier, made, [policy])
-    if not is_small_enough(counted.as_configured(), policy):
+    policy, counted = rows.policy, rows.count(keyring, [rows.policy])
+    if counted is None or not is_small_enough(counted.as_configured(), policy):
         return ()
     now = counted.best(policy)
     if now is None:

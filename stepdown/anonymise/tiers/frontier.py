@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from stepdown.anonymise.lattice.axis import Ints
-from stepdown.anonymise.tiers.count_tier import CountedTier, count_tier, is_small_enough
-from stepdown.anonymise.tiers.prepare import Prepared, prepare
+from stepdown.anonymise.tiers.count_tier import CountedTier, is_small_enough
+from stepdown.anonymise.tiers.prepare import Prepared
 from stepdown.anonymise.tiers.recode_tier import recode_tier
+from stepdown.anonymise.tiers.tier_rows import TierRows
 from stepdown.anonymise.tiers.treat import SUBJECT, TREATED
-from stepdown.artifacts import ArtifactRef
-from stepdown.candidate import Candidate
-from stepdown.config import LoadedConfig, TierPolicy, tier_policy
-from stepdown.engine import Session, open_session, quote
+from stepdown.config import LoadedConfig, TierPolicy
+from stepdown.engine import Session, quote
 from stepdown.errors import DemandImpossible, Refused
 from stepdown.keyring import Keyring
 from stepdown.reports import FrontierPoint, stable
-from stepdown.vocabulary import Tier
 
 CLASS_SIZES = (2, 3, 5, 11, 20, 50, 100)
 """The k that every frontier tries besides the tier's own."""
@@ -28,20 +25,13 @@ _TOO_LARGE = "not tried: the table has too many combinations of quasi-identifier
 
 
 def tier_frontier(
-    loaded: LoadedConfig,
-    tier: Tier,
-    snapshot: ArtifactRef,
-    parent: Candidate | None,
-    keyring: Keyring,
-    scratch: Path,
-    alternatives: Mapping[str, TierPolicy] | None = None,
+    rows: TierRows, keyring: Keyring, alternatives: Mapping[str, TierPolicy] | None = None
 ) -> tuple[FrontierPoint, ...]:
     """The tier's policy among others, the least average risk first and what nothing meets last.
 
     The others are the tier's own policy with another k, recoded full-domain, and the alternatives.
 
     Args:
-        snapshot, parent, keyring, scratch: as in ``derive_tier``.
         alternatives: name → policy, as the config has them.
 
     Returns:
@@ -50,27 +40,23 @@ def tier_frontier(
     Raises:
         the same errors as ``derive_tier``, but not where a policy cannot be met.
     """
-    own = tier_policy(loaded.config, tier)
+    own, above = rows.policy, rows.above.rows
     asked = list(_asked(own, alternatives or {}))
     points: list[FrontierPoint] = []
     for rows_per_subject in sorted({one.policy.rows_per_subject for one in asked}, key=str):
         enters = replace(own, rows_per_subject=rows_per_subject)
         mine = [one for one in asked if one.policy.rows_per_subject == rows_per_subject]
-        with open_session(scratch) as session:
-            made = prepare(session, loaded, enters, snapshot, parent, keyring)
-            if not made.demand.generalises:
-                return ()
-            counted = count_tier(session, loaded, tier, made, [one.policy for one in mine])
-        above = parent.data.rows if parent else snapshot.rows
+        counted = rows.count(keyring, [one.policy for one in mine])
+        if counted is None:
+            return ()
         for one in mine:
             if one.policy.recoding == "full-domain":
                 points.append(_full_domain(one, counted, above))
             elif counted.counted.base.entries > LARGEST_LOCAL:
                 points.append(_untried(one))
             else:
-                with open_session(scratch) as session:
-                    made = prepare(session, loaded, enters, snapshot, parent, keyring)
-                    sizes = _local_classes(session, loaded, one.policy, made)
+                made = rows.prepare(keyring, enters)
+                sizes = _local_classes(rows.session, rows.loaded, one.policy, made)
                 points.append(_point(one, sizes, above))
     return tuple(sorted(points, key=_by_risk))
 

@@ -6,17 +6,13 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from stepdown.anonymise.lattice.best_node import BestNode, Counted
 from stepdown.anonymise.lattice.feasibility import judge
-from stepdown.anonymise.tiers.count_tier import CountedTier, count_tier, is_small_enough
-from stepdown.anonymise.tiers.prepare import prepare
+from stepdown.anonymise.tiers.count_tier import CountedTier, is_small_enough
 from stepdown.anonymise.tiers.quasi_identifiers import privacy_models
-from stepdown.artifacts import ArtifactRef
-from stepdown.candidate import Candidate
-from stepdown.config import LoadedConfig, TierPolicy, tier_policy
-from stepdown.engine import open_session
+from stepdown.anonymise.tiers.tier_rows import TierRows
+from stepdown.config import TierPolicy
 from stepdown.keyring import Keyring
 from stepdown.reports import NextStep, stable
 from stepdown.vocabulary import Tier
@@ -26,14 +22,7 @@ MOST_SEARCHES = 20
 _SLACK = 1e-9
 
 
-def next_steps(
-    loaded: LoadedConfig,
-    tier: Tier,
-    snapshot: ArtifactRef,
-    parent: Candidate | None,
-    keyring: Keyring,
-    scratch: Path,
-) -> tuple[NextStep, ...]:
+def next_steps(rows: TierRows, keyring: Keyring) -> tuple[NextStep, ...]:
     """The cheapest single changes with which the tier would pass, the cheapest first.
 
     Tried are: more suppressed records, a higher ``at_most`` of a column, and no column of that
@@ -43,9 +32,6 @@ def next_steps(
     and if no single change is enough the best one is given, and says so. A tier that is recoded
     locally is tried full-domain without suppression; its own loss will be less than that.
 
-    Args:
-        snapshot, parent, keyring, scratch: as in ``derive_tier``.
-
     Returns:
         at most three; () where the tier passes, no single change is enough, or the table is so
         large that trying them would take minutes.
@@ -53,16 +39,10 @@ def next_steps(
     Raises:
         the same errors as ``derive_tier``, but not where the policy cannot be met.
     """
-    policy = tier_policy(loaded.config, tier)
-    with open_session(scratch) as session:
-        made = prepare(session, loaded, policy, snapshot, parent, keyring)
-        if not made.demand.columns:
-            return ()
-        counted = count_tier(session, loaded, tier, made, [policy])
-    rows_above = parent.data.rows if parent else snapshot.rows
-    if not is_small_enough(counted.counted, policy):
+    counted = rows.count(keyring, [rows.policy], generalises=False)
+    if counted is None or not is_small_enough(counted.counted, rows.policy):
         return ()
-    return _Refusal(tier, policy, counted, rows_above).steps()
+    return _Refusal(rows.tier, rows.policy, counted, rows.above.rows).steps()
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import pyarrow.parquet as pq
 
@@ -53,17 +54,20 @@ def prepare(
     session: Session,
     loaded: LoadedConfig,
     policy: TierPolicy,
-    snapshot: ArtifactRef,
     parent: Candidate | None,
     keyring: Keyring,
+    *,
+    demand: Demand | None = None,
     earlier: Sequence[Earlier] = (),
-    remembered: ArtifactRef | None = None,
+    now: Path | None = None,
 ) -> Prepared:
-    """Attach the tier above, let its rows enter, and treat the columns that are not searched.
+    """Let the rows of the tier above enter, and treat the columns that are not searched.
 
     Args:
+        session: holds what ``attach`` left.
+        demand: the search's columns, where they are known.
         earlier: versions published before; where each covers a period of its own, theirs is over.
-        remembered: the snapshot in the form in which the earlier versions' are; None: as it is.
+        now: today's snapshot in the form in which the earlier versions' are.
 
     Raises:
         DemandImpossible: no row may enter.
@@ -71,10 +75,10 @@ def prepare(
             ``derive_tier`` does.
     """
     config, tier = loaded.config, policy.tier
-    attach(session, snapshot, parent)
-    session.attach_parquet(NOW, check_bytes(remembered or snapshot))
+    if now is not None:
+        session.attach_parquet(NOW, now)
     entry = select_eligible_rows(session, loaded, policy, keyring)
-    demand = search_columns(session, loaded, tier, inherited(parent))
+    demand = demand or search_columns(session, loaded, tier, inherited(parent))
     columns = [x for x in released_columns(config, tier) if x not in demand.undersized]
     if not columns:
         raise PolicyInvalid(
@@ -90,12 +94,19 @@ def prepare(
     return Prepared(entry, demand, columns, treated, weight, lost)
 
 
-def attach(session: Session, snapshot: ArtifactRef, parent: Candidate | None) -> None:
+def attach(
+    session: Session,
+    snapshot: ArtifactRef,
+    parent: Candidate | None,
+    check: Callable[[ArtifactRef], Path] = check_bytes,
+) -> None:
     """Make the snapshot, the tier above and its lineage relations of the session."""
-    session.attach_parquet(SNAPSHOT, check_bytes(snapshot))
-    session.attach_parquet(PARENT, check_bytes(parent.data if parent else snapshot))
-    if parent:
-        session.attach_parquet(PARENT_LINEAGE, check_bytes(parent.lineage))
+    session.attach_parquet(SNAPSHOT, check(snapshot))
+    if parent is None:
+        session.run(f"CREATE OR REPLACE TEMP VIEW {PARENT} AS SELECT * FROM {SNAPSHOT}")
+        return
+    session.attach_parquet(PARENT, check(parent.data))
+    session.attach_parquet(PARENT_LINEAGE, check(parent.lineage))
 
 
 def inherited(parent: Candidate | None) -> Inherited:

@@ -8,6 +8,7 @@ class, the tier above, lineage.
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -19,7 +20,7 @@ from stepdown.candidate import STEWARD_PAGE, Candidate
 from stepdown.config import LoadedConfig, ReleaseConfig
 from stepdown.release.documents.data_package import data_package
 from stepdown.release.documents.gate import Decision
-from stepdown.release.documents.report_facts import Facts, published_report, verdict_facts
+from stepdown.release.documents.report_facts import published_report, verdict_facts
 from stepdown.release.documents.report_html import render
 from stepdown.release.documents.steward_facts import steward_facts
 from stepdown.reports import RiskReport, TierReport
@@ -55,16 +56,20 @@ def write_documents(
     as_of: dt.date,
     *,
     previous: Mapping[str, Any] | None = None,
-) -> None:
+) -> Decision:
     """Write the published documents and the steward's beside the candidate's data.
 
     Args:
         report: everything measured; its verdicts are replaced by the decision's.
         previous: the full report of the version before, from ``read_full_report``. Only the
             steward's page compares with it: the published one is the same whatever came before.
+
+    Returns:
+        the decision, about these documents too.
     """
-    facts = write_published(loaded, candidate, report, decision, as_of)
-    write_steward(loaded, candidate, report, decision, facts, previous)
+    decision, _ = write_published(loaded, candidate, report, decision, as_of)
+    write_steward(loaded, candidate, report, decision, as_of, previous)
+    return decision
 
 
 def write_published(
@@ -73,15 +78,23 @@ def write_published(
     report: TierReport,
     decision: Decision,
     as_of: dt.date,
-) -> Facts:
-    """Write what travels with the data; what report.json says."""
+) -> tuple[Decision, dict[str, bytes]]:
+    """Write what travels with the data.
+
+    Returns:
+        the decision, about these documents too; file name → what was written.
+    """
     facts = published_report(loaded.config, candidate, report, decision, as_of)
     package = data_package(loaded.config, candidate, facts["columns"])
-    folder = candidate.path
-    write_durably(folder / REPORT_JSON, canonical_json(facts))
-    write_durably(folder / REPORT_HTML, render(facts).encode())
-    write_durably(folder / DATAPACKAGE, canonical_json(package))
-    return facts
+    written = {
+        REPORT_HTML: render(facts).encode(),
+        REPORT_JSON: canonical_json(facts),
+        DATAPACKAGE: canonical_json(package),
+    }
+    for name, content in written.items():
+        write_durably(candidate.path / name, content)
+    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in written.items()}
+    return replace(decision, documents=hashes), written
 
 
 def write_steward(
@@ -89,14 +102,11 @@ def write_steward(
     candidate: Candidate,
     report: TierReport,
     decision: Decision,
-    facts: Facts,
+    as_of: dt.date,
     previous: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write the steward's documents: mode 0600, also for a candidate that is refused.
-
-    Args:
-        facts: those of the published report.
-    """
+    """Write the steward's documents: mode 0600, also for a candidate that is refused."""
+    facts = published_report(loaded.config, candidate, report, decision, as_of)
     columns = [column["name"] for column in facts["columns"]]
     full = replace(report, verdicts=decision.verdicts)
     steward = steward_facts(loaded, full, decision, columns, previous)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from stepdown.config.policy import ATTACKS, TierPolicy
@@ -53,11 +53,13 @@ class Decision:
         sha256: of the data file.
         outcome: what may happen to it.
         verdicts: every rule and expectation that was asked, passed or not.
+        documents: SHA-256 of each document that travels with the file, by its name.
     """
 
     sha256: str
     outcome: Outcome
     verdicts: tuple[Verdict, ...]
+    documents: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def reasons(self) -> tuple[Verdict, ...]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -23,14 +22,10 @@ from stepdown.config import LoadedConfig, released_hash
 from stepdown.errors import StoreCorrupt
 from stepdown.release.documents.data_package import file_schema
 from stepdown.release.documents.documents import (
-    DATAPACKAGE,
-    REPORT_HTML,
-    REPORT_JSON,
-    write_documents,
+    PUBLISHED,
 )
 from stepdown.release.documents.gate import Decision
 from stepdown.release.documents.report_facts import public_checks
-from stepdown.reports import TierReport
 
 MANIFEST = "manifest.json"
 _LIBRARIES = ("duckdb", "pyarrow", "numpy", "faker", "vl-convert-python")
@@ -51,26 +46,16 @@ class Manifest:
 
 
 def write_manifest(
-    loaded: LoadedConfig,
-    candidate: Candidate,
-    report: TierReport,
-    decision: Decision,
-    as_of: dt.date,
-    *,
-    previous: Mapping[str, Any] | None = None,
+    loaded: LoadedConfig, candidate: Candidate, decision: Decision, as_of: dt.date
 ) -> Manifest:
-    """Write the documents and, last, the manifest that names every file of the release.
-
-    The documents are written again: the decision now has the verdict about the documents too.
-
-    Args:
-        report: everything measured. previous: the version before, for the steward's page.
+    """Write the manifest, which names every file of the release, beside the judged documents.
 
     Raises:
-        StoreCorrupt: the data file is not the one that was judged.
+        StoreCorrupt: the data file or a document is not the one that was judged.
     """
     check_bytes(candidate.data)
-    write_documents(loaded, candidate, report, decision, as_of, previous=previous)
+    for name in PUBLISHED:
+        _check_file(candidate.path / name, decision.documents.get(name), "that were judged")
     content = build_manifest(loaded, candidate, decision, as_of)
     raw = canonical_json(content)
     write_durably(candidate.path / MANIFEST, raw)
@@ -98,10 +83,7 @@ def build_manifest(
         ),
         "rows": candidate.data.rows,
         "columns": schema,
-        "files": [
-            _entry(candidate.path, name)
-            for name in sorted([data, REPORT_HTML, REPORT_JSON, DATAPACKAGE])
-        ],
+        "files": [_entry(candidate.path, name) for name in sorted([data, *PUBLISHED])],
         "decision": {
             "outcome": decision.outcome.value,
             "checks": public_checks(loaded.config, candidate, decision),
@@ -154,13 +136,17 @@ def check_candidate(folder: Path, sha256: str, *, documents_only: bool = False) 
         file = folder / name
         if documents_only and name.endswith(".parquet"):
             continue
-        if not file.is_file() or sha256_of(file) != expected:
-            raise StoreCorrupt(
-                "the file is missing or its bytes are not those in the manifest",
-                where=str(file),
-                next="Run the release again; find out who or what changed the file.",
-            )
+        _check_file(file, expected, "in the manifest")
     return manifest
+
+
+def _check_file(file: Path, expected: str | None, told: str) -> None:
+    if not file.is_file() or sha256_of(file) != expected:
+        raise StoreCorrupt(
+            f"the file is missing or its bytes are not those {told}",
+            where=str(file),
+            next="Run the release again; find out who or what changed the file.",
+        )
 
 
 def _entry(folder: Path, name: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ from stepdown.release.requirements.agreements import (
 from stepdown.release.requirements.assessments import assessment_verdict
 from stepdown.release.requirements.purposes import collected_for
 from stepdown.release.requirements.requirements import waiting_for
-from stepdown.reports import TierReport, Verdict
+from stepdown.reports import Verdict
 from stepdown.vocabulary import ReleaseState, Tier
 from stepdown.workspace import Workspace
 
@@ -76,25 +76,22 @@ def submit(
     store: Store,
     loaded: LoadedConfig,
     candidate: Candidate,
-    report: TierReport | None,
     decision: Decision,
     *,
     run: str,
     as_of: dt.date,
     parent: str | None,
     actor: str,
-    previous: Mapping[str, Any] | None = None,
 ) -> SubmissionResult:
     """Bring a judged candidate to the state that the decision and its parent allow.
 
     Args:
-        report: what was judged; None only for a refused candidate.
+        decision: about its data and the documents that are beside them.
         parent: address of the release it was made from; None for internal.
         actor: who started the run.
-        previous: the full report of the version before, for the steward's page.
 
     Raises:
-        StoreCorrupt: the candidate's file changed after it was judged.
+        StoreCorrupt: a file of the candidate changed after it was judged.
         StoreIncomplete: the store does not hold what the ledger says is out.
         WorldFailed: the store or the ledger failed; the next call recovers.
     """
@@ -106,9 +103,9 @@ def submit(
         above = _parent(ledger, series, parent)
         reasons = [*decision.reasons, *_objections(loaded, candidate, decision, above)]
         reasons += _unassessed(ledger, loaded, candidate.tier)
-        if decision.outcome is Outcome.REFUSE or reasons or report is None:
+        if decision.outcome is Outcome.REFUSE or reasons:
             return _refuse(workspace, ledger, series, run, reasons, actor, candidate, above)
-        manifest = write_manifest(loaded, candidate, report, decision, as_of, previous=previous)
+        manifest = write_manifest(loaded, candidate, decision, as_of)
         if candidate.recipient:
             governance = load_governance(loaded.folder, series.dataset)
             let_back(ledger, store, series.dataset, governance, clock.today(), actor)
