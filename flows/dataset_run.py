@@ -163,6 +163,7 @@ def _submit(maker: TierMaker, judged: list[JudgedTier]) -> dict[str, TierOutcome
     for one in judged:
         base = Tier.PARTNER.value if one.recipient else one.tier.parent
         try:
+            # Parents come first in the list: a release names the one that it was made from.
             stands = maker.submit(one, ends[base].release if base else None)
         except Exception as error:
             # The ledger knows whether it was done, though its step could not be reported.

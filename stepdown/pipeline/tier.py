@@ -86,7 +86,7 @@ class TierMaker:
     """Makes and submits the tiers and copies of one run.
 
     Args:
-        earlier: what the new versions stand beside.
+        earlier: what the new versions are compared with.
         suites: judges the tables.
         carry: takes each step; under Prefect, as a task.
         progress: is called with what comes next, in counts.
@@ -100,7 +100,7 @@ class TierMaker:
     progress: Callable[[str], None] = lambda what: None
 
     def make(self, tiers: Sequence[Tier]) -> list[JudgedTier]:
-        """Every tier and copy, judged; below a refused one, refused for its parent's sake.
+        """Every tier and copy, judged; what would be made from a refused one is refused, too.
 
         All are judged before any is submitted: docs/decisions/0001 says why.
         """
@@ -123,10 +123,12 @@ class TierMaker:
         for tier in tiers:
             above = made.get(tier.parent) if tier.parent else None
             if above is not None and (above.refused or above.candidate is None):
+                # Nothing may be released that was made from what is not.
                 made[tier] = JudgedTier(tier, None, refusal=(_parent_refused(above),))
                 continue
             made[tier] = self._make_tier(source, tier, above.candidate if above else None)
             if tier is Tier.PARTNER:
+                # Copies are made from the partner base as soon as it is judged.
                 for name in self.run.config.recipients:
                     copies.append(self._make_copy(source, name, made, copies))
         return [*made.values(), *copies]
