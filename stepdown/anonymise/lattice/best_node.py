@@ -60,6 +60,7 @@ class Counted:
             sorted_by=None,
         )
         axes = [column.axis for column in columns]
+        # Entries that differed in the column only become one, so that no class is counted twice.
         return Counted(columns, Grouping(fewer, axes, fewer.steps).rolled_up())
 
 

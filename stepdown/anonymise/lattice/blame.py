@@ -85,6 +85,7 @@ class _Node:
     def parts(self, without: frozenset[str]) -> _Asked:
         """Every demand at the coarsest levels, some quasi-identifiers left out."""
         axes = [_one_label(a) if a.name in without else a for a in self.counted.axes]
+        # The coarsest node fails least: what fails there fails everywhere.
         top = tuple(axis.steps - 1 for axis in axes)
         base = replace(self.counted.base, _ends={}, _fused=[], _tables={}, sorted_by=None)
         grouping = Grouping(base, axes, top)

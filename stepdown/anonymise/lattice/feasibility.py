@@ -92,6 +92,7 @@ def judge(
             called invalid without looking further.
         with_classes: all classes are wanted, not only those that are suppressed.
     """
+    # k first and by itself: it is the cheapest demand, and often the only one.
     counted = histogram.small_classes(axes, steps, models.k, allowed)
     lost = None
     if counted is not None:
@@ -173,6 +174,7 @@ def _judge_classes(
 
     for fails, lost in _demands(grouping, models):
         bad |= fails
+        # The largest and not the sum: one suppressed row may be lost to several demands.
         np.maximum(surely, np.minimum(lost, rows), out=surely)
         if surely.sum() > allowed:
             least = int(surely.sum())
@@ -183,6 +185,7 @@ def _judge_classes(
     assert judgement.surely is not None
     if hopeless(judgement.surely):
         return answer(failure="cannot be the best")
+    # Last, because it bounds nothing: a finer node may hold it again.
     failure = _as_a_whole(grouping, models, ~bad & (rows > 0))
     return answer(failure=failure) if failure else judgement
 

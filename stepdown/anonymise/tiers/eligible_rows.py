@@ -70,6 +70,7 @@ def select_eligible_rows(
     before = _count(session, f"({parents})")
     consenting = _consenting(tier) if consent else ""
     session.run(f"CREATE OR REPLACE TEMP TABLE {ENTERED} AS SELECT * FROM ({parents}) {consenting}")
+    # Consent comes before the limit: a row that may not enter must not take another's place.
     without = _leave_out(session, loaded, tier)
     agreed = _count(session, ENTERED)
     if policy.rows_per_subject:

@@ -88,6 +88,7 @@ def _together(
     level = _levels_without(counted, policy, asked).get(name, top)
     if level >= top:
         return [], top
+    # Give back each demand that is not needed for it, so that only those at fault are named.
     needed = list(asked)
     for demand in asked:
         fewer = [each for each in needed if each is not demand]

@@ -142,6 +142,7 @@ def follow_consent(
                 if not why_not_kept(writer, releases[id]):
                     closed.append(_close(writer, release, actor))
             elif release.state is ReleaseState.PUBLISHED and release.tier is Tier.PUBLIC:
+                # Its readers cannot be reached: the steward decides whether to withdraw it.
                 public.append(release)
             elif release.state is ReleaseState.PUBLISHED:
                 suspended.append(suspend(writer, release, "consent", because(count), actor))

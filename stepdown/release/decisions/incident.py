@@ -92,6 +92,7 @@ def report_incident(
                 next="Reject it with `stepdown reject` if it waits.",
             )
         with ledger.writing() as writer:
+            # Superseded ones count: somebody fetched them, and must be told.
             touched = [release, *(r for r in descendants(writer, release) if r.state in IN_STORE)]
             reference = f"{release.address} at {clock.now()}"
             fetched = [one for each in touched for one in who_fetched(writer, each)]

@@ -62,15 +62,18 @@ def withdraw(
         recover_held(ledger, store)
         adopt(ledger, store, address, actor, publisher)
         release = find_release(ledger, address)
+        # Withdrawn, but out of another store: take it out of this one, too.
         if _is_still_there(store, release):
             settle(ledger, store, release)
             return ()
         with ledger.writing() as writer:
+            # In one transaction: nothing made from it is served a moment longer than it is.
             affected = [_take_down(writer, release, reason, actor)]
             affected += _suspend_below(writer, release, actor)
             _tell(writer, affected, reason, actor)
         for each in affected:
             settle(ledger, store, each)
+        # Those that waited for it are refused, unless the ledger is damaged, which decides nothing.
         advance_if_whole(open_ledger(workspace), store, actor)
         return tuple(each.address for each in affected[1:])
 

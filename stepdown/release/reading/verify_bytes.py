@@ -108,6 +108,7 @@ def _files(store: Store, address: str, manifest: Manifest) -> list[str]:
                 rows += pq.read_metadata(file).num_rows
                 file.seek(0)
                 problems += _schema(pq.read_schema(file), manifest, name)
+    # A count over damaged files would only repeat what is wrong with them.
     if not problems and rows != manifest.content["rows"]:
         problems.append(f"the data hold {rows} rows, the manifest says {manifest.content['rows']}")
     return problems

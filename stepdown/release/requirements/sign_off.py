@@ -54,6 +54,7 @@ def missing_signatures(release: Release, people: People, day: dt.date) -> tuple[
         for role in asked.roles
         if role not in {approval.role for approval in valid}
     ]
+    # Each missing role may bring one more person, so only those beyond the roles are asked for.
     lacking = asked.people - len({same_person(approval.name) for approval in valid})
     if lacking > len(needs):
         needs.append(f"approval by {lacking} more {'person' if lacking == 1 else 'people'}")

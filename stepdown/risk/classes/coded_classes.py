@@ -96,6 +96,7 @@ def coded_classes(
         people = np.bincount(klass, minlength=grouping.count)
         total = np.full(grouping.count, np.nan)
         if weights is not None:
+            # Somebody with several rows in a class stands for the mean of their weights.
             mean = np.bincount(place.group, weights, minlength=place.count) / place.sizes
             total = np.bincount(klass, mean, minlength=grouping.count).astype(np.float64)
         count = len(np.unique(owner))

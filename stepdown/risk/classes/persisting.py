@@ -107,6 +107,7 @@ def _held(
         f"s.value{i} IS NOT DISTINCT FROM rare.{c}" for i, c in zip(numbers, aliases, strict=True)
     )
     same = " AND ".join(f"s.same{i}" for i in numbers)
+    # A missing cell alone is shared by everybody who lacks the value: it recognises nobody.
     if len(numbers) == 1:
         same += f" AND s.value{numbers[0]} IS NOT NULL"
     session.run(
