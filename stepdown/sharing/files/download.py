@@ -23,7 +23,7 @@ from stepdown.sharing.readers.http_errors import busy
 
 PIECE = 1 << 20
 """After each it is asked whether the download may go on, and each has its time."""
-BLOCK = 1 << 18
+BLOCK = 1 << 19
 """So much of a file is held for a reader who takes nothing."""
 _CONVERTING = ThreadPoolExecutor(os.cpu_count(), "convert")
 _READING = ThreadPoolExecutor(32, "read")
