@@ -100,7 +100,8 @@ def with_connections(app: App) -> App:
     """The application, whose answers end with ``Cut`` and hear by ``Gone`` that nobody listens."""
 
     async def wrapped(scope: MutableMapping[str, Any], receive: Any, send: Send) -> None:
-        connection = _OPEN.get(_ends(scope.get("client"), scope.get("server")))
+        ends = _ends(scope.get("client"), scope.get("server"))
+        connection = _OPEN.get(ends) if scope["type"] == "http" else None
         if connection is None:
             await app(scope, receive, send)
             return
