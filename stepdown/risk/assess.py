@@ -53,6 +53,7 @@ def assess_risk(opened: Opened) -> RiskReport:
         by_value = not opened.names(Role.HOUSEHOLD)
         linked = by_value and any(each.of == "household" for each in persisting)
         trajectories = _trajectories(opened, persisting)
+        ls, ts = _given_away(opened)
         return RiskReport(
             sha256=opened.candidate.data.sha256,
             rows=classes.record_count,
@@ -74,8 +75,8 @@ def assess_risk(opened: Opened) -> RiskReport:
                 None if trajectories is None else int(min(trajectories, default=0))
             ),
             lone_trajectories=(None if trajectories is None else int(np.sum(trajectories < k))),
-            distinct_l=_distinct_l(opened),
-            t={name: stable(t) for name, t in _t(opened).items()},
+            distinct_l=ls,
+            t=ts,
             nested=not problems,
             nesting_problems=problems,
             residue=residue.cells,
@@ -153,32 +154,21 @@ def _count(session: Session, sql: str) -> int:
     return int(str(session.scalar(sql)))
 
 
-def _distinct_l(opened: Opened) -> dict[str, int]:
-    measures = {}
+def _given_away(opened: Opened) -> tuple[dict[str, int], dict[str, float]]:
+    """l and t of the worst class, of each sensitive column."""
+    ls, ts = {}, {}
     for name in opened.names(Role.SENSITIVE):
-        column, cell = opened.config.columns[name], opened.alias(name)
-        bins = _bins(opened, name) if column.type in BINNED else None
+        column, cell, session = opened.config.columns[name], opened.alias(name), opened.session
         harmless = is_harmless(cell, column.not_sensitive, column.type)
-        measures[name] = least_telling_l(
-            ClassValues.counted(opened.session, bins or cell, harmless)
-        )
-    return measures
-
-
-def _t(opened: Opened) -> dict[str, float]:
-    measures = {}
-    for name in opened.names(Role.SENSITIVE):
-        column, cell = opened.config.columns[name], opened.alias(name)
+        bins = ""
         if column.type in (*BINNED, *DATED):
-            pairs = ClassValues.counted(opened.session, _bins(opened, name), is_rank=True)
-            found = ranked_distance(pairs, BINS)
+            bins = sensitive_bin(session, cell, name, opened.config, opened.tier)
+        # Numbers are told apart by their bins, dates day by day.
+        pairs = ClassValues.counted(session, bins if column.type in BINNED else cell, harmless)
+        ls[name] = least_telling_l(pairs)
+        if bins:
+            t = ranked_distance(ClassValues.counted(session, bins, is_rank=True), BINS)
         else:
-            harmless = is_harmless(cell, column.not_sensitive, column.type)
-            pairs = ClassValues.counted(opened.session, cell, harmless)
-            found = float(equal_distances(pairs).max(initial=0.0))
-        measures[name] = found if len(pairs.sizes) else 1.0
-    return measures
-
-
-def _bins(opened: Opened, name: str) -> str:
-    return sensitive_bin(opened.session, opened.alias(name), name, opened.config, opened.tier)
+            t = float(equal_distances(pairs).max(initial=0.0))
+        ts[name] = stable(t) if len(pairs.sizes) else 1.0
+    return ls, ts
