@@ -102,10 +102,10 @@ def test_what_one_measure_leaves_behind_another_does_not_see(tmp_path: Path) -> 
         with opened.aside() as other:
             assert other.session.scalar("SELECT count(*) FROM record") == made.data.rows
     with open_source(snapshot, case.loaded()) as source:
-        with source.open(made, snapshot):
-            pass
-        with pytest.raises(WorldFailed):
+        with source.open(made, snapshot), pytest.raises(WorldFailed):
             source.session.scalar("SELECT count(*) FROM record")
+        tables = source.session.fetch("SELECT table_name FROM duckdb_tables()")
+        assert tables["table_name"].to_pylist() == ["snapshot"]
 
 
 def test_a_part_that_rests_is_there_when_it_is_asked_again() -> None:
