@@ -90,7 +90,7 @@ class Source:
             yield opened
 
     def rest(self) -> None:
-        """Let go of memory while another engine is at work, as where a tier is derived."""
+        """Let go of memory before a tier is derived; what is loaded waits on disk."""
         self.session.rest()
 
     def check(self, ref: ArtifactRef) -> Path:

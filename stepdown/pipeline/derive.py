@@ -10,7 +10,7 @@ from stepdown.anonymise.tiers.tier_rows import TierRows
 from stepdown.artifacts import ArtifactRef
 from stepdown.candidate import Candidate, Earlier
 from stepdown.config import alternative_policies
-from stepdown.ingest import Snapshot
+from stepdown.opened import Source
 from stepdown.pipeline.run import Run, open_keyring
 from stepdown.reports import FrontierPoint, NextStep
 from stepdown.vocabulary import Tier
@@ -31,7 +31,7 @@ def derive_tier(
 
 def derive_copy(
     run: Run,
-    snapshot: Snapshot,
+    source: Source,
     recipient: str,
     base: Candidate,
     internal: Candidate,
@@ -39,18 +39,11 @@ def derive_copy(
     remembered: ArtifactRef | None = None,
 ) -> Candidate:
     """Make a recipient's copy from the partner base, beside its own versions before."""
+    folder = run.workspace.candidate(run.config.dataset, run.id, Tier.PARTNER, recipient)
+    earlier = [version for version in published if version.is_of(Tier.PARTNER, recipient)]
+    keyring = open_keyring(run)
     return derive.derive_copy(
-        run.loaded,
-        recipient,
-        snapshot.ref,
-        base,
-        internal,
-        open_keyring(run),
-        run.workspace.candidate(run.config.dataset, run.id, Tier.PARTNER, recipient),
-        run.workspace.scratch,
-        run.as_of,
-        [version for version in published if version.is_of(Tier.PARTNER, recipient)],
-        remembered,
+        source, recipient, base, internal, keyring, folder, earlier, remembered
     )
 
 

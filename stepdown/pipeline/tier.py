@@ -156,18 +156,16 @@ class TierMaker:
         return replace(judged, decision=decision)
 
     def _make_tier(self, source: Source, tier: Tier, parent: Candidate | None) -> JudgedTier:
-        run, snapshot, earlier = self.run, self.snapshot, self.earlier
+        run, earlier = self.run, self.earlier
         self.progress(f"{tier}: deriving")
-        with TierRows(
-            run.loaded, tier, snapshot.ref, parent, run.workspace.scratch, source.check
-        ) as rows:
+        with TierRows(source, tier, parent) as rows:
             try:
                 candidate = self.carry(
                     derive_tier, run, tier, rows, earlier.published, earlier.remembered
                 )
             except (Refused, DemandImpossible) as error:
                 # No table meets the tier's demands: there is nothing to measure.
-                steps = self._next_steps(rows, source)
+                steps = self._next_steps(rows)
                 return JudgedTier(tier, None, refusal=(_no_table(error, steps),), next_steps=steps)
             frontier: tuple[FrontierPoint, ...] = ()
             forced: tuple[str, ...] = ()
@@ -180,9 +178,7 @@ class TierMaker:
             with source.open(candidate, rows.above, parent_lineage=lineage) as opened:
                 report = replace(self._measure(opened), frontier=frontier, forced=forced)
                 verdicts = self.carry(validate_tier, self.suites, opened, report.risk)
-                return self._judge(
-                    opened, report, verdicts, steps=lambda: self._next_steps(rows, source)
-                )
+                return self._judge(opened, report, verdicts, steps=lambda: self._next_steps(rows))
 
     def _make_copy(
         self,
@@ -200,7 +196,7 @@ class TierMaker:
             copy = self.carry(
                 derive_copy,
                 run,
-                self.snapshot,
+                source,
                 recipient,
                 base.candidate,
                 internal,
@@ -262,11 +258,10 @@ class TierMaker:
         self.carry(write_steward, self.run, candidate, report, decision, previous)
         return JudgedTier(candidate.tier, candidate.recipient, candidate, report, decision)
 
-    def _next_steps(self, rows: TierRows, source: Source) -> tuple[NextStep, ...]:
+    def _next_steps(self, rows: TierRows) -> tuple[NextStep, ...]:
         """How a refused tier could go on; internal has nothing that a level could repair."""
         if rows.tier is Tier.INTERNAL:
             return ()
-        source.rest()  # the rows may have to be opened and counted again
         self.progress(f"{rows.tier}: looking for the cheapest next step")
         return self.carry(next_steps, self.run, rows.tier, rows)
 

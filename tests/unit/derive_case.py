@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -19,6 +20,7 @@ from stepdown.candidate import Candidate, Earlier
 from stepdown.config import LoadedConfig, ReleaseConfig
 from stepdown.config.partners import Partner
 from stepdown.keyring import Keyring
+from stepdown.opened import open_source
 from stepdown.vocabulary import Tier
 
 AS_OF = date(2026, 3, 1)
@@ -56,8 +58,13 @@ class Case:
         with self.rows(tier, parent) as rows:
             return derive_tier(rows, self.keyring, folder, earlier)
 
-    def rows(self, tier: Tier, parent: Candidate | None = None) -> TierRows:
-        return TierRows(self.loaded, tier, self.snapshot, parent, self.folder)
+    @contextmanager
+    def rows(self, tier: Tier, parent: Candidate | None = None) -> Iterator[TierRows]:
+        with (
+            open_source(self.snapshot, self.loaded, self.folder) as source,
+            TierRows(source, tier, parent) as rows,
+        ):
+            yield rows
 
     def copy(
         self,
@@ -68,10 +75,8 @@ class Case:
         earlier: Sequence[Earlier] = (),
     ) -> Candidate:
         folder = self.folder / run / recipient
-        return derive_copy(
-            self.loaded, recipient, self.snapshot, base, internal, self.keyring, folder,
-            self.folder, AS_OF, earlier,
-        )  # fmt: skip
+        with open_source(self.snapshot, self.loaded, self.folder) as source:
+            return derive_copy(source, recipient, base, internal, self.keyring, folder, earlier)
 
 
 def make_case(

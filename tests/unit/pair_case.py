@@ -35,7 +35,7 @@ from stepdown.candidate import Candidate
 from stepdown.config import LoadedConfig, load_config, tier_policy, yaml_file
 from stepdown.ingest import ingest, read_consent
 from stepdown.keyring import Keyring
-from stepdown.opened import open_candidate
+from stepdown.opened import open_candidate, open_source
 from stepdown.release.decisions.approvals import approve
 from stepdown.release.documents.documents import tier_report, write_documents
 from stepdown.release.documents.gate import judge
@@ -155,14 +155,15 @@ class Side:
             scratch = self.workspace.scratch
             above = made["partner"] if recipient else made.get(str(tier.parent))
             earlier = [each for each in published if each.is_of(tier, recipient)]
-            if recipient:
-                candidate = derive_copy(
-                    loaded, recipient, snapshot, made["partner"], made["internal"], keyring,
-                    folder, scratch, self.as_of, earlier,
-                )  # fmt: skip
-            else:
-                with TierRows(loaded, tier, snapshot, above, scratch) as rows:
-                    candidate = derive_tier(rows, keyring, folder, earlier)
+            with open_source(snapshot, loaded, scratch) as source:
+                if recipient:
+                    candidate = derive_copy(
+                        source, recipient, made["partner"], made["internal"], keyring, folder,
+                        earlier,
+                    )  # fmt: skip
+                else:
+                    with TierRows(source, tier, above) as rows:
+                        candidate = derive_tier(rows, keyring, folder, earlier)
             made[name] = candidate
             self._publish(loaded, snapshot, candidate, above, name, made)
         self.candidates = made

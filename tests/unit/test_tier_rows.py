@@ -38,11 +38,11 @@ def counting(monkeypatch: pytest.MonkeyPatch, name: str) -> list[str]:
     return calls
 
 
-def test_one_engine_and_one_preparation_serve_all_that_is_asked_of_a_tier(
+def test_one_opening_and_one_preparation_serve_all_that_is_asked_of_a_tier(
     case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     internal = case.derive(Tier.INTERNAL)
-    calls = [counting(monkeypatch, name) for name in ("open_session", "prepare", "count_tier")]
+    calls = [counting(monkeypatch, name) for name in ("attach", "prepare", "count_tier")]
     with case.rows(Tier.PARTNER, internal) as rows:
         derive_tier(rows, case.keyring, tmp_path / "partner")
         assert tier_frontier(rows, case.keyring)

@@ -21,6 +21,7 @@ from stepdown.candidate import Candidate
 from stepdown.config import LoadedConfig, load_config, tier_policy
 from stepdown.ingest import ingest
 from stepdown.keyring import Keyring
+from stepdown.opened import open_source
 from stepdown.operations.verify import verify
 from stepdown.release.decisions.approvals import approve
 from stepdown.release.decisions.withdraw import withdraw
@@ -89,7 +90,10 @@ def release_tier(
     snapshot = ingest(loaded, workspace).ref
     keyring = Keyring({name: bytes(32) for name in keys_needed(loaded.config)})
     folder = workspace.candidate("wells", "run-1", tier)
-    with TierRows(loaded, tier, snapshot, parent, workspace.scratch) as rows:
+    with (
+        open_source(snapshot, loaded, workspace.scratch) as source,
+        TierRows(source, tier, parent) as rows,
+    ):
         candidate = derive_tier(rows, keyring, folder)
     above = parent.data if parent else snapshot
     risk = measured(assess_risk, candidate, above, snapshot, loaded)

@@ -25,7 +25,7 @@ def check_hierarchies(loaded: LoadedConfig, snapshot: ArtifactRef, scratch: Path
     """
     tops: dict[str, int] = {}
     with open_session(scratch) as session:
-        session.attach_parquet(SNAPSHOT, check_bytes(snapshot))
+        session.load_parquet(SNAPSHOT, check_bytes(snapshot))
         for tier in loaded.config.tier_names():
             for name in released_with_role(loaded.config, tier, Role.QUASI_IDENTIFIER):
                 treatment = treatment_of(loaded.config, name, tier)

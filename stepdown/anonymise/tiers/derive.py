@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date
 from pathlib import Path
 
 from stepdown.anonymise.hierarchies.hierarchy import as_long_table
@@ -43,7 +42,7 @@ from stepdown.anonymise.tiers.treat import (
     look_up,
     treat,
 )
-from stepdown.artifacts import ArtifactRef, check_bytes
+from stepdown.artifacts import ArtifactRef
 from stepdown.candidate import HIERARCHIES_FILE, Candidate, Earlier
 from stepdown.config import (
     LoadedConfig,
@@ -52,8 +51,9 @@ from stepdown.config import (
     released_columns,
     tier_policy,
 )
-from stepdown.engine import Session, open_session, quote
+from stepdown.engine import Session, quote
 from stepdown.keyring import Keyring
+from stepdown.opened import Source
 from stepdown.vocabulary import Role, Tier
 
 BASE, INTERNAL = "base", "internal"
@@ -125,15 +125,12 @@ def derive_tier(
 
 
 def derive_copy(
-    loaded: LoadedConfig,
+    source: Source,
     recipient: str,
-    snapshot: ArtifactRef,
     base: Candidate,
     internal: Candidate,
     keyring: Keyring,
     folder: Path,
-    scratch: Path,
-    as_of: date,
     earlier: Sequence[Earlier] = (),
     remembered: ArtifactRef | None = None,
 ) -> Candidate:
@@ -147,11 +144,11 @@ def derive_copy(
     copy's link.
 
     Args:
+        source: the open snapshot.
         recipient: a name among the config's recipients.
         base: the partner tier's candidate.
         internal: the candidate that the base was made from.
-        folder, scratch, as_of, remembered: as in ``derive_tier``.
-        snapshot: read for the types of its columns only.
+        folder, remembered: as in ``derive_tier``.
         earlier: the versions of this copy that were published before, oldest first.
 
     Raises:
@@ -160,15 +157,15 @@ def derive_copy(
         StoreCorrupt: bytes of the base or of internal are not those that were written.
         WorldFailed: the disk refused.
     """
+    loaded, snapshot, check = source.loaded, source.snapshot, source.check
     config, policy = loaded.config, tier_policy(loaded.config, Tier.PARTNER)
     agreed = config.recipients[recipient].columns
     columns = [name for name in config.columns if name in agreed]
     past = EarlierVersions([e.address for e in earlier])
-    with open_session(scratch) as session:
-        session.attach_parquet(SNAPSHOT, check_bytes(snapshot))
-        session.attach_parquet(BASE, check_bytes(base.data))
-        session.attach_parquet(PARENT_LINEAGE, check_bytes(base.lineage))
-        session.attach_parquet(INTERNAL, check_bytes(internal.data))
+    with source.session.aside() as session:
+        session.attach_parquet(BASE, check(base.data))
+        session.attach_parquet(PARENT_LINEAGE, check(base.lineage))
+        session.attach_parquet(INTERNAL, check(internal.data))
         as_base = [
             column_as_it_is(session, loaded, name, inherited(base))
             for name in columns
@@ -177,7 +174,7 @@ def derive_copy(
         loss = _loss(session, as_base)
         session.run(f"CREATE TEMP TABLE {ENTERED} AS SELECT source_row FROM {PARENT_LINEAGE}")
         if earlier and policy.hold_back and policy.period == "whole":
-            session.attach_parquet(NOW, check_bytes(remembered or snapshot))
+            session.attach_parquet(NOW, check(remembered or snapshot))
             key = keyring.newest(config.dataset, DRAWS)
             held = _hold_back_too(session, loaded, columns, earlier, snapshot, base, key)
             past = replace(past, held_back=held)

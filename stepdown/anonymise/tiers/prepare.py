@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,12 +20,13 @@ from stepdown.anonymise.tiers.eligible_rows import (
 from stepdown.anonymise.tiers.period import keep_the_new
 from stepdown.anonymise.tiers.quasi_identifiers import Demand, Inherited, search_columns
 from stepdown.anonymise.tiers.treat import Treated, treat
-from stepdown.artifacts import ArtifactRef, check_bytes
+from stepdown.artifacts import check_bytes
 from stepdown.candidate import Candidate, Earlier
 from stepdown.config import LoadedConfig, ReleaseConfig, TierPolicy, released_columns
 from stepdown.engine import Session
 from stepdown.errors import PolicyInvalid
 from stepdown.keyring import Keyring
+from stepdown.opened import Source
 from stepdown.vocabulary import Role, Tier
 
 
@@ -94,19 +95,13 @@ def prepare(
     return Prepared(entry, demand, columns, treated, weight, lost)
 
 
-def attach(
-    session: Session,
-    snapshot: ArtifactRef,
-    parent: Candidate | None,
-    check: Callable[[ArtifactRef], Path] = check_bytes,
-) -> None:
-    """Make the snapshot, the tier above and its lineage relations of the session."""
-    session.attach_parquet(SNAPSHOT, check(snapshot))
+def attach(session: Session, source: Source, parent: Candidate | None) -> None:
+    """Make the tier above and its lineage relations of a session that sees the snapshot."""
     if parent is None:
         session.run(f"CREATE OR REPLACE TEMP VIEW {PARENT} AS SELECT * FROM {SNAPSHOT}")
         return
-    session.attach_parquet(PARENT, check(parent.data))
-    session.attach_parquet(PARENT_LINEAGE, check(parent.lineage))
+    session.attach_parquet(PARENT, source.check(parent.data))
+    session.attach_parquet(PARENT_LINEAGE, source.check(parent.lineage))
 
 
 def inherited(parent: Candidate | None) -> Inherited:

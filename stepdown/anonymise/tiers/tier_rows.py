@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -12,15 +11,16 @@ from stepdown.anonymise.tiers.count_tier import CountedTier, asks_sensitive, cou
 from stepdown.anonymise.tiers.eligible_rows import ENTERED
 from stepdown.anonymise.tiers.prepare import Prepared, attach, prepare
 from stepdown.anonymise.tiers.quasi_identifiers import Demand
-from stepdown.artifacts import ArtifactRef, check_bytes
+from stepdown.artifacts import ArtifactRef
 from stepdown.candidate import Candidate, Earlier
-from stepdown.config import LoadedConfig, TierPolicy, tier_policy
-from stepdown.engine import Session, open_session
+from stepdown.config import TierPolicy, tier_policy
+from stepdown.engine import Session
 from stepdown.keyring import Keyring
+from stepdown.opened import Source
 from stepdown.vocabulary import Tier
 
 _KEPT_ENTRIES = 300_000
-"""Combinations of a count that is kept after the engine was closed; a larger one is made anew."""
+"""Combinations of a count that is kept after the rows were closed; a larger one is made anew."""
 
 
 class TierRows:
@@ -29,23 +29,14 @@ class TierRows:
     Not a dataclass: Prefect walks through every dataclass that a task is given.
 
     Args:
+        source: the open snapshot.
         parent: the tier above; None for internal, which is made from the snapshot.
-        scratch: where the engine may spill.
-        check: gives the file behind a reference, after its bytes were checked.
     """
 
-    def __init__(
-        self,
-        loaded: LoadedConfig,
-        tier: Tier,
-        snapshot: ArtifactRef,
-        parent: Candidate | None,
-        scratch: Path,
-        check: Callable[[ArtifactRef], Path] = check_bytes,
-    ) -> None:
-        self.loaded, self.tier, self.snapshot, self.parent = loaded, tier, snapshot, parent
-        self.policy = tier_policy(loaded.config, tier)
-        self._scratch, self._check = scratch, check
+    def __init__(self, source: Source, tier: Tier, parent: Candidate | None) -> None:
+        self.source, self.tier, self.parent = source, tier, parent
+        self.loaded, self.snapshot = source.loaded, source.snapshot
+        self.policy = tier_policy(source.loaded.config, tier)
         self._stack = ExitStack()
         self._session: Session | None = None
         self._prepared: tuple[object, Prepared] | None = None
@@ -70,15 +61,14 @@ class TierRows:
 
     @property
     def session(self) -> Session:
-        """The engine, which holds the snapshot and the tier above."""
+        """A session that sees the snapshot and the tier above."""
         if self._session is None:
-            session = self._stack.enter_context(open_session(self._scratch))
-            attach(session, self.snapshot, self.parent, self._check)
-            self._session = session
+            self._session = self._stack.enter_context(self.source.session.aside())
+            attach(self._session, self.source, self.parent)
         return self._session
 
     def close(self) -> None:
-        """Close the engine; small counts are kept, and what else is asked opens it again."""
+        """Drop the rows; small counts are kept, and what else is asked opens them again."""
         self._stack.close()
         self._session = self._prepared = None
         self._counts = {
@@ -114,7 +104,7 @@ class TierRows:
                 keyring,
                 demand=self._demand,
                 earlier=earlier,
-                now=self._check(remembered or self.snapshot) if earlier else None,
+                now=self.source.check(remembered or self.snapshot) if earlier else None,
             )
             self._demand, self._prepared = made.demand, (key, made)
             return made
