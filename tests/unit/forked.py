@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,7 @@ def _run(
     environment: dict[str, str],
     folder: str,
 ) -> None:
+    threading.Thread(target=_end_with_the_tests, daemon=True).start()
     for number, end in enumerate((out, out, errors)):
         os.dup2(end.fileno(), number)
     out.close()
@@ -113,3 +115,11 @@ def _run(
     os.chdir(folder)
     names: dict[str, Any] = {"__name__": "__main__"}
     exec(compile(script, "<script>", "exec"), names)
+
+
+def _end_with_the_tests() -> None:
+    # Where the tests themselves are killed, nobody is left to end what they started.
+    tests = multiprocessing.parent_process()
+    assert tests is not None
+    tests.join()
+    os.kill(os.getpid(), signal.SIGKILL)
