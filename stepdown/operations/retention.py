@@ -30,7 +30,7 @@ from stepdown.release.documents.documents import FULL_REPORT
 from stepdown.release.documents.manifest import MANIFEST
 from stepdown.release.ledger.addresses import Series
 from stepdown.release.ledger.ledger import Ledger, Reader, open_ledger
-from stepdown.release.ledger.ledger_clock import time_of
+from stepdown.release.ledger.line_times import time_of
 from stepdown.release.ledger.locks import exclusively
 from stepdown.release.ledger.records import EventKind, Release
 from stepdown.release.publishing.kept_versions import may_be_kept

@@ -20,7 +20,7 @@ from release_case import Case
 
 from stepdown import clock
 from stepdown.errors import ClockBackwards, InputWrong, SignatureInvalid, WorldFailed
-from stepdown.release.ledger import ledger_clock
+from stepdown.release.ledger import line_times
 from stepdown.release.ledger.addresses import Series
 from stepdown.release.ledger.chain import (
     check_export,
@@ -387,7 +387,7 @@ def test_a_clock_that_was_set_back_is_refused_by_name_and_changes_nothing(
     before = everything(case)
     set_back = (dt.datetime.now(dt.UTC) - dt.timedelta(seconds=90)).isoformat(timespec="seconds")
     monkeypatch.setattr(clock, "now", lambda: set_back)
-    monkeypatch.setattr(ledger_clock, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(line_times, "PATIENCE_SECONDS", 0.05)
     with pytest.raises(ClockBackwards, match="nothing was changed"):
         act(case)
     assert everything(case) == before
@@ -400,7 +400,7 @@ def test_a_submission_under_a_clock_that_was_set_back_releases_nothing(
     case.submit(Tier.INTERNAL)
     before = everything(case)
     monkeypatch.setattr(clock, "now", lambda: "2001-01-01T00:00:00+00:00")
-    monkeypatch.setattr(ledger_clock, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(line_times, "PATIENCE_SECONDS", 0.05)
     with pytest.raises(ClockBackwards):
         case.submit(Tier.INTERNAL, age="[25, 30)")
     after = everything(case)

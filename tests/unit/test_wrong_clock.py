@@ -20,11 +20,12 @@ from stepdown.operations.retention import _ended
 from stepdown.operations.upkeep import upkeep
 from stepdown.release.decisions.incident import report_incident
 from stepdown.release.decisions.withdraw import withdraw
-from stepdown.release.ledger import ledger_clock
+from stepdown.release.ledger import line_times
 from stepdown.release.ledger.addresses import Series
 from stepdown.release.ledger.chain import verify_chain
 from stepdown.release.ledger.ledger import record_run
-from stepdown.release.ledger.ledger_clock import check_clock, confirm_today, doubt
+from stepdown.release.ledger.ledger_clock import check_clock, confirm_today
+from stepdown.release.ledger.line_times import doubt
 from stepdown.release.ledger.records import EventKind
 from stepdown.release.reading.access import readings
 from stepdown.sharing.readers.session import Session, sign_out, signed_out
@@ -38,7 +39,7 @@ Travel = Callable[[float], str]
 @pytest.fixture
 def travel(monkeypatch: pytest.MonkeyPatch) -> Travel:
     """Set the clock so many days off, and give the time that it then shows."""
-    monkeypatch.setattr(ledger_clock, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(line_times, "PATIENCE_SECONDS", 0.0)
 
     def to(days: float) -> str:
         at = (dt.datetime.now(dt.UTC) + dt.timedelta(days=days)).isoformat(timespec="seconds")

@@ -23,7 +23,6 @@ from stepdown.release.ledger.database import (
     open_engine,
     take_writing_lock,
 )
-from stepdown.release.ledger.ledger_clock import DOUBTED, OWN_TIME, believable_now, doubt, time_of
 from stepdown.release.ledger.ledger_tables import (
     EVENTS,
     METADATA,
@@ -32,6 +31,7 @@ from stepdown.release.ledger.ledger_tables import (
     missing_triggers,
     upgrade,
 )
+from stepdown.release.ledger.line_times import DOUBTED, OWN_TIME, believable_now, doubt, time_of
 from stepdown.release.ledger.records import EventKind, NewRelease, Release, nth_candidate
 from stepdown.release.ledger.states import check_move
 from stepdown.vocabulary import LAPSED, ReleaseState, Tier

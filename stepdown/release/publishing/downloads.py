@@ -10,7 +10,7 @@ from typing import Any
 from stepdown.config.partners import Partner, load_partners
 from stepdown.errors import ConfigInvalid
 from stepdown.release.ledger.ledger import Reader, Writer
-from stepdown.release.ledger.ledger_clock import time_of
+from stepdown.release.ledger.line_times import time_of
 from stepdown.release.ledger.records import EventKind, Release
 from stepdown.release.publishing.notices import tell
 

@@ -9,7 +9,7 @@ from typing import Any
 from stepdown.errors import InputWrong
 from stepdown.release.ledger.addresses import Address, Series, parse_address
 from stepdown.release.ledger.ledger import Reader, Writer, open_ledger
-from stepdown.release.ledger.ledger_clock import time_of
+from stepdown.release.ledger.line_times import time_of
 from stepdown.release.ledger.locks import exclusively
 from stepdown.release.ledger.records import EventKind, Release
 from stepdown.vocabulary import Tier

@@ -13,7 +13,7 @@ from stepdown.config.people import same_person
 from stepdown.errors import ConfigInvalid, InputWrong, Refused
 from stepdown.release.ledger.addresses import LATEST, Address, Series, parse_address
 from stepdown.release.ledger.ledger import Ledger, Reader
-from stepdown.release.ledger.ledger_clock import time_of
+from stepdown.release.ledger.line_times import time_of
 from stepdown.release.ledger.records import EventKind, Release
 from stepdown.release.publishing.kept_versions import REPLACED, why_not_kept
 from stepdown.release.publishing.remembered import is_adopted

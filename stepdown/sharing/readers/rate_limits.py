@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from stepdown import clock
 from stepdown.release.ledger.ledger import Reader
-from stepdown.release.ledger.ledger_clock import time_of
+from stepdown.release.ledger.line_times import time_of
 from stepdown.release.ledger.records import EventKind
 from stepdown.release.reading.access import ANYBODY
 

@@ -20,7 +20,7 @@ from stepdown.config.people import same_person
 from stepdown.errors import InputWrong
 from stepdown.release.ledger.addresses import Series
 from stepdown.release.ledger.ledger import Ledger, Reader
-from stepdown.release.ledger.ledger_clock import time_of
+from stepdown.release.ledger.line_times import time_of
 from stepdown.release.ledger.records import EventKind
 from stepdown.vocabulary import Tier
 
