@@ -38,8 +38,11 @@ def sha256_of(path: str | Path) -> str:
     return digest.hexdigest()
 
 
-Hashes = dict[tuple[str, int, int, int], str]
-"""SHA-256 of files that were hashed, by path, inode, time of the last change, and size."""
+Hashes = dict[tuple[str, int, int, int, int], str]
+"""SHA-256 of files that were hashed, by path, inode, size, and the times of the last change.
+
+Two times: whoever writes a file may set the first back, and only the kernel sets the second.
+"""
 
 
 def check_bytes(ref: ArtifactRef, known: Hashes | None = None) -> Path:
@@ -66,7 +69,7 @@ def check_bytes(ref: ArtifactRef, known: Hashes | None = None) -> Path:
 def _hashed(path: Path, known: Hashes) -> str:
     # What the file was before it was read: should it change meanwhile, it is read again.
     found = path.stat()
-    key = (str(path), found.st_ino, found.st_mtime_ns, found.st_size)
+    key = (str(path), found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
     if key not in known:
         known[key] = sha256_of(path)
     return known[key]

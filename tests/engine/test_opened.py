@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -71,6 +72,17 @@ def test_a_file_is_hashed_again_once_it_is_another_one(tmp_path: Path) -> None:
     assert check_bytes(made.data, known) == check_bytes(made.data, known)
     table = pq.read_table(made.data.path)
     pq.write_table(pa.concat_tables([table, table]), made.data.path)
+    with pytest.raises(StoreCorrupt):
+        check_bytes(made.data, known)
+
+
+def test_a_file_of_the_same_size_and_age_is_hashed_again_as_well(tmp_path: Path) -> None:
+    case = RiskCase(tmp_path)
+    made, known = case.candidate(), {}
+    path = check_bytes(made.data, known)
+    found, content = path.stat(), path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns))
     with pytest.raises(StoreCorrupt):
         check_bytes(made.data, known)
 
