@@ -68,6 +68,9 @@ PublisherKey = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+Again = Annotated[
+    bool, typer.Option("--again", help="Derive every tier though nothing has changed.")
+]
 Today = Annotated[
     dt.datetime | None,
     typer.Option(

@@ -14,6 +14,7 @@ from flows import console
 from flows.access_commands import access
 from flows.arguments import (
     Address,
+    Again,
     AsJson,
     AsOf,
     Config,
@@ -70,12 +71,13 @@ def demo(
     folder: Annotated[
         Path, typer.Argument(metavar="[DIR]", help="Where to build the example.")
     ] = Path("stepdown-demo"),
+    again: Again = False,
     json: AsJson = False,
 ) -> int:
     """Build a real example in DIR and run the whole release: the place to start."""
     from flows.demo import run_demo
 
-    return run_demo(folder, json)
+    return run_demo(folder, json, again)
 
 
 @app.command()
@@ -106,14 +108,18 @@ def run(
     config: Config,
     tier: Tiers = None,
     as_of: AsOf = None,
+    again: Again = False,
     today: Today = None,
     work: Work = Path("work"),
     store: Store = "store",
     json: AsJson = False,
 ) -> int:
-    """Run the release flow: derive every tier, gate it, publish what may be published."""
+    """Run the release flow: derive every tier, gate it, publish what may be published.
+
+    Where nothing has changed since the last run it derives nothing, and says `unchanged`.
+    """
     settle_clock(work, store, today)
-    return _release(config, tier, as_of, work, store, json, publish=True)
+    return _release(config, tier, as_of, work, store, json, publish=True, again=again)
 
 
 def _release(
@@ -124,12 +130,12 @@ def _release(
     store: str,
     json: bool,
     publish: bool,
+    again: bool = False,
 ) -> int:
     from flows.local_run import run_release
 
-    outcome = run_release(
-        config, work, store, tiers or [], as_of.date() if as_of else None, publish=publish
-    )
+    day = as_of.date() if as_of else None
+    outcome = run_release(config, work, store, tiers or [], day, publish=publish, again=again)
     console.outcome(outcome, work, store, json)
     return outcome.exit_code
 

@@ -60,7 +60,7 @@ def outcome(run: RunOutcome, work: Any, store: str, as_json: bool) -> None:
             )
         for why in (*end.forced, *end.weakened):
             _line(f"{name}: {why}")
-    for told in (*run.nobodys, *run.attacked):
+    for told in (*run.repeated, *run.nobodys, *run.attacked):
         _line(told)
     for reason in [*run.stops, *run.waits]:
         _line(reason)

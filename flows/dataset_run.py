@@ -8,18 +8,17 @@ in a run leaves nothing half published; docs/decisions/0001 says why.
 from __future__ import annotations
 
 import datetime as dt
-import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import expectations
 from flows.afterwards import Afterwards, stopped_between
-from flows.outcome import PLANNED, RunOutcome, TierOutcome, tier_outcome
+from flows.outcome import PLANNED, RunOutcome, TierOutcome, new_run_id, tier_outcome
 from flows.progress import progress
-from stepdown import clock
+from flows.unchanged import derive_unless_unchanged, what_is_asked
 from stepdown.candidate import STEWARD_PAGE
-from stepdown.config import LoadedConfig, load_config
+from stepdown.config import load_config
 from stepdown.config.governance import load_governance
 from stepdown.config.people import account
 from stepdown.pipeline.carry import Carry, plainly, scrubbed
@@ -60,6 +59,7 @@ def run_dataset(
     publish: bool = True,
     run_id: str | None = None,
     *,
+    again: bool = False,
     carry: Carry = plainly,
     summarise: Summarise | None = None,
 ) -> RunOutcome:
@@ -72,6 +72,7 @@ def run_dataset(
         as_of: the date the data stand at; default the config's, else today.
         publish: False judges every tier and publishes nothing.
         run_id: names the run in the ledger; default made from the clock.
+        again: derive every tier though nothing has changed since the last run.
         carry: takes each step.
         summarise: shows the run where somebody looks for it.
 
@@ -80,33 +81,22 @@ def run_dataset(
     """
     loaded = load_config(config)
     load_governance(loaded.folder, loaded.config.dataset)  # a mistake stops it before it begins
-    run = Run(
-        loaded,
-        open_workspace(work, store),
-        store,
-        run_id or new_run_id(),
-        as_of or loaded.config.source.as_of or clock.today(),
-        account(),
-    )
-    after = Afterwards(carry)
-    with run.workspace.only_run(loaded.config.dataset):
-        outcome = _run(run, _wanted(loaded, tier), publish, carry, summarise)
+    asked = what_is_asked(loaded, open_workspace(work, store), store, tier, as_of)
+    run = Run(loaded, asked.workspace, store, run_id or new_run_id(), asked.as_of, account())
+
+    def derive() -> RunOutcome:
+        outcome, after = _run(run, asked.tiers, publish, carry, summarise), Afterwards(carry)
         after.do("the outcome is not in the workspace's runs/", _save, run, outcome)
-    return after.then(outcome)
+        return after.then(outcome)
 
-
-def new_run_id() -> str:
-    """A name that sorts by time and that two runs cannot share."""
-    return f"{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
-
-
-def _wanted(loaded: LoadedConfig, last: Tier | None) -> list[Tier]:
-    declared = loaded.config.tier_names()
-    return declared[: declared.index(last) + 1] if last in declared else declared
+    with run.workspace.only_run(asked.dataset):
+        if not publish:
+            return derive()
+        return derive_unless_unchanged(asked, run.id, run.actor, derive, again=again)
 
 
 def _run(
-    run: Run, tiers: list[Tier], publish: bool, carry: Carry, summarise: Summarise | None
+    run: Run, tiers: Sequence[Tier], publish: bool, carry: Carry, summarise: Summarise | None
 ) -> RunOutcome:
     # What a killed run left is settled first: everything below rests on ledger and store.
     for mended in carry(recover, run):
@@ -131,7 +121,7 @@ def _run(
         published, remembered, carry(reports_before, run), carry(weakened_since, run)
     )
     maker = TierMaker(run, snapshot, earlier, expectations, carry, progress)
-    judged = maker.make(tiers)
+    judged = maker.make(list(tiers))
     ends = _submit(maker, judged) if publish else _foresee(maker, judged)
     after = Afterwards(carry)
     if gone:

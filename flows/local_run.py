@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 from flows.afterwards import ENDED
 from flows.embedded_server import embedded_server, server_url
 from flows.interrupting import prompt_end
-from flows.outcome import RunOutcome, TierOutcome
+from flows.outcome import RunOutcome, TierOutcome, new_run_id
 from flows.prefect_quiet import quiet_prefect
 from flows.progress import progress
+from flows.unchanged import unchanged_run, what_is_asked
 from stepdown.config import load_config
+from stepdown.config.people import account
 from stepdown.errors import StepdownError, WorldFailed
 from stepdown.release.ledger.ledger import open_ledger
 from stepdown.release.ledger.store import open_store
@@ -36,18 +38,23 @@ def run_release(
     as_of: dt.date | None = None,
     *,
     publish: bool = True,
+    again: bool = False,
 ) -> RunOutcome:
     """Run the release flow in this process, or plan without it, and give the outcome.
+
+    Where nothing has changed since the last run, and no server is there to record this one, the
+    outcome is known before Prefect is imported.
 
     Args:
         tiers: the deepest of them is where the run stops; none means all.
         publish: False plans only.
+        again: derive every tier though nothing has changed.
 
     Raises:
         StepdownError: whatever stopped the run before every tier had an end.
     """
-    load_config(config)  # a mistake in it is reported before anything is started
-    workspace = open_workspace(work, store)
+    loaded = load_config(config)  # a mistake in it is reported before anything is started
+    workspace, run_id = open_workspace(work, store), new_run_id()
     progress("starting")
     last = max(tiers, key=list(Tier).index) if tiers else None
     if not publish:
@@ -56,24 +63,29 @@ def run_release(
             from flows.dataset_run import run_dataset
 
             return run_dataset(config, work, store, last, as_of, publish=False)
-    with prompt_end(), _server(workspace):
-        from flows.dataset_run import new_run_id
-        from flows.release import release
+    with prompt_end():
+        if not again and not os.environ.get("PREFECT_API_URL"):
+            asked = what_is_asked(loaded, workspace, store, last, as_of)
+            with workspace.only_run(asked.dataset):
+                if outcome := unchanged_run(asked, run_id, account()):
+                    return outcome
+            again = True  # it was compared just now, and need not be once more
+        with _server(workspace):
+            from flows.release import release
 
-        run_id = new_run_id()
+            def run() -> State[Any]:
+                return release(
+                    str(config),
+                    str(work),
+                    store,
+                    tier=last,
+                    as_of=as_of,
+                    run_id=run_id,
+                    again=again,
+                    return_state=True,
+                )
 
-        def run() -> State[Any]:
-            return release(
-                str(config),
-                str(work),
-                store,
-                tier=last,
-                as_of=as_of,
-                run_id=run_id,
-                return_state=True,
-            )
-
-        return _outcome(run_id, run, config)
+            return _outcome(run_id, run, config)
 
 
 @contextmanager

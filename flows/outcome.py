@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import secrets
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -87,6 +89,8 @@ class RunOutcome:
     Args:
         rechecked: what the consent register said of releases that were out or waited before.
         warnings: what went wrong after the releases were out.
+        unchanged_since: the run in which all this was measured, where nothing has changed since
+            and this run derived nothing; else None.
     """
 
     dataset: str
@@ -95,6 +99,7 @@ class RunOutcome:
     recipients: dict[str, TierOutcome] = field(default_factory=dict)
     rechecked: Rechecked | None = None
     warnings: tuple[str, ...] = ()
+    unchanged_since: str | None = None
 
     @property
     def exit_code(self) -> int:
@@ -106,6 +111,16 @@ class RunOutcome:
     def ends(self) -> dict[str, TierOutcome]:
         """Every tier and copy by its name in an address."""
         return self.tiers | {f"partner/{name}": end for name, end in self.recipients.items()}
+
+    @property
+    def repeated(self) -> list[str]:
+        """That nothing was derived, where nothing had changed."""
+        if self.unchanged_since is None:
+            return []
+        return [
+            f"Nothing has changed since run {self.unchanged_since}: nothing was derived, and the "
+            "figures are of that run. `--again` derives every tier anew."
+        ]
 
     @property
     def nobodys(self) -> list[str]:
@@ -175,11 +190,16 @@ class RunOutcome:
 
     def as_json(self) -> dict[str, Any]:
         """The shape of ``run --json``; ``notes`` is said beside the tiers."""
-        return asdict(self) | {"notes": self.nobodys}
+        return asdict(self) | {"notes": [*self.repeated, *self.nobodys]}
 
     def save(self, folder: Path) -> None:
         """Write ``<run>.json`` into a folder."""
         write_durably(folder / f"{self.run}.json", canonical_json(self.as_json()))
+
+
+def new_run_id() -> str:
+    """A name that sorts by time and that two runs cannot share."""
+    return f"{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
 
 
 def tier_outcome(

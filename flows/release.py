@@ -10,8 +10,8 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from flows.afterwards import ENDED
-from flows.dataset_run import new_run_id, run_dataset
-from flows.outcome import RunOutcome
+from flows.dataset_run import run_dataset
+from flows.outcome import RunOutcome, new_run_id
 from stepdown.pipeline.run import Run
 from stepdown.reports import TierReport
 from stepdown.vocabulary import ReleaseState, Tier
@@ -30,6 +30,7 @@ def release(
     as_of: dt.date | None = None,
     publish: bool = True,
     run_id: str | None = None,
+    again: bool = False,
 ) -> State[None]:
     """Derive, measure, judge and publish the tiers of one dataset.
 
@@ -40,12 +41,24 @@ def release(
         as_of: the date the data stand at; default the config's, else today.
         publish: False judges every tier and publishes nothing.
         run_id: names the run in the ledger; default made from the clock.
+        again: derive every tier though nothing has changed since the last run.
     """
     run_id = run_id or new_run_id()
     outcome = run_dataset(
-        config, work, store, tier, as_of, publish, run_id, carry=as_task, summarise=_summarise
+        config,
+        work,
+        store,
+        tier,
+        as_of,
+        publish,
+        run_id,
+        again=again,
+        carry=as_task,
+        summarise=_summarise,
     )
     ENDED[run_id] = outcome
+    if outcome.unchanged_since:
+        return Completed(message="; ".join(("unchanged", *outcome.warnings)))
     if outcome.exit_code:
         return Failed(message="; ".join(outcome.stops))
     waits = any(end.state == AWAITING for end in outcome.ends.values())

@@ -8,10 +8,10 @@ from importlib.resources import files
 from pathlib import Path
 
 from flows import console
-from flows.demo.data import write_raw_table
 from flows.local_run import outcome_now, run_release
 from flows.outcome import RunOutcome, TierOutcome
 from flows.progress import progress
+from flows.unchanged import now_settled, what_is_asked
 from stepdown import clock
 from stepdown.anonymise.tiers.keys import keys_needed
 from stepdown.config import json_schema, load_config
@@ -53,13 +53,14 @@ SIGNATURES = {
 GO_AHEAD = "go-ahead/patient-council.yaml"
 
 
-def run_demo(folder: Path, as_json: bool) -> int:
+def run_demo(folder: Path, as_json: bool, again: bool = False) -> int:
     """Build the example in ``folder`` and release it; a second time, say what is unchanged."""
     config = _lay_out(folder)
     work, store = folder / "work", str(folder / "store")
-    outcome = run_release(config, work, store)
+    outcome = run_release(config, work, store, again=again)
     if _sign(outcome, folder, store):
         outcome = outcome_now(outcome, work, store)
+        now_settled(what_is_asked(load_config(config), open_workspace(work, store), store), outcome)
     console.outcome(outcome, work, store, as_json)
     if not as_json:
         _look_further(outcome, folder, config)
@@ -72,6 +73,8 @@ def _lay_out(folder: Path) -> Path:
     raw = folder / "raw" / "covid_tests.csv"
     if not raw.exists():
         progress(f"writing {raw}")
+        from flows.demo.data import write_raw_table  # for the first time only: it reads a package
+
         write_raw_table(raw)
     for name in COPIED:
         target = config.parent / name

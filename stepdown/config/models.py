@@ -421,6 +421,7 @@ class ReleaseConfig(Model):
         """The column that has this role, where at most one may."""
         return next(iter(self.names(role)), None)
 
-    def tier_names(self) -> list[Tier]:
-        """The tiers this dataset releases, from the top down."""
-        return [tier for tier in Tier if getattr(self.tiers, tier.value) is not None]
+    def tier_names(self, last: Tier | None = None) -> list[Tier]:
+        """The tiers this dataset releases, from the top down; as far as ``last``, if it is one."""
+        declared = [tier for tier in Tier if getattr(self.tiers, tier.value) is not None]
+        return declared[: declared.index(last) + 1] if last in declared else declared

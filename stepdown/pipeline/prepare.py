@@ -10,30 +10,19 @@ from stepdown.candidate import Earlier
 from stepdown.ingest import Snapshot
 from stepdown.keyring import forget_keys, load_keyring
 from stepdown.pipeline.run import Run, open_keyring, wanted_keys
-from stepdown.release.ledger import chain
 from stepdown.release.ledger.addresses import Series
 from stepdown.release.ledger.ledger import open_ledger
 from stepdown.release.ledger.locks import exclusively
 from stepdown.release.ledger.records import EventKind
 from stepdown.release.ledger.store import open_store
-from stepdown.release.publishing import recovery
-from stepdown.release.publishing.kept import check_kept
 from stepdown.release.reading import earlier_releases
-from stepdown.release.reading.leftovers import clear_leftovers
+from stepdown.release.reading.leftovers import make_ready
 from stepdown.vocabulary import Tier
 
 
 def recover(run: Run) -> tuple[str, ...]:
-    """Finish or undo what a killed process left, then delete what nobody points to.
-
-    Not before the ledger was found whole: whatever is measured rests on its answers. Nor before
-    the store was found to hold what the ledger says is out.
-    """
-    ledger, store = open_ledger(run.workspace), open_store(run.store)
-    chain.check_whole(ledger)
-    check_kept(ledger, store, run.config.dataset)
-    mended = recovery.recover(run.workspace, store)
-    return mended + clear_leftovers(run.workspace, run.config.dataset)
+    """Finish or undo what a killed process left, then delete what nobody points to."""
+    return make_ready(run.workspace, open_store(run.store), run.config.dataset)
 
 
 def ever_published(run: Run) -> list[Earlier]:

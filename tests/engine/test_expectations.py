@@ -24,6 +24,7 @@ from expectations import frames, judge, validate_raw
 from expectations.checks import Check
 from expectations.judge import Answer, Judge, expectation
 from expectations.listed import LISTED, Frame
+from expectations.plainly import meets_raw_suite
 from stepdown.config.policy import ATTACKS
 from stepdown.errors import StoreCorrupt
 from stepdown.opened import open_source
@@ -44,10 +45,12 @@ def changed(**columns: tuple[pa.DataType, list[Any]]) -> dict[str, tuple[pa.Data
 
 
 def raw_failures(folder: Path, **columns: tuple[pa.DataType, list[Any]]) -> set[str]:
+    """What Great Expectations finds wrong; plain queries say whether it finds anything."""
     snapshot = write_table(folder / "raw.parquet", raw_columns() | columns)
     with open_source(snapshot, write_config(folder)) as source:
-        found = validate_raw(source)
-    return {verdict.check for verdict in found if not verdict.passed}
+        found = {verdict.check for verdict in validate_raw(source) if not verdict.passed}
+        assert meets_raw_suite(source) is (not found)
+    return found
 
 
 def test_a_sound_candidate_passes_every_check(tmp_path: Path) -> None:
@@ -313,8 +316,18 @@ def test_a_column_without_a_value_passes_no_claim_about_its_values(tmp_path: Pat
     assert "Drop the column" in found["generalised_values_are_labels(age)"].next
 
 
-def test_a_raw_table_as_declared_passes(tmp_path: Path) -> None:
-    assert raw_failures(tmp_path) == set()
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {},
+        {"age": (pa.int64(), [0, 120, None] + [20] * 21)},
+        {"sex": (pa.string(), ["male"] + [None] * 23)},
+        {"weight": (pa.float64(), [5e-324] + [1e300] * 23)},
+        {"result": (pa.string(), [None] * 24)},
+    ],
+)
+def test_a_raw_table_as_declared_passes(tmp_path: Path, columns: dict[str, Any]) -> None:
+    assert raw_failures(tmp_path, **columns) == set()
 
 
 @pytest.mark.parametrize(
@@ -325,6 +338,12 @@ def test_a_raw_table_as_declared_passes(tmp_path: Path) -> None:
         ({"weight": (pa.float64(), [0.0] + [1.0] * 23)}, "weight_is_positive(weight)"),
         ({"weight": (pa.float64(), [None] + [1.0] * 23)}, "weight_is_known(weight)"),
         ({"weight": (pa.float64(), [math.nan] + [1.0] * 23)}, "cells_that_are_no_number"),
+        ({"weight": (pa.float64(), [math.inf] + [1.0] * 23)}, "cells_that_are_no_number"),
+        ({"weight": (pa.float64(), [-1.0] + [1.0] * 23)}, "weight_is_positive(weight)"),
+        ({"age": (pa.int64(), [-1] + [20] * 23)}, "numbers_are_in_range(age)"),
+        ({"sex": (pa.string(), [None] * 24)}, "values_are_allowed(sex)"),
+        ({"sex": (pa.string(), ["male "] + ["male"] * 23)}, "values_are_allowed(sex)"),
+        ({"undeclared": (pa.string(), ["a"] * 24)}, "columns_and_types"),
         ({"age": (pa.int64(), [121] + [20] * 23)}, "numbers_are_in_range(age)"),
         ({"age": (pa.int64(), [None] * 24)}, "numbers_are_in_range(age)"),
         ({"sex": (pa.string(), ["f"] + ["male"] * 23)}, "values_are_allowed(sex)"),

@@ -82,6 +82,13 @@ def test_anonymise_works_without_prefect_and_great_expectations(plain: Visits) -
     assert target.is_file()
 
 
+def test_check_of_a_sound_source_works_without_prefect_and_great_expectations(
+    plain: Visits,
+) -> None:
+    done = run("check", str(plain.config), code=BLOCKED)
+    assert done.code == 0, done.err
+
+
 def test_anonymise_imports_neither_pandas_nor_the_models_of_a_config(plain: Visits) -> None:
     told = (
         "import atexit, sys\n"

@@ -5,10 +5,30 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from stepdown.release.ledger.chain import check_whole
 from stepdown.release.ledger.ledger import open_ledger
 from stepdown.release.ledger.locks import exclusively
+from stepdown.release.ledger.store import Store
+from stepdown.release.publishing.kept import check_kept
+from stepdown.release.publishing.recovery import recover
 from stepdown.scratch import clear
 from stepdown.workspace import Workspace
+
+
+def make_ready(workspace: Workspace, store: Store, dataset: str) -> tuple[str, ...]:
+    """Finish or undo what a killed process left, then delete what nobody points to.
+
+    Every run begins so. Not before the ledger was found whole: whatever is measured rests on its
+    answers. Nor before the store was found to hold what the ledger says is out.
+
+    Returns:
+        one sentence per thing that was done.
+    """
+    ledger = open_ledger(workspace)
+    check_whole(ledger)
+    check_kept(ledger, store, dataset)
+    mended = recover(workspace, store)
+    return mended + clear_leftovers(workspace, dataset)
 
 
 def clear_leftovers(workspace: Workspace, dataset: str) -> tuple[str, ...]:
