@@ -3,11 +3,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from prefect import flow
+from prefect import flow, runtime
 
 from stepdown.errors import Refused, StepdownError, TransientError, WorldFailed
 from stepdown.pipeline.carry import scrubbed
-from tasks.boundary import library_task
+from stepdown.vocabulary import Tier
+from tasks.boundary import as_task, library_task
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
@@ -42,6 +43,17 @@ def test_any_other_error_stops_at_once(error):
     with pytest.raises(StepdownError):
         run()
     assert len(calls) == 1
+
+
+def test_a_step_of_the_library_is_a_task_that_bears_its_name():
+    def derive_tier(tier: Tier) -> str:
+        return str(runtime.task_run.name)
+
+    @flow
+    def run() -> str:
+        return as_task(derive_tier, Tier.PUBLIC)
+
+    assert run() == "derive tier: public"
 
 
 def test_a_foreign_exception_leaves_as_its_kind_and_line_only():
