@@ -85,9 +85,10 @@ def derive_unless_unchanged(
     inputs = inputs_of(asked)
     outcome, after = derive(), Afterwards()
     if not any(end.stopped for end in outcome.ends.values()) and _is_clean(outcome):
-        settled = _is_settled(outcome)
+        settled, releases = _is_settled(outcome), _releases(outcome)
         what = "the next run will derive every tier, whatever changed"
-        after.do(what, functools.partial(remember, asked, outcome.run, inputs, settled=settled))
+        facts = functools.partial(remember, settled=settled, releases=releases)
+        after.do(what, facts, asked, outcome.run, inputs)
     return after.then(outcome)
 
 
@@ -95,7 +96,7 @@ def now_settled(asked: Asked, outcome: RunOutcome) -> None:
     """Let the next run compare itself with one whose last tier was published after it ended."""
     if _is_clean(outcome) and _is_settled(outcome):
         with asked.workspace.only_run(asked.dataset):
-            complete(asked, outcome.run)
+            complete(asked, outcome.run, _releases(outcome))
 
 
 def what_is_asked(
@@ -123,6 +124,10 @@ def _is_clean(outcome: RunOutcome) -> bool:
 
 def _is_settled(outcome: RunOutcome) -> bool:
     return all(end.state in ("published", "unchanged") for end in outcome.ends.values())
+
+
+def _releases(outcome: RunOutcome) -> list[str]:
+    return [str(end.release) for end in outcome.ends.values()]
 
 
 def _repeated(asked: Asked, last: str, run: str) -> RunOutcome:

@@ -15,7 +15,7 @@ import os
 import platform
 import stat
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -37,7 +37,7 @@ from stepdown.release.ledger.ledger import open_ledger
 from stepdown.release.ledger.records import EventKind
 from stepdown.release.ledger.store import open_store
 from stepdown.release.requirements.publisher_key import KEY_FILE
-from stepdown.vocabulary import Tier
+from stepdown.vocabulary import ReleaseState, Tier
 from stepdown.workspace import Workspace
 
 FORMAT = 1
@@ -81,6 +81,8 @@ def inputs_of(asked: Asked) -> dict[str, str] | None:
     try:
         facts = {
             "tiers": [tier.value for tier in asked.tiers],
+            # As it was read: its file may have been written anew since.
+            "config": asked.loaded.config.model_dump(mode="json"),
             "as_of": asked.as_of.isoformat(),
             # Agreements, assessments and consents are asked about the day itself.
             "day": clock.today().isoformat(),
@@ -95,25 +97,36 @@ def inputs_of(asked: Asked) -> dict[str, str] | None:
     return {name: _hash_of(fact) for name, fact in facts.items()} | files
 
 
-def remember(asked: Asked, run: str, inputs: Mapping[str, str] | None, *, settled: bool) -> None:
+def remember(
+    asked: Asked,
+    run: str,
+    inputs: Mapping[str, str] | None,
+    *,
+    settled: bool,
+    releases: Collection[str] = (),
+) -> None:
     """Write down what a run was given, and, where nothing of it is open, what it has left.
 
     Args:
         run: its name; its outcome is in the workspace's ``runs/``.
         inputs: of before it began; nothing is written where they have changed since.
         settled: whether every tier is published or unchanged; else ``complete`` may follow.
+        releases: addresses of what is out by its outcome.
     """
     if inputs is not None and inputs == inputs_of(asked):
-        _write(asked, run, {**inputs, **(_left(asked, run) if settled else {})})
+        left = _left(asked, run) if settled else {}
+        # Asked after the ledger's newest line was noted: whatever was withdrawn while the run came
+        # to its end is seen here, and whatever is withdrawn from now on is a line of its own.
+        _write(asked, run, {**inputs, **(left if _are_out(asked, releases) else {})})
 
 
-def complete(asked: Asked, run: str) -> None:
-    """Add what a run has left, once the last of what it made is published."""
+def complete(asked: Asked, run: str, releases: Collection[str] = ()) -> None:
+    """Add what a run has left, once the last of what it made is published: see ``remember``."""
     record, inputs = _read(_path(asked)), inputs_of(asked)
     if record is None or inputs is None or record[0] != run:
         return
     if record[1] == _sealed(asked, inputs):
-        _write(asked, run, {**inputs, **_left(asked, run)})
+        remember(asked, run, inputs, settled=True, releases=releases)
 
 
 def forget(asked: Asked) -> None:
@@ -163,6 +176,12 @@ def _left(asked: Asked, run: str) -> dict[str, str]:
         "kept files": _hash_of(dict(_stats(workspace, dataset))),
         "outcome": sha256_of(workspace.runs / f"{run}.json"),
     }
+
+
+def _are_out(asked: Asked, releases: Collection[str]) -> bool:
+    with open_ledger(asked.workspace).reading() as reader:
+        known = reader.releases(asked.dataset)
+    return set(releases) <= {r.address for r in known if r.state is ReleaseState.PUBLISHED}
 
 
 def _files(loaded: LoadedConfig) -> set[Path]:

@@ -36,8 +36,8 @@ from stepdown.operations.unchanged import (
 from stepdown.release.decisions.consent_enforcement import Rechecked
 from stepdown.release.ledger.addresses import Series
 from stepdown.release.ledger.ledger import open_ledger
-from stepdown.release.ledger.records import EventKind
-from stepdown.vocabulary import Tier
+from stepdown.release.ledger.records import EventKind, NewRelease
+from stepdown.vocabulary import ReleaseState, Tier
 from stepdown.workspace import open_workspace
 
 RUN = "20261130T080000Z-0a1b2c"
@@ -59,6 +59,9 @@ PUBLISHED = (
 )
 
 
+ARE_OUT = unchanged._are_out
+
+
 def no_command(*words: str) -> Done:
     raise AssertionError(words)
 
@@ -69,6 +72,8 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Asked:
     monkeypatch.delenv("STEPDOWN_KEYRING", raising=False)
     # The same for every test but those of versions, and slow to read again and again.
     monkeypatch.setattr(unchanged, "_code", lambda: iter(()))
+    # The ledger of these tests knows of no release; one test asks it.
+    monkeypatch.setattr(unchanged, "_are_out", lambda asked, releases: True)
     visits = make_visits(tmp_path / "visits", no_command)
     lay_out(visits)
     workspace = open_workspace(visits.work, str(visits.store))
@@ -321,6 +326,33 @@ def test_nothing_is_remembered_of_a_run_during_which_its_source_changed(asked: A
     touched(asked.loaded.folder / "visits.csv")
     remember(asked, RUN, before, settled=True)
     assert changed_since(asked) is None
+
+
+def test_nothing_is_remembered_of_a_run_whose_config_was_written_anew_once_it_was_read(
+    asked: Asked,
+) -> None:
+    config = asked.loaded.config.model_copy(update={"title": "What the run had read"})
+    before = replace(asked, loaded=replace(asked.loaded, config=config))
+    remember(before, RUN, inputs_of(before), settled=True)
+    assert changed_since(asked) == (RUN, ("config",))
+
+
+def test_a_run_whose_release_is_withdrawn_while_it_ends_is_none_to_repeat(
+    asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unchanged, "_are_out", ARE_OUT)
+    ledger, series = open_ledger(asked.workspace), Series(asked.dataset, Tier.INTERNAL)
+    with ledger.writing() as writer:
+        made = writer.add(NewRelease(series, RUN, "", "v1"), "tester")
+        out = writer.move(made, ReleaseState.PUBLISHED, EventKind.PUBLISHED, "tester")
+    remember(asked, RUN, inputs_of(asked), settled=True, releases=[out.address])
+    assert not has_changed(asked)
+    with ledger.writing() as writer:
+        writer.move(out, ReleaseState.WITHDRAWN, EventKind.WITHDRAWN, "tester")
+    remember(asked, RUN, inputs_of(asked), settled=True, releases=[out.address])
+    assert has_changed(asked)
+    complete(asked, RUN, [out.address])
+    assert has_changed(asked)
 
 
 def test_a_run_that_waited_is_known_once_what_it_made_is_published(asked: Asked) -> None:
