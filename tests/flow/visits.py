@@ -198,12 +198,13 @@ def run_without_prefect(
     as_of: dt.date | None = None,
     *,
     publish: bool = True,
+    again: bool = False,
 ) -> RunOutcome:
     """The steps of the flow in their order, carried by nothing."""
     from flows.dataset_run import run_dataset
 
     last = max(tiers, key=list(Tier).index) if tiers else None
-    return run_dataset(config, work, store, last, as_of, publish)
+    return run_dataset(config, work, store, last, as_of, publish, again=again)
 
 
 def release(visits: Visits) -> None:
