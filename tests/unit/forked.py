@@ -33,14 +33,18 @@ class Script:
 
     def __init__(self, script: str, *arguments: str, into: Path | None = None) -> None:
         _start_server()
-        (ours, out), (complaints, errors) = socket.socketpair(), socket.socketpair()
-        with ours, complaints, out, errors:
-            given = (out, errors, into, script, arguments, dict(os.environ), os.getcwd())
-            self._process = _CONTEXT.Process(target=_run, args=given, daemon=True)
+        # One for each way: whoever is killed before they read all they were given resets what
+        # they hold, and what they have printed is to be read all the same.
+        (given, into_it), (said, out) = socket.socketpair(), socket.socketpair()
+        complaints, errors = socket.socketpair()
+        with given, into_it, said, out, complaints, errors:
+            ends = (into_it, out, errors)
+            known = (ends, into, script, arguments, dict(os.environ), os.getcwd())
+            self._process = _CONTEXT.Process(target=_run, args=known, daemon=True)
             self._process.start()
             self.pid = int(self._process.pid or 0)
-            self.stdin = ours.makefile("w", encoding="utf-8")
-            self.stdout = ours.makefile("r", encoding="utf-8")
+            self.stdin = given.makefile("w", encoding="utf-8")
+            self.stdout = said.makefile("r", encoding="utf-8")
             self._errors = complaints.makefile("r", encoding="utf-8")
 
     def poll(self) -> int | None:
@@ -91,8 +95,7 @@ def _start_server() -> None:
 
 
 def _run(
-    out: socket.socket,
-    errors: socket.socket,
+    ends: tuple[socket.socket, socket.socket, socket.socket],
     into: Path | None,
     script: str,
     arguments: tuple[str, ...],
@@ -100,10 +103,9 @@ def _run(
     folder: str,
 ) -> None:
     threading.Thread(target=_end_with_the_tests, daemon=True).start()
-    for number, end in enumerate((out, out, errors)):
+    for number, end in enumerate(ends):
         os.dup2(end.fileno(), number)
-    out.close()
-    errors.close()
+        end.close()
     if into is not None:
         with open(into, "ab") as file:
             os.dup2(file.fileno(), 1)
