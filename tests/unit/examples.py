@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 ALL = "STEPDOWN_ALL_EXAMPLES"
-"""Set by tests/long, which tries all of them, and others each time."""
+"""Set by tests/long, which tries all of them, others for every seed."""
 
 
 def examples(number: int) -> int:
