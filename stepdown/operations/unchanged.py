@@ -237,15 +237,18 @@ def _code() -> Iterator[tuple[str, Path]]:
 
 
 def _installed() -> list[str]:
-    """Every distribution that can be imported, with its version, by the names of their folders."""
+    """Every other distribution that can be imported, with its version, by its folder's name."""
     found: set[str] = set()
     for place in sys.path:
         if os.path.isdir(place):
             found |= {name for name in os.listdir(place) if name.endswith(_DISTRIBUTION)}
-    return sorted(found)
+    # Our own is compared file by file, and a clone has a second one beside the code, which is
+    # found or not as the command is started.
+    return sorted(name for name in found if not name.startswith(_OURS))
 
 
 _DISTRIBUTION = (".dist-info", ".egg-info")
+_OURS = ("stepdown-", "stepdown.")
 
 
 def _stats(workspace: Workspace, dataset: str) -> Iterator[tuple[str, list[int]]]:

@@ -39,6 +39,7 @@ def test_a_run_killed_at_any_moment_leaves_the_last_release_and_a_free_way(serve
         for lane in [lanes.submit(killed_again_and_again, tiny, server) for tiny in datasets]:
             lane.result()
     last = datasets[0]
+    last.write_source(300)  # on the source of before it would derive nothing
     kill(last, server, "public: measuring")
     last.run(**server.environment)
     workspace, _ = places(last)

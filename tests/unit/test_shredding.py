@@ -112,6 +112,6 @@ def test_a_shredding_that_was_killed_is_finished_by_what_every_run_does_first(tm
 
 
 def test_what_it_means_is_told_by_kind_of_key():
-    assert "publishes no more" in consequence(MEMORY)
+    assert "publishes nothing more" in consequence(MEMORY)
     assert "suspends" in consequence("wells/subjects/1")
     assert "nobody can link" in consequence(COPY)
