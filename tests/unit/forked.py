@@ -21,6 +21,7 @@ KILLED = -signal.SIGKILL
 _HERE = Path(__file__).parent
 _PATH = os.pathsep.join([str(_HERE), str(_HERE.parents[1])])
 _IMPORTED = ["release_case", "stepdown.sharing.server", "flows.serve_command"]
+_STARTING = threading.Lock()
 _CONTEXT = multiprocessing.get_context("forkserver")
 
 
@@ -81,17 +82,17 @@ def run_script(script: str, *arguments: str) -> subprocess.CompletedProcess[str]
 
 
 def _start_server() -> None:
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = _PATH
-    try:
-        forkserver.set_forkserver_preload(
-            ["release_case", "stepdown.sharing.server", "flows.serve_command"]
-        )
-        forkserver.ensure_running()
-    finally:
-        os.environ.pop("PYTHONPATH")
-        if before is not None:
-            os.environ["PYTHONPATH"] = before
+    # Several threads of a test may want a script at once, and the environment is one for all.
+    with _STARTING:
+        before = os.environ.get("PYTHONPATH")
+        os.environ["PYTHONPATH"] = _PATH
+        try:
+            forkserver.set_forkserver_preload(_IMPORTED)
+            forkserver.ensure_running()
+        finally:
+            os.environ.pop("PYTHONPATH")
+            if before is not None:
+                os.environ["PYTHONPATH"] = before
 
 
 def _run(
