@@ -106,7 +106,7 @@ def _asked(
 
 
 def _despite(loaded: LoadedConfig) -> list[str]:
-    """What a run would refuse besides the config's mistakes; nothing where they hide it."""
+    """Foresee what a run would refuse besides the config's mistakes; () where these hide it."""
     try:
         with tempfile.TemporaryDirectory(prefix="stepdown-check-") as scratch:
             workspace = open_workspace(Path(scratch) / "work", str(Path(scratch) / "store"))

@@ -106,7 +106,7 @@ def what_is_asked(
     last: Tier | None = None,
     as_of: dt.date | None = None,
 ) -> Asked:
-    """What a run of a dataset reads.
+    """Name what a run of a dataset reads.
 
     Args:
         last: the tier at which it stops; None means all.

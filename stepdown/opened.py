@@ -172,7 +172,7 @@ class Opened:
             )
 
     def alias(self, name: str) -> str:
-        """What a column is called in ``record``."""
+        """The name of a column in ``record``."""
         return f"c{self.columns.index(name)}"
 
     def names(self, *roles: Role) -> list[str]:
@@ -184,12 +184,12 @@ class Opened:
         return [self.alias(name) for name in self.names(*roles)]
 
     def is_rekeyed(self, name: str) -> bool:
-        """Whether the column holds tokens or inventions in place of raw values."""
+        """True where the column holds tokens or inventions in place of raw values."""
         treatment = treatment_of(self.config, name, self.tier)
         return treatment == "pseudonym" or isinstance(treatment, Surrogate)
 
     def keeps_an_id(self) -> bool:
-        """Whether a column holds a subject's rows together."""
+        """True where some column holds a subject's rows together."""
         return bool(self.names(Role.SUBJECT)) or any(
             self.is_rekeyed(name) for name in self.names(Role.DIRECT_IDENTIFIER)
         )

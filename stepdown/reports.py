@@ -290,7 +290,7 @@ class UtilityReport:
 
 @dataclass(frozen=True)
 class ReleasedRows:
-    """What a stranger can count in the file itself, from nothing but its rows.
+    """Count what a stranger can count in the file itself, from nothing but its rows.
 
     Args:
         sha256: of the data file this is about.

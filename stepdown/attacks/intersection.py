@@ -23,7 +23,7 @@ from stepdown.vocabulary import Role
 
 @dataclass(frozen=True)
 class View:
-    """What one release shows.
+    """The records and values of one release, as an intruder sees them.
 
     Args:
         address: the release's, for the report.
@@ -43,7 +43,7 @@ class View:
 
 
 def view_of(opened: Opened, address: str = "", rows: tuple[Ints, Ints] | None = None) -> View:
-    """What an open release shows; see ``View``."""
+    """Read an open release into a ``View``."""
     with opened.aside() as opened:
         places = find_places(opened)
         source = opened.session.fetch("SELECT source_row FROM record ORDER BY row")["source_row"]

@@ -29,7 +29,7 @@ _NUMBERS = itertools.count(1)
 
 @dataclass
 class _Memory:
-    """What an engine may hold, the same for all of its sessions."""
+    """The memory that an engine may hold, the same for all of its sessions."""
 
     limit: str = MEMORY_LIMIT
     room: float = 0.0
@@ -114,7 +114,7 @@ class Session:
         self.run(f"CREATE VIEW {quote(name)} AS SELECT * FROM {relation}")
 
     def qualified(self, name: str) -> str:
-        """What the other parts call a relation of this one."""
+        """The name by which other parts reach a relation of this one."""
         return f"{self._path[0]}.{quote(name)}"
 
     def rest(self) -> None:

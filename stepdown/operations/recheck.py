@@ -126,7 +126,7 @@ def _answers(workspace: Workspace, loaded: LoadedConfig, keyring: Keyring) -> _A
 
 
 def _without(held: pa.Array | None, answers: _Answers, tier: Tier) -> int:
-    """How many of the people in a release do not agree to its tier."""
+    """Count the people in a release who do not agree to its tier."""
     if held is None:
         return UNTOLD
     agrees = answers.agrees[tier]

@@ -55,7 +55,7 @@ _DECIDING = tuple(
 
 @dataclass(frozen=True)
 class Asked:
-    """What a run is asked for: which tiers of which dataset, from where, into where, as of when."""
+    """The request for a run: tiers of a dataset, its source and places, the date it stands at."""
 
     loaded: LoadedConfig
     workspace: Workspace
@@ -153,7 +153,7 @@ def changed_since(asked: Asked) -> tuple[str, tuple[str, ...]] | None:
 
 
 def is_known(asked: Asked) -> bool:
-    """Whether there is a record at all, so that it is worth while to compare."""
+    """True where there is a record to compare with."""
     return _path(asked).exists()
 
 

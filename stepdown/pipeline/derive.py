@@ -48,12 +48,12 @@ def derive_copy(
 
 
 def tier_frontier(run: Run, tier: Tier, rows: TierRows) -> tuple[FrontierPoint, ...]:
-    """What other policies of a tier would come to."""
+    """Measure what other policies of a tier would give."""
     return frontier.tier_frontier(rows, open_keyring(run), alternative_policies(run.config, tier))
 
 
 def forced_levels(run: Run, tier: Tier, rows: TierRows) -> tuple[str, ...]:
-    """Which demand takes which quasi-identifier to its top level."""
+    """Name the demand that takes each quasi-identifier to its top level."""
     return forced.forced_levels(rows, open_keyring(run))
 
 

@@ -38,7 +38,7 @@ def submit(
 
 
 def foreseen(run: Run, tier: Tier) -> list[Verdict]:
-    """What a submission would object to whatever the candidate's bytes are."""
+    """Foresee what a submission would object to, whatever the candidate's bytes are."""
     return submission.foreseen(run.workspace, run.loaded, tier)
 
 
@@ -51,7 +51,7 @@ def record_refusal(
 
 
 def standing_of(run: Run, tier: Tier, recipient: str | None) -> SubmissionResult | None:
-    """Where the ledger says that a tier of this run stands; None unless it is out or waits."""
+    """Ask the ledger where a tier of this run stands; None unless it is out or waits."""
     ledger = open_ledger(run.workspace)
     with ledger.reading() as reader:
         series = Series(run.config.dataset, tier, recipient)

@@ -68,7 +68,7 @@ class JudgedTier:
 
 @dataclass(frozen=True)
 class EarlierRuns:
-    """What earlier runs have left: every version ever published, and the live ones' reports.
+    """The results of earlier runs: every version ever published, and the live ones' reports.
 
     Args:
         remembered: today's source as tokens, where there is something to compare it with.
@@ -259,7 +259,7 @@ class TierMaker:
         return JudgedTier(candidate.tier, candidate.recipient, candidate, report, decision)
 
     def _next_steps(self, rows: TierRows) -> tuple[NextStep, ...]:
-        """How a refused tier could go on; internal has nothing that a level could repair."""
+        """Find how a refused tier could go on; internal has nothing that a level could repair."""
         if rows.tier is Tier.INTERNAL:
             return ()
         self.progress(f"{rows.tier}: looking for the cheapest next step")

@@ -100,7 +100,7 @@ def _proving(opened: Opened) -> dict[str, str]:
 
 
 def _persisting(opened: Opened, k: int) -> tuple[Persisting, ...]:
-    """What stands in for an id that the file does not keep: of people, of households."""
+    """The columns that stand in for an id that the file does not keep: of people, of households."""
     columns = {
         name: opened.alias(name)
         for name in opened.columns
@@ -118,7 +118,7 @@ def _persisting(opened: Opened, k: int) -> tuple[Persisting, ...]:
 
 
 def _trajectories(opened: Opened, persisting: tuple[Persisting, ...]) -> Ints | None:
-    """How many share the rows of each holder of an id, or of values that stand in for one.
+    """Count who share the rows of each holder of an id, or of values that stand in for one.
 
     None where the file keeps neither.
     """

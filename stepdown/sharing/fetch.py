@@ -173,7 +173,7 @@ class Promised:
 
 @dataclass(frozen=True)
 class Fetched:
-    """What was fetched; also the document of ``--json``.
+    """The release that was fetched; also the document of ``--json``.
 
     Args:
         state: ``fetched``, or ``unchanged`` where the folder held it already.

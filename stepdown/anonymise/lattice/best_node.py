@@ -114,7 +114,7 @@ def best_node(
 
 
 def allowed_rows(suppression: float, rows: int) -> int:
-    """How many of the rows a share of suppression allows."""
+    """Turn a share of suppression into a number of rows."""
     return math.floor(suppression * rows + 1e-9)
 
 

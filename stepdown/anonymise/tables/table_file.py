@@ -157,7 +157,7 @@ class _Reading:
         return ColumnType.STRING if self._has_several_offsets(name) else kind
 
     def _has_several_offsets(self, name: str) -> bool:
-        """Whether a time has several offsets, and no time zone is given to tell its day by."""
+        """True where a time has several offsets and no time zone says which day it is."""
         kinds = self._kinds[name]
         zoned = kinds.kind is ColumnType.TIMESTAMP and len(kinds.offsets) > 1
         return zoned and self._form.time_zone is None

@@ -104,7 +104,7 @@ def count_tier(
 
 
 def asks_sensitive(policy: TierPolicy) -> bool:
-    """Whether a policy asks anything of the sensitive values."""
+    """True where a policy asks anything of the sensitive values."""
     return privacy_models(policy).about_sensitive
 
 

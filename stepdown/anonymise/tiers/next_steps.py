@@ -59,7 +59,7 @@ class _Change:
 
 @dataclass(frozen=True)
 class _Outcome:
-    """What a change would give; ``cost`` is what it is ranked by."""
+    """The result of one change; changes are ranked by ``cost``."""
 
     step: NextStep
     cost: float

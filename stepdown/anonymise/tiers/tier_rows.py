@@ -24,7 +24,7 @@ _KEPT_ENTRIES = 300_000
 
 
 class TierRows:
-    """What a tier is made from, opened when it is first needed, prepared and counted once.
+    """The rows that a tier is made from, opened when first needed, prepared and counted once.
 
     Not a dataclass: Prefect walks through every dataclass that a task is given.
 

@@ -33,7 +33,7 @@ CANNOT_RECALL = "copies of a public release cannot be recalled; `stepdown withdr
 
 @dataclass(frozen=True)
 class Rechecked:
-    """What a look at the consent register found and changed.
+    """The findings of a look at the consent register, and what it changed.
 
     Args:
         day: the day it was asked about.

@@ -196,7 +196,7 @@ def attack_words(attack: str) -> str:
 
 
 def attacks_told(ran: int, within: int, idle: int) -> str:
-    """How the attacks on one file went; those with nothing to compare with are counted apart.
+    """Tell how the attacks on one file went; those with nothing to compare with stand apart.
 
     Args:
         ran: results with at least one attempt. within: of those, the ones within their limit.

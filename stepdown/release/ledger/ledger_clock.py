@@ -34,7 +34,7 @@ def doubted(ledger: Ledger) -> ClockDoubtful | None:
 
 
 def is_doubted(ledger: Ledger) -> bool:
-    """Whether the clock cannot be believed."""
+    """True where the clock cannot be believed."""
     return doubted(ledger) is not None
 
 

@@ -53,7 +53,7 @@ def is_too_rare(rare: RareValues, k: int) -> bool:
 
 
 def asked_of(config: ReleaseConfig, rare: RareValues, tier: Tier, k: int) -> Asked:
-    """What a cure of a column that nobody searches over must achieve."""
+    """The demands on a treatment that would cure a column outside the search."""
     column = config.columns[rare.column]
     retyped = bool(rare.kind)
     kind = rare.kind or "text"

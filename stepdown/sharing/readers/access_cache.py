@@ -48,7 +48,7 @@ class AccessSnapshot:
     _answers: dict[tuple[int, str], Access] = field(default_factory=dict)
 
     def access(self, release: Release, visitor: Principal) -> Access:
-        """Whether they may read a release: by their token's scope, and by ``may_read``."""
+        """Decide whether they may read a release: by their token's scope, and by ``may_read``."""
         token = None if release.tier is Tier.PUBLIC else visitor.token
         if token and not token.covers(release.tier, release.dataset):
             return Access(False, "the token's scope does not cover it", OUTSIDE)

@@ -63,7 +63,7 @@ class Sent:
 
 @dataclass
 class Tally:
-    """What was sent of one file to one reader since its last line."""
+    """The bytes sent of one file to one reader since its last line."""
 
     sent: Sent
     bytes: int = 0

@@ -92,7 +92,7 @@ class Authenticator:
         return visitor
 
     def signed_in(self, request: Request) -> Principal | None:
-        """Who is signed in with a browser, for a greeting; nothing is handed out by this answer."""
+        """Name who is signed in with a browser, for a greeting; nothing is handed out by it."""
         picture = self.authority.last
         session = self._session(request, picture)
         if session is None:

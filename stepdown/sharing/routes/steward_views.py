@@ -54,7 +54,7 @@ def lines(service: Service, what: str, before: int | None = None, most: int = _P
 
 
 def waiting(service: Service) -> list[dict[str, Any]]:
-    """What waits for approval, as ``stepdown show`` tells it."""
+    """List what waits for approval, as ``stepdown show`` does."""
     ledger = service.authority.ledger
     with ledger.reading() as reader:
         addresses = [r.address for r in reader.in_state(ReleaseState.AWAITING_APPROVAL)]
