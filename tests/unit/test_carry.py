@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import traceback
+
 import pytest
 
 from stepdown.errors import Refused, StepdownError, TransientError, WorldFailed
@@ -45,3 +47,5 @@ def test_any_other_failure_stops_at_once_without_its_text(
     assert waits == []
     assert "4711" not in str(caught.value)
     assert caught.value.__context__ is None
+    # Frames of the step hold its variables, rows among them.
+    assert "parse" not in [entry.name for entry in traceback.extract_tb(caught.value.__traceback__)]

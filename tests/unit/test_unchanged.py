@@ -260,6 +260,17 @@ def test_a_line_that_decides_nothing_changes_nothing(asked: Asked, kind: EventKi
     assert not has_changed(asked)
 
 
+@pytest.mark.parametrize(
+    ("found", "differs"), [("stepdown.egg-info", False), ("pyarrow-1.0.dist-info", True)]
+)
+def test_a_description_of_ourselves_beside_the_code_is_no_other_version(
+    asked: Asked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, found: str, differs: bool
+) -> None:
+    (tmp_path / "clone" / found).mkdir(parents=True)
+    monkeypatch.syspath_prepend(tmp_path / "clone")
+    assert has_changed(asked) == differs
+
+
 def test_the_code_and_the_defaults_are_all_that_is_installed() -> None:
     names = {name for name, _ in unchanged._code()}
     assert {"stepdown/config/defaults.yaml", "expectations/raw.yaml", "flows/cli.py"} <= names
