@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from stepdown.errors import ConfigInvalid, TransientError, WorldFailed
+from stepdown.file_lock import lock
 
 
 @dataclass(frozen=True)
@@ -56,21 +57,21 @@ class Workspace:
 
     @contextmanager
     def only_run(self, dataset: str) -> Iterator[None]:
-        """Hold the dataset for one run; the kernel lets go of it when the process dies.
+        """Hold the dataset for one run; the system lets go of it when the process dies.
 
         Raises:
             TransientError: another process holds it.
+            WorldFailed: there are no locks here.
         """
         # Not "<dataset>.lock": a dataset may be called what another lock of the workspace is.
-        with open(self.root / f"run-{dataset}.lock", "w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+        path = self.root / f"run-{dataset}.lock"
+        with open(path, "ab") as file:
+            if not lock(file.fileno(), path):
                 raise TransientError(
                     "another run of this dataset is under way",
                     where=dataset,
                     next="Wait until it has ended.",
-                ) from None
+                )
             yield
 
     def candidate(self, dataset: str, run: str, tier: str, recipient: str | None = None) -> Path:
@@ -84,7 +85,7 @@ def open_workspace(root: str | Path, store: str) -> Workspace:
 
     Raises:
         ConfigInvalid: the store is inside the workspace or the other way round.
-        WorldFailed: the folder cannot be made.
+        WorldFailed: the folder cannot be made, or kept from others.
     """
     path = Path(root).expanduser().resolve()
     if "://" not in store or store.startswith("file://"):
@@ -107,10 +108,17 @@ def open_workspace(root: str | Path, store: str) -> Workspace:
         ):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.chmod(0o700)
+        is_open = stat.S_IMODE(path.stat().st_mode) & 0o077
     except OSError as error:
         raise WorldFailed(
             f"cannot make the workspace ({error.strerror})",
             where=str(path),
             next="Choose another folder with --work or STEPDOWN_WORK.",
         ) from None
+    if is_open:  # a file system without modes, or Windows, where they say nothing
+        raise WorldFailed(
+            "others may read the workspace, and no mode keeps them out here",
+            where=str(path),
+            next="Choose a folder on a file system with Unix modes, by --work or STEPDOWN_WORK.",
+        )
     return workspace

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import pwd
+import sys
 import unicodedata
 from pathlib import Path
 from typing import Annotated, Self
@@ -80,6 +80,10 @@ class People(Model):
 
 def account() -> str:
     """The account this process runs under, as the system knows it; no environment can change it."""
+    if sys.platform == "win32":
+        return os.getlogin()  # asks Windows; getpass would ask the environment
+    import pwd  # no other system than Unix has it
+
     number = os.getuid()
     try:
         return pwd.getpwuid(number).pw_name

@@ -27,6 +27,44 @@ from flows.cli import main
 main()
 """
 
+UNIX_ONLY = """
+import builtins, importlib, os, pkgutil, signal, types
+
+MODULES = {"fcntl", "grp", "posix", "pty", "pwd", "resource", "syslog", "termios", "tty"}
+NAMES = {
+    os: "fork forkpty getuid geteuid getgid getegid setsid setuid killpg nice chown fchmod fchown "
+    "uname mkfifo statvfs sysconf sched_getaffinity getloadavg register_at_fork O_CLOEXEC "
+    "O_NOFOLLOW O_DIRECTORY O_NONBLOCK O_SYNC WNOHANG",
+    signal: "SIGKILL SIGHUP SIGQUIT SIGALRM SIGCHLD SIGPIPE SIGUSR1 SIGUSR2 alarm setitimer "
+    "pthread_kill pthread_sigmask",
+}
+OURS = ("stepdown", "flows", "tasks", "expectations")
+elsewhere = {}
+for module, names in NAMES.items():
+    kept = {n: held for n, held in vars(module).items() if n not in names.split()}
+    elsewhere[module.__name__] = types.ModuleType(module.__name__)
+    vars(elsewhere[module.__name__]).update(kept)
+real = builtins.__import__
+
+def ours_find_no_unix(name, globals=None, locals=None, fromlist=(), level=0):
+    who = (globals or {}).get("__name__", "")
+    if who.split(".")[0] in OURS and not level:
+        if name in MODULES:
+            raise ModuleNotFoundError(f"{who} imports {name}")
+        if name in elsewhere:
+            return elsewhere[name]
+    return real(name, globals, locals, fromlist, level)
+
+builtins.__import__ = ours_find_no_unix
+for package in OURS:
+    importlib.import_module(package)
+    path = [os.path.abspath(package)]
+    for module in pkgutil.walk_packages(path, f"{package}."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+            print(module.name)
+"""
+
 WATCHED = """
 import atexit, json, os, socket, sys
 
@@ -180,3 +218,11 @@ def test_a_run_talks_to_this_machine_only(plain: Visits, tmp_path: Path) -> None
     seen = watched(tmp_path, "run", str(plain.config), *plain.places)
     assert seen, "the watcher saw nothing, not even Prefect's own server"
     assert {str(address[0]) for address in seen} <= {"127.0.0.1", "localhost", "::1"}
+
+
+def test_no_module_needs_what_only_unix_has() -> None:
+    done = run(code=UNIX_ONLY)
+    assert done.code == 0, done.err
+    seen = set(done.out.split())
+    assert {"stepdown.sharing.fetch", "tasks.upkeep", "flows.serve_command"} <= seen
+    assert len(seen) > 380

@@ -37,7 +37,7 @@ ASKED_ITSELF = ("work/ledger.db", "work/keyring.json", "store/visits/")
 """What is not compared by its bytes: the ledger by its lines, the store by its listing."""
 FOR_NO_RUN = ("work/scratch/", "work/runs/", "work/prefect/", "work/.")
 """What no run reads that another one wrote, an outcome that is repeated aside."""
-LOCKS = ("work/decisions.lock", "work/run-visits.lock")
+LOCKS = ("work/decisions.lock", "work/run-visits.lock", "work/scratch.lock")
 
 
 @contextmanager

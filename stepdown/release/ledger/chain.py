@@ -7,6 +7,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -179,7 +180,7 @@ def export_to(ledger: Ledger, path: Path) -> int:
     new_file(path, "the export")
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        with open(temporary, "wb", opener=partial(os.open, mode=0o600)) as file:
             lines = export(ledger, file)
             file.flush()
             os.fsync(file.fileno())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from stepdown.errors import TransientError, WorldFailed
+from stepdown.file_lock import lock
 from stepdown.release.ledger.database import (
     database_failures,
     open_engine,
@@ -32,13 +32,13 @@ _HOLDING: ContextVar[sa.Connection | None] = ContextVar("holding", default=None)
 
 @contextmanager
 def exclusively(workspace: Workspace) -> Iterator[None]:
-    """Hold the workspace's lock; the kernel frees it even when the holder is killed.
+    """Hold the workspace's lock; the system frees it even when the holder is killed.
 
     Recovery relies on this: an open intent that it finds under the lock is a dead process's.
 
     Raises:
         TransientError: another process has held it for ten minutes.
-        WorldFailed: the lock file cannot be opened.
+        WorldFailed: the lock file cannot be opened or locked.
     """
     with _of_file(workspace.root / _LOCK), _of_ledger(workspace):
         yield
@@ -68,7 +68,7 @@ def check_still_alone() -> None:
 @contextmanager
 def _of_file(path: Path) -> Iterator[None]:
     try:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise WorldFailed(
             f"cannot open the lock file ({error.strerror})",
@@ -76,7 +76,7 @@ def _of_file(path: Path) -> Iterator[None]:
             next="Check that its folder exists and is yours.",
         ) from None
     try:
-        _wait(lambda: _try_file(handle), str(path))
+        _wait(lambda: lock(handle, path), str(path))
         yield
     finally:
         os.close(handle)
@@ -110,14 +110,6 @@ def _of_ledger(workspace: Workspace) -> Iterator[None]:
         _HOLDING.reset(before)
         connection.invalidate()
         connection.close()
-
-
-def _try_file(handle: int) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _wait(attempt: Callable[[], bool], where: str) -> None:

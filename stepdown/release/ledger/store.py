@@ -6,6 +6,7 @@ import datetime as dt
 import hashlib
 import io
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -298,6 +299,7 @@ def _durable(target: Path) -> Iterator[tuple[Any, Any]]:
             def place(move: Any) -> None:
                 file.flush()
                 os.fsync(file.fileno())
+                file.close()  # Windows moves no file that is open
                 move(temporary, target)
 
             yield file, place
@@ -314,6 +316,8 @@ def _make_folders(folder: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
+    if sys.platform == "win32":
+        return  # it opens no folders
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

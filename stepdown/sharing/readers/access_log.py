@@ -10,7 +10,6 @@ over.
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import json
 import os
 import secrets
@@ -24,6 +23,7 @@ from typing import IO, Any
 
 from stepdown.artifacts import canonical_json, write_durably
 from stepdown.errors import WorldFailed
+from stepdown.file_lock import lock
 from stepdown.release.ledger.ledger import Ledger
 from stepdown.release.ledger.records import EventKind, Release
 from stepdown.sharing.readers.access_alerts import Alert, Watcher
@@ -156,10 +156,10 @@ class AccessLog:
         self.folder.mkdir(mode=0o700, exist_ok=True)
         found = 0
         for path in sorted(self.folder.glob("*.lock")):
-            with open(path) as file, suppress(BlockingIOError):  # its server lives
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                found += self._take_over(path.with_suffix(".json"))
-                path.unlink()
+            with open(path, "r+") as file:
+                if lock(file.fileno(), path):  # else its server lives
+                    found += self._take_over(path.with_suffix(".json"))
+                    path.unlink()
         self._file = self._journal()
         return found
 
@@ -229,7 +229,7 @@ class AccessLog:
     def _journal(self) -> IO[str]:
         path = self.folder / f"{os.getpid()}-{secrets.token_hex(4)}.lock"
         file = open(path, "w")  # noqa: SIM115 - held as long as the server lives
-        fcntl.flock(file, fcntl.LOCK_EX)
+        lock(file.fileno(), path, wait=True)
         return file
 
     def _write_journal(self, content: bytes) -> None:
