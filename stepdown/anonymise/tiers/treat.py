@@ -23,11 +23,13 @@ from stepdown.config.treatments import (
 )
 from stepdown.engine import Session, quote
 from stepdown.keyring import Keyring
-from stepdown.vocabulary import ROW_ID, SUBJECT_ID, ColumnType, Role, Tier
+from stepdown.vocabulary import ColumnType, Role, Tier
 
 TREATED = "treated"
+PARENT_ROW, SOURCE_ROW, SUBJECT = "stepdown.parent_row", "stepdown.source_row", "stepdown.subject"
 WEIGHT = "stepdown.weight"
-"""Travels beside the released columns, as a row's name does; no column of a config is so called."""
+LINEAGE = (PARENT_ROW, SOURCE_ROW, SUBJECT)
+"""Columns that travel beside the released ones; a config's columns cannot have these names."""
 
 
 @dataclass(frozen=True)
@@ -96,10 +98,10 @@ def treat(
         expressions.append(f"{expression} AS {quote(name)}")
     if weight:
         expressions.append(f"p.{quote(weight)} AS {quote(WEIGHT)}")
-    lineage = (f"e._row_id AS {ROW_ID}", f"e.subject AS {SUBJECT_ID}")
+    lineage = (f"e.{name.partition('.')[2]} AS {quote(name)}" for name in LINEAGE)
     session.run(
         f"CREATE OR REPLACE TEMP VIEW {TREATED} AS SELECT {', '.join([*expressions, *lineage])} "
-        f"FROM {ENTERED} e JOIN {PARENT} p USING (_row_id) {' '.join(joins)}"
+        f"FROM {ENTERED} e JOIN {PARENT} p ON p.file_row_number = e.parent_row {' '.join(joins)}"
     )
     return Treated(cells, pools)
 
@@ -161,7 +163,7 @@ def _find_rare(session: Session, lookup: str, name: str, fewer_than: int) -> int
     column = f"p.{quote(name)}"
     session.run(
         f"CREATE OR REPLACE TEMP TABLE {lookup} AS SELECT {column} AS value, count(*) AS cells "
-        f"FROM {ENTERED} e JOIN {PARENT} p USING (_row_id) "
+        f"FROM {ENTERED} e JOIN {PARENT} p ON p.file_row_number = e.parent_row "
         f"WHERE {column} IS NOT NULL "
         f"GROUP BY {column} HAVING count(DISTINCT e.subject) < {fewer_than}"
     )
