@@ -24,7 +24,7 @@ CELL = "value"
 
 @dataclass(frozen=True)
 class FileFrames:
-    """The frames of one relation that is a Parquet file, with ``file_row_number``."""
+    """The frames of one relation that is a Parquet file."""
 
     session: Session
     relation: str
@@ -32,7 +32,8 @@ class FileFrames:
     @cached_property
     def schema(self) -> pd.DataFrame:
         """One row per column of the file: name, type, position (from 0)."""
-        described = self.session.fetch(f"DESCRIBE {self._select('* EXCLUDE (file_row_number)')}")
+        names = ", ".join(map(quote, self.session.columns(self.relation)))
+        described = self.session.fetch(f"DESCRIBE {self._select(names)}")
         return pd.DataFrame(
             {
                 "name": described["column_name"].to_pylist(),

@@ -20,7 +20,7 @@ from stepdown.opened import SNAPSHOT, Source
 def meets_raw_suite(source: Source) -> bool:
     """True where a snapshot passes every check of the raw suite without any doubt."""
     checks, session = fill(shipped_suite("raw"), raw_facts(source.loaded)), source.session
-    described = session.fetch(f"DESCRIBE SELECT * EXCLUDE (file_row_number) FROM {SNAPSHOT}")
+    described = session.fetch(f"DESCRIBE SELECT * EXCLUDE (_row_id) FROM {SNAPSHOT}")
     names, types = (described[name].to_pylist() for name in ("column_name", "column_type"))
     columns = list(zip(names, types, strict=True))
     return bool(checks) and all(_passes(session, check, columns) for check in checks)

@@ -11,10 +11,11 @@ from stepdown.vocabulary import Tier
 
 DATA_FILE = "data/part-00000.parquet"
 LINEAGE_FILE = "lineage.parquet"
+PARENT_LINEAGE_FILE = "parent-lineage.parquet"
 HIERARCHIES_FILE = "hierarchies.parquet"
 SUBJECTS_FILE = "subjects.parquet"
 HELD_BACK_FILE = "held-back.parquet"
-"""``source_row`` of everybody held back for an earlier version's sake; no file for nobody."""
+"""``_row_id`` of everybody held back for an earlier version's sake; no file for nobody."""
 STEWARD_PAGE = "steward-report.html"
 
 
@@ -27,12 +28,12 @@ class Candidate:
         recipient: whose copy it is; None for a tier's own file.
         folder: absolute path.
         data: the release's data; rows sorted by released values.
-        lineage: ``row`` (position in data) → ``parent_row`` (position in the parent's data, the
-            snapshot for internal), ``source_row`` (position in the snapshot), ``subject`` (dense
-            code of the data subject). All BIGINT, in the order of ``row``.
+        lineage: whose each row of the data is, in their order: ``_row_id``, its id in the
+            snapshot, and ``_subject_id``, the dense code of the data subject.
         hierarchies: long table of every released quasi-identifier's hierarchy: ``column``,
             ``leaf`` (text of the raw value, NULL for missing), ``level``, ``label``.
         report: what the derivation did.
+        parent_lineage: that of the tier above, as it was then; None where that is the snapshot.
     """
 
     tier: Tier
@@ -42,6 +43,7 @@ class Candidate:
     lineage: ArtifactRef
     hierarchies: ArtifactRef
     report: DeriveReport
+    parent_lineage: ArtifactRef | None = None
 
     @property
     def path(self) -> Path:

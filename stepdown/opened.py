@@ -11,11 +11,20 @@ from stepdown.artifacts import ArtifactRef, Hashes, check_bytes
 from stepdown.candidate import Candidate
 from stepdown.config import LoadedConfig, ReleaseConfig, treatment_of
 from stepdown.config.treatments import Surrogate
-from stepdown.engine import Session, open_session, quote
+from stepdown.engine import (
+    NamedRows,
+    Session,
+    lineage_rows,
+    open_session,
+    quote,
+    released_rows,
+    rows_above,
+    source_rows,
+)
 from stepdown.vocabulary import Role, Tier
 
 DATA, LINEAGE, PARENT, SNAPSHOT = "data", "lineage", "parent", "snapshot"
-HIERARCHIES, SCALE, PARENT_LINEAGE = "hierarchies", "scale", "parent_lineage"
+HIERARCHIES, SCALE = "hierarchies", "scale"
 
 
 class Source:
@@ -42,8 +51,6 @@ class Source:
         self,
         candidate: Candidate,
         parent: ArtifactRef,
-        *,
-        parent_lineage: ArtifactRef | None = None,
         scale: ArtifactRef | None = None,
     ) -> Iterator[Opened]:
         """Open a candidate with the tier above it.
@@ -52,7 +59,6 @@ class Source:
             candidate: its data, lineage and hierarchies.
             parent: the data file of the tier above (the snapshot for internal, the base for a
                 copy).
-            parent_lineage: of the parent's data file, where it is at hand.
             scale: the file between whose extremes numeric sensitive columns are binned; default
                 the parent. A copy is binned like its base: between the extremes of internal.
 
@@ -63,10 +69,9 @@ class Source:
             PARENT: parent,
             SCALE: scale or parent,
             HIERARCHIES: candidate.hierarchies,
-            **({PARENT_LINEAGE: parent_lineage} if parent_lineage else {}),
         }
         with self._opened(candidate, files) as opened:
-            opened = replace(opened, parent=parent, knows_parents_lineage=bool(parent_lineage))
+            opened = replace(opened, parent=parent)
             _lay_out_records(opened, with_source=True)
             yield opened
         self.rest()
@@ -105,12 +110,18 @@ class Source:
     def _opened(self, candidate: Candidate, files: dict[str, ArtifactRef]) -> Iterator[Opened]:
         for ref in (candidate.data, candidate.lineage, *files.values()):
             self.check(ref)
+        if PARENT in files and candidate.parent_lineage:
+            self.check(candidate.parent_lineage)
         with self.session.part() as session:
-            session.share_parquet(DATA, candidate.data.path)
-            session.load_parquet(LINEAGE, candidate.lineage.path)
+            session.share_parquet(DATA, released_rows(candidate.data.path, candidate.lineage.path))
+            session.load_parquet(LINEAGE, lineage_rows(candidate.lineage.path))
             for name, ref in files.items():
                 if ref == self.snapshot:
                     session.share(name, self.session.qualified(SNAPSHOT))
+                elif name == PARENT:
+                    session.share_parquet(name, _rows_above(ref, candidate))
+                elif name == SNAPSHOT:
+                    session.share_parquet(name, source_rows(ref.path))
                 else:
                     session.share_parquet(name, ref.path)
             columns = [n for n in session.columns(DATA) if n in self.loaded.config.columns]
@@ -124,12 +135,11 @@ class Opened:
     Args:
         source: what it was opened beside.
         session: holds ``data``, ``lineage``, ``snapshot``, ``hierarchies`` and ``record`` (``row``,
-            ``source_row``, ``subject``, ``household``, ``weight``, and column i of the file as
-            ``c<i>``); with a parent also ``parent``, ``scale`` and perhaps ``parent_lineage``.
+            ``_row_id``, ``subject``, ``household``, ``weight``, and column i of the file as
+            ``c<i>``); with a parent also ``parent`` and ``scale``.
         columns: the columns of the file that the config names, in the order of the file.
         snapshot: what it was made from.
         parent: the data file of the tier above.
-        knows_parents_lineage: whether there is ``parent_lineage``.
     """
 
     source: Source
@@ -138,7 +148,6 @@ class Opened:
     columns: list[str]
     snapshot: ArtifactRef
     parent: ArtifactRef | None = None
-    knows_parents_lineage: bool = False
 
     @property
     def loaded(self) -> LoadedConfig:
@@ -163,7 +172,7 @@ class Opened:
         """The same with tokens in place of raw values, as earlier versions may have them."""
         with self.session.part() as session:
             session.share_parquet(HIERARCHIES, self.source.check(hierarchies))
-            session.share_parquet(SNAPSHOT, self.source.check(snapshot))
+            session.share_parquet(SNAPSHOT, source_rows(self.source.check(snapshot)))
             yield replace(
                 self,
                 session=session,
@@ -211,7 +220,7 @@ def open_source(
     hashes: Hashes = {}
     path = check_bytes(snapshot, hashes)
     with open_session(scratch) as engine, engine.part() as session:
-        session.load_parquet(SNAPSHOT, path)
+        session.load_parquet(SNAPSHOT, source_rows(path))
         yield Source(session, snapshot, loaded, hashes)
 
 
@@ -222,16 +231,20 @@ def open_candidate(
     snapshot: ArtifactRef,
     loaded: LoadedConfig,
     scratch: str | Path | None = None,
-    *,
-    parent_lineage: ArtifactRef | None = None,
     scale: ArtifactRef | None = None,
 ) -> Iterator[Opened]:
     """Open a candidate and its source for itself: see ``open_source`` and ``Source.open``."""
     with (
         open_source(snapshot, loaded, scratch) as source,
-        source.open(candidate, parent, parent_lineage=parent_lineage, scale=scale) as opened,
+        source.open(candidate, parent, scale) as opened,
     ):
         yield opened
+
+
+def _rows_above(parent: ArtifactRef, candidate: Candidate) -> NamedRows:
+    if candidate.parent_lineage:
+        return released_rows(parent.path, candidate.parent_lineage.path)
+    return rows_above(parent.path, candidate.lineage.path)
 
 
 def _lay_out_records(opened: Opened, with_source: bool) -> None:
@@ -243,18 +256,16 @@ def _lay_out_records(opened: Opened, with_source: bool) -> None:
     household = opened.config.name(Role.HOUSEHOLD) if with_source else None
     weight = opened.config.name(Role.WEIGHT) if with_source else None
     parts = [
-        "data.file_row_number AS row",
-        "lineage.source_row AS source_row",
-        "lineage.subject AS subject",
+        'data."stepdown.row" AS row',
+        "data._row_id",
+        "data._subject_id AS subject",
         f"snapshot.{quote(household)} AS household" if household else "NULL AS household",
         f"snapshot.{quote(weight)}::DOUBLE AS weight" if weight else "NULL::DOUBLE AS weight",
         *(f"data.{quote(name)} AS {opened.alias(name)}" for name in opened.columns),
     ]
     # A row without lineage stays, with an unknown subject: it must not shrink what is measured.
-    sql = (
-        f"CREATE TABLE record AS SELECT {', '.join(parts)} FROM data "
-        "LEFT JOIN lineage ON lineage.row = data.file_row_number"
-    )
+    placed = 'SELECT row_number() OVER () - 1 AS "stepdown.row", * FROM data'
+    sql = f"CREATE TABLE record AS SELECT {', '.join(parts)} FROM ({placed}) AS data"
     if household or weight:
-        sql += " LEFT JOIN snapshot ON snapshot.file_row_number = lineage.source_row"
+        sql += " LEFT JOIN snapshot USING (_row_id)"
     opened.session.run(sql)

@@ -40,7 +40,9 @@ class DeriveReport:
         held_back: rows kept out because too few came, or left, since an earlier version.
         lost_to_period: rows whose period an earlier version has covered.
         earlier: addresses of the versions published before that were looked at.
-        snapshot_sha256: of the pinned source that the lineage's ``source_row`` counts in.
+        parent_lineage_sha256: of the lineage of the parent's data file; empty where that is the
+            snapshot.
+        snapshot_sha256: of the pinned source whose rows the lineage names.
     """
 
     sha256: str
@@ -67,6 +69,7 @@ class DeriveReport:
     lost_to_period: int = 0
     earlier: list[str] = field(default_factory=list)
     snapshot_sha256: str = ""
+    parent_lineage_sha256: str = ""
 
     def levels_of(self, column: str) -> tuple[int, ...]:
         """Every level that a label of the column is on, lowest first; () of an unknown column."""

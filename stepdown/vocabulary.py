@@ -13,6 +13,11 @@ PeriodKind = Literal["whole", "increment"]
 """Every version covers all rows, or only those that came since the version before."""
 
 
+ROW_ID, SUBJECT_ID = "_row_id", "_subject_id"
+"""Columns with a row's id, unique in its source, and the code of its data subject. Both BIGINT; no
+column of a config may be called so."""
+
+
 class Tier(StrEnum):
     """Who a release is for; each is made from the one above it."""
 

@@ -119,31 +119,43 @@ def align(opened: Opened, names: Sequence[str]) -> Aligned:
     Raises:
         StoreCorrupt: the lineage does not fit the two files.
     """
-    session, candidate, parent = opened.session, opened.candidate, opened.parent
-    assert parent is not None
-    lineage = session.fetch("SELECT row, parent_row, subject FROM lineage")
-    row = _integers(lineage, "row")
-    order = np.argsort(row, kind="stable")
-    parent_row = _integers(lineage, "parent_row")[order]
-    subjects, subject = np.unique(_integers(lineage, "subject")[order], return_inverse=True)
-    fits = np.array_equal(row[order], np.arange(candidate.data.rows))
-    if not fits or (len(row) and not 0 <= parent_row.min() <= parent_row.max() < parent.rows):
+    session, candidate = opened.session, opened.candidate
+    lineage = session.fetch("SELECT _row_id, subject FROM record ORDER BY row")
+    ids = session.fetch("SELECT _row_id FROM parent WHERE _row_id IS NOT NULL")["_row_id"]
+    if (
+        not pc.all(pc.is_in(lineage["_row_id"], value_set=ids)).as_py()
+        or lineage["subject"].null_count
+    ):
         raise StoreCorrupt(
             "its rows are not those of the two files it is between",
             where=candidate.lineage.path,
             next="Run the release again.",
         )
+    row_id = _integers(lineage, "_row_id")
+    subjects, subject = np.unique(_integers(lineage, "subject"), return_inverse=True)
     columns = {}
     for name in names:
         mine, labels = encode(session.column(DATA, name))
-        cells, values = encode(session.column(PARENT, name))
-        above = cells[parent_row]
+        cells, values = _above(session, name)
+        above = cells[row_id]
         # What the file made of a value anywhere, it may have made of it everywhere.
         seen = Reach.of(above, mine, len(values) + 1, len(labels) + 1)
         reach = reach_of(session, name, values, labels, seen)
         columns[name] = Column(mine, above, labels, values, reach)
     seed = int(candidate.data.sha256[:15] or "0", 16)
     return Aligned(subject.astype(np.int64), len(subjects), columns, seed)
+
+
+def _above(session: Session, name: str) -> tuple[Codes, pa.Array]:
+    """Codes of the parent's cells by their rows' ids, and what they stand for."""
+    table = session.fetch(
+        f"SELECT _row_id, {quote(name)} AS cell FROM {PARENT} WHERE _row_id IS NOT NULL"
+    )
+    codes, values = encode(table["cell"])
+    row_id = _integers(table, "_row_id")
+    by_id = np.zeros(int(row_id.max(initial=-1)) + 1, np.int32)
+    by_id[row_id] = codes
+    return by_id, values
 
 
 def encode(cells: pa.ChunkedArray) -> tuple[Codes, pa.Array]:

@@ -86,7 +86,7 @@ def _list_known(opened: Opened, names: list[str], mixed: list[str]) -> Ints:
     listed = ", ".join(f"k{i}" for i in range(len(names)))
     session.run(
         f"CREATE OR REPLACE TEMP TABLE seen AS SELECT row, {', '.join(parts)} FROM record "
-        "LEFT JOIN snapshot ON snapshot.file_row_number = record.source_row"
+        "LEFT JOIN snapshot USING (_row_id)"
     )
     session.run(
         "CREATE OR REPLACE TEMP TABLE known AS SELECT row_number() OVER () - 1 AS place, * FROM "

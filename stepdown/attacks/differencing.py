@@ -97,20 +97,20 @@ def _side(opened: Opened, keys: Sequence[str], secret: Sequence[str], within: st
     (``record``) or all of its source (``source``)."""
     config = opened.config
     labels = ", ".join(opened.aliases(Role.QUASI_IDENTIFIER)) or "1"
-    among = "SEMI JOIN record USING (source_row)" if within == "record" else ""
+    among = "SEMI JOIN record USING (_row_id)" if within == "record" else ""
     values = []
     for i, name in enumerate(secret):
         cell, column = f"record.{opened.alias(name)}", config.columns[name]
         harmless = is_harmless(cell, column.not_sensitive, column.type)
         values.append(f"CASE WHEN {harmless} THEN '' ELSE '=' || {cell}::VARCHAR END AS s{i}")
     return opened.session.fetch(
-        "WITH known AS (SELECT file_row_number AS source_row, "
+        "WITH known AS (SELECT _row_id, "
         f"{_raw(keys)} AS raw FROM snapshot), "
-        "turned AS (SELECT source_row, row_number() OVER (PARTITION BY raw ORDER BY source_row) "
+        "turned AS (SELECT _row_id, row_number() OVER (PARTITION BY raw ORDER BY _row_id) "
         f"AS turn FROM known {among}) "
         f"SELECT dense_rank() OVER (ORDER BY {labels}) AS class, subject, turn, "
         f"raw{''.join(f', {value}' for value in values)} "
-        "FROM record JOIN known USING (source_row) JOIN turned USING (source_row)"
+        "FROM record JOIN known USING (_row_id) JOIN turned USING (_row_id)"
     )
 
 

@@ -28,7 +28,7 @@ class View:
     Args:
         address: the release's, for the report.
         places: where in it somebody is sought.
-        source_rows: shape (n_rows,): the row of the snapshot that each row came from.
+        row_ids: shape (n_rows,): the row of the snapshot that each row came from.
         sensitive: the cells of each sensitive column.
         rows: where the snapshot is another one than the attacked release's: that one's source row
             and this one's, both of shape (n_people,), for everybody who is in both. None: the
@@ -37,7 +37,7 @@ class View:
 
     address: str
     places: Places
-    source_rows: Ints
+    row_ids: Ints
     sensitive: dict[str, pa.ChunkedArray]
     rows: tuple[Ints, Ints] | None
 
@@ -46,10 +46,10 @@ def view_of(opened: Opened, address: str = "", rows: tuple[Ints, Ints] | None = 
     """Read an open release into a ``View``."""
     with opened.aside() as opened:
         places = find_places(opened)
-        source = opened.session.fetch("SELECT source_row FROM record ORDER BY row")["source_row"]
+        source = opened.session.fetch("SELECT _row_id FROM record ORDER BY row")["_row_id"]
         cells = {name: opened.session.column(DATA, name) for name in opened.names(Role.SENSITIVE)}
-    source_rows = pc.fill_null(source, ABSENT).to_numpy().astype(np.int64)
-    return View(address, places, source_rows, cells, rows)
+    row_ids = pc.fill_null(source, ABSENT).to_numpy().astype(np.int64)
+    return View(address, places, row_ids, cells, rows)
 
 
 def intersection(view: View, others: Sequence[View], config: ReleaseConfig) -> list[AttackResult]:
@@ -74,7 +74,7 @@ def intersection(view: View, others: Sequence[View], config: ReleaseConfig) -> l
         others, one more per column for all of them together, over everybody in any of them.
     """
     views = (view, *others)
-    rows = [_aligned(view.source_rows, each) for each in views]
+    rows = [_aligned(view.row_ids, each) for each in views]
     results = []
     for name in view.sensitive:
         holding = [i for i, each in enumerate(views) if name in each.sensitive]
@@ -132,7 +132,7 @@ def _aligned(first: Ints, view: View) -> Ints:
     sought = first
     if view.rows is not None:
         sought = _looked_up(first, *view.rows)
-    own = view.source_rows
+    own = view.row_ids
     return _looked_up(sought, own, np.arange(len(own)))
 
 

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from stepdown.attacks.aligned import Aligned, Ints, Reach, encode, reach_of
 from stepdown.attacks.classes import Classes, only_subject, owners
-from stepdown.engine.session import Session
+from stepdown.engine import Session
 from stepdown.errors import SourceInvalid
 from stepdown.reports import AttackResult
 from stepdown.tables import Form, read_coded

@@ -94,7 +94,7 @@ def monotone(opened: Opened) -> list[AttackResult]:
 def _source_rows(opened: Opened) -> Ints:
     # A row without lineage comes from nowhere: after all others, in the file's order.
     table = opened.session.fetch(
-        "SELECT coalesce(source_row, 4611686018427387904 + row) AS s FROM record ORDER BY row"
+        "SELECT coalesce(_row_id, 4611686018427387904 + row) AS s FROM record ORDER BY row"
     )
     rows: Ints = table["s"].to_numpy().astype(np.int64)
     return rows
@@ -103,8 +103,8 @@ def _source_rows(opened: Opened) -> Ints:
 def _ranks(opened: Opened, value: str) -> Ints:
     """Shape (n_rows,), in the order of the file: dense rank of an SQL value, missing first."""
     table = opened.session.fetch(
-        f"SELECT dense_rank() OVER (ORDER BY {value} ASC NULLS FIRST) AS r FROM data "
-        "ORDER BY file_row_number"
+        f"SELECT dense_rank() OVER (ORDER BY {value} ASC NULLS FIRST) AS r FROM "
+        '(SELECT row_number() OVER () AS "stepdown.row", * FROM data) ORDER BY "stepdown.row"'
     )
     ranks: Ints = table["r"].to_numpy().astype(np.int64)
     return ranks
@@ -112,8 +112,8 @@ def _ranks(opened: Opened, value: str) -> Ints:
 
 def _narrow(opened: Opened, k: int) -> Iterator[tuple[str, Ints]]:
     """Columns, with their rows' ranks, in which some value is shared by fewer than k rows."""
-    schema = opened.session.fetch("SELECT * EXCLUDE (file_row_number) FROM data LIMIT 0").schema
-    for field in schema:
+    schema = opened.session.fetch("SELECT * FROM data LIMIT 0").schema
+    for field in map(schema.field, opened.session.columns(DATA)):
         cell = quote(field.name)
         few = f"SELECT 1 FROM data WHERE {cell} IS NOT NULL GROUP BY {cell} HAVING count(*) < {k}"
         if not opened.session.scalar(f"SELECT count(*) FROM ({few})"):

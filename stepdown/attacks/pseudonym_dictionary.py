@@ -127,8 +127,8 @@ def _try_raw(opened: Opened, source: str, targets: list[_Column]) -> Iterator[st
     # Those of the file's own records come first: they are what its cells were made from.
     session.run(
         f"CREATE OR REPLACE TEMP TABLE raw AS SELECT value, held FROM (SELECT {quote(source)}"
-        "::VARCHAR AS value, bool_or(lineage.row IS NOT NULL) AS held FROM snapshot LEFT JOIN "
-        "lineage ON snapshot.file_row_number = lineage.source_row GROUP BY value) "
+        "::VARCHAR AS value, bool_or(lineage._row_id IS NOT NULL) AS held FROM snapshot LEFT JOIN "
+        "lineage USING (_row_id) GROUP BY value) "
         "WHERE value IS NOT NULL ORDER BY held DESC, hash(value), value"
     )
     count = int(str(session.scalar("SELECT count(*) FROM raw")))

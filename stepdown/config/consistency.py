@@ -33,13 +33,20 @@ from stepdown.config.treatments import (
     TruncatePrefix,
 )
 from stepdown.errors import ConfigInvalid
-from stepdown.vocabulary import MOST_QUASI_IDENTIFIERS, MOST_RELEASED, ColumnType, Role, Tier
+from stepdown.vocabulary import (
+    MOST_QUASI_IDENTIFIERS,
+    MOST_RELEASED,
+    ROW_ID,
+    SUBJECT_ID,
+    ColumnType,
+    Role,
+    Tier,
+)
 
 ONE_OF_A_KIND = (Role.SUBJECT, Role.HOUSEHOLD, Role.WEIGHT, Role.CONSENT)
 _ATTACKED = (Role.QUASI_IDENTIFIER, Role.SENSITIVE, Role.INSENSITIVE)
 _IDS = (Role.SUBJECT, Role.HOUSEHOLD, Role.DIRECT_IDENTIFIER)
 NUMERIC = (ColumnType.INTEGER, ColumnType.NUMBER)
-ROW_POSITION = "file_row_number"
 RESERVED = re.compile("latest|data|v[1-9][0-9]{0,8}")
 DATED = (ColumnType.DATE, ColumnType.TIMESTAMP)
 
@@ -147,10 +154,11 @@ def _names(config: ReleaseConfig) -> Iterator[str]:
         if RESERVED.fullmatch(name):
             yield f"{name}: a dataset or recipient cannot have this name; releases' folders do"
     # The engine finds `name` under `Name`: the wrong one of two columns could be released.
-    seen: dict[str, str] = {ROW_POSITION: ROW_POSITION}
+    own = (ROW_ID, SUBJECT_ID)
+    seen = {name: name for name in own}
     for name in config.columns:
         twin = seen.setdefault(name.casefold(), name)
-        if twin == ROW_POSITION:
+        if twin in own:
             yield f"columns.{name}: this name is the engine's own; rename it in the source"
         elif twin != name:
             yield f"columns.{name}: differs from {twin} in capitals only; rename it in the source"

@@ -1,5 +1,24 @@
 """Scan, count and apply: the only place that knows the engine."""
 
-from stepdown.engine.session import Session, file_literal, literals, open_session, quote
+from stepdown.engine.named_rows import (
+    NamedRows,
+    lineage_rows,
+    released_rows,
+    rows_above,
+    source_rows,
+)
+from stepdown.engine.session import Session, open_session
+from stepdown.engine.texts import file_literal, literals, quote
 
-__all__ = ["Session", "file_literal", "literals", "open_session", "quote"]
+__all__ = [
+    "NamedRows",
+    "Session",
+    "file_literal",
+    "lineage_rows",
+    "literals",
+    "open_session",
+    "quote",
+    "released_rows",
+    "rows_above",
+    "source_rows",
+]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import itertools
 import os
-import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +13,15 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
+from stepdown.engine.named_rows import NamedRows, parquet_rows
+from stepdown.engine.texts import quote
 from stepdown.errors import WorldFailed
 from stepdown.scratch import in_use
+from stepdown.vocabulary import ROW_ID, SUBJECT_ID
 
 MEMORY_LIMIT = os.environ.get("STEPDOWN_MEMORY", "400MB")
 """What the engine may hold before it spills; the process needs about 300 MB beside it."""
 
-FILE_ROW = "file_row_number"
 MANY_COLUMNS, MEGABYTES_PER_COLUMN = 500, 0.8
 MANY_JOINS, MEGABYTES_PER_JOIN = 32, 12.5
 _AT_REST = "64MB"
@@ -71,12 +72,13 @@ class Session:
         """A session that sees the same parts, whose temporary relations are dropped with it.
 
         Args:
-            only: the one relation that it sees; default all.
+            only: the one relation that it sees, without the names of its rows; default all.
         """
         with self._another(() if only else self._path) as session:
             if only:
+                listed = ", ".join(map(quote, self.columns(only)))
                 relation = self.qualified(only)
-                session.run(f"CREATE TEMP VIEW {quote(only)} AS SELECT * FROM {relation}")
+                session.run(f"CREATE TEMP VIEW {quote(only)} AS SELECT {listed} FROM {relation}")
             yield session
 
     @contextmanager
@@ -90,24 +92,19 @@ class Session:
         finally:
             connection.close()
 
-    def load_parquet(self, name: str, path: str | Path) -> None:
-        """Read a Parquet file, once, into a relation of this part that the engine may spill.
+    def load_parquet(self, name: str, file: str | Path | NamedRows) -> None:
+        """Read Parquet, once, into a relation of this part that the engine may spill."""
+        self.run(f"CREATE TABLE {quote(name)} AS {self._reading(file)}")
 
-        ``file_row_number`` is a row's 0-based position in the file.
-        """
-        self._make_room_for(path)
-        self.run(f"CREATE TABLE {quote(name)} AS {_reading(path)}")
+    def share_parquet(self, name: str, file: str | Path | NamedRows) -> None:
+        """Make Parquet a relation of this part; every statement reads what it needs of it."""
+        self.run(f"CREATE VIEW {quote(name)} AS {self._reading(file)}")
 
-    def share_parquet(self, name: str, path: str | Path) -> None:
-        """Make a Parquet file a relation of this part; every statement reads what it needs of it.
-
-        ``file_row_number`` is a row's 0-based position in the file.
-        """
-        self._make_room_for(path)
-        self.run(f"CREATE VIEW {quote(name)} AS {_reading(path)}")
-
-    def _make_room_for(self, path: str | Path) -> None:
-        self.make_room(len(self.fetch(f"{_reading(path)} LIMIT 0").column_names))
+    def _reading(self, file: str | Path | NamedRows) -> str:
+        named = file if isinstance(file, NamedRows) else parquet_rows(file)
+        sql = named.sql
+        self.make_room(len(self.fetch(f"{sql} LIMIT 0").column_names))
+        return sql
 
     def share(self, name: str, relation: str) -> None:
         """Give a relation, as another part calls it, a name in this part."""
@@ -124,10 +121,9 @@ class Session:
             self.run(f"SET memory_limit = '{_AT_REST}'")
         self.release_memory()
 
-    def attach_parquet(self, name: str, path: str | Path) -> None:
-        """Make a Parquet file a relation; ``file_row_number`` is its 0-based row position."""
-        self._make_room_for(path)
-        self.run(f"CREATE OR REPLACE TEMP VIEW {quote(name)} AS {_reading(path)}")
+    def attach_parquet(self, name: str, file: str | Path | NamedRows) -> None:
+        """Make Parquet a relation of this session."""
+        self.run(f"CREATE OR REPLACE TEMP VIEW {quote(name)} AS {self._reading(file)}")
 
     def attach_arrow(self, name: str, table: pa.Table) -> None:
         """Make an Arrow table a relation."""
@@ -151,9 +147,9 @@ class Session:
             return self._connection.sql(sql).to_arrow_table()
 
     def columns(self, name: str) -> list[str]:
-        """The columns of a relation, the position of its rows in a file aside."""
+        """The columns of a relation, the names of its rows aside."""
         names = self.fetch(f"SELECT * FROM {quote(name)} LIMIT 0").column_names
-        return [column for column in names if column != FILE_ROW]
+        return [column for column in names if column not in (ROW_ID, SUBJECT_ID)]
 
     def column(self, relation: str, name: str) -> pa.ChunkedArray:
         """A column's cells, in the order of the relation's file."""
@@ -227,25 +223,6 @@ def _prepared(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnectio
     # In what it takes for a notebook it draws one on stdout, which is the document's.
     connection.execute("SET enable_progress_bar = false")
     return connection
-
-
-def quote(identifier: str) -> str:
-    """A column or relation name as SQL text."""
-    return '"' + identifier.replace('"', '""') + '"'
-
-
-def _reading(path: str | Path) -> str:
-    return f"SELECT * FROM read_parquet({file_literal(path)}, file_row_number=true)"
-
-
-def file_literal(path: str | Path) -> str:
-    """A file to read, as SQL text: the engine takes ``*``, ``?`` and ``[`` for patterns."""
-    return literals([re.sub(r"([*?\[])", r"[\1]", str(path))])
-
-
-def literals(values: Mapping[str, str] | list[str]) -> str:
-    """Strings as a comma-separated SQL list."""
-    return ", ".join("'" + value.replace("'", "''") + "'" for value in values)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -26,7 +27,7 @@ from stepdown.ingest.tally import Tally
 from stepdown.tables.form import ENDINGS
 from stepdown.tables.missing import applied, texts_of
 from stepdown.tables.text_types import ARROW_TYPES
-from stepdown.vocabulary import ColumnType
+from stepdown.vocabulary import ROW_ID, ColumnType
 from stepdown.workspace import Workspace
 
 GROUP_ROWS = 65_536
@@ -38,7 +39,8 @@ class Snapshot:
     """A source as it was read, pinned.
 
     Args:
-        ref: the typed Parquet file; the config's columns in the config's order.
+        ref: the typed Parquet file; the config's columns in the config's order, and ``_row_id``,
+            which counts the rows from 0.
         source_sha256: of the source file's bytes; of the snapshot's for a query.
         rows_read: records of the source.
         rejected: records left out because a cell does not fit its declared type.
@@ -197,10 +199,14 @@ def _temporary(folder: Path, dataset: str) -> Iterator[Path]:
 
 
 def _write(batches: Iterator[pa.RecordBatch], schema: pa.Schema, path: Path) -> None:
+    named = schema.append(pa.field(ROW_ID, pa.int64()))
+    rows = 0
     with _disk(path), open(path, "wb") as file:
-        with pq.ParquetWriter(file, schema, compression="zstd", store_schema=False) as writer:
+        with pq.ParquetWriter(file, named, compression="zstd", store_schema=False) as writer:
             for group in _groups(batches, schema):
-                writer.write_table(group, row_group_size=GROUP_ROWS)
+                ids = pa.array(np.arange(rows, rows + len(group)))
+                writer.write_table(group.append_column(ROW_ID, ids), row_group_size=GROUP_ROWS)
+                rows += len(group)
         file.flush()
         os.fsync(file.fileno())
 

@@ -16,7 +16,7 @@ from stepdown.anonymise.tiers.subjects import SUBJECTS, held_subjects, tokens
 from stepdown.artifacts import check_bytes, sha256_of
 from stepdown.candidate import LINEAGE_FILE, SUBJECTS_FILE
 from stepdown.config import LoadedConfig
-from stepdown.engine import open_session
+from stepdown.engine import lineage_rows, open_session, source_rows
 from stepdown.errors import ConfigInvalid, KeyMissing
 from stepdown.ingest import read_consent
 from stepdown.keyring import Keyring, load_keyring
@@ -159,7 +159,7 @@ def _held(
     if snapshot is None:
         return None
     with open_session(workspace.scratch) as session:
-        session.attach_parquet("snapshot", check_bytes(snapshot))
-        session.attach_parquet("lineage", lineage)
+        session.attach_parquet("snapshot", source_rows(check_bytes(snapshot)))
+        session.attach_parquet("lineage", lineage_rows(lineage))
         subjects = held_subjects(session, loaded.config, "snapshot", "lineage")
     return pa.array(tokens(keyring, loaded.config.dataset, subjects), pa.string())

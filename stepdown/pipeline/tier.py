@@ -174,8 +174,7 @@ class TierMaker:
                 forced = self._forced(candidate, rows)
             # What measures the candidate needs the memory.
             rows.close()
-            lineage = parent.lineage if parent else None
-            with source.open(candidate, rows.above, parent_lineage=lineage) as opened:
+            with source.open(candidate, rows.above) as opened:
                 report = replace(self._measure(opened), frontier=frontier, forced=forced)
                 verdicts = self.carry(validate_tier, self.suites, opened, report.risk)
                 return self._judge(opened, report, verdicts, steps=lambda: self._next_steps(rows))
@@ -206,10 +205,10 @@ class TierMaker:
         except Refused as error:
             return JudgedTier(Tier.PARTNER, recipient, refusal=(_no_table(error, ()),))
         others = [internal, *(each.candidate for each in copies if each.candidate)]
-        above, lineage = base.candidate.data, base.candidate.lineage
+        above = base.candidate.data
         with (
             source.beside(base.candidate) as whole,
-            source.open(copy, above, parent_lineage=lineage, scale=internal.data) as opened,
+            source.open(copy, above, scale=internal.data) as opened,
         ):
             # Alone a copy may be harmless, and beside public or another reader's copy not.
             joint = self.carry(joint_view, copy, whole, published)

@@ -146,7 +146,7 @@ class People:
 
     @classmethod
     def of(cls, session: Session, fewest: int) -> People:
-        asked = "SELECT max(n) FROM (SELECT count(*) AS n FROM lineage GROUP BY subject)"
+        asked = "SELECT max(n) FROM (SELECT count(*) AS n FROM lineage GROUP BY _subject_id)"
         return cls(int(str(session.scalar(asked) or 1)), fewest)
 
     def per_value(self, session: Session, column: str, cells: Cells) -> Ints:
@@ -159,8 +159,8 @@ class People:
             return at_least
         name = quote(column)
         found = session.fetch(
-            f"SELECT n FROM (SELECT d.{name} AS v, count(DISTINCT l.subject) AS n FROM data d "
-            f"JOIN lineage l ON l.row = d.file_row_number GROUP BY v) ORDER BY v NULLS FIRST"
+            f"SELECT n FROM (SELECT d.{name} AS v, count(DISTINCT d._subject_id) AS n "
+            f"FROM data d GROUP BY v) ORDER BY v NULLS FIRST"
         )
         return np.asarray(found["n"].to_numpy())
 
@@ -178,12 +178,11 @@ def sides_of(columns: Mapping[str, Column], above: str, released: str) -> tuple[
     return Side(above, cells, labelled), Side(released, own, labelled)
 
 
-def mean_errors(session: Session, plan: Plan, pairs: str) -> dict[str, float | None]:
+def mean_errors(session: Session, plan: Plan) -> dict[str, float | None]:
     """Number column → mean absolute difference of a cell and the one above it, both present.
 
     Args:
         plan: of the tables ``above_rows`` and ``released_rows``.
-        pairs: a relation of ``row`` and the ``parent_row`` that it was made from.
     """
     numbers = [name for name, kind in plan.numbers.items() if kind == NUMBER]
     if not numbers:
@@ -191,8 +190,7 @@ def mean_errors(session: Session, plan: Plan, pairs: str) -> dict[str, float | N
     places = [plan.place(name) for name in numbers]
     found = session.fetch(
         f"SELECT {', '.join(f'avg(abs(r.{p} - a.{p})) AS {p}' for p in places)} "
-        f"FROM released_rows r JOIN {pairs} l ON l.row = r.row "
-        "JOIN above_rows a ON a.row = l.parent_row"
+        "FROM released_rows r JOIN above_rows a USING (_row_id)"
     ).to_pylist()[0]
     return {name: found[place] for name, place in zip(numbers, places, strict=True)}
 

@@ -24,6 +24,7 @@ from stepdown.utility.pairs import (
     cramers_v_change,
     make_rows,
 )
+from stepdown.vocabulary import ROW_ID
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _LABELS = (
@@ -75,6 +76,12 @@ def utility_of_files(
                 where=str(released_path),
                 next="Give the file's own original, its columns under the same names.",
             )
+        if ROW_ID in chosen:
+            raise SourceInvalid(
+                f"a column is called {ROW_ID}, which is the engine's own name for its rows",
+                where=str(released_path),
+                next="Rename it in both files, or name the columns to compare.",
+            )
         for relation, path in paths.items():
             _attach(session, relation, path, chosen, form)
         return _compared(session, {name: _column(session, name) for name in chosen})
@@ -93,8 +100,7 @@ def _compared(session: Session, columns: dict[str, Column]) -> dict[str, Any]:
     notes = dict(NOTES)
     errors: dict[str, float | None] = {}
     if rows[0] == rows[1]:
-        session.run("CREATE TEMP VIEW pairs AS SELECT row, row AS parent_row FROM released_rows")
-        errors = mean_errors(session, plan, "pairs")
+        errors = mean_errors(session, plan)
     else:
         notes["il1s"] = "the files have different numbers of rows"
     if len(columns) > MOST_COLUMNS:
@@ -150,7 +156,7 @@ def _attach(session: Session, relation: str, path: Path, names: Sequence[str], f
     """Make columns of a file a relation."""
     cells = {name: column.cells() for name, column in read_coded(path, names, form).items()}
     rows = np.arange(len(cells[names[0]]), dtype=np.int64)
-    session.attach_arrow(relation, pa.table(cells | {"file_row_number": pa.array(rows)}))
+    session.attach_arrow(relation, pa.table(cells | {ROW_ID: pa.array(rows)}))
 
 
 def _names(path: Path, form: Form, asked: Sequence[str]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from stepdown.candidate import Candidate
 from stepdown.config import ReleaseConfig, tier_policy, treatment_of
 from stepdown.config.treatments import TruncatePrefix
 from stepdown.engine import Session, quote
-from stepdown.opened import DATA, LINEAGE, PARENT, Opened
+from stepdown.opened import DATA, PARENT, Opened
 from stepdown.reports import ColumnUtility, UtilityReport
 from stepdown.utility.cells import CATEGORY, DATE, NUMBER, read_cells
 from stepdown.utility.columns import (
@@ -60,7 +60,7 @@ def measure_utility(opened: Opened) -> UtilityReport:
         plan, notes = _plan(columns, loaded.config)
         make_rows(session, "above_rows", above, above, plan)
         make_rows(session, "released_rows", released, above, plan)
-        errors = mean_errors(session, plan, LINEAGE)
+        errors = mean_errors(session, plan)
         gone = _suppressed_cells(session, list(columns))
         k = tier_policy(loaded.config, candidate.tier).smallest_class
         people = People.of(session, k)
@@ -157,10 +157,7 @@ def _suppressed_cells(session: Session, columns: list[str]) -> dict[str, int]:
         f"count(*) FILTER (d.{quote(name)} IS NULL AND p.{quote(name)} IS NOT NULL)"
         for name in some
     )
-    found = session.fetch(
-        f"SELECT {sums} FROM {DATA} d JOIN {LINEAGE} l ON l.row = d.file_row_number "
-        f"JOIN {PARENT} p ON p.file_row_number = l.parent_row"
-    )
+    found = session.fetch(f"SELECT {sums} FROM {DATA} d JOIN {PARENT} p USING (_row_id)")
     return dict(zip(some, found.to_pylist()[0].values(), strict=True))
 
 

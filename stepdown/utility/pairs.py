@@ -27,7 +27,7 @@ class Side:
     """One file: a relation, and what its columns' texts are taken for.
 
     Args:
-        relation: of the session; ``file_row_number`` numbers its rows.
+        relation: of the session; its rows have a ``_row_id``.
         cells: column → its distinct values, with where they lie.
         labelled: the columns that may hold labels, whose texts say where they lie.
     """
@@ -68,11 +68,11 @@ class Plan:
 
 
 def make_rows(session: Session, name: str, side: Side, above: Side, plan: Plan) -> None:
-    """The table ``name``, sorted by ``row``: where every cell lies, and its category's number.
+    """The table ``name``, sorted by ``_row_id``: where cells lie, and their categories' numbers.
 
     A missing cell's category is 0.
     """
-    parts, joins = ["r.file_row_number AS row"], []
+    parts, joins = ["r._row_id"], []
     for i, (column, kind) in enumerate(plan.numbers.items()):
         sql = point_sql(f"r.{quote(column)}", kind)
         if column in side.labelled:
@@ -94,7 +94,7 @@ def make_rows(session: Session, name: str, side: Side, above: Side, plan: Plan) 
         parts.append(f"({sql})::UTINYINT AS g{j}")
     session.run(
         f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT {', '.join(parts)} "
-        f"FROM {quote(side.relation)} AS r {' '.join(joins)} ORDER BY row"
+        f"FROM {quote(side.relation)} AS r {' '.join(joins)} ORDER BY _row_id"
     )
 
 

@@ -34,13 +34,13 @@ def _view(
     ages: list[Any],
     labels: list[Any],
     results: list[Any],
-    source_rows: list[int] | None = None,
+    row_ids: list[int] | None = None,
     levels: list[float] | None = None,
     **view: Any,
 ) -> tuple[Release, RiskCase]:
     """A release of people of these ages (one per row of the snapshot) under these labels."""
     folder.mkdir(exist_ok=True)
-    source = list(range(len(ages))) if source_rows is None else source_rows
+    source = list(range(len(ages))) if row_ids is None else row_ids
     snapshot = {name: [None] * len(ages) for name in RiskCase(folder).snapshot}
     snapshot |= {"person": [f"P-{i:05}" for i in range(len(ages))], "age": ages}
     case = RiskCase(

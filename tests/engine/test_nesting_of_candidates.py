@@ -102,7 +102,7 @@ def test_a_column_that_the_parent_lacks_is_refused(case):
 @pytest.mark.parametrize(
     ("part", "rows", "words"),
     [
-        ("parent_row", [0, 1, 2, 3, 3], "rows repeat a parent row"),
+        ("source_row", [0, 1, 2, 3, 3], "rows repeat a row of the source"),
         ("parent_row", [0, 1, 2, 3, 6], "a row that the parent does not have"),
         ("source_row", [0, 1, 2, 3, -1], "a row that the snapshot does not have"),
         ("subject", [0, 1, 2, 3, 4], "data subjects are counted more than once"),

@@ -62,7 +62,8 @@ def test_all_is_measured_in_one_database_with_one_pass_over_the_snapshot(
         assert use.scans_of("snapshot.parquet") == 1
         assert set(use.hashed.values()) == {1}
         assert set(use.hashed) == {
-            "snapshot.parquet", "lineage.parquet", "hierarchies.parquet", "part-00000.parquet",
+            "snapshot.parquet", "lineage.parquet", "above.parquet", "hierarchies.parquet",
+            "part-00000.parquet",
         }  # fmt: skip
 
 

@@ -288,12 +288,14 @@ def test_a_replacement_that_contains_its_name_counts_once_for_all_who_have_the_n
     names = ["Leo"] * 30 + [f"Name{i}x" for i in range(170)]
 
     def found(replacements):
-        data = {"name": pa.array(replacements)}
         rows = pa.array(range(200), pa.int64())
+        names_of = dict.fromkeys(("_row_id", "_subject_id"), rows)
+        data = {"name": pa.array(replacements)} | names_of
         tables = {
             "data": pa.table(data),
-            "snapshot": pa.table({"name": names, "person": rows.cast(pa.string())}),
-            "lineage": pa.table(dict.fromkeys(("row", "source_row", "subject"), rows)),
+            "snapshot": pa.table(
+                {"name": names, "person": rows.cast(pa.string()), "_row_id": rows}
+            ),
         }
         config = ReleaseConfig.model_validate(
             {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from stepdown.engine.session import open_session
+from stepdown.engine import open_session
 from stepdown.risk.leaks.tokens import permit, publish_texts, start_search, withheld_in
 
 NAME = "anna berta clara dora emma frida greta hanna"

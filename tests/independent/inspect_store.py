@@ -238,7 +238,7 @@ def _small_classes(release: Release) -> Iterator[str]:
     quasi = release.has("quasi_identifier")
     wanted, distinct = _wanted(release, "smallest_class"), _wanted(release, "distinct_l")
     frame = release.data.to_pandas()
-    subject = release.lineage["subject"]
+    subject = release.lineage["_subject_id"]
     if len(subject) != len(frame):
         yield "the lineage has another number of rows than the data"
         return
@@ -286,7 +286,7 @@ def _unsorted(release: Release) -> Iterator[str]:
 
 def _own_record(release: Release, raw: pd.DataFrame, work: Path) -> Iterator[str]:
     """A cell may equal a withheld identifier of its own row only as often as by chance."""
-    source = release.lineage["source_row"].to_numpy()
+    source = release.lineage["_row_id"].to_numpy()
     if source.max() >= len(raw):
         return
     chance = np.random.default_rng(1).permutation(source)
@@ -312,18 +312,22 @@ def _not_nested(release: Release, work: Path) -> Iterator[str]:
         paths = sorted(snapshots.glob("*.parquet"), key=lambda path: path.stat().st_mtime)
         fit = [path for path in paths if pq.read_metadata(path).num_rows >= child.num_rows]
         parent = pq.read_table(fit[-1])
+        beside = parent.select(["_row_id"]).to_pandas()
+        parent = parent.drop("_row_id")
     else:
         base = release.candidate.parent if release.recipient else release.candidate.parent / above
         parent = pq.read_table(base / "data" / "part-00000.parquet")
         beside = pq.read_table(base / "lineage.parquet").to_pandas()
-        rows = lineage["parent_row"]
-        for column in ("source_row", "subject"):
-            if not np.array_equal(beside[column].to_numpy()[rows], lineage[column]):
-                yield f"its lineage gives rows another {column} than the lineage above"
-    if not np.array_equal(lineage["row"], np.arange(child.num_rows)):
-        yield "its lineage does not count the rows"
-    if lineage["parent_row"].duplicated().any():
+    if lineage["_row_id"].duplicated().any():
         yield "a row of the tier above is used twice"
+    places = pd.Series(np.arange(len(beside)), index=beside["_row_id"])
+    if not lineage["_row_id"].isin(beside["_row_id"]).all():
+        yield "a row is none of the tier above"
+        return
+    rows = places[lineage["_row_id"]].to_numpy()
+    above_says = beside.get("_subject_id")
+    if above_says is not None and not np.array_equal(above_says[rows], lineage["_subject_id"]):
+        yield "its lineage gives rows another data subject than the lineage above"
     rekeyed = [
         name
         for name, column in release.config["columns"].items()
@@ -332,7 +336,7 @@ def _not_nested(release: Release, work: Path) -> Iterator[str]:
     unknown = set(child.column_names) - set(parent.column_names) - set(rekeyed)
     if unknown:
         yield f"{len(unknown)} columns are not in the tier above"
-    taken = parent.take(pa.array(lineage["parent_row"]))
+    taken = parent.take(pa.array(rows))
     for name in child.column_names:
         if name in parent.column_names:
             yield from _not_coarser(release, name, child[name], taken[name])

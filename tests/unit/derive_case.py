@@ -119,4 +119,19 @@ def released(candidate: Candidate) -> dict[str, list[Any]]:
 
 
 def lineage(candidate: Candidate) -> dict[str, list[int]]:
-    return dict(pq.read_table(candidate.lineage.path).to_pydict())
+    """Places in the file, the tier above and the snapshot, and the data subject, of every row."""
+    ids, subjects = pq.read_table(candidate.lineage.path).to_pydict().values()
+    above = ids if candidate.parent_lineage is None else ids_in(candidate.parent_lineage)
+    # Ids count a snapshot's rows, so internal's parent has them as its places.
+    places = {row_id: place for place, row_id in enumerate(above)}
+    parents = ids if candidate.parent_lineage is None else [places[row_id] for row_id in ids]
+    return {
+        "row": list(range(len(ids))),
+        "parent_row": parents,
+        "source_row": ids,
+        "subject": subjects,
+    }
+
+
+def ids_in(lineage: ArtifactRef) -> list[int]:
+    return list(pq.read_table(lineage.path)["_row_id"].to_pylist())

@@ -29,7 +29,7 @@ def measured(
     """What a measure finds in a candidate.
 
     Args:
-        beside: ``scale``, ``parent_lineage``.
+        beside: ``scale``.
     """
     with open_candidate(candidate, parent, snapshot, loaded, scratch, **beside) as opened:
         return measure(opened)

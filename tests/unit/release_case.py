@@ -147,7 +147,7 @@ class Case:
         columns = columns or {"age": pa.array([age] * 40), "illness": pa.array(["a", "b"] * 20)}
         data = _write(folder / "data/part-00000.parquet", columns)
         rows = pa.array(range(data.rows), pa.int64())
-        names = ("row", "parent_row", "source_row", "subject")
+        names = ("_row_id", "_subject_id")
         lineage = _write(folder / "lineage.parquet", dict.fromkeys(names, rows))
         texts = pa.array([], pa.string())
         hierarchies = _write(folder / "hierarchies.parquet", {"column": texts})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -120,15 +120,13 @@ class RiskCase:
         data = pa.table(
             {name: pa.array(values, self.types.get(name)) for name, values in self.data.items()}
         )
-        rows = range(len(self.parent_row))
-        lineage = pa.table(
-            {
-                "row": pa.array(rows, pa.int64()),
-                "parent_row": pa.array(self.parent_row, pa.int64()),
-                "source_row": pa.array(self.source_row, pa.int64()),
-                "subject": pa.array(self.subject, pa.int64()),
-            }
-        )
+        lineage = lineage_table(self.source_row, self.subject)
+        # A row above that the file lacks is one of the source's, too, and nobody knows whose.
+        own = zip(self.source_row, self.subject, strict=True)
+        made = dict(zip(self.parent_row, own, strict=True))
+        height = max(len(cells) for cells in self.parent.values())
+        names = [made.get(row, (10_000 + row, None)) for row in range(height)]
+        above = lineage_table(*([name[i] for name in names] for i in (0, 1)))
         long = [
             {"column": column, "leaf": leaf, "level": level, "label": label}
             for column, leaves in self.ancestors.items()
@@ -147,6 +145,7 @@ class RiskCase:
                 self.folder / "hierarchies.parquet", pa.Table.from_pylist(long, schema)
             ),
             report=REPORT,
+            parent_lineage=write(self.folder / "above.parquet", above),
         )
 
     def assess(self) -> RiskReport:
@@ -158,6 +157,12 @@ class RiskCase:
         made, snapshot = candidate or self.candidate(), self.snapshot_ref()
         with open_candidate(made, parent, snapshot, self.loaded(), self.folder) as opened:
             return measure(opened)
+
+
+def lineage_table(row_ids: Iterable[int], subjects: Iterable[int | None]) -> pa.Table:
+    """Whose the rows of a file are, in their order."""
+    columns = {"_row_id": list(row_ids), "_subject_id": list(subjects)}
+    return pa.table({name: pa.array(ids, pa.int64()) for name, ids in columns.items()})
 
 
 def write(path: Path, table: pa.Table, **options: Any) -> ArtifactRef:

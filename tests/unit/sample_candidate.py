@@ -185,7 +185,7 @@ def make_sample(
     own = (pa.int64(), list(range(data.rows)))
     lineage = write_table(
         folder / "lineage.parquet",
-        dict.fromkeys(("row", "parent_row", "source_row", "subject"), own),
+        dict.fromkeys(("_row_id", "_subject_id"), own),
     )
     candidate = Candidate(tier, recipient, str(folder), data, lineage, hierarchies, report)
     scratch = folder / "scratch"

@@ -17,7 +17,7 @@ def case(tmp_path):
     return RiskCase(tmp_path)
 
 
-def measure(case, parent_lineage=None):
+def measure(case):
     parent = write(case.folder / "parent.parquet", pa.table(case.parent))
     return measured(
         measure_exposure,
@@ -25,7 +25,6 @@ def measure(case, parent_lineage=None):
         parent,
         case.snapshot_ref(),
         case.loaded(),
-        parent_lineage=parent_lineage,
     )
 
 
@@ -110,21 +109,17 @@ def test_a_dropped_column_may_be_to_blame_and_the_file_above_is_cut_to_the_same_
     assert exposure.smallest_groups == ()
 
 
-def test_a_parent_without_its_subjects_has_them_from_the_lineage(case):
+def test_a_parent_has_its_subjects_from_its_lineage(case):
     del case.parent["person"]
     case.parent["age"] = [31, 35, 42, 44, 44, 80]
     assert measure(case).class_sizes_above == bands(_1=6)
     case.subject = [0, 1, 2, 3, 4]
     assert measure(case).class_sizes_above == bands(_1=4, _2=2)
-    lineage = pa.table({"row": range(6), "subject": [0, 0, 0, 0, 0, 0]})
-    known = write(case.folder / "above.parquet", lineage)
-    assert measure(case, known).class_sizes_above == bands(_1=6)
     case.parent["age"] = [31, 35, 42, 44, 44, 44]
     case.parent["sex"] = ["m"] * 6
-    # The last row was dropped, so that nobody knows whose it is without the parent's lineage.
+    # The last row was dropped, and its lineage does not say whose it is.
     case.subject = [0, 1, 2, 3, 3]
     assert measure(case).class_sizes_above == bands(_1=3, _2=3)
-    assert measure(case, known).class_sizes_above == bands(_1=6)
 
 
 def test_an_empty_candidate_has_no_class(case):

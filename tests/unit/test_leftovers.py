@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from release_case import Case
 
-from stepdown.engine.session import open_session
+from stepdown.engine import open_session
 from stepdown.release.reading.leftovers import clear_leftovers
 from stepdown.scratch import clear, in_use
 from stepdown.vocabulary import Tier
@@ -120,7 +120,7 @@ def test_an_open_engine_keeps_its_scratch(tmp_path):
 def test_a_killed_engine_does_not(tmp_path):
     script = (
         "import os, sys\n"
-        "from stepdown.engine.session import open_session\n"
+        "from stepdown.engine import open_session\n"
         "with open_session(sys.argv[1]):\n"
         "    os.kill(os.getpid(), 9)\n"
     )

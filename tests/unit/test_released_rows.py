@@ -75,6 +75,7 @@ def test_nothing_but_the_file_can_be_read_where_it_is_counted(tmp_path: Path) ->
         opened.session.aside(only="data") as session,
     ):
         assert session.scalar("SELECT count(*) FROM data") == data.rows
+        assert "_row_id" not in session.fetch("SELECT * FROM data LIMIT 0").column_names
         for relation in ("lineage", "snapshot", "hierarchies", "record"):
             with pytest.raises(WorldFailed):
                 session.scalar(f"SELECT count(*) FROM {relation}")

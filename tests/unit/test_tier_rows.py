@@ -58,5 +58,5 @@ def test_who_is_held_back_from_a_version_is_in_what_else_is_asked(case: Case) ->
         whole = tier_frontier(rows, case.keyring)
     with case.rows(Tier.PARTNER, internal) as rows:
         rows.prepare(case.keyring)
-        rows.session.run(f"DELETE FROM {ENTERED} WHERE source_row > 1")
+        rows.session.run(f"DELETE FROM {ENTERED} WHERE _row_id > 1")
         assert tier_frontier(rows, case.keyring) == whole

@@ -149,7 +149,7 @@ def test_a_setting_that_is_not_whole_is_refused_for_an_integer_column(tmp_path):
     ("twin", "problem"),
     [
         ("NAME", "columns.NAME: differs from name in capitals only"),
-        ("File_Row_Number", "columns.File_Row_Number: this name is the engine's own"),
+        ("_Row_ID", "columns._Row_ID: this name is the engine's own"),
     ],
 )
 def test_a_column_that_the_engine_would_take_for_another_is_refused(tmp_path, twin, problem):

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from opening import opened_alone
-from risk_case import RiskCase, write
+from risk_case import RiskCase, lineage_table, write
 
 from stepdown.candidate import Candidate
 from stepdown.risk.leaks.value_joins import copies_do_not_join_by_values
@@ -39,13 +39,11 @@ def held(tmp_path):
         who = np.arange(ROWS) if subject is None else subject
         folder = tmp_path / recipient
         folder.mkdir(exist_ok=True)
-        rows = pa.array(range(ROWS), pa.int64())
-        lineage = {"row": rows, "source_row": rows, "subject": who[order]}
         found = SimpleNamespace(
             tier=Tier.PARTNER,
             recipient=recipient,
             data=write(folder / "data.parquet", pa.table({n: base[n][order] for n in columns})),
-            lineage=write(folder / "lineage.parquet", pa.table(lineage)),
+            lineage=write(folder / "lineage.parquet", lineage_table(range(ROWS), who[order])),
             hierarchies=write(folder / "hierarchies.parquet", pa.table({"label": ["none"]})),
         )
         return cast(Candidate, found)

@@ -208,7 +208,7 @@ def test_what_was_published_is_remembered_by_tokens_that_hold_no_raw_value(tmp_p
     assert not source.exists()
     (found,) = ever_published(case.ledger, case.workspace, "wells")
     tokens = pq.read_table(found.snapshot.path)
-    assert tokens.column_names == ["person", "age", "illness"]
+    assert tokens.column_names == ["_row_id", "person", "age", "illness"]
     assert len(set(tokens["person"].to_pylist())) == 40
     assert PERSON not in str(tokens.to_pylist())
     # Twenty of forty have one illness, and equal values have equal tokens.

@@ -9,22 +9,19 @@ from stepdown.artifacts import check_bytes
 from stepdown.engine import open_session
 from stepdown.errors import WorldFailed
 
-LINEAGE = ("p", "s", "c")
 MANY = 2 * ROW_GROUP + 5
 
 
 def test_row_groups_have_one_size_however_the_engine_cuts_its_batches(tmp_path):
-    sql = f"SELECT range % 7 AS x, range AS p, range AS s, range AS c FROM range({MANY})"
+    sql = f"SELECT range % 7 AS x, range AS _row_id, range AS _subject_id FROM range({MANY})"
     with open_session(tmp_path) as session:
-        data, lineage = write_release(session, sql, ["x"], LINEAGE, tmp_path / "candidate")
+        data, lineage = write_release(session, sql, ["x"], tmp_path / "candidate")
     for ref in (data, lineage):
         file = pq.ParquetFile(check_bytes(ref)).metadata
         groups = [file.row_group(i).num_rows for i in range(file.num_row_groups)]
         assert groups == [ROW_GROUP, ROW_GROUP, 5]
         assert ref.rows == MANY
-    table = pq.read_table(lineage.path)
-    assert table["row"].to_pylist() == list(range(MANY))
-    order = table["parent_row"].to_pylist()
+    order = pq.read_table(lineage.path)["_row_id"].to_pylist()
     assert [row % 7 for row in order] == pq.read_table(data.path)["x"].to_pylist()
     assert order == sorted(order, key=lambda row: (row % 7, row))
 
@@ -32,10 +29,10 @@ def test_row_groups_have_one_size_however_the_engine_cuts_its_batches(tmp_path):
 def test_a_value_the_engine_stumbles_over_is_not_in_the_error(tmp_path):
     sql = (
         "SELECT CAST(CASE WHEN range = 900000 THEN 'Aurelia' ELSE '1' END AS BIGINT) AS x, "
-        "0 AS p, 0 AS s, 0 AS c FROM range(1000000)"
+        "0 AS _row_id, 0 AS _subject_id FROM range(1000000)"
     )
     with open_session(tmp_path) as session, pytest.raises(WorldFailed) as failure:
-        write_release(session, sql, ["x"], LINEAGE, tmp_path / "candidate")
+        write_release(session, sql, ["x"], tmp_path / "candidate")
     assert "Aurelia" not in str(failure.value)
     assert failure.value.__cause__ is None
 

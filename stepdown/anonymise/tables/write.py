@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -15,30 +15,28 @@ from stepdown.artifacts import ArtifactRef, sha256_of
 from stepdown.candidate import DATA_FILE, LINEAGE_FILE
 from stepdown.engine import Session, quote
 from stepdown.errors import WorldFailed
+from stepdown.vocabulary import ROW_ID, SUBJECT_ID
 
 ROW_GROUP = 122_880
 """Rows per row group and per batch in memory; a multiple of the engine's vectors."""
 
 UNSORTED = "unsorted"
-LINEAGE_SCHEMA = pa.schema(
-    [(name, pa.int64()) for name in ("row", "parent_row", "source_row", "subject")]
-)
+LINEAGE_SCHEMA = pa.schema([(name, pa.int64()) for name in (ROW_ID, SUBJECT_ID)])
 
 
 def write_release(
-    session: Session, sql: str, columns: Sequence[str], lineage: Sequence[str], folder: Path
+    session: Session, sql: str, columns: Sequence[str], folder: Path
 ) -> tuple[ArtifactRef, ArtifactRef]:
     """Write a tier's data and its lineage, both in the order of the released values.
 
     Rows are sorted by the released columns from left to right, missing first, texts by their bytes,
-    equal rows by their place in the parent: the order tells a reader nothing that the values do
+    equal rows by their id: the order tells a reader nothing that the values do
     not. The engine sorts on disk where it must, and the rows pass through here in batches.
 
     Args:
         session: holds what ``sql`` reads.
-        sql: a SELECT of at least ``columns`` and ``lineage``.
+        sql: a SELECT of at least ``columns``, ``_row_id`` and ``_subject_id``.
         columns: the released columns, in the order of the file.
-        lineage: the columns that hold parent_row, source_row and subject.
         folder: the candidate's.
 
     Raises:
@@ -46,12 +44,11 @@ def write_release(
     """
     released = ", ".join(quote(name) for name in columns)
     order = ", ".join(f"{quote(name)} ASC NULLS FIRST" for name in columns)
-    beside = ", ".join(quote(name) for name in lineage)
     # Look-ups and sort by turns: at once they ask for more memory than a large table leaves them.
-    unsorted = f"SELECT {released}, {beside} FROM ({sql})"
+    unsorted = f"SELECT {released}, {ROW_ID}, {SUBJECT_ID} FROM ({sql})"
     session.run(f"CREATE OR REPLACE TEMP TABLE {UNSORTED} AS {unsorted}")
     reader = session.stream(
-        f"SELECT * FROM {UNSORTED} ORDER BY {order}, {quote(lineage[0])}", batch_rows=ROW_GROUP
+        f"SELECT * FROM {UNSORTED} ORDER BY {order}, {ROW_ID}", batch_rows=ROW_GROUP
     )
     schema = _plain(reader.schema, len(columns))
     data, links = folder / DATA_FILE, folder / LINEAGE_FILE
@@ -61,10 +58,9 @@ def write_release(
             data_file.write_table(
                 pa.table(table.columns[: len(columns)], schema=schema), row_group_size=ROW_GROUP
             )
-            positions = pa.array(np.arange(rows, rows + len(table)))
-            parts = [positions, *table.columns[len(columns) :]]
             lineage_file.write_table(
-                pa.table(parts, schema=LINEAGE_SCHEMA), row_group_size=ROW_GROUP
+                pa.table(table.columns[len(columns) :], schema=LINEAGE_SCHEMA),
+                row_group_size=ROW_GROUP,
             )
             rows += len(table)
     session.run(f"DROP TABLE {UNSORTED}")
@@ -80,6 +76,22 @@ def write_table(table: pa.Table, path: Path) -> ArtifactRef:
     with _parquet(path, _plain(table.schema, table.num_columns)) as file:
         file.write_table(table, row_group_size=ROW_GROUP)
     return _reference(path, len(table))
+
+
+def copy_file(source: str | Path, path: Path) -> None:
+    """Copy a file.
+
+    Raises:
+        WorldFailed: the disk refused.
+    """
+    try:
+        shutil.copyfile(source, path)
+    except OSError as error:
+        raise WorldFailed(
+            f"cannot write the file ({error.strerror})",
+            where=str(path),
+            next="Check free disk space, then run again.",
+        ) from None
 
 
 def _reference(path: Path, rows: int) -> ArtifactRef:

@@ -13,12 +13,12 @@ from stepdown.anonymise.lattice.models import SearchColumn, SensitiveColumn
 from stepdown.anonymise.tables.recode import check_demands, subject_count
 from stepdown.anonymise.tiers.prepare import Prepared
 from stepdown.anonymise.tiers.quasi_identifiers import privacy_models, sensitive_columns
-from stepdown.anonymise.tiers.treat import SUBJECT, TREATED, WEIGHT
+from stepdown.anonymise.tiers.treat import TREATED, WEIGHT
 from stepdown.config import LoadedConfig, TierPolicy, treatment_of
 from stepdown.config.treatments import Generalise
 from stepdown.engine import Session
 from stepdown.errors import DemandImpossible, Refused
-from stepdown.vocabulary import Role, Tier
+from stepdown.vocabulary import SUBJECT_ID, Role, Tier
 
 LARGEST_SEARCH = 60_000_000
 """Combinations times the root of the lattice's nodes: beyond it a search takes many seconds."""
@@ -91,7 +91,7 @@ def count_tier(
     needed = any(map(asks_sensitive, policies))
     asked = sensitive_columns(session, loaded, tier) if needed else ()
     sensitive = tuple((column, code_sensitive(session, TREATED, column)) for column in asked)
-    subject = SUBJECT if config.name(Role.SUBJECT) is not None else None
+    subject = SUBJECT_ID if config.name(Role.SUBJECT) is not None else None
     weight = WEIGHT if made.weight else None
     base = count(session, TREATED, coded, sensitive, subject, weight)
     return CountedTier(

@@ -9,7 +9,7 @@ from pathlib import Path
 from stepdown.anonymise.hierarchies.hierarchy import as_long_table
 from stepdown.anonymise.lattice.models import PrivacyModels, SearchColumn
 from stepdown.anonymise.tables.recode import anonymise_relation
-from stepdown.anonymise.tables.write import write_release, write_table
+from stepdown.anonymise.tables.write import copy_file, write_release, write_table
 from stepdown.anonymise.tiers.derive_report import copy_report, tier_report
 from stepdown.anonymise.tiers.earlier_versions import (
     DRAWS,
@@ -19,7 +19,7 @@ from stepdown.anonymise.tiers.earlier_versions import (
     hold_back,
     remember,
 )
-from stepdown.anonymise.tiers.eligible_rows import ENTERED, PARENT, PARENT_LINEAGE, SNAPSHOT
+from stepdown.anonymise.tiers.eligible_rows import ENTERED, PARENT, SNAPSHOT
 from stepdown.anonymise.tiers.held_back import (
     hold_back_again,
     people_by_id,
@@ -34,16 +34,12 @@ from stepdown.anonymise.tiers.recode_tier import recode_tier
 from stepdown.anonymise.tiers.subjects import write_subjects
 from stepdown.anonymise.tiers.tier_rows import TierRows
 from stepdown.anonymise.tiers.treat import (
-    LINEAGE,
-    PARENT_ROW,
-    SOURCE_ROW,
-    SUBJECT,
     TREATED,
     look_up,
     treat,
 )
 from stepdown.artifacts import ArtifactRef
-from stepdown.candidate import HIERARCHIES_FILE, Candidate, Earlier
+from stepdown.candidate import HIERARCHIES_FILE, PARENT_LINEAGE_FILE, Candidate, Earlier
 from stepdown.config import (
     LoadedConfig,
     ReleaseConfig,
@@ -51,7 +47,7 @@ from stepdown.config import (
     released_columns,
     tier_policy,
 )
-from stepdown.engine import Session, quote
+from stepdown.engine import Session, quote, released_rows, source_rows
 from stepdown.keyring import Keyring
 from stepdown.opened import Source
 from stepdown.vocabulary import Role, Tier
@@ -113,15 +109,15 @@ def derive_tier(
             if not held:
                 break
     sql = recoding.released_sql(session) if recoding else f"SELECT * FROM {TREATED}"
-    data, lineage = write_release(session, sql, made.columns, LINEAGE, folder)
+    data, lineage = write_release(session, sql, made.columns, folder)
     if past.held_back:
         write_held_back(session, folder)
     if config.consent:
         write_subjects(session, config, keyring, SNAPSHOT, lineage, folder)
     hierarchies = _write_hierarchies(made.demand.columns, folder)
     report = tier_report(config, tier, data, rows.above, made, treated, recoding, past)
-    report = replace(report, snapshot_sha256=snapshot.sha256)
-    return Candidate(tier, None, str(folder.resolve()), data, lineage, hierarchies, report)
+    candidate = Candidate(tier, None, str(folder.resolve()), data, lineage, hierarchies, report)
+    return _made_from(candidate, parent, snapshot)
 
 
 def derive_copy(
@@ -163,33 +159,49 @@ def derive_copy(
     columns = [name for name in config.columns if name in agreed]
     past = EarlierVersions([e.address for e in earlier])
     with source.session.aside() as session:
-        session.attach_parquet(BASE, check(base.data))
-        session.attach_parquet(PARENT_LINEAGE, check(base.lineage))
-        session.attach_parquet(INTERNAL, check(internal.data))
+        session.attach_parquet(BASE, released_rows(check(base.data), check(base.lineage)))
+        above = released_rows(check(internal.data), check(internal.lineage))
+        session.attach_parquet(INTERNAL, above)
         as_base = [
             column_as_it_is(session, loaded, name, inherited(base))
             for name in columns
             if name in base.report.levels
         ]
         loss = _loss(session, as_base)
-        session.run(f"CREATE TEMP TABLE {ENTERED} AS SELECT source_row FROM {PARENT_LINEAGE}")
+        session.run(f"CREATE TEMP TABLE {ENTERED} AS SELECT _row_id FROM {BASE}")
         if earlier and policy.hold_back and policy.period == "whole":
-            session.attach_parquet(NOW, check(remembered or snapshot))
+            session.attach_parquet(NOW, source_rows(check(remembered or snapshot)))
             key = keyring.newest(config.dataset, DRAWS)
             held = _hold_back_too(session, loaded, columns, earlier, snapshot, base, key)
             past = replace(past, held_back=held)
         sql = _copy_sql(session, config, recipient, columns, keyring)
-        data, lineage = write_release(session, sql, columns, LINEAGE, folder)
+        data, lineage = write_release(session, sql, columns, folder)
         if past.held_back:
             write_held_back(session, folder)
         if config.consent:
             write_subjects(session, config, keyring, SNAPSHOT, lineage, folder)
     hierarchies = _write_hierarchies(as_base, folder)
     report = copy_report(config, recipient, base, data, loss, past)
-    report = replace(report, snapshot_sha256=snapshot.sha256)
-    return Candidate(
+    candidate = Candidate(
         Tier.PARTNER, recipient, str(folder.resolve()), data, lineage, hierarchies, report
     )
+    return _made_from(candidate, base, snapshot)
+
+
+def _made_from(candidate: Candidate, parent: Candidate | None, snapshot: ArtifactRef) -> Candidate:
+    """Bind a candidate to its source and to the lineage of the tier above.
+
+    A later run may find the tier above unchanged though it came of another source, whose rows have
+    other ids: so this candidate keeps the names that the rows above had when it was made.
+    """
+    report = replace(candidate.report, snapshot_sha256=snapshot.sha256)
+    if parent is None:
+        return replace(candidate, report=report)
+    path = candidate.path / PARENT_LINEAGE_FILE
+    copy_file(parent.lineage.path, path)
+    above = replace(parent.lineage, path=str(path))
+    report = replace(report, parent_lineage_sha256=above.sha256)
+    return replace(candidate, report=report, parent_lineage=above)
 
 
 def _hold_back_too(
@@ -211,9 +223,7 @@ def _hold_back_too(
     session.run(f"CREATE OR REPLACE TEMP VIEW {PARENT} AS SELECT * FROM {INTERNAL}")
     sensitive = sensitive_columns(session, loaded, Tier.PARTNER)
     shown = Shown(
-        f"SELECT b.*, l.source_row AS {quote(SOURCE_ROW)}, l.subject AS {quote(SUBJECT)} "
-        f"FROM {BASE} b JOIN {PARENT_LINEAGE} l ON l.row = b.file_row_number "
-        f"WHERE l.source_row IN (SELECT source_row FROM {ENTERED})",
+        f"SELECT * FROM {BASE} WHERE _row_id IN (SELECT _row_id FROM {ENTERED})",
         labels,
         [column for column in sensitive if column.name in columns],
         BASE,
@@ -244,16 +254,10 @@ def _copy_sql(
             joins.append(look_up(session, lookup, INTERNAL, name, pseudonyms(key, name), above))
         column = f"{lookup}.replacement" if name in own else f"b.{quote(name)}"
         expressions.append(f"{column} AS {quote(name)}")
-    expressions += [
-        f"b.file_row_number AS {quote(PARENT_ROW)}",
-        f"l.source_row AS {quote(SOURCE_ROW)}",
-        f"l.subject AS {quote(SUBJECT)}",
-    ]
     return (
-        f"SELECT {', '.join(expressions)} FROM {BASE} b "
-        f"JOIN {PARENT_LINEAGE} l ON l.row = b.file_row_number "
-        f"JOIN {INTERNAL} i ON i.file_row_number = l.parent_row {' '.join(joins)} "
-        f"WHERE l.source_row IN (SELECT source_row FROM {ENTERED})"
+        f"SELECT {', '.join(expressions)}, b._row_id, b._subject_id FROM {BASE} b "
+        f"JOIN {INTERNAL} i USING (_row_id) {' '.join(joins)} "
+        f"WHERE b._row_id IN (SELECT _row_id FROM {ENTERED})"
     )
 
 

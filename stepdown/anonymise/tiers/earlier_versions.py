@@ -24,11 +24,11 @@ from stepdown.anonymise.tiers.companions import HARMLESS, NOTHING
 from stepdown.anonymise.tiers.eligible_rows import ENTERED
 from stepdown.anonymise.tiers.held_back import HELD, take_out, take_whole_people
 from stepdown.anonymise.tiers.stay_away import KNOWN_NOW, TAKEN, Version, ints, stay_away
-from stepdown.anonymise.tiers.treat import SOURCE_ROW, SUBJECT, TREATED
+from stepdown.anonymise.tiers.treat import TREATED
 from stepdown.artifacts import check_bytes
 from stepdown.candidate import Earlier
 from stepdown.config import ReleaseConfig, TierPolicy
-from stepdown.engine import Session, quote
+from stepdown.engine import Session, quote, released_rows, source_rows
 from stepdown.errors import Refused
 from stepdown.vocabulary import Role
 
@@ -40,7 +40,7 @@ DRAWS = "draws"
 """In the place of a tier in a key's name: the key by which companions are drawn."""
 _EACH = ("then", "key", "source")
 """What ``remember`` leaves of each version."""
-NTH = "row_number() OVER (PARTITION BY raw ORDER BY more, source_row) AS nth"
+NTH = "row_number() OVER (PARTITION BY raw ORDER BY more, _row_id) AS nth"
 """SQL of a row's place among those of its source with the same raw values; it is the same in a
 source in another order, as far as further columns tell the rows apart."""
 
@@ -50,10 +50,10 @@ class Shown:
     """What a new version would show.
 
     Args:
-        sql: a SELECT of its rows, with ``SOURCE_ROW`` and ``SUBJECT``.
+        sql: a SELECT of its rows, with ``_row_id`` and ``_subject_id``.
         labels: its quasi-identifiers. sensitive: its columns that l is about.
         relation: whose rows have the sensitive columns' values.
-        people: a SELECT of ``source_row`` and ``person`` of today's source, where an id holds a
+        people: a SELECT of ``_row_id`` and ``person`` of today's source, where an id holds a
             person's rows together; empty where none does.
     """
 
@@ -97,7 +97,7 @@ def remember(
     recognised by all of them, too. Leaves these relations for each way, the most telling first,
     and per version: ``then_<i>_<way>`` of its rows (``id``, ``class``, ``key`` of those raw values,
     NULL where no row has them today, ``turn`` among those alike, and ``raw``, by which one who is
-    gone is known in several versions) and ``key_<i>_<way>`` of today's (``source_row``, ``key``).
+    gone is known in several versions) and ``key_<i>_<way>`` of today's (``_row_id``, ``key``).
 
     Args:
         session: holds ``now_snapshot``.
@@ -110,8 +110,8 @@ def remember(
         every = [name for name in every if name in names]
     told = _shown(config, (*columns, *held))
     further = [n for n in config.columns if n in held and n in every and n not in told]
-    session.run(f"CREATE TEMP TABLE {TAKEN} (source_row BIGINT)")
-    session.run(f"CREATE TEMP TABLE {HELD} (source_row BIGINT)")
+    session.run(f"CREATE TEMP TABLE {TAKEN} (_row_id BIGINT)")
+    session.run(f"CREATE TEMP TABLE {HELD} (_row_id BIGINT)")
     # A reader may match records by these columns too or without them: nobody may stand alone in
     # either way.
     ways = [further, []] if further else [[]]
@@ -121,7 +121,7 @@ def remember(
         known = f"{_raw(shown)} AS raw, {_raw(further)} AS more"
         session.run(
             f"CREATE TEMP TABLE {KNOWN_NOW}_{way} AS SELECT *, {NTH} FROM "
-            f"(SELECT s.file_row_number AS source_row, {known} FROM {NOW} AS s)"
+            f"(SELECT s._row_id, {known} FROM {NOW} AS s)"
         )
         versions = [
             _remember_one(session, config, columns, version, f"{number}_{way}", known, more)
@@ -185,11 +185,11 @@ def _hold_back(
         session.run(f"CREATE OR REPLACE TEMP VIEW {name} AS SELECT * FROM {name}_{way}")
     _place_released(session, len(versions), shown, policy)
     _alone(session, len(versions), shown, policy)
-    drawn = pa.table({"source_row": stay_away(session, versions, policy, draw_key)})
+    drawn = pa.table({"_row_id": stay_away(session, versions, policy, draw_key)})
     session.attach_arrow("companion", drawn)
     session.run(
-        "CREATE OR REPLACE TEMP TABLE held_back AS SELECT source_row FROM alone "
-        "UNION SELECT source_row FROM companion"
+        "CREATE OR REPLACE TEMP TABLE held_back AS SELECT _row_id FROM alone "
+        "UNION SELECT _row_id FROM companion"
     )
     lost = int(str(session.scalar("SELECT count(*) FROM held_back")))
     if lost:
@@ -237,9 +237,8 @@ def _remember_one(
 ) -> Version:
     then = version.candidate
     held = pq.read_schema(check_bytes(then.data)).names
-    session.attach_parquet("then_data", then.data.path)
-    session.attach_parquet("then_lineage", check_bytes(then.lineage))
-    session.attach_parquet("then_snapshot", check_bytes(version.snapshot))
+    session.attach_parquet("then_data", released_rows(then.data.path, check_bytes(then.lineage)))
+    session.attach_parquet("then_snapshot", source_rows(check_bytes(version.snapshot)))
     names = [column_names(session, relation) for relation in (NOW, "then_snapshot")]
     known = [n for n in _shown(config, (*columns, *held)) if all(n in each for each in names)]
     known += further
@@ -247,7 +246,7 @@ def _remember_one(
     listed = ", ".join(f"k{i}" for i in range(len(known))) or "1"
     same = " AND ".join(f"a.k{i} IS NOT DISTINCT FROM b.k{i}" for i in range(len(known))) or "true"
     session.run(
-        f"CREATE OR REPLACE TEMP TABLE keyed AS SELECT s.file_row_number AS source_row, "
+        f"CREATE OR REPLACE TEMP TABLE keyed AS SELECT s._row_id, "
         f"{', '.join(keys) or '1 AS k'} FROM {NOW} AS s"
     )
     session.run(
@@ -255,28 +254,28 @@ def _remember_one(
         f"FROM (SELECT DISTINCT {listed} FROM keyed)"
     )
     session.run(
-        f"CREATE TEMP TABLE key_{number} AS SELECT a.source_row, b.key "
+        f"CREATE TEMP TABLE key_{number} AS SELECT a._row_id, b.key "
         f"FROM keyed AS a JOIN keys AS b ON {same}"
     )
     session.run(
         f"CREATE TEMP TABLE source_{number} AS SELECT *, {NTH}, count(*) OVER (PARTITION BY raw) "
-        f"AS many FROM (SELECT s.file_row_number AS source_row, {known_by} "
+        f"AS many FROM (SELECT s._row_id, {known_by} "
         "FROM then_snapshot AS s)"
     )
     labels = [n for n in held if _role(config, n) is Role.QUASI_IDENTIFIER]
     ranked = ", ".join(f"d.{quote(name)}" for name in labels) or "1"
     secret = [_telling(config, n) for n in held if _role(config, n) is Role.SENSITIVE]
     session.run(
-        f"CREATE TEMP TABLE then_{number} AS SELECT row_number() OVER (ORDER BY a.source_row) - 1 "
+        f"CREATE TEMP TABLE then_{number} AS SELECT row_number() OVER (ORDER BY a._row_id) - 1 "
         "AS id, a.class, a.subject, b.key, a.raw, a.nth, row_number() OVER "
-        f"(PARTITION BY b.key ORDER BY a.source_row) AS turn"
+        f"(PARTITION BY b.key ORDER BY a._row_id) AS turn"
         f"{''.join(f', a.s{i}' for i in range(len(secret)))} FROM "
-        f"(SELECT l.source_row, l.subject, dense_rank() OVER (ORDER BY {ranked}) AS class, "
+        "(SELECT d._row_id, d._subject_id AS subject, "
+        f"dense_rank() OVER (ORDER BY {ranked}) AS class, "
         "known.raw, known.nth, "
         f"{', '.join([*keys, *(f'{told} AS s{i}' for i, told in enumerate(secret))]) or '1'} "
-        "FROM then_data AS d JOIN then_lineage AS l ON l.row = d.file_row_number "
-        "JOIN then_snapshot AS s ON s.file_row_number = l.source_row "
-        f"JOIN source_{number} AS known ON known.source_row = l.source_row) AS a "
+        "FROM then_data AS d JOIN then_snapshot AS s USING (_row_id) "
+        f"JOIN source_{number} AS known USING (_row_id)) AS a "
         f"LEFT JOIN keys AS b ON {same}"
     )
     codes = "".join(
@@ -317,18 +316,18 @@ def _place_released(
                 f"ON r.{quote(column.name)} IS NOT DISTINCT FROM v{i}.value"
             )
     session.run(
-        f"CREATE OR REPLACE TEMP TABLE placed AS SELECT r.{quote(SOURCE_ROW)} AS source_row, "
-        f"r.{quote(SUBJECT)} AS subject{labels}{codes} "
+        f"CREATE OR REPLACE TEMP TABLE placed AS SELECT r._row_id, "
+        f"r._subject_id AS subject{labels}{codes} "
         f"FROM ({shown.sql}) AS r{joins}"
     )
     for i in range(versions):
         session.run(
             f"CREATE OR REPLACE TEMP TABLE placed AS SELECT p.*, t.class AS class_{i}, "
             f"t.id AS then_{i} FROM "
-            "(SELECT placed.*, key, row_number() OVER (PARTITION BY key ORDER BY source_row) "
-            f"AS turn FROM placed JOIN key_{i} USING (source_row)) AS n "
+            "(SELECT placed.*, key, row_number() OVER (PARTITION BY key ORDER BY _row_id) "
+            f"AS turn FROM placed JOIN key_{i} USING (_row_id)) AS n "
             f"LEFT JOIN then_{i} AS t ON t.key = n.key AND t.turn = n.turn "
-            "JOIN placed AS p ON p.source_row = n.source_row"
+            "JOIN placed AS p ON p._row_id = n._row_id"
         )
 
 
@@ -340,7 +339,7 @@ def _alone(session: Session, versions: int, shown: Shown, policy: TierPolicy) ->
     for i in range(versions):
         there = f"class_{i}, {here}"
         session.run(
-            f"CREATE OR REPLACE TEMP TABLE placed_{i} AS SELECT source_row, subject, "
+            f"CREATE OR REPLACE TEMP TABLE placed_{i} AS SELECT _row_id, subject, "
             f"dense_rank() OVER (ORDER BY {there}) AS cell, class_{i} IS NULL AND count(*) OVER "
             f"(PARTITION BY {there}) < count(*) OVER (PARTITION BY {here}) AS came"
             f"{''.join(f', {each}' for each in secret)} FROM placed"
@@ -350,7 +349,7 @@ def _alone(session: Session, versions: int, shown: Shown, policy: TierPolicy) ->
             f"HAVING count(DISTINCT subject) < {policy.smallest_class}",
             *(_too_alike(f"placed_{i}", each, policy.distinct_l) for each in secret),
         ]
-        few.append(f"SELECT source_row FROM placed_{i} WHERE cell IN ({' UNION '.join(cells)})")
+        few.append(f"SELECT _row_id FROM placed_{i} WHERE cell IN ({' UNION '.join(cells)})")
     session.run(f"CREATE OR REPLACE TEMP TABLE alone AS {' UNION '.join(few)}")
 
 

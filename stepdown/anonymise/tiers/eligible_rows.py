@@ -16,7 +16,7 @@ from stepdown.errors import DemandImpossible, SourceInvalid
 from stepdown.keyring import Keyring
 from stepdown.vocabulary import ConsentAnswer, Role, Tier
 
-SNAPSHOT, PARENT, PARENT_LINEAGE, ENTERED = "snapshot", "parent", "parent_lineage", "entered"
+SNAPSHOT, PARENT, ENTERED = "snapshot", "parent", "entered"
 ANSWERS = ("no", *Tier)
 """What a consent column may say, from nothing to the widest tier; missing counts as ``no``."""
 
@@ -40,10 +40,9 @@ def select_eligible_rows(
 ) -> RowSelection:
     """Make the table ``entered`` of the parent's rows that a tier may hold.
 
-    ``entered`` has ``parent_row``, ``source_row`` and ``subject``, one line per row. The session
-    holds ``snapshot`` and, below internal, ``parent_lineage``. A subject's code is the rank of
-    their id among the snapshot's; rows without an id count as one subject, because nothing says
-    that they are several.
+    ``entered`` has ``_row_id`` and ``subject``, one line per row. The session holds ``snapshot``
+    and ``parent``. A subject's code is the rank of their id among the snapshot's; rows without an
+    id count as one subject, because nothing says that they are several.
 
     Where the config has a consent register, only rows of subjects who agree to the tier today go
     on. A subject who answered in several rows of a consent column counts with the narrowest
@@ -63,9 +62,9 @@ def select_eligible_rows(
     if consent or tier is Tier.INTERNAL:
         _rank_subjects(session, config.name(Role.SUBJECT), consent)
     parents = (
-        "SELECT source_row AS parent_row, source_row, subject FROM people"
+        "SELECT _row_id, subject FROM people"
         if tier is Tier.INTERNAL
-        else f"SELECT row AS parent_row, source_row, subject FROM {PARENT_LINEAGE}"
+        else f"SELECT _row_id, _subject_id AS subject FROM {PARENT}"
     )
     before = _count(session, f"({parents})")
     consenting = _consenting(tier) if consent else ""
@@ -101,22 +100,22 @@ def _leave_out(session: Session, loaded: LoadedConfig, tier: Tier) -> dict[str, 
     subject = quote(loaded.config.name(Role.SUBJECT) or "")
     unknown = ConsentAnswer.UNKNOWN.value
     session.run(
-        "CREATE OR REPLACE TEMP TABLE answered AS SELECT s.file_row_number AS source_row, "
+        "CREATE OR REPLACE TEMP TABLE answered AS SELECT s._row_id, "
         f"coalesce(c.{tier.value}, '{unknown}') AS answer "
         f"FROM {SNAPSHOT} s LEFT JOIN consent c ON s.{subject} = c.subject"
     )
     let_in = [ConsentAnswer.AGREED.value, *([unknown] if register.unknown == "keep" else [])]
-    out = f"SELECT source_row, answer FROM answered WHERE answer NOT IN ({literals(let_in)})"
+    out = f"SELECT _row_id, answer FROM answered WHERE answer NOT IN ({literals(let_in)})"
     lost = session.fetch(
-        f"SELECT answer, count(*) AS rows FROM {ENTERED} JOIN ({out}) USING (source_row) "
+        f"SELECT answer, count(*) AS rows FROM {ENTERED} JOIN ({out}) USING (_row_id) "
         "GROUP BY answer ORDER BY answer"
     )
-    session.run(f"DELETE FROM {ENTERED} WHERE source_row IN (SELECT source_row FROM ({out}))")
+    session.run(f"DELETE FROM {ENTERED} WHERE _row_id IN (SELECT _row_id FROM ({out}))")
     return {line["answer"]: line["rows"] for line in lost.to_pylist()}
 
 
 def row_draws(key: bytes, rows: int) -> npt.NDArray[np.uint64]:
-    """One 64-bit number per source row, shape (rows,): the keyed hash of the row's position.
+    """One 64-bit number per source row, shape (rows,): the keyed hash of the row's id.
 
     All draws are one stretch of the output of SHAKE-256 over the key, so that no row is hashed by
     itself; a source that only grew gives its old rows the same draws.
@@ -143,7 +142,7 @@ def _check_answers(session: Session, config: ReleaseConfig, consent: str) -> Non
 def _rank_subjects(session: Session, subject: str | None, consent: str | None) -> None:
     answers = " ".join(f"WHEN '{answer}' THEN {rank}" for rank, answer in enumerate(ANSWERS))
     reach = f"CASE CAST(s.{quote(consent)} AS VARCHAR) {answers} ELSE 0 END" if consent else "0"
-    code, codes = "s.file_row_number", ""
+    code, codes = "s._row_id", ""
     if subject:
         session.run(
             "CREATE OR REPLACE TEMP TABLE subject_codes AS SELECT value, "
@@ -154,7 +153,7 @@ def _rank_subjects(session: Session, subject: str | None, consent: str | None) -
         codes = f"JOIN subject_codes c ON s.{quote(subject)} IS NOT DISTINCT FROM c.value"
     session.run(
         "CREATE OR REPLACE TEMP TABLE people AS "
-        f"SELECT s.file_row_number AS source_row, {code} AS subject, {reach} AS reach "
+        f"SELECT s._row_id, {code} AS subject, {reach} AS reach "
         f"FROM {SNAPSHOT} s {codes}"
     )
 
@@ -169,12 +168,12 @@ def _consenting(tier: Tier) -> str:
 
 def _limit_rows(session: Session, most: int, key: bytes) -> None:
     draws = row_draws(key, _count(session, SNAPSHOT))
-    positions = pa.array(np.arange(len(draws), dtype=np.int64))
-    session.attach_arrow("draws", pa.table({"source_row": positions, "draw": pa.array(draws)}))
+    ids = pa.array(np.arange(len(draws), dtype=np.int64))
+    session.attach_arrow("draws", pa.table({"_row_id": ids, "draw": pa.array(draws)}))
     session.run(
-        f"CREATE OR REPLACE TEMP TABLE {ENTERED} AS SELECT parent_row, source_row, subject "
-        f"FROM {ENTERED} JOIN draws USING (source_row) QUALIFY row_number() OVER "
-        f"(PARTITION BY subject ORDER BY draw, source_row) <= {most}"
+        f"CREATE OR REPLACE TEMP TABLE {ENTERED} AS SELECT _row_id, subject "
+        f"FROM {ENTERED} JOIN draws USING (_row_id) QUALIFY row_number() OVER "
+        f"(PARTITION BY subject ORDER BY draw, _row_id) <= {most}"
     )
 
 

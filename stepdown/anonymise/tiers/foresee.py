@@ -6,19 +6,12 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
 from stepdown.anonymise.lattice.coding import code_sensitive
 from stepdown.anonymise.tables.recode import check_demands, subject_count
-from stepdown.anonymise.tiers.eligible_rows import (
-    PARENT,
-    PARENT_LINEAGE,
-    SNAPSHOT,
-    select_eligible_rows,
-)
+from stepdown.anonymise.tiers.eligible_rows import PARENT, SNAPSHOT, select_eligible_rows
 from stepdown.anonymise.tiers.foresee_coarsest import Coarsest, coarsest_labels, label_of
 from stepdown.anonymise.tiers.quasi_identifiers import privacy_models, sensitive_columns
-from stepdown.anonymise.tiers.treat import PARENT_ROW, SOURCE_ROW, SUBJECT, TREATED, treat
+from stepdown.anonymise.tiers.treat import TREATED, treat
 from stepdown.artifacts import ArtifactRef, check_bytes
 from stepdown.config import (
     LoadedConfig,
@@ -29,8 +22,14 @@ from stepdown.config import (
     treatment_of,
 )
 from stepdown.config.treatments import Generalise, Surrogate
-from stepdown.engine import Session, open_session, quote
-from stepdown.engine.session import file_literal
+from stepdown.engine import (
+    NamedRows,
+    Session,
+    file_literal,
+    open_session,
+    quote,
+    source_rows,
+)
 from stepdown.errors import DemandImpossible
 from stepdown.keyring import Keyring
 from stepdown.reports import RareValues
@@ -39,7 +38,7 @@ from stepdown.risk.leaks.insensitive import insensitive_problems
 from stepdown.risk.measures.rare_in_candidate import asked_of, is_too_rare
 from stepdown.risk.measures.rare_remedy import finest_treatment
 from stepdown.risk.measures.rare_values import Column, count_holders
-from stepdown.vocabulary import MOST_RELEASED, ColumnType, Role, Tier
+from stepdown.vocabulary import MOST_RELEASED, SUBJECT_ID, ColumnType, Role, Tier
 
 MANY_NAMES = 12
 """A sentence does not list more columns than this if there is a shorter list to give."""
@@ -79,15 +78,14 @@ def foresee(loaded: LoadedConfig, snapshot: ArtifactRef, scratch: Path) -> tuple
         SourceInvalid, StoreCorrupt, WorldFailed: as a run would.
     """
     found: list[Foreseen] = []
-    parent, lineage = snapshot.path, None
+    parent: str | NamedRows = source_rows(check_bytes(snapshot))
+    held = set(loaded.config.columns)
     removable = 0.0
     for tier in loaded.config.tier_names():
         policy = tier_policy(loaded.config, tier)
         with open_session(scratch) as session:
-            session.attach_parquet(SNAPSHOT, check_bytes(snapshot))
+            session.attach_parquet(SNAPSHOT, source_rows(check_bytes(snapshot)))
             session.attach_parquet(PARENT, parent)
-            if lineage:
-                session.attach_parquet(PARENT_LINEAGE, lineage)
             try:
                 entry = select_eligible_rows(
                     session, loaded, replace(policy, rows_per_subject=None), Keyring({})
@@ -95,7 +93,6 @@ def foresee(loaded: LoadedConfig, snapshot: ArtifactRef, scratch: Path) -> tuple
             except DemandImpossible as error:
                 found.append(Foreseen(tier, (), f"{error.message}.", error.next, certain=True))
                 break
-            held = set(pq.read_schema(parent).names)
             columns = [name for name in _columns(loaded, tier) if name in held]
             treat(session, loaded.config, tier, columns, Keyring({}), None)
             if policy.recoding == "full-domain":
@@ -105,7 +102,7 @@ def foresee(loaded: LoadedConfig, snapshot: ArtifactRef, scratch: Path) -> tuple
             found += _impossible(session, loaded, policy, columns)
             if tier is not Tier.INTERNAL:
                 found += _problems(session, loaded, policy, columns, removable)
-            parent, lineage = _write(session, columns, scratch, tier)
+            parent, held = _write(session, columns, scratch, tier), set(columns)
     return tuple(found)
 
 
@@ -124,23 +121,12 @@ def _is_open(loaded: LoadedConfig, name: str, tier: Tier) -> bool:
     return treatment == "pseudonym" or isinstance(treatment, Generalise | Surrogate)
 
 
-def _write(session: Session, columns: list[str], scratch: Path, tier: Tier) -> tuple[str, str]:
-    """What the next tier is made from, and its lineage."""
-    data, lineage = (str(scratch / f"foreseen-{tier}-{what}.parquet") for what in ("data", "rows"))
-    session.run(
-        f"CREATE TEMP TABLE numbered AS SELECT row_number() OVER () - 1 AS number, * FROM {TREATED}"
-    )
-    listed = ", ".join(map(quote, columns)) or "number"
-    session.run(
-        f"COPY (SELECT {listed} FROM numbered ORDER BY number) TO {file_literal(data)} "
-        "(FORMAT parquet)"
-    )
-    session.run(
-        f"COPY (SELECT number AS row, {quote(PARENT_ROW)} AS parent_row, {quote(SOURCE_ROW)} AS "
-        f"source_row, {quote(SUBJECT)} AS subject FROM numbered ORDER BY number) "
-        f"TO {file_literal(lineage)} (FORMAT parquet)"
-    )
-    return data, lineage
+def _write(session: Session, columns: list[str], scratch: Path, tier: Tier) -> str:
+    """What the next tier is made from."""
+    path = str(scratch / f"foreseen-{tier}.parquet")
+    listed = ", ".join([*map(quote, columns), "_row_id", "_subject_id"])
+    session.run(f"COPY (SELECT {listed} FROM {TREATED}) TO {file_literal(path)} (FORMAT parquet)")
+    return path
 
 
 def _impossible(
@@ -148,7 +134,7 @@ def _impossible(
 ) -> Iterator[Foreseen]:
     """Name the limits that no recoding of so many people and sensitive values could meet."""
     tier, models = policy.tier, privacy_models(policy)
-    people = subject_count(session, TREATED, SUBJECT)
+    people = subject_count(session, TREATED, SUBJECT_ID)
     coded = [
         (column, code_sensitive(session, TREATED, column))
         for column in sensitive_columns(session, loaded, tier)
@@ -175,15 +161,15 @@ def _problems(
     household = config.name(Role.HOUSEHOLD)
     coarsest = list(coarsest_labels(session, loaded, tier))
     cells = [
-        f"t.{quote(SUBJECT)} AS subject",
+        "t._subject_id AS subject",
         f"s.{quote(household)} AS household" if household else "NULL::VARCHAR AS household",
-        f"t.{quote(PARENT_ROW)} AS parent_row",
+        "_row_id",
         *(f"t.{quote(name)} AS {alias}" for name, alias in aliases.items()),
         *(f"{label_of(each, f's.{quote(each.name)}')} AS {each.table}" for each in coarsest),
     ]
     session.run(
         f"CREATE OR REPLACE TEMP TABLE record AS SELECT {', '.join(cells)} FROM {TREATED} t "
-        f"JOIN {SNAPSHOT} s ON s.file_row_number = t.{quote(SOURCE_ROW)}"
+        f"JOIN {SNAPSHOT} s USING (_row_id)"
     )
     judged = [
         Column(name, alias, config.columns[name].type in _UNDECLARED)
@@ -253,7 +239,7 @@ def _rare(
     config, tier, k, name = loaded.config, policy.tier, policy.smallest_class, rare.column
     session.run(
         f"CREATE OR REPLACE TEMP TABLE cell AS SELECT p.{quote(name)} AS value, r.subject, "
-        f"r.household FROM record r JOIN {PARENT} p ON p.file_row_number = r.parent_row"
+        f"r.household FROM record r JOIN {PARENT} p USING (_row_id)"
     )
     session.run(
         f"CREATE OR REPLACE TEMP TABLE lot AS SELECT {quote(name)} AS value, count(*) AS rows "

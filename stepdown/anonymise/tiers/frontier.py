@@ -10,7 +10,7 @@ from stepdown.anonymise.tiers.count_tier import CountedTier, is_small_enough
 from stepdown.anonymise.tiers.prepare import Prepared
 from stepdown.anonymise.tiers.recode_tier import recode_tier
 from stepdown.anonymise.tiers.tier_rows import TierRows
-from stepdown.anonymise.tiers.treat import SUBJECT, TREATED
+from stepdown.anonymise.tiers.treat import TREATED
 from stepdown.config import LoadedConfig, TierPolicy
 from stepdown.engine import Session, quote
 from stepdown.errors import DemandImpossible, Refused
@@ -110,7 +110,7 @@ def _local_classes(
     sql = found.released_sql(session) if found else f"SELECT * FROM {TREATED}"
     keys = ", ".join(quote(column.name) for column in made.demand.columns)
     classes = session.fetch(
-        f"SELECT count(*) AS n, count(DISTINCT {quote(SUBJECT)}) AS s FROM ({sql}) "
+        f"SELECT count(*) AS n, count(DISTINCT _subject_id) AS s FROM ({sql}) "
         f"GROUP BY {keys} ORDER BY n, s"
     )
     return _Released(

@@ -27,11 +27,11 @@ def take_whole_people(session: Session, versions: int, people: str) -> int:
     then = " UNION ".join(f"SELECT raw, nth FROM then_{i}_0" for i in range(versions))
     session.run(
         f"CREATE OR REPLACE TEMP TABLE whole AS WITH whose AS ({people}) "
-        "SELECT source_row FROM placed JOIN whose USING (source_row) WHERE person IN ("
+        "SELECT _row_id FROM placed JOIN whose USING (_row_id) WHERE person IN ("
         f"SELECT person FROM {KNOWN_NOW}_0 JOIN ({then}) USING (raw, nth) "
-        "JOIN whose USING (source_row) WHERE source_row NOT IN (SELECT source_row FROM placed))"
+        "JOIN whose USING (_row_id) WHERE _row_id NOT IN (SELECT _row_id FROM placed))"
     )
-    session.run(f"INSERT INTO {TAKEN} SELECT source_row FROM whole")
+    session.run(f"INSERT INTO {TAKEN} SELECT _row_id FROM whole")
     take_out(session, "whole")
     return int(str(session.scalar("SELECT count(*) FROM whole")))
 
@@ -56,10 +56,10 @@ def hold_back_again(session: Session, earlier: Sequence[Earlier], snapshot: Arti
         return 0
     session.attach_parquet("held_then", str(path))
     session.run(
-        "CREATE TEMP TABLE held_again AS SELECT source_row, companion FROM held_then "
-        f"WHERE source_row IN (SELECT source_row FROM {ENTERED})"
+        "CREATE TEMP TABLE held_again AS SELECT _row_id, companion FROM held_then "
+        f"WHERE _row_id IN (SELECT _row_id FROM {ENTERED})"
     )
-    session.run(f"INSERT INTO {TAKEN} SELECT source_row FROM held_again WHERE companion")
+    session.run(f"INSERT INTO {TAKEN} SELECT _row_id FROM held_again WHERE companion")
     take_out(session, "held_again")
     return int(str(session.scalar("SELECT count(*) FROM held_again")))
 
@@ -74,14 +74,14 @@ def taken_above(session: Session, parent: Candidate | None, stricter: bool) -> N
     path = parent.path / HELD_BACK_FILE if parent else None
     if path and path.is_file() and not stricter:
         session.attach_parquet("held_above", str(path))
-        session.run(f"INSERT INTO {TAKEN} SELECT source_row FROM held_above WHERE companion")
+        session.run(f"INSERT INTO {TAKEN} SELECT _row_id FROM held_above WHERE companion")
 
 
 def write_held_back(session: Session, folder: Path) -> None:
     """Write down who was held back, for the next run on the same source and the tiers below."""
     rows = session.fetch(
-        f"SELECT source_row, source_row IN (SELECT source_row FROM {TAKEN}) AS companion "
-        f"FROM (SELECT DISTINCT source_row FROM {HELD}) ORDER BY source_row"
+        f"SELECT _row_id, _row_id IN (SELECT _row_id FROM {TAKEN}) AS companion "
+        f"FROM (SELECT DISTINCT _row_id FROM {HELD}) ORDER BY _row_id"
     )
     if rows.num_rows:
         write_table(rows, folder / HELD_BACK_FILE)
@@ -89,8 +89,8 @@ def write_held_back(session: Session, folder: Path) -> None:
 
 def take_out(session: Session, rows: str) -> None:
     """Take the rows of a relation out of ``entered``."""
-    session.run(f"INSERT INTO {HELD} SELECT source_row FROM {rows}")
-    session.run(f"DELETE FROM {ENTERED} WHERE source_row IN (SELECT source_row FROM {rows})")
+    session.run(f"INSERT INTO {HELD} SELECT _row_id FROM {rows}")
+    session.run(f"DELETE FROM {ENTERED} WHERE _row_id IN (SELECT _row_id FROM {rows})")
 
 
 def people_by_id(config: ReleaseConfig, columns: Sequence[str]) -> str:
@@ -99,4 +99,4 @@ def people_by_id(config: ReleaseConfig, columns: Sequence[str]) -> str:
     ids = (Role.SUBJECT, Role.DIRECT_IDENTIFIER)
     if not subject or not any(config.columns[n].role in ids for n in columns):
         return ""
-    return f"SELECT file_row_number AS source_row, {quote(subject)} AS person FROM {SNAPSHOT}"
+    return f"SELECT _row_id, {quote(subject)} AS person FROM {SNAPSHOT}"

@@ -9,7 +9,7 @@ from stepdown.anonymise.tiers.eligible_rows import ENTERED
 from stepdown.artifacts import check_bytes
 from stepdown.candidate import Earlier
 from stepdown.config import ReleaseConfig
-from stepdown.engine import Session, quote
+from stepdown.engine import Session, quote, source_rows
 from stepdown.vocabulary import Role
 
 
@@ -27,11 +27,11 @@ def keep_the_new(session: Session, config: ReleaseConfig, earlier: Sequence[Earl
         parts = []
         for number, version in enumerate(earlier[:count]):
             name = f"period_{number}"
-            session.attach_parquet(name, check_bytes(version.snapshot))
+            session.attach_parquet(name, source_rows(check_bytes(version.snapshot)))
             parts.append(_pairing(session, NOW, name, shown))
-        old = " UNION ".join(f"SELECT source_row FROM ({part})" for part in parts)
+        old = " UNION ".join(f"SELECT _row_id FROM ({part})" for part in parts)
         session.run(f"CREATE OR REPLACE TEMP TABLE old_rows AS {old}")
-        new = f"FROM {ENTERED} WHERE source_row NOT IN (SELECT source_row FROM old_rows)"
+        new = f"FROM {ENTERED} WHERE _row_id NOT IN (SELECT _row_id FROM old_rows)"
         if session.scalar(f"SELECT count(*) {new}"):
             session.run(f"CREATE OR REPLACE TEMP TABLE {ENTERED} AS SELECT * {new}")
             break
@@ -39,7 +39,7 @@ def keep_the_new(session: Session, config: ReleaseConfig, earlier: Sequence[Earl
 
 
 def _pairing(session: Session, now: str, then: str, columns: Sequence[str]) -> str:
-    """SQL of ``source_row`` and ``then_row``: the same records in two snapshots.
+    """SQL of ``_row_id`` and ``then_row``: the same records in two snapshots.
 
     The n-th of several alike is the n-th of those alike in the other.
     """
@@ -47,17 +47,17 @@ def _pairing(session: Session, now: str, then: str, columns: Sequence[str]) -> s
     common = [name for name in columns if all(name in names for names in both)]
     keys = [f"CAST({quote(name)} AS VARCHAR)" for name in common]
     listed = ", ".join(f"{key} AS k{i}" for i, key in enumerate(keys))
-    numbered = "row_number() OVER (PARTITION BY {} ORDER BY file_row_number) AS turn".format(
+    numbered = "row_number() OVER (PARTITION BY {} ORDER BY _row_id) AS turn".format(
         ", ".join(keys) or "1"
     )
     sides = [
-        f"(SELECT file_row_number, {numbered}{', ' + listed if listed else ''} FROM {relation})"
+        f"(SELECT _row_id, {numbered}{', ' + listed if listed else ''} FROM {relation})"
         for relation in (now, then)
     ]
     same = " AND ".join(
         ["a.turn = b.turn", *(f"a.k{i} IS NOT DISTINCT FROM b.k{i}" for i in range(len(keys)))]
     )
     return (
-        f"SELECT a.file_row_number AS source_row, b.file_row_number AS then_row "
+        f"SELECT a._row_id, b._row_id AS then_row "
         f"FROM {sides[0]} AS a JOIN {sides[1]} AS b ON {same}"
     )

@@ -12,7 +12,6 @@ from stepdown.anonymise.hierarchies.hierarchy import LONG_SCHEMA
 from stepdown.anonymise.tiers.earlier_versions import NOW
 from stepdown.anonymise.tiers.eligible_rows import (
     PARENT,
-    PARENT_LINEAGE,
     SNAPSHOT,
     RowSelection,
     select_eligible_rows,
@@ -23,7 +22,7 @@ from stepdown.anonymise.tiers.treat import Treated, treat
 from stepdown.artifacts import check_bytes
 from stepdown.candidate import Candidate, Earlier
 from stepdown.config import LoadedConfig, ReleaseConfig, TierPolicy, released_columns
-from stepdown.engine import Session
+from stepdown.engine import Session, released_rows, source_rows
 from stepdown.errors import PolicyInvalid
 from stepdown.keyring import Keyring
 from stepdown.opened import Source
@@ -77,7 +76,7 @@ def prepare(
     """
     config, tier = loaded.config, policy.tier
     if now is not None:
-        session.attach_parquet(NOW, now)
+        session.attach_parquet(NOW, source_rows(now))
     entry = select_eligible_rows(session, loaded, policy, keyring)
     demand = demand or search_columns(session, loaded, tier, inherited(parent))
     columns = [x for x in released_columns(config, tier) if x not in demand.undersized]
@@ -96,12 +95,12 @@ def prepare(
 
 
 def attach(session: Session, source: Source, parent: Candidate | None) -> None:
-    """Make the tier above and its lineage relations of a session that sees the snapshot."""
+    """Make the tier above a relation of a session that sees the snapshot."""
     if parent is None:
         session.run(f"CREATE OR REPLACE TEMP VIEW {PARENT} AS SELECT * FROM {SNAPSHOT}")
         return
-    session.attach_parquet(PARENT, source.check(parent.data))
-    session.attach_parquet(PARENT_LINEAGE, source.check(parent.lineage))
+    rows = released_rows(source.check(parent.data), source.check(parent.lineage))
+    session.attach_parquet(PARENT, rows)
 
 
 def inherited(parent: Candidate | None) -> Inherited:

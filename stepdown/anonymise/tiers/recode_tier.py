@@ -8,10 +8,10 @@ from stepdown.anonymise.hierarchies.mixed_labels import label_nodes
 from stepdown.anonymise.lattice.models import PrivacyModels, SearchColumn
 from stepdown.anonymise.tables.recode import Recoding, anonymise_relation
 from stepdown.anonymise.tiers.quasi_identifiers import Demand, privacy_models, sensitive_columns
-from stepdown.anonymise.tiers.treat import SUBJECT, TREATED, WEIGHT
+from stepdown.anonymise.tiers.treat import TREATED, WEIGHT
 from stepdown.config import LoadedConfig, TierPolicy
 from stepdown.engine import Session
-from stepdown.vocabulary import Role
+from stepdown.vocabulary import SUBJECT_ID, Role
 
 SEARCH_SECONDS = 60.0
 """After this long the full-domain search settles for the best it has, and says by how much it may
@@ -43,7 +43,7 @@ def recode_tier(
         demand.columns,
         models,
         sensitive=sensitive_columns(session, loaded, policy.tier),
-        subject=SUBJECT if has_subjects else None,
+        subject=SUBJECT_ID if has_subjects else None,
         weight=WEIGHT if weight else None,
         suppression=policy.suppressed_records,
         recoding=policy.recoding,

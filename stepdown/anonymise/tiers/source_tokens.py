@@ -21,7 +21,7 @@ from stepdown.anonymise.tiers.treat import look_up
 from stepdown.artifacts import ArtifactRef, check_bytes, sha256_of
 from stepdown.candidate import Candidate, Earlier
 from stepdown.config import ReleaseConfig
-from stepdown.engine import Session, open_session, quote
+from stepdown.engine import Session, open_session, quote, source_rows
 from stepdown.errors import KeyMissing
 from stepdown.keyring import Keyring
 from stepdown.vocabulary import Role
@@ -36,7 +36,7 @@ COMPARED = (Role.SUBJECT, Role.QUASI_IDENTIFIER, Role.SENSITIVE, Role.INSENSITIV
 def remember_snapshot(
     config: ReleaseConfig, snapshot: ArtifactRef, keyring: Keyring, folder: Path, scratch: Path
 ) -> ArtifactRef:
-    """Write a pinned source as tokens, row by row in its order; what is there already stays.
+    """Write a pinned source as tokens, row by row, each under its id; what is there already stays.
 
     Args:
         folder: of the workspace; the file is called ``<dataset>-<sha256>-<key number>.parquet``.
@@ -51,7 +51,7 @@ def remember_snapshot(
     if not path.is_file() or not set(columns) <= set(pq.read_schema(path).names):
         folder.mkdir(mode=0o700, exist_ok=True)
         with open_session(scratch) as session:
-            session.attach_parquet("source", check_bytes(snapshot))
+            session.attach_parquet("source", source_rows(check_bytes(snapshot)))
             _write(_tokens(session, config.dataset, columns, keyring), path)
     return _as_it_is(path)
 
@@ -70,13 +70,13 @@ def remember_hierarchies(
         folder.mkdir(mode=0o700, exist_ok=True)
         with open_session(scratch) as session:
             session.attach_parquet("hierarchies", check_bytes(candidate.hierarchies))
-            session.attach_parquet("source", check_bytes(snapshot))
+            session.attach_parquet("source", source_rows(check_bytes(snapshot)))
             columns = session.fetch('SELECT DISTINCT "column" FROM hierarchies ORDER BY ALL')
             parts = [
                 _rungs(session, config.dataset, name, keyring)
                 for name in columns["column"].to_pylist()
             ]
-            empty = session.fetch("SELECT * EXCLUDE (file_row_number) FROM hierarchies LIMIT 0")
+            empty = session.fetch("SELECT * FROM hierarchies LIMIT 0")
             _write(pa.concat_tables([empty, *parts], promote_options="permissive"), path)
     return _as_it_is(path)
 
@@ -151,8 +151,8 @@ def _tokens(session: Session, dataset: str, columns: list[str], keyring: Keyring
         joins.append(look_up(session, lookup, "source", name, replacing, f"s.{quote(name)}"))
         expressions.append(f"{lookup}.replacement AS {quote(name)}")
     return session.fetch(
-        f"SELECT {', '.join(expressions) or '1 AS nothing'} FROM source s {' '.join(joins)} "
-        "ORDER BY s.file_row_number"
+        f"SELECT {', '.join(['s._row_id', *expressions])} FROM source s {' '.join(joins)} "
+        "ORDER BY s._row_id"
     )
 
 

@@ -29,7 +29,7 @@ from stepdown.config import TierPolicy
 from stepdown.engine import Session
 
 KNOWN_NOW = "known_now"
-"""The relation of today's source: ``source_row``, ``raw`` values, and which ``nth`` of those it
+"""The relation of today's source: ``_row_id``, ``raw`` values, and which ``nth`` of those it
 is."""
 TAKEN = "taken"
 """The relation of the rows that were taken out as companions: by an earlier pass of the same run,
@@ -56,7 +56,7 @@ class _People:
     """Everybody in this version or in one before: first those of today's source, in its order.
 
     Args:
-        source_row: shape (n,), −1 where there is none today.
+        _row_id: shape (n,), −1 where there is none today.
         alike: shape (n,), the same for all in the new version who have the same raw values; −1
             for those who are not in it.
         newest: shape (n,), the last version they were in; −1 where there is none.
@@ -65,7 +65,7 @@ class _People:
         taken: shape (n,), those of them who are away as companions.
     """
 
-    source_row: Ints
+    row_id: Ints
     alike: Ints
     newest: Ints
     ids: Ints
@@ -88,8 +88,8 @@ def stay_away(
     # Who is missing is counted when it is settled who else goes.
     if not len(found) and not session.scalar("SELECT count(*) FROM alone"):
         found = _missing(session, versions, wanted, own)
-    session.attach_arrow("taken_now", pa.table({"source_row": found}))
-    session.run(f"INSERT INTO {TAKEN} SELECT source_row FROM taken_now")
+    session.attach_arrow("taken_now", pa.table({"_row_id": found}))
+    session.run(f"INSERT INTO {TAKEN} SELECT _row_id FROM taken_now")
     return found
 
 
@@ -112,34 +112,34 @@ def _left_together(
         if i == last:
             # Else those after them among those alike take their place, and nobody is missing.
             found |= _after(people.alike, found & (people.newest == last)) & ~people.away
-    return people.source_row[found]
+    return people.row_id[found]
 
 
 def _missing(session: Session, versions: Sequence[Version], wanted: Wanted, key: bytes) -> Ints:
     """Companions of those of a version's class whom the new file lacks, where they are too few."""
     everyone = session.fetch(
-        f"SELECT source_row, min(source_row) OVER (PARTITION BY raw) AS alike "
-        f"FROM placed JOIN {KNOWN_NOW} USING (source_row) ORDER BY source_row"
+        f"SELECT _row_id, min(_row_id) OVER (PARTITION BY raw) AS alike "
+        f"FROM placed JOIN {KNOWN_NOW} USING (_row_id) ORDER BY _row_id"
     )
-    source_row, alike = ints(everyone, "source_row"), ints(everyone, "alike")
+    row_id, alike = ints(everyone, "_row_id"), ints(everyone, "alike")
     for i in range(len(versions) - 1, -1, -1):
         version = versions[i]
         rows = session.fetch(
-            f"SELECT t.id, p.source_row FROM then_{i} AS t LEFT JOIN placed AS p "
+            f"SELECT t.id, p._row_id FROM then_{i} AS t LEFT JOIN placed AS p "
             f"ON p.then_{i} = t.id ORDER BY t.id"
         )
-        here = ints(rows, "source_row")
-        found = np.zeros(len(source_row), np.bool_)
+        here = ints(rows, "_row_id")
+        found = np.zeros(len(row_id), np.bool_)
         for cell in _split(np.arange(len(here)), version.classes, here < 0):
             seen = Cell(version.subjects[cell], version.codes[cell], here[cell] < 0,
                         np.zeros(len(cell), np.bool_))  # fmt: skip
-            drawn = np.searchsorted(source_row, here[cell[completed(seen, wanted, key)]])
-            staying = np.searchsorted(source_row, np.sort(here[cell][here[cell] >= 0]))
+            drawn = np.searchsorted(row_id, here[cell[completed(seen, wanted, key)]])
+            staying = np.searchsorted(row_id, np.sort(here[cell][here[cell] >= 0]))
             found[_last_of_alike(alike, staying, drawn)] = True
         if found.any():
             found |= _after(alike, found)
-            return source_row[found]
-    return source_row[:0]
+            return row_id[found]
+    return row_id[:0]
 
 
 def _last_of_alike(alike: Ints, staying: Ints, drawn: Ints) -> Ints:
@@ -182,7 +182,7 @@ def _everybody(session: Session, versions: int) -> _People:
     """
     known = " UNION ".join(
         [
-            f"SELECT raw, nth FROM placed JOIN {KNOWN_NOW} USING (source_row)",
+            f"SELECT raw, nth FROM placed JOIN {KNOWN_NOW} USING (_row_id)",
             *(f"SELECT raw, nth FROM then_{i}" for i in range(versions)),
         ]
     )
@@ -196,19 +196,19 @@ def _everybody(session: Session, versions: int) -> _People:
         for i in range(versions)
     )
     rows = session.fetch(
-        f"SELECT {KNOWN_NOW}.source_row, p.source_row IS NULL OR "
-        "p.source_row IN (SELECT source_row FROM alone) AS away, "
-        "CASE WHEN p.source_row IS NULL THEN -1 ELSE min(p.source_row) OVER (PARTITION BY raw) END "
-        f"AS alike, {KNOWN_NOW}.source_row IS NOT NULL AND "
-        f"{KNOWN_NOW}.source_row IN (SELECT source_row FROM {TAKEN}) AS taken, {columns} "
+        f"SELECT {KNOWN_NOW}._row_id, p._row_id IS NULL OR "
+        "p._row_id IN (SELECT _row_id FROM alone) AS away, "
+        "CASE WHEN p._row_id IS NULL THEN -1 ELSE min(p._row_id) OVER (PARTITION BY raw) END "
+        f"AS alike, {KNOWN_NOW}._row_id IS NOT NULL AND "
+        f"{KNOWN_NOW}._row_id IN (SELECT _row_id FROM {TAKEN}) AS taken, {columns} "
         f"FROM ({known}) LEFT JOIN {KNOWN_NOW} USING (raw, nth) "
-        f"LEFT JOIN placed AS p USING (source_row){joins} "
-        f"ORDER BY {KNOWN_NOW}.source_row, {', '.join(f'then_{i}.id' for i in range(versions))}"
+        f"LEFT JOIN placed AS p USING (_row_id){joins} "
+        f"ORDER BY {KNOWN_NOW}._row_id, {', '.join(f'then_{i}.id' for i in range(versions))}"
     )
-    source_row, alike = ints(rows, "source_row"), ints(rows, "alike")
+    row_id, alike = ints(rows, "_row_id"), ints(rows, "alike")
     held = np.stack([ints(rows, f"then_{i}") for i in range(versions)], axis=1)
     lives = np.cumsum([_flags(rows, f"lacked_{i}") for i in range(versions)], axis=0).T
-    now = source_row >= 0
+    now = row_id >= 0
     # The last version of today's n-th, and of each that was the n-th before them.
     mine = np.where(now, lives[:, -1], -1)
     own = np.where((held >= 0) & (lives == mine[:, None]), np.arange(versions), -1).max(axis=1)
@@ -222,7 +222,7 @@ def _everybody(session: Session, versions: int) -> _People:
     place = np.concatenate((np.flatnonzero(now), others))
     nobody = np.full(len(others), -1)
     return _People(
-        np.concatenate((source_row[now], nobody)),
+        np.concatenate((row_id[now], nobody)),
         np.concatenate((alike[now], nobody)),
         newest,
         held[place, newest],

@@ -38,8 +38,8 @@ def coarsen_weight(
     session.run(
         f"CREATE OR REPLACE TEMP TABLE weighed AS SELECT p.{quote(name)} AS value, "
         f"{home} AS home FROM {ENTERED} e "
-        f"JOIN {PARENT} p ON p.file_row_number = e.parent_row "
-        f"JOIN {SNAPSHOT} s ON s.file_row_number = e.source_row WHERE p.{quote(name)} IS NOT NULL"
+        f"JOIN {PARENT} p USING (_row_id) JOIN {SNAPSHOT} s USING (_row_id) "
+        f"WHERE p.{quote(name)} IS NOT NULL"
     )
     lines = session.fetch(
         "SELECT value, rows, coalesce(homes, 0) AS homes FROM "

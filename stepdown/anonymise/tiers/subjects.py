@@ -12,7 +12,7 @@ from stepdown.anonymise.tiers.pseudonymise import TOKEN_BYTES, keyed_digest
 from stepdown.artifacts import ArtifactRef
 from stepdown.candidate import SUBJECTS_FILE
 from stepdown.config import ReleaseConfig
-from stepdown.engine import Session, quote
+from stepdown.engine import Session, lineage_rows, quote
 from stepdown.keyring import Keyring
 from stepdown.vocabulary import Role
 
@@ -43,7 +43,7 @@ def write_subjects(
         snapshot: name of the session's relation of the pinned source.
         lineage: of the file.
     """
-    session.attach_parquet("written_lineage", lineage.path)
+    session.attach_parquet("written_lineage", lineage_rows(lineage.path))
     found = held_subjects(session, config, snapshot, "written_lineage")
     name = keyring.newest_name(config.dataset, SUBJECTS)
     listed = sorted(tokens(keyring, config.dataset, found))
@@ -57,7 +57,7 @@ def held_subjects(
     subject = quote(config.name(Role.SUBJECT) or "")
     found = session.fetch(
         f"SELECT DISTINCT CAST(s.{subject} AS VARCHAR) AS subject FROM {snapshot} s "
-        f"JOIN {lineage} l ON l.source_row = s.file_row_number"
+        f"JOIN {lineage} l USING (_row_id)"
     )
     ids: list[str | None] = found["subject"].to_pylist()
     return ids

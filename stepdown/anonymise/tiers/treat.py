@@ -23,13 +23,11 @@ from stepdown.config.treatments import (
 )
 from stepdown.engine import Session, quote
 from stepdown.keyring import Keyring
-from stepdown.vocabulary import ColumnType, Role, Tier
+from stepdown.vocabulary import ROW_ID, SUBJECT_ID, ColumnType, Role, Tier
 
 TREATED = "treated"
-PARENT_ROW, SOURCE_ROW, SUBJECT = "stepdown.parent_row", "stepdown.source_row", "stepdown.subject"
 WEIGHT = "stepdown.weight"
-LINEAGE = (PARENT_ROW, SOURCE_ROW, SUBJECT)
-"""Columns that travel beside the released ones; a config's columns cannot have these names."""
+"""Travels beside the released columns, as a row's name does; no column of a config is so called."""
 
 
 @dataclass(frozen=True)
@@ -98,10 +96,10 @@ def treat(
         expressions.append(f"{expression} AS {quote(name)}")
     if weight:
         expressions.append(f"p.{quote(weight)} AS {quote(WEIGHT)}")
-    lineage = (f"e.{name.partition('.')[2]} AS {quote(name)}" for name in LINEAGE)
+    lineage = (f"e._row_id AS {ROW_ID}", f"e.subject AS {SUBJECT_ID}")
     session.run(
         f"CREATE OR REPLACE TEMP VIEW {TREATED} AS SELECT {', '.join([*expressions, *lineage])} "
-        f"FROM {ENTERED} e JOIN {PARENT} p ON p.file_row_number = e.parent_row {' '.join(joins)}"
+        f"FROM {ENTERED} e JOIN {PARENT} p USING (_row_id) {' '.join(joins)}"
     )
     return Treated(cells, pools)
 
@@ -163,7 +161,7 @@ def _find_rare(session: Session, lookup: str, name: str, fewer_than: int) -> int
     column = f"p.{quote(name)}"
     session.run(
         f"CREATE OR REPLACE TEMP TABLE {lookup} AS SELECT {column} AS value, count(*) AS cells "
-        f"FROM {ENTERED} e JOIN {PARENT} p ON p.file_row_number = e.parent_row "
+        f"FROM {ENTERED} e JOIN {PARENT} p USING (_row_id) "
         f"WHERE {column} IS NOT NULL "
         f"GROUP BY {column} HAVING count(DISTINCT e.subject) < {fewer_than}"
     )

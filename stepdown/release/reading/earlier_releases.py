@@ -11,7 +11,14 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from stepdown.artifacts import ArtifactRef, sha256_of
-from stepdown.candidate import DATA_FILE, HIERARCHIES_FILE, LINEAGE_FILE, Candidate, Earlier
+from stepdown.candidate import (
+    DATA_FILE,
+    HIERARCHIES_FILE,
+    LINEAGE_FILE,
+    PARENT_LINEAGE_FILE,
+    Candidate,
+    Earlier,
+)
 from stepdown.config import ReleaseConfig
 from stepdown.config.weakened import weakened
 from stepdown.errors import PolicyInvalid, StoreCorrupt
@@ -109,6 +116,10 @@ def candidate_of(release: Release, hierarchies: ArtifactRef | None = None) -> Ca
     if hierarchies is None:
         path = folder / HIERARCHIES_FILE
         hierarchies = ArtifactRef(str(path), sha256_of(path), 0)
+    report = DeriveReport(**full_report(release)["derive"])
+    above = ArtifactRef(
+        str(folder / PARENT_LINEAGE_FILE), report.parent_lineage_sha256, report.parent_rows
+    )
     return Candidate(
         release.tier,
         release.recipient,
@@ -116,7 +127,8 @@ def candidate_of(release: Release, hierarchies: ArtifactRef | None = None) -> Ca
         ArtifactRef(str(folder / DATA_FILE), release.data_sha256 or "", rows),
         ArtifactRef(str(folder / LINEAGE_FILE), release.lineage_sha256 or "", rows),
         hierarchies,
-        DeriveReport(**full_report(release)["derive"]),
+        report,
+        above if above.sha256 else None,
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stepdown.engine.session import Session
+from stepdown.engine import Session
 from stepdown.risk.classes.classes import Ints
 from stepdown.risk.classes.fewest import fewest
 

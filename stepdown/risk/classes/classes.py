@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from stepdown.engine.session import Session, quote
+from stepdown.engine import Session, quote
 from stepdown.risk.classes.class_table import ClassTable, Floats, Ints
 
 __all__ = ["ClassTable", "Floats", "Ints", "build_classes"]

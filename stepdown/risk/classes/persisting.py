@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from stepdown.engine.session import Session
+from stepdown.engine import Session
 from stepdown.reports import Persisting
 from stepdown.risk.classes.classes import Ints
 

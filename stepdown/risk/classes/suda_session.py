@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stepdown.engine.session import Session, quote
+from stepdown.engine import Session, quote
 from stepdown.risk.classes.classes import ClassTable
 from stepdown.risk.classes.suda import Missing, SpecialUniques, Weighting, special_uniques
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pyarrow as pa
 
-from stepdown.engine.session import Session, quote
+from stepdown.engine import Session, quote
 from stepdown.risk.classes.classes import ClassTable, Ints
 
 _BLOCKS = (16, 256, 4096)

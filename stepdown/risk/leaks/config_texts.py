@@ -156,7 +156,7 @@ def _parts(session: Session, loaded: LoadedConfig, name: str) -> list[str]:
     is_text = pat.is_string(kind) or pat.is_large_string(kind)
     if not (is_text or pat.is_integer(kind)):
         return []  # dates and fractions name nobody by themselves
-    cells = f"(SELECT file_row_number AS record, {quote(name)}::VARCHAR AS cell FROM snapshot)"
+    cells = f"(SELECT _row_id AS record, {quote(name)}::VARCHAR AS cell FROM snapshot)"
     is_note, keep = loaded.config.columns[name].role is Role.FREE_TEXT, ("record",)
     parts = withheld(cells, "cell", is_note=is_note, digits=_DIGITS_ENOUGH, keep=keep)
     where_long = f"{str(is_text).lower()} AND (gram ~ '.*\\D.*' OR length(gram) >= {DIGITS_ENOUGH})"

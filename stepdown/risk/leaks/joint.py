@@ -51,9 +51,8 @@ def joint_view(
     keeps_an_id = config.name(Role.SUBJECT) in held
     with base.session.aside() as session:
         session.run(
-            "CREATE TEMP TABLE placed AS SELECT lineage.row, lineage.subject, "
-            f"dense_rank() OVER (ORDER BY {keys}) AS class "
-            "FROM data JOIN lineage ON lineage.row = data.file_row_number"
+            "CREATE TEMP TABLE placed AS SELECT row_number() OVER () - 1 AS row, "
+            f"_subject_id AS subject, dense_rank() OVER (ORDER BY {keys}) AS class FROM data"
         )
         session.run("CREATE TEMP VIEW member AS SELECT row, class FROM placed")
         session.run("CREATE TEMP VIEW record AS SELECT row, subject FROM placed")

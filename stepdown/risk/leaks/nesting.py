@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import pyarrow.parquet as pq
+
 from stepdown.candidate import Candidate
 from stepdown.config import ReleaseConfig, released_columns, treatment_of
 from stepdown.config.treatments import (
@@ -25,8 +27,8 @@ from stepdown.vocabulary import Role, Tier
 def nesting_problems(opened: Opened) -> tuple[str, ...]:
     """What in a candidate does not come from its parent: one sentence each, with counts, no values.
 
-    Rows: the lineage names every written row once, and for each another row of the parent; its
-    subjects are the snapshot's. Columns: each is the parent's and allowed at this tier, or is
+    Rows: the lineage names every written row, each another one that the parent has; its subjects
+    are the snapshot's. Columns: each is the parent's and allowed at this tier, or is
     rekeyed (pseudonym, surrogate; never at public). Cells: each relates to the parent's as its
     treatment says; no assumption is made that a column has one level throughout.
     """
@@ -47,9 +49,7 @@ def _align(session: Session) -> None:
     )
     session.run(
         f"CREATE TEMP VIEW aligned AS SELECT {cells} FROM data "
-        "JOIN lineage ON lineage.row = data.file_row_number "
-        "JOIN parent ON parent.file_row_number = lineage.parent_row "
-        "JOIN snapshot ON snapshot.file_row_number = lineage.source_row"
+        "JOIN parent USING (_row_id) JOIN snapshot USING (_row_id)"
     )
 
 
@@ -58,54 +58,40 @@ def _cell(side: str, name: str) -> str:
 
 
 def _row_problems(opened: Opened) -> Iterator[str]:
-    session, candidate, parent = opened.session, opened.candidate, opened.parent
-    assert parent is not None
-    rows = _count(session, "SELECT count(*) FROM data")
+    session = opened.session
+    rows = pq.read_metadata(opened.candidate.data.path).num_rows
     lines = _count(session, "SELECT count(*) FROM lineage")
     if rows != lines:
         yield f"the file has {rows} rows, its lineage {lines}"
     for count, complaint in (
-        (f"{lines} - count(DISTINCT row)", "lines of the lineage repeat a row or name none"),
+        ("count(*) - count(DISTINCT _row_id)", "rows repeat a row of the source or have none"),
         (
-            f"count(*) FILTER (WHERE row IS NULL OR row NOT BETWEEN 0 AND {rows - 1})",
-            "lines of the lineage name a row that the file does not have",
-        ),
-        (
-            f"{lines} - count(DISTINCT parent_row)",
-            "rows repeat a parent row or have none",
-        ),
-        (
-            f"count(*) FILTER (WHERE parent_row NOT BETWEEN 0 AND {parent.rows - 1})",
+            "count(*) FILTER (_row_id NOT IN (SELECT _row_id FROM parent))",
             "rows come from a row that the parent does not have",
         ),
         (
-            "count(*) FILTER (WHERE source_row IS NULL "
-            f"OR source_row NOT BETWEEN 0 AND {opened.snapshot.rows - 1})",
+            "count(*) FILTER (_row_id NOT IN (SELECT _row_id FROM snapshot))",
             "rows come from a row that the snapshot does not have",
         ),
-        ("count(*) FILTER (WHERE subject IS NULL)", "rows have no data subject"),
+        ("count(*) FILTER (_subject_id IS NULL)", "rows have no data subject"),
     ):
         bad = _count(session, f"SELECT {count} FROM lineage")
         if bad:
             yield f"{bad} {complaint}"
-    if candidate.tier is Tier.INTERNAL and candidate.recipient is None:
-        bad = _count(session, "SELECT count(*) FROM lineage WHERE source_row <> parent_row")
-        if bad:
-            yield f"{bad} rows have another source row than parent row, though both are the source"
     yield from _subject_problems(session, opened.config)
 
 
 def _subject_problems(session: Session, config: ReleaseConfig) -> Iterator[str]:
     subject = config.name(Role.SUBJECT)
     if subject is None:
-        bad = _count(session, "SELECT count(*) FROM lineage WHERE subject <> source_row")
+        bad = _count(session, "SELECT count(*) FROM lineage WHERE _subject_id <> _row_id")
         if bad:
             yield f"{bad} rows are counted as another data subject than their source row"
         return
     # A row whose subject is missing in the source may be counted as anyone's: it adds nobody.
     pairs = (
-        f"SELECT DISTINCT lineage.subject, snapshot.{quote(subject)} AS person "
-        "FROM lineage JOIN snapshot ON snapshot.file_row_number = lineage.source_row "
+        f"SELECT DISTINCT _subject_id AS subject, snapshot.{quote(subject)} AS person "
+        "FROM lineage JOIN snapshot USING (_row_id) "
         f"WHERE snapshot.{quote(subject)} IS NOT NULL"
     )
     split = _count(session, f"SELECT count(*) - count(DISTINCT person) FROM ({pairs})")

@@ -13,7 +13,7 @@ import pyarrow as pa
 from stepdown.candidate import Candidate
 from stepdown.config import ReleaseConfig, treatment_of
 from stepdown.config.treatments import Surrogate
-from stepdown.engine.session import Session, quote
+from stepdown.engine import Session, quote
 from stepdown.vocabulary import IDENTIFYING, Role
 
 _CHANCE = 0.001
@@ -45,7 +45,7 @@ def own_record_findings(
     than one in a thousand.
 
     Args:
-        session: holds ``data``, ``lineage`` and ``snapshot``.
+        session: holds ``data`` and ``snapshot``.
         candidate: whose file ``data`` is.
         config: the dataset's.
     """
@@ -111,11 +111,11 @@ def _cells(session: Session, config: ReleaseConfig) -> tuple[dict[str, str], dic
 
     Returns the names of both kinds of column, each with its name in ``plain``.
     """
-    schema = session.fetch("SELECT * EXCLUDE (file_row_number) FROM data LIMIT 0").schema
+    schema = session.fetch("SELECT * EXCLUDE (_row_id, _subject_id) FROM data LIMIT 0").schema
     source = session.fetch("SELECT * FROM snapshot LIMIT 0").schema
     household = config.name(Role.HOUSEHOLD)
     # A hash of 64 bits stands for the unit: it is compared only beside equal cells.
-    unit = "'s' || lineage.subject"
+    unit = "'s' || data._subject_id"
     if household:
         unit = f"coalesce('h' || snapshot.{quote(household)}::VARCHAR, {unit})"
     published = {name: f"p{i}" for i, name in enumerate(schema.names)}
@@ -124,8 +124,7 @@ def _cells(session: Session, config: ReleaseConfig) -> tuple[dict[str, str], dic
     cells += [f"{_plain('snapshot', source.field(name))} AS {w}" for name, w in withheld.items()]
     session.run(
         f"CREATE OR REPLACE TEMP TABLE plain AS SELECT hash({unit}) AS unit, "
-        f"{', '.join(cells)} FROM data JOIN lineage ON data.file_row_number = lineage.row "
-        "JOIN snapshot ON snapshot.file_row_number = lineage.source_row"
+        f"{', '.join(cells)} FROM data JOIN snapshot USING (_row_id)"
     )
     return published, withheld
 

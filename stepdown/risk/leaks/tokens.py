@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import pyarrow as pa
 
-from stepdown.engine.session import Session, literals
+from stepdown.engine import Session, literals
 
 LONG_ENOUGH = 6
 """Fewest characters of an identifier that is searched everywhere: shorter ones occur by chance."""

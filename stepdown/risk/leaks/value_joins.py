@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from stepdown.candidate import Candidate
 from stepdown.config.policy import persisting_share
-from stepdown.engine import Session, quote
-from stepdown.opened import DATA, LINEAGE, Opened
+from stepdown.engine import Session, quote, released_rows
+from stepdown.opened import DATA, Opened
 from stepdown.reports import Verdict
 from stepdown.vocabulary import Role
 
@@ -64,10 +64,10 @@ def copies_do_not_join_by_values(
 
 
 def _attach(copy: Opened, other: Candidate) -> list[str]:
-    """Leave ``mine`` and ``theirs`` (``subject``, the shared columns); those columns' names."""
+    """Leave ``mine`` and ``theirs`` (``_subject_id``, the shared columns); those columns' names."""
     session, columns = copy.session, copy.config.columns
-    session.attach_parquet("file", copy.source.check(other.data))
-    session.attach_parquet("way", copy.source.check(other.lineage))
+    check = copy.source.check
+    session.attach_parquet("file", released_rows(check(other.data), check(other.lineage)))
     mine, theirs = (
         session.fetch(f"SELECT * FROM {relation} LIMIT 0").schema for relation in (DATA, "file")
     )
@@ -78,18 +78,15 @@ def _attach(copy: Opened, other: Candidate) -> list[str]:
         and mine.field(name).type == theirs.field(name).type
         and columns[name].role in _JOINED_ON
     ]
-    for relation, data, lineage in (("mine", DATA, LINEAGE), ("theirs", "file", "way")):
-        listed = "".join(f", file.{quote(name)}" for name in shared)
-        session.run(
-            f"CREATE TEMP TABLE {relation} AS SELECT way.subject{listed} "
-            f"FROM {data} AS file JOIN {lineage} AS way ON way.row = file.file_row_number"
-        )
+    listed = ", ".join(["_subject_id", *map(quote, shared)])
+    for relation, data in (("mine", DATA), ("theirs", "file")):
+        session.run(f"CREATE TEMP TABLE {relation} AS SELECT {listed} FROM {data}")
     return shared
 
 
 def _matched(session: Session, shared: Sequence[str], k: int) -> tuple[int, int, int]:
     """People of the copy, those who match one person of the other, those who match fewer than k."""
-    people = int(str(session.scalar("SELECT count(DISTINCT subject) FROM mine")))
+    people = int(str(session.scalar("SELECT count(DISTINCT _subject_id) FROM mine")))
     if not shared:
         return people, 0, 0
     listed = ", ".join(map(quote, shared))
@@ -97,12 +94,12 @@ def _matched(session: Session, shared: Sequence[str], k: int) -> tuple[int, int,
 
     def counted(relation: str) -> str:
         return (
-            f"(SELECT {listed}, count(DISTINCT subject) AS n, min(subject) AS subject "
-            f"FROM {relation} GROUP BY {listed})"
+            f"(SELECT {listed}, count(DISTINCT _subject_id) AS n, "
+            f"min(_subject_id) AS _subject_id FROM {relation} GROUP BY {listed})"
         )
 
     (row,) = session.fetch(
-        "SELECT count(DISTINCT a.subject) FILTER (WHERE a.n = 1 AND b.n = 1) AS one, "
+        "SELECT count(DISTINCT a._subject_id) FILTER (WHERE a.n = 1 AND b.n = 1) AS one, "
         f"coalesce(sum(a.n) FILTER (WHERE b.n < {k}), 0)::BIGINT AS few "
         f"FROM {counted('mine')} AS a JOIN {counted('theirs')} AS b ON {same}"
     ).to_pylist()

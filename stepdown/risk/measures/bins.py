@@ -6,7 +6,7 @@ import numpy as np
 
 from stepdown.config import ReleaseConfig, treatment_of
 from stepdown.config.treatments import CodeNumber
-from stepdown.engine.session import Session, quote
+from stepdown.engine import Session, quote
 from stepdown.vocabulary import ColumnType, Tier
 
 BINS = 10

@@ -16,7 +16,7 @@ from stepdown.risk.classes.grouping import number_keys
 from stepdown.risk.classes.table_columns import CodedColumn
 
 if TYPE_CHECKING:
-    from stepdown.engine.session import Session
+    from stepdown.engine import Session
 
 HARMLESS = 0
 """The value that stands for all that reveal nothing, where a table is counted in the engine."""

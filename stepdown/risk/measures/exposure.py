@@ -34,29 +34,22 @@ def measure_exposure(opened: Opened) -> Exposure:
     Groups are named by the labels that this candidate releases; of an internal file, whose labels
     may be raw values, none is named. Who may see them is the caller's to decide.
 
-    Without the lineage of the parent's data file, a parent's rows belong together by its subject
-    column or, where it keeps none, by the candidate's lineage, in which a row that was dropped is a
-    subject of its own.
     """
     with opened.aside() as opened:
         session = opened.session
         released = _quasi_identifiers(opened, DATA)
-        classes = _classes(
-            session,
-            released,
-            "lineage.subject",
-            "data AS file LEFT JOIN lineage ON lineage.row = file.file_row_number",
-        )
+        classes = _classes(session, released, DATA, "_subject_id")
         sizes = _by_band(classes)
         named = opened.tier is not Tier.INTERNAL and bool(released)
         groups = _smallest_groups(session, released) if named else ()
 
         whose = _parents_subject(opened)
         above = _quasi_identifiers(opened, PARENT)
-        classes = _classes(session, above, *whose)
+        classes = _classes(session, above, PARENT, whose)
         contributions = _contributions(session, classes, above)
         if released != above:
-            classes = _classes(session, [name for name in released if name in above], *whose)
+            both = [name for name in released if name in above]
+            classes = _classes(session, both, PARENT, whose)
         return Exposure(
             class_sizes=sizes,
             class_sizes_above=_by_band(classes),
@@ -70,14 +63,16 @@ def _quasi_identifiers(opened: Opened, relation: str) -> list[str]:
     return [name for name in opened.config.names(Role.QUASI_IDENTIFIER) if name in held]
 
 
-def _classes(session: Session, columns: Sequence[str], subject: str, source: str) -> ClassTable:
+def _classes(session: Session, columns: Sequence[str], file: str, subject: str) -> ClassTable:
     cells = [
-        "file.file_row_number AS row",
+        "row_number() OVER () - 1 AS row",
         f"{subject} AS subject",
         "NULL::DOUBLE AS weight",
         *(f"file.{quote(name)} AS {alias}" for alias, name in _aliases(columns).items()),
     ]
-    session.run(f"CREATE OR REPLACE TEMP TABLE record AS SELECT {', '.join(cells)} FROM {source}")
+    session.run(
+        f"CREATE OR REPLACE TEMP TABLE record AS SELECT {', '.join(cells)} FROM {file} AS file"
+    )
     return build_classes(session, list(_aliases(columns)))
 
 
@@ -86,23 +81,14 @@ def _aliases(columns: Sequence[str]) -> dict[str, str]:
     return {f"q{i}": name for i, name in enumerate(columns)}
 
 
-def _parents_subject(opened: Opened) -> tuple[str, str]:
-    """SQL of whose a row of the parent is, and of the relation to find that in."""
+def _parents_subject(opened: Opened) -> str:
+    """SQL of whose a row of the parent is; one of nobody's is a subject of its own."""
     subject = opened.config.name(Role.SUBJECT)
-    if opened.knows_parents_lineage:
-        key = "parent_lineage.subject"
-        source = "parent AS file LEFT JOIN parent_lineage ON parent_lineage.row = "
-    elif subject and subject in opened.session.columns(PARENT):
-        return f"coalesce('s' || file.{quote(subject)}::VARCHAR, {_OWN})", "parent AS file"
-    elif opened.parent == opened.snapshot:
-        return "file.file_row_number", "parent AS file"
-    else:
-        key = "lineage.subject"
-        source = "parent AS file LEFT JOIN lineage ON lineage.parent_row = "
-    return f"coalesce('s' || {key}::VARCHAR, {_OWN})", f"{source}file.file_row_number"
-
-
-_OWN = "'r' || file.file_row_number::VARCHAR"
+    if opened.parent != opened.snapshot:
+        subject = "_subject_id"
+    elif subject is None:
+        return "file._row_id"
+    return f"coalesce('s' || file.{quote(subject)}::VARCHAR, 'r' || file._row_id::VARCHAR)"
 
 
 def _by_band(classes: ClassTable) -> dict[str, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stepdown.engine.session import literals
+from stepdown.engine import literals
 from stepdown.vocabulary import ColumnType
 
 _COMPARED_AS = {

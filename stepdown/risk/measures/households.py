@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from stepdown.engine.session import Session
+from stepdown.engine import Session
 from stepdown.risk.classes.classes import Floats
 
 

@@ -89,9 +89,8 @@ def _remedy(opened: Opened, rare: RareValues, k: int) -> str:
         )
     session.run(
         f"CREATE OR REPLACE TEMP TABLE cell AS SELECT {side}.{quote(name)} AS value, "
-        "record.subject, record.household FROM record JOIN lineage ON lineage.row = record.row "
-        "JOIN snapshot ON snapshot.file_row_number = lineage.source_row "
-        "JOIN parent ON parent.file_row_number = lineage.parent_row"
+        "record.subject, record.household FROM record "
+        "JOIN snapshot USING (_row_id) JOIN parent USING (_row_id)"
     )
     session.run(
         f"CREATE OR REPLACE TEMP TABLE lot AS SELECT {quote(name)} AS value, count(*) AS rows "

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from stepdown.config.policy import DATE_UNITS
-from stepdown.engine.session import Session, literals
+from stepdown.engine import Session, literals
 from stepdown.risk.measures.rare_values import DATE_FORMATS, HOME, date_of
 
 LOST = 0.2

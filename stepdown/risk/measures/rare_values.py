@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from stepdown.config.policy import DATE_UNITS, defaults
-from stepdown.engine.session import Session, literals
+from stepdown.engine import Session, literals
 from stepdown.reports import RareValues
 from stepdown.vocabulary import Tier
 

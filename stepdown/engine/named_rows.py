@@ -1,0 +1,75 @@
+"""Read Parquet files as relations whose rows have names: the id that each was given at ingest.
+
+A snapshot holds its rows' ids. A released file must not, so its lineage holds them, one for one in
+the order of the file; this is the only place where a row is found by where it stands.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from stepdown.engine.texts import file_literal
+from stepdown.vocabulary import ROW_ID, SUBJECT_ID
+
+_PLACE = "file_row_number"
+
+
+@dataclass(frozen=True)
+class NamedRows:
+    """What the engine reads, mostly with ``_row_id`` beside the columns.
+
+    Args:
+        sql: a SELECT of it.
+    """
+
+    sql: str
+
+
+def parquet_rows(path: str | Path) -> NamedRows:
+    """The rows of a file, named as the file names them or not at all."""
+    return NamedRows(f"SELECT * FROM {_file(path)}")
+
+
+def source_rows(path: str | Path) -> NamedRows:
+    """The rows of a pinned source."""
+    if ROW_ID in pq.read_schema(path).names:
+        return parquet_rows(path)
+    # Before rows had names, a row was known by its place in the snapshot.
+    return NamedRows(f"SELECT * EXCLUDE ({_PLACE}), {_PLACE} AS {ROW_ID} FROM {_file(path, True)}")
+
+
+def released_rows(data: str | Path, lineage: str | Path) -> NamedRows:
+    """The rows of a release, with ``_row_id`` and ``_subject_id``.
+
+    Where the files have different numbers of rows, what one lacks is NULL.
+    """
+    return NamedRows(f"SELECT * FROM {_file(data)} POSITIONAL JOIN ({lineage_rows(lineage).sql})")
+
+
+def lineage_rows(path: str | Path) -> NamedRows:
+    """``_row_id`` and ``_subject_id`` of every row of a release, in its order."""
+    names = f"{ROW_ID}, {SUBJECT_ID}"
+    if ROW_ID not in pq.read_schema(path).names:
+        names = f"source_row AS {ROW_ID}, subject AS {SUBJECT_ID}"
+    return NamedRows(f"SELECT {names} FROM {_file(path)}")
+
+
+def rows_above(data: str | Path, lineage: str | Path) -> NamedRows:
+    """The rows of a tier, named by the lineage of a file that was made from it.
+
+    That is how a file from before rows had names tells them. Rows that it does not hold get ids
+    below 0, and no data subject.
+    """
+    return NamedRows(
+        f"SELECT above.* EXCLUDE ({_PLACE}), coalesce(source_row, -1 - {_PLACE}) AS {ROW_ID}, "
+        f"{SUBJECT_ID} FROM {_file(data, True)} AS above "
+        f"LEFT JOIN (SELECT source_row, parent_row, subject AS {SUBJECT_ID} FROM "
+        f"{_file(lineage)}) AS way ON parent_row = {_PLACE}"
+    )
+
+
+def _file(path: str | Path, placed: bool = False) -> str:
+    return f"read_parquet({file_literal(path)}{', file_row_number=true' if placed else ''})"
