@@ -10,9 +10,10 @@ import typer
 
 from flows import console
 from flows.arguments import Address, AsJson, Store, Work
+from flows.given_once import Commands
 from flows.places import deciding_workspace, ledger_in
 
-access = typer.Typer(
+access = Commands(
     name="access", help="Who may read a release, and who was given it.", no_args_is_help=True
 )
 Who = Annotated[

@@ -5,15 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import typer
-
 from flows import console
 from flows.arguments import AsJson, Config, Store, Work
+from flows.given_once import Commands
 from flows.places import ledger_in, open_places
 from flows.signing_commands import Key, load_private_key
 from stepdown.errors import InputWrong
 
-assessment = typer.Typer(
+assessment = Commands(
     help="The risk assessment of a dataset; public is refused without one in force.",
     no_args_is_help=True,
 )

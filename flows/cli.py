@@ -28,6 +28,7 @@ from flows.assessment_commands import assessment
 from flows.confirming import Yes, confirm
 from flows.consent_commands import recheck
 from flows.fetch_command import fetch
+from flows.given_once import Commands
 from flows.incident_commands import incident, notices
 from flows.interrupting import STOPPED, tell_stopped
 from flows.ledger_commands import ledger
@@ -43,7 +44,7 @@ from stepdown import __version__
 from stepdown.errors import InputWrong, StepdownError, defect
 from stepdown.vocabulary import Tier
 
-app = typer.Typer(
+app = Commands(
     name="stepdown",
     help="From one sensitive dataset to nested, gated internal, partner and public releases.",
     add_completion=False,

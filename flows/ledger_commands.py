@@ -15,6 +15,7 @@ import typer
 
 from flows import console
 from flows.arguments import AsJson, Store, Work
+from flows.given_once import Commands
 from flows.places import deciding_workspace, ledger_in
 from stepdown.errors import InputWrong, WorldFailed
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from stepdown.release.ledger.ledger import Ledger
 
 _MOST_LOST = 20
-ledger = typer.Typer(name="ledger", help="The record of everything that happened.")
+ledger = Commands(name="ledger", help="The record of everything that happened.")
 
 
 @ledger.command()

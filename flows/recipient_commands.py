@@ -10,11 +10,12 @@ import typer
 
 from flows import console
 from flows.arguments import AsJson, Store, Work
+from flows.given_once import Commands
 from flows.places import deciding_workspace, ledger_in
 from stepdown.errors import InputWrong
 from stepdown.vocabulary import Tier
 
-recipient = typer.Typer(
+recipient = Commands(
     name="recipient", help="Tokens for the people who may fetch.", no_args_is_help=True
 )
 _MOST_DAYS = 366

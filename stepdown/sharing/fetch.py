@@ -194,6 +194,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command line of the lone file; returns the exit code."""
     words = sys.argv[1:] if arguments is None else list(arguments)
     parser = _Parser(prog="fetch.py", description=(__doc__ or "").split("\n\n")[0])
+    parser.register("action", None, _Once)
     parser.add_argument(
         "address", help="dataset/tier[/version] or dataset/partner/recipient[/version]"
     )
@@ -1239,6 +1240,17 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise InputWrong(message, where=self.prog, next=f"See: {self.prog} --help")
+
+
+class _Once(argparse.Action):
+    """Take an option once: of two values only one would count."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: Any, values: Any, option: Any = None
+    ) -> None:
+        if getattr(namespace, self.dest) != self.default:
+            parser.error(f"{option} is given twice, and only one would count")
+        setattr(namespace, self.dest, values)
 
 
 def _failed(error: FetchError, as_json: bool) -> int:

@@ -32,6 +32,42 @@ def call(
     return int(ended.value.code or 0), captured.out, captured.err
 
 
+REPEATED = [
+    ([*path, *([found] if found else [])], option)
+    for path, group in [([name], typer.main.get_command(app).commands[name]) for name in COMMANDS]
+    for found, command in getattr(group, "commands", {"": group}).items()
+    for option in command.params
+    if option.param_type_name == "option" and not getattr(option, "multiple", False)
+    if not option.is_flag or option.secondary_opts
+]
+
+
+@pytest.mark.parametrize(
+    ("words", "option"), REPEATED, ids=lambda given: " ".join(given) if type(given) is list else ""
+)
+def test_no_option_of_any_command_drops_what_it_was_given(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    words: list[str],
+    option,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    name = max(option.opts, key=len)
+    code, out, err = call(monkeypatch, capsys, *words, name, "1", name, "2")
+    assert (code, out) == (2, "")
+    assert err.startswith(f"InputWrong: stepdown {' '.join(words)}: ")
+    assert "is given 2 times, and only one would count" in err
+
+
+def test_a_flag_given_twice_says_the_same_twice(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, _ = call(monkeypatch, capsys, "check", "none.yaml", "--json", "--json")
+    assert code == 2
+    assert "only one" not in out
+
+
 def test_the_commands_of_the_contract_are_there() -> None:
     wanted = "anonymise approve assess check demo plan reject releases run show verify withdraw"
     assert set(wanted.split()) <= set(COMMANDS)

@@ -1213,6 +1213,14 @@ def test_wrong_options_are_input(get: Fetch, source: tuple[str, ...]) -> None:
     assert (done.code, done.kind, done.err) == (2, "InputWrong", "")
 
 
+@pytest.mark.parametrize("option", ["--profile", "--from", "--publisher-key", "-o"])
+def test_no_option_of_the_lone_file_drops_what_it_was_given(
+    option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fetch.main(["a/public", "-o", "out", option, "one", option, "two"]) == 2
+    assert f"{option} is given twice" in capsys.readouterr().err
+
+
 def test_a_profile_and_a_server_are_one_too_many(get: Fetch, shop: Shop, profile: Path) -> None:
     done = get(source=("--from", shop.url, "--profile", str(profile)))
     assert (done.code, done.message) == (2, "give either a profile or a server")
