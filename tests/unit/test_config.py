@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+from pages_from_code import config_reference
 
 from stepdown.config import (
     alternative_policies,
@@ -16,7 +17,6 @@ from stepdown.config import (
     treatment_of,
 )
 from stepdown.config.policy import keeps_superseded
-from stepdown.config.reference import config_reference
 from stepdown.config.treatments import Generalise
 from stepdown.errors import ConfigInvalid, PolicyInvalid, StepdownError
 from stepdown.vocabulary import Tier

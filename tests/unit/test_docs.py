@@ -5,9 +5,9 @@ import re
 from pathlib import Path
 
 import pytest
+from pages_from_code import state_diagram
 
 from expectations.listed import COLUMN_FACTS, GROUPS, LISTED, POLICY
-from stepdown.release.ledger.states import state_diagram
 
 ROOT = Path(__file__).parents[2]
 CODE = ("stepdown", "flows", "tasks", "expectations")

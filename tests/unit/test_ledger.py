@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from forked import run_script
+from pages_from_code import state_diagram
 from release_case import Case
 
 from stepdown.errors import MoveForbidden, TransientError, WorldFailed
@@ -15,7 +16,7 @@ from stepdown.release.ledger.addresses import Series
 from stepdown.release.ledger.chain import verify_chain
 from stepdown.release.ledger.ledger import open_ledger, record_run
 from stepdown.release.ledger.records import EventKind
-from stepdown.release.ledger.states import check_move, state_diagram
+from stepdown.release.ledger.states import check_move
 from stepdown.vocabulary import NEXT_STATES, ReleaseState, Tier
 
 

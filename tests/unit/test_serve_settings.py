@@ -3,9 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pages_from_code import settings_table
 
 from stepdown.errors import ConfigInvalid
-from stepdown.sharing.readers.settings import load_settings, settings_table
+from stepdown.sharing.readers.settings import load_settings
 
 
 def test_the_environment_wins_over_the_file_and_the_command_over_both(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Check a release's moves between states against the one table of them, and draw it."""
+"""Check a release's moves between states against the one table of them."""
 
 from __future__ import annotations
 
@@ -20,13 +20,3 @@ def check_move(before: ReleaseState, after: ReleaseState, where: str) -> None:
         where=where,
         next=f"From {before} it may become: {allowed}.",
     )
-
-
-def state_diagram() -> str:
-    """The table of moves as a Mermaid diagram, for docs/release-states.md."""
-    lines = ["stateDiagram-v2", f"    [*] --> {ReleaseState.CANDIDATE}"]
-    for before, following in NEXT_STATES.items():
-        lines += [f"    {before} --> {after}" for after in sorted(following)]
-        if not following:
-            lines.append(f"    {before} --> [*]")
-    return "\n".join(lines) + "\n"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import json
 import os
 from collections.abc import Mapping
 from copy import deepcopy
@@ -174,15 +173,3 @@ def _put(document: dict[str, Any], name: str, value: str) -> None:
 
 
 _INNER: dict[str, type[Model]] = {"": Settings, "limits": Limits, "watch": Watch, "oidc": Oidc}
-
-
-def settings_table() -> str:
-    """Every key with its default and meaning, as docs/sharing.md shows them."""
-    rows = ["| key | default | what it is |", "|---|---|---|"]
-    for outer, model in _INNER.items():
-        for name, field in model.model_fields.items():
-            if name not in _INNER:
-                key = f"{outer}.{name}" if outer else name
-                default = "required" if field.is_required() else json.dumps(field.default)
-                rows.append(f"| `{key}` | {default} | {field.description} |")
-    return "\n".join(rows)

@@ -1,12 +1,15 @@
-"""Write the config reference of docs/config.md from the models, so it cannot go stale."""
+"""Write what the docs show of the code from the code, so that no page goes stale."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 from stepdown.config.load import json_schema
 from stepdown.config.partners import Partner
+from stepdown.sharing.readers.settings import _INNER
+from stepdown.vocabulary import NEXT_STATES, ReleaseState
 
 _INTRO = """# Config reference
 
@@ -69,7 +72,7 @@ _SECTIONS = {
 
 
 def config_reference() -> str:
-    """The whole page as Markdown."""
+    """The whole of docs/config.md as Markdown."""
     schema = json_schema()
     partner = Partner.model_json_schema()
     models = {"ReleaseConfig": schema, **schema["$defs"], "Partner": partner, **partner["$defs"]}
@@ -77,6 +80,28 @@ def config_reference() -> str:
         f"\n## {title}\n\n" + "\n".join(_rows(models[name])) + "\n"
         for name, title in _SECTIONS.items()
     )
+
+
+def state_diagram() -> str:
+    """The table of moves as a Mermaid diagram, for docs/release-states.md."""
+    lines = ["stateDiagram-v2", f"    [*] --> {ReleaseState.CANDIDATE}"]
+    for before, following in NEXT_STATES.items():
+        lines += [f"    {before} --> {after}" for after in sorted(following)]
+        if not following:
+            lines.append(f"    {before} --> [*]")
+    return "\n".join(lines) + "\n"
+
+
+def settings_table() -> str:
+    """Every key with its default and meaning, as docs/sharing.md shows them."""
+    rows = ["| key | default | what it is |", "|---|---|---|"]
+    for outer, model in _INNER.items():
+        for name, field in model.model_fields.items():
+            if name not in _INNER:
+                key = f"{outer}.{name}" if outer else name
+                default = "required" if field.is_required() else json.dumps(field.default)
+                rows.append(f"| `{key}` | {default} | {field.description} |")
+    return "\n".join(rows)
 
 
 def _rows(model: dict[str, Any]) -> Iterator[str]:
