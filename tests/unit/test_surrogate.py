@@ -7,10 +7,10 @@ from typing import get_args
 
 import pytest
 from derive_case import lineage, make_case, released
+from make_pools import FAKER_VERSION, write_pools
 
 from stepdown.anonymise import pools
 from stepdown.anonymise.pools import POOL_SHA256, load_pool
-from stepdown.anonymise.pools.make import FAKER_VERSION, write_pools
 from stepdown.anonymise.tiers.surrogate import entries_in_use, surrogates
 from stepdown.config.treatments import SurrogateKind
 from stepdown.engine import open_session

@@ -1,7 +1,8 @@
-"""Make the frozen pools: ``python -m stepdown.anonymise.pools.make FOLDER``.
+"""Make the frozen pools: ``python tests/unit/make_pools.py FOLDER``.
 
-Run it only to replace the pools, then copy the printed hashes into ``__init__.py``: another
-version of Faker gives other pools, and other pools give every surrogate a new value.
+Run it only to replace the pools, then copy the printed hashes into the ``__init__.py`` of
+``stepdown/anonymise/pools``: another version of Faker gives other pools, and other pools give every
+surrogate a new value.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def make_pools() -> dict[str, list[str]]:
     cities = _distinct(fake.city)
     streets = _distinct(fake.street_name)
     homes = [
-        f"{random.Random(street).randint(1, 299)} {street}, {city}"  # noqa: S311
+        f"{random.Random(street).randint(1, 299)} {street}, {city}"
         for street, city in zip(streets, _sample(cities, seed=1), strict=True)
     ]
     return {
@@ -99,7 +100,7 @@ def _ascii(name: str) -> str:
 
 
 def _sample(entries: list[str], seed: int = 0) -> list[str]:
-    return random.Random(seed).sample(entries, SIZE)  # noqa: S311 - nothing here is secret
+    return random.Random(seed).sample(entries, SIZE)
 
 
 if __name__ == "__main__":
