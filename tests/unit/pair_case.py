@@ -22,6 +22,7 @@ from typing import Any
 
 import duckdb
 import pyarrow.parquet as pq
+from all_documents import write_documents
 from attack_case import green_attacks
 from governance_case import govern, key_of, words
 from pair_kinds import LATER, Change, Row, consent_register, earlier_periods, people, same_people
@@ -37,7 +38,7 @@ from stepdown.ingest import ingest, read_consent
 from stepdown.keyring import Keyring
 from stepdown.opened import open_candidate, open_source
 from stepdown.release.decisions.approvals import approve
-from stepdown.release.documents.documents import tier_report, write_documents
+from stepdown.release.documents.documents import tier_report
 from stepdown.release.documents.gate import judge
 from stepdown.release.ledger.ledger import open_ledger
 from stepdown.release.ledger.store import Store, open_store

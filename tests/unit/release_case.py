@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from all_documents import write_documents
 from attack_case import green_attacks
 from governance_case import govern, key_of, words
 from partner_case import write_partner
@@ -19,7 +20,7 @@ from stepdown.artifacts import ArtifactRef, sha256_of
 from stepdown.candidate import Candidate
 from stepdown.config import LoadedConfig, load_config, tier_policy
 from stepdown.release.decisions.approvals import approve, reject
-from stepdown.release.documents.documents import tier_report, write_documents
+from stepdown.release.documents.documents import tier_report
 from stepdown.release.documents.gate import Decision, judge
 from stepdown.release.ledger.ledger import Ledger, open_ledger
 from stepdown.release.ledger.store import Store, open_store

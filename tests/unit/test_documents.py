@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from all_documents import write_documents
 from sample_report import AS_OF, EARLIER, attacks, exposure, make_report, released, utility
 
-from stepdown.release.documents.documents import PUBLISHED, read_full_report, write_documents
+from stepdown.release.documents.documents import PUBLISHED, read_full_report
 from stepdown.release.documents.gate import Decision
 from stepdown.release.documents.report_facts import measures, public_checks, spread
 from stepdown.release.documents.steward_facts import changes, exposed_groups

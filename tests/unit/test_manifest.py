@@ -6,11 +6,12 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from all_documents import write_documents
 from release_case import AS_OF, Case
 
 from stepdown.artifacts import sha256_of
 from stepdown.errors import StoreCorrupt
-from stepdown.release.documents.documents import tier_report, write_documents
+from stepdown.release.documents.documents import tier_report
 from stepdown.release.documents.manifest import check_candidate, write_manifest
 from stepdown.release.documents.report_html import render
 from stepdown.release.documents.wording import fixed_text

@@ -6,6 +6,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from all_documents import write_documents
 from governance_case import govern, key_of
 from partner_case import write_partner
 from release_case import AS_OF, Case
@@ -21,7 +22,7 @@ from stepdown.errors import (
 )
 from stepdown.release.decisions.approvals import SignedRemarks, approve
 from stepdown.release.decisions.withdraw import reinstate, withdraw
-from stepdown.release.documents.documents import PUBLISHED, tier_report, write_documents
+from stepdown.release.documents.documents import PUBLISHED, tier_report
 from stepdown.release.ledger.chain import verify_chain
 from stepdown.release.ledger.records import Release
 from stepdown.release.publishing import commit

@@ -10,10 +10,10 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from all_documents import write_documents
 from sample_report import AS_OF, make_report
 
 from stepdown.release.documents.chart_specs import Chart
-from stepdown.release.documents.documents import write_documents
 from stepdown.release.documents.report_facts import published_report
 from stepdown.release.documents.report_html import beside, render
 from stepdown.release.documents.wording import ATTACKS

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from all_documents import write_documents
 from sample_candidate import raw_columns, write_table
 from sample_report import AS_OF, make_report, released
 
 from stepdown.opened import open_source
-from stepdown.release.documents.documents import PUBLISHED, write_documents
+from stepdown.release.documents.documents import PUBLISHED
 from stepdown.release.documents.wording import fixed_text
 from stepdown.risk.leaks.residue import check_texts
 

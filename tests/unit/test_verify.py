@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from all_documents import write_documents
 from attack_case import green_attacks
 from governance_case import govern, key_of, words
 from opening import measured
@@ -25,7 +26,7 @@ from stepdown.opened import open_source
 from stepdown.operations.verify import verify
 from stepdown.release.decisions.approvals import approve
 from stepdown.release.decisions.withdraw import withdraw
-from stepdown.release.documents.documents import tier_report, write_documents
+from stepdown.release.documents.documents import tier_report
 from stepdown.release.documents.gate import judge
 from stepdown.release.ledger.ledger import open_ledger
 from stepdown.release.ledger.store import Store, open_store
