@@ -74,13 +74,15 @@ class MeasureExpectation(FrameExpectation):
     Args:
         limit: the threshold, in the measure's unit.
         column: the column the measure is of; empty where it is of the table.
+        attack: the attack that it is of; empty where it is of none.
     """
 
     limit: float
     column: str = ""
+    attack: str = ""
 
-    success_keys: ClassVar[tuple[str, ...]] = ("limit", "column")
-    args_keys: ClassVar[tuple[str, ...]] = ("limit", "column")
+    success_keys: ClassVar[tuple[str, ...]] = ("limit", "column", "attack")
+    args_keys: ClassVar[tuple[str, ...]] = ("limit", "column", "attack")
 
     measures: ClassVar[tuple[str, ...]]
     """The measures read; the worst of them counts."""
@@ -93,8 +95,8 @@ class MeasureExpectation(FrameExpectation):
 
     @property
     def about(self) -> str:
-        """The column that the measures are of."""
-        return self.column
+        """The column or the attack that the measures are of."""
+        return self.column or self.attack
 
     def measured(self, rows: Sequence[tuple[Any, ...]]) -> float | int | None:
         """The worst of the measures; None where one is missing or no finite number."""
@@ -128,7 +130,7 @@ class MeasureExpectation(FrameExpectation):
             of_column = f" of {self.about}" if self.about else ""
             return f"{' or '.join(self.measures)}{of_column} was not measured, so nothing is known"
         return self.words.format(
-            measured=_show(measured), limit=_show(self.limit), column=self.about
+            measured=_show(measured), limit=_show(self.limit), about=self.about
         )
 
 
@@ -154,11 +156,11 @@ _WORDS: dict[str, tuple[tuple[str, ...], str]] = {
     ),
     "ExpectDistinctLToBeAtLeast": (
         ("distinct_l",),
-        "{column} has {measured} sensitive values in its worst class, policy asks for {limit}",
+        "{about} has {measured} sensitive values in its worst class, policy asks for {limit}",
     ),
     "ExpectTToBeAtMost": (
         ("t",),
-        "{column} is {measured} from the table's distribution in its worst class, limit {limit}",
+        "{about} is {measured} from the table's distribution in its worst class, limit {limit}",
     ),
     # Prosecutor risk of the record at most risk.
     "ExpectHighestRiskToBeAtMost": (
@@ -196,6 +198,11 @@ _WORDS: dict[str, tuple[tuple[str, ...], str]] = {
         ("detailed_quasi_identifiers",),
         "{measured} quasi-identifiers are below their top level, at least {limit} asked for",
     ),
+    # The worst of its results.
+    "ExpectAttackSuccessToBeAtMost": (
+        ("attack_success",),
+        "the attack {about} gets {measured}, limit {limit}",
+    ),
 }
 """Expectation → the measures it reads, and what it says; its name says floor or ceiling."""
 
@@ -216,11 +223,11 @@ _NOTHING_TO_ASK = {
 """Expectation → a measure that, at exactly 0, says that there is nothing to ask, and the words."""
 
 
-def _define(name: str) -> type[MeasureExpectation]:
+def _define(name: str) -> None:
     measures, words = _WORDS[name]
     only_where, otherwise = _NOTHING_TO_ASK.get(name, (None, ""))
     # The class registers itself with Great Expectations under its name.
-    defined: type[MeasureExpectation] = type(MeasureExpectation)(  # type: ignore[misc]
+    type(MeasureExpectation)(  # type: ignore[misc]
         name,
         (MeasureExpectation,),
         {
@@ -233,32 +240,10 @@ def _define(name: str) -> type[MeasureExpectation]:
             "words": words,
         },
     )
-    return defined
 
 
-DEFINED = tuple(map(_define, _WORDS))
-"""The expectations on one measure, or on the worst of two."""
-
-
-class ExpectAttackSuccessToBeAtMost(MeasureExpectation):
-    """What an attack gets out of the file, the worst of its results.
-
-    Args:
-        attack: its name.
-    """
-
-    attack: str
-
-    success_keys: ClassVar[tuple[str, ...]] = ("limit", "attack")
-    args_keys: ClassVar[tuple[str, ...]] = ("limit", "attack")
-
-    measures = ("attack_success",)
-    at_least = False
-    words = "the attack {column} gets {measured}, limit {limit}"
-
-    @property
-    def about(self) -> str:
-        return self.attack
+for _name in _WORDS:
+    _define(_name)
 
 
 class ExpectColumnsAndTypesToBe(FrameExpectation):
