@@ -12,10 +12,6 @@ from stepdown.errors import StepdownError
 from stepdown.plain_words import counted
 
 
-def _warning(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)  # noqa: T201
-
-
 def note(what: str) -> None:
     """One line for people on stderr, beside whatever the command prints."""
     print(what, file=sys.stderr, flush=True)  # noqa: T201
@@ -40,47 +36,47 @@ def outcome(run: RunOutcome, work: Any, store: str, as_json: bool) -> None:
         document(run.as_json())
         return
     columns = ["tier", "state", "rows", "columns", "smallest class", "highest risk", "loss"]
-    _table(run.dataset, columns, [[row[name] for name in columns] for row in run.table])
+    table(run.dataset, columns, [[row[name] for name in columns] for row in run.table])
     if any(end.columns_above != end.columns_kept for end in run.ends.values()):
-        _line("Loss is over the quasi-identifiers kept (of all); a dropped one is not in it.")
+        line("Loss is over the quasi-identifiers kept (of all); a dropped one is not in it.")
     if run.shares:
-        _line("Recoded locally (level 0 is the value untouched):")
+        line("Recoded locally (level 0 is the value untouched):")
         for shares in run.shares:
-            _line(f"  {shares}")
+            line(f"  {shares}")
     for sentence in run.rechecked.sentences if run.rechecked else ():
-        _line(sentence)
+        line(sentence)
     for name, end in run.ends.items():
         if end.without_consent:
             causes = ", ".join(f"{rows:,} {why}" for why, rows in end.without_consent.items())
-            _line(f"{name}: records left out by the consent register: {causes}")
+            line(f"{name}: records left out by the consent register: {causes}")
         if end.held_back:
-            _line(
+            line(
                 f"{name}: {counted(end.held_back, 'record')} held back, so that subtracting the "
                 "version before isolates nobody"
             )
         for why in (*end.forced, *end.weakened):
-            _line(f"{name}: {why}")
+            line(f"{name}: {why}")
     for told in (*run.repeated, *run.nobodys, *run.attacked):
-        _line(told)
+        line(told)
     for reason in [*run.stops, *run.waits]:
-        _line(reason)
+        line(reason)
     for warning in run.warnings:
-        _line(f"Warning: {warning}")
+        line(f"Warning: {warning}")
     for name, end in run.tiers.items():
         if end.frontier and (end.stopped or end.state.startswith("would_")):
             _frontier(name, end.frontier)
     waiting = [end.release for end in run.ends.values() if end.state == "awaiting_approval"]
     if waiting:
-        _line("")
-        _line("Look, then sign with `stepdown approve`:")
+        line("")
+        line("Look, then sign with `stepdown approve`:")
         for release in waiting:
-            _line(f"  stepdown show {release} --work {work} --store {store}")
+            line(f"  stepdown show {release} --work {work} --store {store}")
     pages = {name: end.steward_report for name, end in run.ends.items() if end.steward_report}
     if pages:
-        _line("")
-        _line("Everything that was measured, for the steward's eyes only:")
+        line("")
+        line("Everything that was measured, for the steward's eyes only:")
         for name, page in pages.items():
-            _line(f"  {name}: {page}")
+            line(f"  {name}: {page}")
 
 
 def _frontier(tier: str, points: list[dict[str, Any]]) -> None:
@@ -96,7 +92,7 @@ def _frontier(tier: str, points: list[dict[str, Any]]) -> None:
         for point in points
     ]
     heads = ["policy", "smallest class", "average risk", "loss", "suppressed"]
-    _table(f"{tier}: other policies, the safest first", heads, rows)
+    table(f"{tier}: other policies, the safest first", heads, rows)
 
 
 def _percent(share: float | None) -> str:
@@ -133,15 +129,15 @@ def checked(loaded: Any, summary: Any, as_json: bool, foreseen: Sequence[Any] = 
     if as_json:
         document(facts)
         return
-    _table(
+    table(
         f"{config.dataset}: {counted(summary.rows, 'row')}, {summary.rejected:,} rejected",
         ["column", "role", "type", "missing"],
         [[name, c["role"], c["type"], f"{c['missing']:,}"] for name, c in facts["columns"].items()],
     )
     _missing(facts["missing"], "source.missing, or a column's `missing:`,")
     for each in foreseen:
-        _line(f"May be refused, unless those records are suppressed: {each}")
-    _line("The config is valid and fits its source.")
+        line(f"May be refused, unless those records are suppressed: {each}")
+    line("The config is valid and fits its source.")
 
 
 def releases(listed: list[dict[str, Any]], as_json: bool) -> None:
@@ -150,9 +146,9 @@ def releases(listed: list[dict[str, Any]], as_json: bool) -> None:
         document(listed)
         return
     if not listed:
-        _line("No releases yet. Run: stepdown run CONFIG")
+        line("No releases yet. Run: stepdown run CONFIG")
         return
-    _table(
+    table(
         "releases",
         ["release", "state", "rows", "columns"],
         [
@@ -175,10 +171,10 @@ def verified(result: dict[str, Any], as_json: bool) -> None:
         document(result)
         return
     for problem in result["problems"]:
-        _line(f"✗ {problem}")
+        line(f"✗ {problem}")
     for skipped in result["not_checked"]:
-        _line(f"– not checked: {skipped}")
-    _line(
+        line(f"– not checked: {skipped}")
+    line(
         f"{result['release']}: {'every check passed' if result['ok'] else 'NOT what was published'}"
     )
 
@@ -219,13 +215,13 @@ def facts(found: dict[str, Any], as_json: bool) -> None:
         return
     for name, value in found.items():
         if isinstance(value, list | tuple):
-            _line(f"{name}:" + ("" if value else " –"))
+            line(f"{name}:" + ("" if value else " –"))
             for item in value:
-                _line(f"  {_flat(item)}")
+                line(f"  {_flat(item)}")
         elif isinstance(value, dict):
-            _line(f"{name}: {_flat(value)}")
+            line(f"{name}: {_flat(value)}")
         else:
-            _line(f"{name}: {_flat(value)}")
+            line(f"{name}: {_flat(value)}")
 
 
 def anonymised(result: dict[str, Any], as_json: bool) -> None:
@@ -235,34 +231,34 @@ def anonymised(result: dict[str, Any], as_json: bool) -> None:
         document(result)
         return
     if result["levels"] is None:
-        _line("share of the cells on each level:")
+        line("share of the cells on each level:")
         for name, shares in result["level_shares"].items():
             levels = ", ".join(f"{level}: {share:.1%}" for level, share in shares.items())
-            _line(f"  {name}  {levels}")
+            line(f"  {name}  {levels}")
         proof = f"no local recoding is more than {result['gap']:.4f} better"
     else:
         levels = ", ".join(f"{name} {level}" for name, level in result["levels"].items())
-        _line(f"levels: {levels}")
+        line(f"levels: {levels}")
         proof = "proven best" if result["proven"] else f"at most {result['gap']:.4f} from the best"
         proof += f"; {result['nodes_checked']:,} of {result['lattice_size']:,} nodes checked"
-    _line(f"loss {result['score']:.6f} ({proof})")
-    _line(
+    line(f"loss {result['score']:.6f} ({proof})")
+    line(
         f"{counted(result['classes'], 'class', 'classes')}, the smallest of "
         f"{result['smallest_class']:,}; {counted(result['suppressed_rows'], 'row')} suppressed"
     )
     if "hierarchies" in result["notes"]:
-        _line(f"– hierarchies {result['notes']['hierarchies']}")
+        line(f"– hierarchies {result['notes']['hierarchies']}")
     _missing(result["missing"], "--missing TEXT")
 
 
 def _missing(found: dict[str, Any], where: str) -> None:
     """Which cells count as missing, and which look as if they should."""
-    _line(f"missing: {found['applied']}")
+    line(f"missing: {found['applied']}")
     from stepdown.tables.missing import likely_in_words
 
     if likely := likely_in_words(found["likely"]):
-        _line(likely)
-        _line(f"  {where} says which texts mean 'no value'.")
+        line(likely)
+        line(f"  {where} says which texts mean 'no value'.")
 
 
 def _listed(names: list[str], most: int = 30) -> str:
@@ -272,13 +268,13 @@ def _listed(names: list[str], most: int = 30) -> str:
 
 def _columns_without_a_role(left_out: list[str], kept: list[str]) -> None:
     if left_out:
-        _warning(
+        note(
             f"left out: {_listed(left_out)}\n"
             "  (only --qi and --sensitive are written; --keep lets another column through as it "
             "is, but never the subject)"
         )
     if kept:
-        _warning(
+        note(
             f"kept as they are, since --keep names them: {_listed(kept)}\n"
             "  (no privacy model looks at them)"
         )
@@ -294,29 +290,18 @@ def assessed(result: dict[str, Any], as_json: bool) -> None:
     records = counted(result["records"], "record")
     people = f" of {counted(result['subjects'], 'person', 'people')}"
     people = "" if result["subjects"] == result["records"] else people
-    _line(f"{records}{people} in {counted(result['classes'], 'class', 'classes')}")
+    line(f"{records}{people} in {counted(result['classes'], 'class', 'classes')}")
     for title, columns, rows in risk_tables(result):
         # A title of its own line: a table narrower than its title would fold it.
-        _line(f"\n{title}")
-        _table("", columns, rows, right=columns[1:])
+        line(f"\n{title}")
+        table("", columns, rows, right=columns[1:])
     for what, why in result["notes"].items():
-        _line(f"– {what}: {why}")
+        line(f"– {what}: {why}")
     _missing(result["missing"], "--missing TEXT")
 
 
-def table(title: str, columns: list[str], rows: list[list[str]]) -> None:
+def table(title: str, columns: list[str], rows: list[list[str]], right: Sequence[str] = ()) -> None:
     """A table on stdout."""
-    _table(title, columns, rows)
-
-
-def line(text: str) -> None:
-    """A line on stdout."""
-    _line(text)
-
-
-def _table(
-    title: str, columns: list[str], rows: list[list[str]], right: Sequence[str] = ()
-) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -334,7 +319,8 @@ def _table(
     Console(highlight=False, markup=False).print(shown)
 
 
-def _line(text: str) -> None:
+def line(text: str) -> None:
+    """A line on stdout."""
     print(text)  # noqa: T201
 
 
