@@ -14,7 +14,6 @@ from stepdown.risk.classes.class_table import Floats, Ints
 from stepdown.risk.classes.coded_classes import CodedClasses, coded_classes, population_sizes
 from stepdown.risk.classes.suda import Weighting
 from stepdown.risk.classes.table_columns import (
-    CodedColumn,
     TableColumns,
     column_names,
     read_columns,
@@ -24,7 +23,7 @@ from stepdown.risk.classes.table_columns import (
 from stepdown.risk.file_report import Measured, file_report
 from stepdown.risk.measures.interval import IntervalDisclosure, interval_disclosure
 from stepdown.risk.measures.reidentification import THRESHOLD
-from stepdown.tables import Form
+from stepdown.tables import Coded, Form
 from stepdown.tables.missing import applied
 
 
@@ -230,7 +229,7 @@ class _Original:
         return interval_disclosure(kept, original) if kept else None
 
 
-def _cells(column: CodedColumn) -> Floats:
+def _cells(column: Coded) -> Floats:
     cells = read_floats(column)
     assert cells is not None  # chosen for being numeric
     return cells

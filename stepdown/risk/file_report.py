@@ -11,12 +11,12 @@ import numpy as np
 from stepdown.risk.classes.class_table import ClassTable, Floats, Ints
 from stepdown.risk.classes.coded_classes import CodedClasses, household_risks
 from stepdown.risk.classes.suda import COLUMNS, Weighting, special_uniques, suda_measures
-from stepdown.risk.classes.table_columns import CodedColumn
 from stepdown.risk.measures.class_models import ClassValues, column_models, recursive_cs
 from stepdown.risk.measures.individual import individual_risk
 from stepdown.risk.measures.interval import IntervalDisclosure
 from stepdown.risk.measures.population import population_uniques
 from stepdown.risk.measures.reidentification import Attempt, journalist, marketer, prosecutor
+from stepdown.tables import Coded
 
 _BELOW = (2, 3, 5)
 _ESTIMATES = ("zayatz", "pitman", "snb", "dankar")
@@ -54,7 +54,7 @@ class Measured:
 
     classes: CodedClasses
     quasi_identifiers: Sequence[str]
-    sensitive: Mapping[str, CodedColumn]
+    sensitive: Mapping[str, Coded]
     weighted: bool = False
     household: Ints | None = None
     population: tuple[Floats, Ints] | None = None

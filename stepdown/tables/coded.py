@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from stepdown.tables.open import open_table
 from stepdown.vocabulary import ColumnType
 
 Codes = npt.NDArray[np.int32]
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -32,11 +34,50 @@ class Coded:
 
     codes: Codes
     values: pa.Array
-    likely: dict[str, int]
+    likely: dict[str, int] = field(default_factory=dict)
 
     def cells(self) -> pa.Array:
         """Shape (rows,), null where missing."""
         return self.values.take(pa.array(self.codes, mask=self.codes < 0))
+
+    @property
+    def distinct(self) -> int:
+        return len(self.values)
+
+    @cached_property
+    def numbers(self) -> Floats | None:
+        """The distinct values as numbers, dates as microseconds; None where one is neither."""
+        numbers = self.each_number()
+        return numbers if np.isfinite(numbers).all() else None
+
+    def cells_without_number(self) -> int:
+        """How many cells hold a value that is no number, date or time."""
+        none = ~np.isfinite(self.each_number())
+        return int(np.bincount(self.codes + 1, minlength=self.distinct + 1)[1:][none].sum())
+
+    def in_order(self) -> Coded:
+        """A numeric column with its values, and so its codes, in ascending order."""
+        if self.numbers is None:
+            return self
+        order = np.argsort(self.numbers, kind="stable")
+        place = np.empty(self.distinct + 1, dtype=np.int32)
+        place[order] = np.arange(self.distinct, dtype=np.int32)
+        place[-1] = -1
+        return Coded(place[self.codes], self.values.take(pa.array(order)))
+
+    def each_number(self) -> Floats:
+        """The same with NaN for every value that is no number."""
+        kind = self.values.type
+        if pa.types.is_boolean(kind) or pa.types.is_time(kind):
+            return np.full(self.distinct, np.nan)
+        if pa.types.is_duration(kind):
+            return _as_floats(self.values.cast(pa.int64()))
+        if pa.types.is_temporal(kind):
+            return _as_floats(self.values.cast(pa.timestamp("us"), safe=False).cast(pa.int64()))
+        try:
+            return _as_floats(self.values.cast(pa.float64(), safe=False))
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            return np.array([_number(value) for value in self.values.to_pylist()], dtype=np.float64)
 
 
 def read_coded(path: Path, names: Sequence[str], form: Form | None = None) -> dict[str, Coded]:
@@ -96,3 +137,15 @@ def _united(chunks: list[pa.Array]) -> tuple[Codes, pa.Array]:
     if isinstance(whole, pa.ChunkedArray):
         whole = whole.chunk(0) if whole.num_chunks else chunks[0]
     return pc.fill_null(whole.indices, -1).cast(pa.int32()).to_numpy(), whole.dictionary
+
+
+def _as_floats(values: pa.Array) -> Floats:
+    floats: Floats = values.to_numpy(zero_copy_only=False).astype(np.float64)
+    return floats
+
+
+def _number(value: object) -> float:
+    try:
+        return float(str(value))
+    except ValueError:
+        return float("nan")

@@ -15,7 +15,6 @@ from stepdown.engine import open_session
 from stepdown.risk.classes.classes import build_classes
 from stepdown.risk.classes.coded_classes import coded_classes, household_risks
 from stepdown.risk.classes.grouping import group_records
-from stepdown.risk.classes.table_columns import CodedColumn
 from stepdown.risk.classes.wildcard import smallest_wildcard_class
 from stepdown.risk.measures.class_models import (
     ClassValues,
@@ -28,6 +27,7 @@ from stepdown.risk.measures.class_models import (
 from stepdown.risk.measures.households import household_expected_reidentifications
 from stepdown.risk.measures.individual import class_risk, individual_risk, prosecutor_risk
 from stepdown.risk.measures.trajectories import trajectory_class_sizes
+from stepdown.tables import Coded
 
 NAMES = ["q0", "q1", "q2"]
 cell = st.sampled_from([None, 1, 2, 3])
@@ -169,7 +169,7 @@ def coded(values):
     """A column of the file as codes, the way a reader would give it."""
     known = sorted({v for v in values if v is not None})
     codes = np.array([known.index(v) if v is not None else -1 for v in values], dtype=np.int32)
-    return CodedColumn(codes, pa.array(known, pa.int64()))
+    return Coded(codes, pa.array(known, pa.int64()))
 
 
 def in_memory(rows, weights=None):

@@ -9,8 +9,8 @@ import numpy as np
 
 from stepdown.risk.classes.class_table import ClassTable, Floats, Ints
 from stepdown.risk.classes.grouping import Grouping, group_records, number_keys
-from stepdown.risk.classes.table_columns import CodedColumn
 from stepdown.risk.classes.wildcard_sizes import can_be_summed, wildcard_sums
+from stepdown.tables import Coded
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class CodedClasses:
         subject: shape (rows,), the record's person.
     """
 
-    quasi_identifiers: Sequence[CodedColumn]
+    quasi_identifiers: Sequence[Coded]
     grouping: Grouping
     table: ClassTable
     subjects: int
@@ -64,9 +64,9 @@ class CodedClasses:
 
 
 def coded_classes(
-    quasi_identifiers: Sequence[CodedColumn],
+    quasi_identifiers: Sequence[Coded],
     weights: Floats | None = None,
-    subject: CodedColumn | None = None,
+    subject: Coded | None = None,
 ) -> CodedClasses:
     """Give every record its class; missing is a value of its own.
 
@@ -130,9 +130,7 @@ def household_risks(risk: Floats, household: Ints, subject: Ints) -> Floats:
     return together
 
 
-def population_sizes(
-    classes: CodedClasses, population: Sequence[CodedColumn]
-) -> tuple[Floats, Ints]:
+def population_sizes(classes: CodedClasses, population: Sequence[Coded]) -> tuple[Floats, Ints]:
     """How many rows of a population table are in each class, and the sizes of all its classes.
 
     Args:

@@ -3,71 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from stepdown.risk.classes.class_table import Floats
-from stepdown.tables import Form, open_table, read_coded
-
-
-@dataclass(frozen=True)
-class CodedColumn:
-    """One column.
-
-    Args:
-        codes: shape (rows,), int32; position of the cell's value, −1 where it is missing.
-        values: shape (distinct,), without nulls; texts, numbers, flags, dates or times.
-        likely: text → cells that hold it, of the texts that often mean 'no value' and do not here.
-    """
-
-    codes: npt.NDArray[np.int32]
-    values: pa.Array
-    likely: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def distinct(self) -> int:
-        return len(self.values)
-
-    @cached_property
-    def numbers(self) -> Floats | None:
-        """The distinct values as numbers, dates as microseconds; None where one is neither."""
-        numbers = self.each_number()
-        return numbers if np.isfinite(numbers).all() else None
-
-    def cells_without_number(self) -> int:
-        """How many cells hold a value that is no number, date or time."""
-        none = ~np.isfinite(self.each_number())
-        return int(np.bincount(self.codes + 1, minlength=self.distinct + 1)[1:][none].sum())
-
-    def in_order(self) -> CodedColumn:
-        """A numeric column with its values, and so its codes, in ascending order."""
-        if self.numbers is None:
-            return self
-        order = np.argsort(self.numbers, kind="stable")
-        place = np.empty(self.distinct + 1, dtype=np.int32)
-        place[order] = np.arange(self.distinct, dtype=np.int32)
-        place[-1] = -1
-        return CodedColumn(place[self.codes], self.values.take(pa.array(order)))
-
-    def each_number(self) -> Floats:
-        """The same with NaN for every value that is no number."""
-        kind = self.values.type
-        if pa.types.is_boolean(kind) or pa.types.is_time(kind):
-            return np.full(self.distinct, np.nan)
-        if pa.types.is_duration(kind):
-            return _as_floats(self.values.cast(pa.int64()))
-        if pa.types.is_temporal(kind):
-            return _as_floats(self.values.cast(pa.timestamp("us"), safe=False).cast(pa.int64()))
-        try:
-            return _as_floats(self.values.cast(pa.float64(), safe=False))
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-            return np.array([_number(value) for value in self.values.to_pylist()], dtype=np.float64)
+from stepdown.tables import Coded, Form, open_table, read_coded
 
 
 @dataclass(frozen=True)
@@ -75,9 +19,9 @@ class TableColumns:
     """Columns of a file, by name; all of the same length."""
 
     rows: int
-    columns: dict[str, CodedColumn]
+    columns: dict[str, Coded]
 
-    def __getitem__(self, name: str) -> CodedColumn:
+    def __getitem__(self, name: str) -> Coded:
         return self.columns[name]
 
 
@@ -108,14 +52,11 @@ def read_columns(path: Path, names: Sequence[str], form: Form | None = None) -> 
         SourceInvalid: the file cannot be read or lacks a column, or a column holds lists or the
             like.
     """
-    columns = {
-        name: CodedColumn(column.codes, column.values, column.likely)
-        for name, column in read_coded(path, names, form).items()
-    }
+    columns = read_coded(path, names, form)
     return TableColumns(len(columns[names[0]].codes), columns)
 
 
-def read_floats(column: CodedColumn) -> Floats | None:
+def read_floats(column: Coded) -> Floats | None:
     """A column's cells as numbers, NaN where missing; None where one is not a number."""
     numbers = column.numbers
     if numbers is None:
@@ -124,7 +65,7 @@ def read_floats(column: CodedColumn) -> Floats | None:
     return cells
 
 
-def recoded(column: CodedColumn, like: CodedColumn) -> CodedColumn:
+def recoded(column: Coded, like: Coded) -> Coded:
     """A column with the codes of another for values that both have, codes beyond for the rest.
 
     Values of different types are compared by their texts.
@@ -140,16 +81,4 @@ def recoded(column: CodedColumn, like: CodedColumn) -> CodedColumn:
     new = place < 0
     place[new] = like.distinct + np.arange(int(new.sum()), dtype=np.int32)
     values = pa.concat_arrays([other, own.filter(pa.array(new))])
-    return CodedColumn(np.append(place, np.int32(-1))[column.codes], values)
-
-
-def _as_floats(values: pa.Array) -> Floats:
-    floats: Floats = values.to_numpy(zero_copy_only=False).astype(np.float64)
-    return floats
-
-
-def _number(value: object) -> float:
-    try:
-        return float(str(value))
-    except ValueError:
-        return float("nan")
+    return Coded(np.append(place, np.int32(-1))[column.codes], values)

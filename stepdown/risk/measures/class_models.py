@@ -13,7 +13,7 @@ import numpy as np
 
 from stepdown.risk.classes.class_table import Floats, Ints
 from stepdown.risk.classes.grouping import number_keys
-from stepdown.risk.classes.table_columns import CodedColumn
+from stepdown.tables import Coded
 
 if TYPE_CHECKING:
     from stepdown.engine import Session
@@ -39,7 +39,7 @@ class ClassValues:
     distinct: int
 
     @classmethod
-    def of(cls, class_of_record: Ints, sizes: Ints, column: CodedColumn) -> ClassValues:
+    def of(cls, class_of_record: Ints, sizes: Ints, column: Coded) -> ClassValues:
         """Count a column.
 
         Args:
@@ -235,7 +235,7 @@ def ranked_distance(pairs: ClassValues, ranks: int) -> float:
     return float(_ordered_distances(known.klass, known.value, known.count, ranks).max(initial=0.0))
 
 
-def column_models(pairs: ClassValues, column: CodedColumn) -> dict[str, Any]:
+def column_models(pairs: ClassValues, column: Coded) -> dict[str, Any]:
     """Every model's figure for the worst class, in the names of ``assess --json``."""
     return {
         "l_distinct": int(distinct_ls(pairs).min()),
@@ -250,7 +250,7 @@ def column_models(pairs: ClassValues, column: CodedColumn) -> dict[str, Any]:
     }
 
 
-def ordered_t(pairs: ClassValues, column: CodedColumn) -> float | None:
+def ordered_t(pairs: ClassValues, column: Coded) -> float | None:
     """Largest earth mover's distance over the ranks of a numeric column; None of another.
 
     Missing values are left out of both distributions.
