@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,17 +17,33 @@ _BLOCK = 1 << 20
 
 @dataclass(frozen=True)
 class ArtifactRef:
-    """A Parquet file as it was when it was written.
+    """A Parquet file as it was when it was written, or several that are one table.
 
     Args:
-        path: absolute path of the file.
-        sha256: hex digest of its bytes.
-        rows: number of rows in it.
+        path: absolute path of the file; of the first of several.
+        sha256: hex digest of its bytes; of several, that of their digests, a line each.
+        rows: number of rows in it, or in all of them.
+        parts: the files in the order of their rows, where there are several.
     """
 
     path: str
     sha256: str
     rows: int
+    parts: tuple[ArtifactRef, ...] = ()
+
+    @classmethod
+    def of(cls, parts: Sequence[ArtifactRef]) -> ArtifactRef:
+        """One table of one file or more, in the order of their rows."""
+        if len(parts) == 1:
+            return parts[0]
+        digests = "".join(f"{part.sha256}\n" for part in parts)
+        sha256 = hashlib.sha256(digests.encode()).hexdigest()
+        return cls(parts[0].path, sha256, sum(part.rows for part in parts), tuple(parts))
+
+    @property
+    def files(self) -> tuple[ArtifactRef, ...]:
+        """Each of its files."""
+        return self.parts or (self,)
 
 
 def sha256_of(path: str | Path) -> str:
@@ -47,7 +63,7 @@ Two times: whoever writes a file may set the first back, and only the kernel set
 
 
 def check_bytes(ref: ArtifactRef, known: Hashes | None = None) -> Path:
-    """The file behind a reference, after its bytes were hashed again.
+    """The file behind a reference, the first of several, after their bytes were hashed again.
 
     Args:
         known: of this run; a file that is in it, and is the same since, is not read once more.
@@ -55,16 +71,19 @@ def check_bytes(ref: ArtifactRef, known: Hashes | None = None) -> Path:
     Raises:
         StoreCorrupt: the file is missing or its bytes have changed since it was measured.
     """
-    path = Path(ref.path)
-    if not path.is_file():
-        raise StoreCorrupt("the file is missing", where=str(path), next="Run the release again.")
-    if _hashed(path, known if known is not None else {}) != ref.sha256:
-        raise StoreCorrupt(
-            f"its bytes are no longer those that were written (expected SHA-256 {ref.sha256})",
-            where=str(path),
-            next="Run the release again; find out who or what changed the file.",
-        )
-    return path
+    for file in ref.files:
+        path = Path(file.path)
+        if not path.is_file():
+            raise StoreCorrupt(
+                "the file is missing", where=str(path), next="Run the release again."
+            )
+        if _hashed(path, known if known is not None else {}) != file.sha256:
+            raise StoreCorrupt(
+                f"its bytes are no longer those that were written (expected SHA-256 {file.sha256})",
+                where=str(path),
+                next="Run the release again; find out who or what changed the file.",
+            )
+    return Path(ref.path)
 
 
 def _hashed(path: Path, known: Hashes) -> str:

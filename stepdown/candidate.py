@@ -9,7 +9,8 @@ from stepdown.artifacts import ArtifactRef
 from stepdown.reports import DeriveReport
 from stepdown.vocabulary import Tier
 
-DATA_FILE = "data/part-00000.parquet"
+DATA_FILES = "data/part-{:05}.parquet"
+"""The name of each of a release's data files, counted from 0."""
 LINEAGE_FILE = "lineage.parquet"
 PARENT_LINEAGE_FILE = "parent-lineage.parquet"
 HIERARCHIES_FILE = "hierarchies.parquet"
@@ -27,7 +28,7 @@ class Candidate:
         tier: the tier.
         recipient: whose copy it is; None for a tier's own file.
         folder: absolute path.
-        data: the release's data; rows sorted by released values.
+        data: the release's data, of one file or more; rows sorted by released values over all.
         lineage: whose each row of the data is, in their order: ``_row_id``, its id in the
             snapshot, and ``_subject_id``, the dense code of the data subject.
         hierarchies: long table of every released quasi-identifier's hierarchy: ``column``,

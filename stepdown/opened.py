@@ -16,6 +16,7 @@ from stepdown.engine import (
     Session,
     lineage_rows,
     open_session,
+    parquet_rows,
     quote,
     released_rows,
     rows_above,
@@ -106,6 +107,16 @@ class Source:
         """
         return check_bytes(ref, self.hashes)
 
+    def released(self, candidate: Candidate) -> NamedRows:
+        """The rows of a candidate, whose bytes were checked.
+
+        Raises:
+            StoreCorrupt: a file is missing or no longer the one that was written.
+        """
+        self.check(candidate.data)
+        self.check(candidate.lineage)
+        return released_rows(candidate.data, candidate.lineage)
+
     @contextmanager
     def _opened(self, candidate: Candidate, files: dict[str, ArtifactRef]) -> Iterator[Opened]:
         for ref in (candidate.data, candidate.lineage, *files.values()):
@@ -113,7 +124,7 @@ class Source:
         if PARENT in files and candidate.parent_lineage:
             self.check(candidate.parent_lineage)
         with self.session.part() as session:
-            session.share_parquet(DATA, released_rows(candidate.data.path, candidate.lineage.path))
+            session.share_parquet(DATA, released_rows(candidate.data, candidate.lineage))
             session.load_parquet(LINEAGE, lineage_rows(candidate.lineage.path))
             for name, ref in files.items():
                 if ref == self.snapshot:
@@ -123,7 +134,7 @@ class Source:
                 elif name == SNAPSHOT:
                     session.share_parquet(name, source_rows(ref.path))
                 else:
-                    session.share_parquet(name, ref.path)
+                    session.share_parquet(name, parquet_rows(ref))
             columns = [n for n in session.columns(DATA) if n in self.loaded.config.columns]
             yield Opened(self, session, candidate, columns, self.snapshot)
 
@@ -243,7 +254,7 @@ def open_candidate(
 
 def _rows_above(parent: ArtifactRef, candidate: Candidate) -> NamedRows:
     if candidate.parent_lineage:
-        return released_rows(parent.path, candidate.parent_lineage.path)
+        return released_rows(parent, candidate.parent_lineage)
     return rows_above(parent.path, candidate.lineage.path)
 
 

@@ -3,6 +3,7 @@
 from stepdown.engine.named_rows import (
     NamedRows,
     lineage_rows,
+    parquet_rows,
     released_rows,
     rows_above,
     source_rows,
@@ -17,6 +18,7 @@ __all__ = [
     "lineage_rows",
     "literals",
     "open_session",
+    "parquet_rows",
     "quote",
     "released_rows",
     "rows_above",

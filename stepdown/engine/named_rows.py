@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from stepdown.artifacts import ArtifactRef
 from stepdown.engine.texts import file_literal
 from stepdown.vocabulary import ROW_ID, SUBJECT_ID
 
@@ -28,9 +29,9 @@ class NamedRows:
     sql: str
 
 
-def parquet_rows(path: str | Path) -> NamedRows:
-    """The rows of a file, named as the file names them or not at all."""
-    return NamedRows(f"SELECT * FROM {_file(path)}")
+def parquet_rows(file: str | Path | ArtifactRef) -> NamedRows:
+    """The rows of a file, or of several, named as the files name them or not at all."""
+    return NamedRows(f"SELECT * FROM {_read(file)}")
 
 
 def source_rows(path: str | Path) -> NamedRows:
@@ -38,15 +39,16 @@ def source_rows(path: str | Path) -> NamedRows:
     if ROW_ID in pq.read_schema(path).names:
         return parquet_rows(path)
     # Before rows had names, a row was known by its place in the snapshot.
-    return NamedRows(f"SELECT * EXCLUDE ({_PLACE}), {_PLACE} AS {ROW_ID} FROM {_file(path, True)}")
+    return NamedRows(f"SELECT * EXCLUDE ({_PLACE}), {_PLACE} AS {ROW_ID} FROM {_read(path, True)}")
 
 
-def released_rows(data: str | Path, lineage: str | Path) -> NamedRows:
+def released_rows(data: ArtifactRef, lineage: ArtifactRef) -> NamedRows:
     """The rows of a release, with ``_row_id`` and ``_subject_id``.
 
     Where the files have different numbers of rows, what one lacks is NULL.
     """
-    return NamedRows(f"SELECT * FROM {_file(data)} POSITIONAL JOIN ({lineage_rows(lineage).sql})")
+    beside = lineage_rows(lineage.path).sql
+    return NamedRows(f"SELECT * FROM {_read(data)} POSITIONAL JOIN ({beside})")
 
 
 def lineage_rows(path: str | Path) -> NamedRows:
@@ -54,7 +56,7 @@ def lineage_rows(path: str | Path) -> NamedRows:
     names = f"{ROW_ID}, {SUBJECT_ID}"
     if ROW_ID not in pq.read_schema(path).names:
         names = f"source_row AS {ROW_ID}, subject AS {SUBJECT_ID}"
-    return NamedRows(f"SELECT {names} FROM {_file(path)}")
+    return NamedRows(f"SELECT {names} FROM {_read(path)}")
 
 
 def rows_above(data: str | Path, lineage: str | Path) -> NamedRows:
@@ -65,11 +67,13 @@ def rows_above(data: str | Path, lineage: str | Path) -> NamedRows:
     """
     return NamedRows(
         f"SELECT above.* EXCLUDE ({_PLACE}), coalesce(source_row, -1 - {_PLACE}) AS {ROW_ID}, "
-        f"{SUBJECT_ID} FROM {_file(data, True)} AS above "
+        f"{SUBJECT_ID} FROM {_read(data, True)} AS above "
         f"LEFT JOIN (SELECT source_row, parent_row, subject AS {SUBJECT_ID} FROM "
-        f"{_file(lineage)}) AS way ON parent_row = {_PLACE}"
+        f"{_read(lineage)}) AS way ON parent_row = {_PLACE}"
     )
 
 
-def _file(path: str | Path, placed: bool = False) -> str:
-    return f"read_parquet({file_literal(path)}{', file_row_number=true' if placed else ''})"
+def _read(file: str | Path | ArtifactRef, placed: bool = False) -> str:
+    paths = [each.path for each in file.files] if isinstance(file, ArtifactRef) else [file]
+    listed = ", ".join(map(file_literal, paths))
+    return f"read_parquet([{listed}]{', file_row_number=true' if placed else ''})"

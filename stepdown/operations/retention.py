@@ -19,7 +19,6 @@ from stepdown.anonymise.tiers.keys import next_name
 from stepdown.anonymise.tiers.source_tokens import MEMORY, remember_hierarchies, remember_snapshot
 from stepdown.artifacts import ArtifactRef, sha256_of
 from stepdown.candidate import (
-    DATA_FILE,
     HIERARCHIES_FILE,
     STEWARD_PAGE,
     SUBJECTS_FILE,
@@ -54,8 +53,8 @@ _ENDINGS = (
     EventKind.SUPERSEDED,
     EventKind.WITHDRAWN,
 )
-_INTERNAL_ONLY = (DATA_FILE, HIERARCHIES_FILE, MANIFEST, SUBJECTS_FILE, STEWARD_PAGE)
-"""Of an internal release that is no longer live: nobody holds it beside anything."""
+_INTERNAL_ONLY = (HIERARCHIES_FILE, MANIFEST, SUBJECTS_FILE, STEWARD_PAGE)
+"""With the data, of an internal release that is no longer live: nobody holds it beside anything."""
 
 
 @dataclass(frozen=True)
@@ -183,7 +182,10 @@ def _no_longer_needed(release: Release) -> Iterator[Path]:
         yield from (path for path in sorted(folder.glob("*")) if path.is_file())
         yield from (path for path in sorted((folder / "data").glob("*")) if path.is_file())
     elif release.state not in (*_PENDING, *_LIVE):
-        names = _INTERNAL_ONLY if release.tier is Tier.INTERNAL else (SUBJECTS_FILE, STEWARD_PAGE)
+        names = [SUBJECTS_FILE, STEWARD_PAGE]
+        if release.tier is Tier.INTERNAL:
+            held = sorted((folder / "data").glob("*"))
+            names = [*(f"data/{path.name}" for path in held), *_INTERNAL_ONLY]
         # Whoever withdraws consent must still be found in what is served.
         gone = [name for name in names if name != SUBJECTS_FILE or not may_be_kept(release)]
         yield from (folder / name for name in gone if (folder / name).is_file())

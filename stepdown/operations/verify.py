@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from stepdown.artifacts import ArtifactRef, check_bytes, sha256_of
-from stepdown.candidate import DATA_FILE, Candidate
+from stepdown.artifacts import check_bytes, sha256_of
+from stepdown.candidate import Candidate
 from stepdown.config import LoadedConfig, ReleaseConfig, released_hash, tier_hash
 from stepdown.errors import ReleaseUnknown, StoreCorrupt
 from stepdown.opened import open_candidate
@@ -29,6 +29,7 @@ from stepdown.release.reading.catalogue import find_release, resolve_address
 from stepdown.release.reading.earlier_releases import (
     ancestors,
     candidate_of,
+    data_of,
     full_report,
     snapshot_of,
 )
@@ -140,12 +141,12 @@ def _against_workspace(
     except StoreCorrupt as error:
         return [f"{error.where}: {error.message}"], _NEEDS_WORKSPACE[2:]
     problems = _made_from(row, candidate, chain[1] if len(chain) > 1 else None)
-    parent = _data(chain[1]) if len(chain) > 1 else snapshot
+    parent = data_of(chain[1]) if len(chain) > 1 else snapshot
     if parent is None or not Path(parent.path).is_file():
         gone = "the parent's candidate is no longer kept"
         return problems, tuple(f"{what}: {gone}" for what in _NEEDS_WORKSPACE[2:])
     try:
-        scale = _data(chain[2]) if row.recipient else None
+        scale = data_of(chain[2]) if row.recipient else None
         with open_candidate(
             candidate, parent, snapshot, loaded, workspace.scratch, scale=scale
         ) as opened:
@@ -198,10 +199,6 @@ def _same(measured: Any, recorded: Any) -> bool:
     if isinstance(measured, float) and isinstance(recorded, float | int):
         return math.isclose(measured, recorded, rel_tol=1e-9, abs_tol=1e-9)
     return bool(measured == recorded)
-
-
-def _data(row: Release) -> ArtifactRef:
-    return ArtifactRef(str(Path(row.folder) / DATA_FILE), row.data_sha256 or "", row.rows or 0)
 
 
 def _config(row: Release) -> LoadedConfig:

@@ -28,7 +28,7 @@ def test_a_released_row_has_its_own_id_however_the_engine_reads_it(tmp_path: Pat
     names = {"_row_id": pa.array(ids), "_subject_id": pa.array(ids)}
     beside = write(tmp_path / "l.parquet", pa.table(names))
     with open_session(tmp_path) as session:
-        session.attach_parquet("data", released_rows(data.path, beside.path))
+        session.attach_parquet("data", released_rows(data, beside))
         # A filter on one of the two files must not shift the other.
         seen = session.fetch("SELECT x, _row_id FROM data WHERE x = 3 OR _row_id = 4")
         assert session.columns("data") == ["x"]
@@ -41,7 +41,7 @@ def test_a_file_shorter_than_its_lineage_loses_no_row(tmp_path: Path) -> None:
     names = {"_row_id": pa.array([5]), "_subject_id": pa.array([0])}
     beside = write(tmp_path / "l.parquet", pa.table(names))
     with open_session(tmp_path) as session:
-        session.attach_parquet("data", released_rows(data.path, beside.path))
+        session.attach_parquet("data", released_rows(data, beside))
         assert session.fetch("SELECT * FROM data")["_row_id"].to_pylist() == [5, None, None]
 
 

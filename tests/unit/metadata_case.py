@@ -63,6 +63,7 @@ def write_release(
     config: str = CONFIG,
     tier: Tier = Tier.PUBLIC,
     recipient: str | None = None,
+    part_rows: int = 1_000_000,
 ) -> tuple[Path, Description]:
     """A folder with data, ``datapackage.json`` and the metadata files; and what they say."""
     folder.mkdir(parents=True)
@@ -71,11 +72,15 @@ def write_release(
         write_partner(folder, "wells", list(columns), recipient)
     loaded = load_config(folder / "wells.yaml").config
     release = folder / "release"
-    data = release / "data/part-00000.parquet"
-    data.parent.mkdir(parents=True)
+    (release / "data").mkdir(parents=True)
     table = pa.table(columns)
-    pq.write_table(table, data)
-    ref = ArtifactRef(str(data), sha256_of(data), table.num_rows)
+    parts = []
+    for start in range(0, max(1, table.num_rows), part_rows):
+        data = release / "data" / f"part-{len(parts):05}.parquet"
+        part = table.slice(start, part_rows)
+        pq.write_table(part, data)
+        parts.append(ArtifactRef(str(data), sha256_of(data), part.num_rows))
+    ref = ArtifactRef.of(parts)
     candidate = Candidate(tier, recipient, str(release), ref, ref, ref, green_derive(ref.sha256))
     told = [
         column | {"description": loaded.columns[column["name"]].description}
@@ -83,15 +88,22 @@ def write_release(
     ]
     package = data_package(loaded, candidate, told)
     (release / "datapackage.json").write_bytes(canonical_json(package))
-    file = {"path": "data/part-00000.parquet", "bytes": data.stat().st_size, "sha256": ref.sha256}
-    parts = ["wells", tier.value, *filter(None, [recipient]), "v3"]
+    files = [
+        {
+            "path": Path(part.path).relative_to(release).as_posix(),
+            "bytes": Path(part.path).stat().st_size,
+            "sha256": part.sha256,
+        }
+        for part in parts
+    ]
+    address = ["wells", tier.value, *filter(None, [recipient]), "v3"]
     document: dict[str, Any] = {
-        "release": "/".join(parts),
+        "release": "/".join(address),
         "version": "v3",
         "tier": tier.value,
         "published_at": PUBLISHED_AT,
     }
-    described = describe(package, {"files": [file]}, document)
+    described = describe(package, {"files": files}, document)
     for name, content in metadata_files(described).items():
         (release / name).write_bytes(content)
     return release, described

@@ -195,7 +195,7 @@ def test_every_text_is_the_judged_packages_or_vocabulary_or_of_this_version(
 ) -> None:
     release, described = write_release(tmp_path / "r", COLUMNS)
     package = set(leaves(json.loads((release / "datapackage.json").read_bytes())))
-    data = described.data
+    (data,) = described.data
     version = {"wells/public/v3", "3", "3.0.0", described.citation, data.sha256}
     version |= {f"{data.size} B", str(data.size)}
     version |= {"2026-11-27T15:08:45+00:00", "2026-11-27", "2026"}

@@ -41,7 +41,7 @@ print(json.dumps({
         ],
     },
     "frictionless": package.flatten(["type", "note"]),
-    "rows": package.tasks[0].stats["rows"],
+    "rows": sum(task.stats["rows"] for task in package.tasks),
     "fields": package.tasks[0].stats["fields"],
     "datacite": [error.message for error in schema45.validator.iter_errors(datacite)],
     "dcat": sorted([str(s), str(p), str(o)] for s, p, o in graph),
@@ -169,3 +169,17 @@ def test_a_release_of_a_config_that_says_little_and_a_copy_are_read_as_well(
     assert objects(told, f"{DCT}accessRights") == [f"{ACCESS}{access}"]
     (rights,) = objects(told, f"{DCT}rights", "https://x.example/r/") or [""]
     assert objects(told, f"{RDFS}label", rights) == (["Agreement NDA-7"] if recipient else [])
+
+
+def test_several_files_are_one_table_to_every_tool(tmp_path: Path) -> None:
+    columns = {"age": pa.array(["a", "b", "c", "d", "e"]), "dry": pa.array([True] * 5)}
+    release, described = write_release(tmp_path / "r", columns, part_rows=2)
+    told = read(release)
+    assert told["croissant"]["problems"] == []
+    assert [record["records/age"] for record in told["croissant"]["records"]] == list("abcde")
+    assert (told["frictionless"], told["rows"], told["datacite"]) == ([], 5, [])
+    sizes = [str(file.stat().st_size) for file in sorted((release / "data").iterdir())]
+    assert sorted(line[2] for line in told["dcat"] if line[1] == DCAT + "byteSize") == sorted(sizes)
+    assert [data.path for data in described.data] == [
+        f"data/part-0000{number}.parquet" for number in range(3)
+    ]

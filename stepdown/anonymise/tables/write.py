@@ -12,13 +12,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stepdown.artifacts import ArtifactRef, sha256_of
-from stepdown.candidate import DATA_FILE, LINEAGE_FILE
+from stepdown.candidate import DATA_FILES, LINEAGE_FILE
 from stepdown.engine import Session, quote
 from stepdown.errors import WorldFailed
 from stepdown.vocabulary import ROW_ID, SUBJECT_ID
 
 ROW_GROUP = 122_880
 """Rows per row group and per batch in memory; a multiple of the engine's vectors."""
+
+PART_ROWS = 8 * ROW_GROUP
+"""Rows per file; a release of more is several files, cut here whatever its source or engine."""
 
 UNSORTED = "unsorted"
 LINEAGE_SCHEMA = pa.schema([(name, pa.int64()) for name in (ROW_ID, SUBJECT_ID)])
@@ -30,8 +33,8 @@ def write_release(
     """Write a tier's data and its lineage, both in the order of the released values.
 
     Rows are sorted by the released columns from left to right, missing first, texts by their bytes,
-    equal rows by their id: the order tells a reader nothing that the values do
-    not. The engine sorts on disk where it must, and the rows pass through here in batches.
+    equal rows by their id: the order tells a reader nothing that the values do not. It goes over
+    all files. The engine sorts on disk where it must, and the rows pass through here in batches.
 
     Args:
         session: holds what ``sql`` reads.
@@ -51,20 +54,29 @@ def write_release(
         f"SELECT * FROM {UNSORTED} ORDER BY {order}, {ROW_ID}", batch_rows=ROW_GROUP
     )
     schema = _plain(reader.schema, len(columns))
-    data, links = folder / DATA_FILE, folder / LINEAGE_FILE
-    rows = 0
-    with _parquet(data, schema) as data_file, _parquet(links, LINEAGE_SCHEMA) as lineage_file:
-        for table in _even(reader):
-            data_file.write_table(
-                pa.table(table.columns[: len(columns)], schema=schema), row_group_size=ROW_GROUP
-            )
-            lineage_file.write_table(
-                pa.table(table.columns[len(columns) :], schema=LINEAGE_SCHEMA),
-                row_group_size=ROW_GROUP,
-            )
-            rows += len(table)
+    links = folder / LINEAGE_FILE
+    parts: list[ArtifactRef] = []
+    tables = _even(reader)
+    table = next(tables, None)
+    with _parquet(links, LINEAGE_SCHEMA) as lineage_file:
+        while table is not None or not parts:
+            part, rows = folder / DATA_FILES.format(len(parts)), 0
+            with _parquet(part, schema) as data_file:
+                while table is not None and rows < PART_ROWS:
+                    data_file.write_table(
+                        pa.table(table.columns[: len(columns)], schema=schema),
+                        row_group_size=ROW_GROUP,
+                    )
+                    lineage_file.write_table(
+                        pa.table(table.columns[len(columns) :], schema=LINEAGE_SCHEMA),
+                        row_group_size=ROW_GROUP,
+                    )
+                    rows += len(table)
+                    table = next(tables, None)
+            parts.append(_reference(part, rows))
     session.run(f"DROP TABLE {UNSORTED}")
-    return _reference(data, rows), _reference(links, rows)
+    data = ArtifactRef.of(parts)
+    return data, _reference(links, data.rows)
 
 
 def write_table(table: pa.Table, path: Path) -> ArtifactRef:

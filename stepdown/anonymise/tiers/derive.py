@@ -47,7 +47,7 @@ from stepdown.config import (
     released_columns,
     tier_policy,
 )
-from stepdown.engine import Session, quote, released_rows, source_rows
+from stepdown.engine import Session, quote, source_rows
 from stepdown.keyring import Keyring
 from stepdown.opened import Source
 from stepdown.vocabulary import Role, Tier
@@ -159,9 +159,8 @@ def derive_copy(
     columns = [name for name in config.columns if name in agreed]
     past = EarlierVersions([e.address for e in earlier])
     with source.session.aside() as session:
-        session.attach_parquet(BASE, released_rows(check(base.data), check(base.lineage)))
-        above = released_rows(check(internal.data), check(internal.lineage))
-        session.attach_parquet(INTERNAL, above)
+        session.attach_parquet(BASE, source.released(base))
+        session.attach_parquet(INTERNAL, source.released(internal))
         as_base = [
             column_as_it_is(session, loaded, name, inherited(base))
             for name in columns

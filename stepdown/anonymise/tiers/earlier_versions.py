@@ -237,7 +237,8 @@ def _remember_one(
 ) -> Version:
     then = version.candidate
     held = pq.read_schema(check_bytes(then.data)).names
-    session.attach_parquet("then_data", released_rows(then.data.path, check_bytes(then.lineage)))
+    check_bytes(then.lineage)
+    session.attach_parquet("then_data", released_rows(then.data, then.lineage))
     session.attach_parquet("then_snapshot", source_rows(check_bytes(version.snapshot)))
     names = [column_names(session, relation) for relation in (NOW, "then_snapshot")]
     known = [n for n in _shown(config, (*columns, *held)) if all(n in each for each in names)]

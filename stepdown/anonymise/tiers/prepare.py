@@ -22,7 +22,7 @@ from stepdown.anonymise.tiers.treat import Treated, treat
 from stepdown.artifacts import check_bytes
 from stepdown.candidate import Candidate, Earlier
 from stepdown.config import LoadedConfig, ReleaseConfig, TierPolicy, released_columns
-from stepdown.engine import Session, released_rows, source_rows
+from stepdown.engine import Session, source_rows
 from stepdown.errors import PolicyInvalid
 from stepdown.keyring import Keyring
 from stepdown.opened import Source
@@ -99,8 +99,7 @@ def attach(session: Session, source: Source, parent: Candidate | None) -> None:
     if parent is None:
         session.run(f"CREATE OR REPLACE TEMP VIEW {PARENT} AS SELECT * FROM {SNAPSHOT}")
         return
-    rows = released_rows(source.check(parent.data), source.check(parent.lineage))
-    session.attach_parquet(PARENT, rows)
+    session.attach_parquet(PARENT, source.released(parent))
 
 
 def inherited(parent: Candidate | None) -> Inherited:

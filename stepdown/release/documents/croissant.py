@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -86,13 +86,13 @@ def croissant(release: Description) -> dict[str, Any]:
         "version": f"{release.version}.0.0",
         "datePublished": release.day,
         "citeAs": release.citation,
-        "distribution": [_file(release.data)],
+        "distribution": [*map(_file, release.data), *_together(release.data)],
         "recordSet": [
             {
                 "@id": RECORDS,
                 "@type": "cr:RecordSet",
                 "name": RECORDS,
-                "field": [_field(release.data, field) for field in release.data.fields],
+                "field": [_field(release.data, field) for field in release.data[0].fields],
             }
         ],
     }
@@ -111,7 +111,18 @@ def _file(data: DataFile) -> dict[str, str]:
     }
 
 
-def _field(data: DataFile, field: Mapping[str, str]) -> dict[str, Any]:
+def _together(data: Sequence[DataFile]) -> list[dict[str, str]]:
+    """Several files as the one table that they are."""
+    if len(data) == 1:
+        return []
+    facts = {"name": "data", "includes": "data/*.parquet", "encodingFormat": _PARQUET}
+    return [{"@id": "data", "@type": "cr:FileSet", **facts}]
+
+
+def _field(data: Sequence[DataFile], field: Mapping[str, str]) -> dict[str, Any]:
+    source = {"fileObject": {"@id": data[0].path}}
+    if len(data) > 1:
+        source = {"fileSet": {"@id": "data"}}
     told = {"description": field["description"]} if field.get("description") else {}
     return {
         # An address may hold neither spaces nor what else stands in a column's name.
@@ -119,7 +130,7 @@ def _field(data: DataFile, field: Mapping[str, str]) -> dict[str, Any]:
         "@type": "cr:Field",
         "name": field["name"],
         "dataType": _TYPES[field["type"]],
-        "source": {"fileObject": {"@id": data.path}, "extract": {"column": field["name"]}},
+        "source": {**source, "extract": {"column": field["name"]}},
     } | told
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 
+from stepdown.artifacts import ArtifactRef
 from stepdown.candidate import Candidate
 from stepdown.config import ReleaseConfig, tier_policy
 from stepdown.config.licences import spdx_expression, spdx_url
@@ -41,7 +43,6 @@ def data_package(
     Source: https://datapackage.org/standard/data-package/
     """
     names = [config.dataset, candidate.tier.value, *filter(None, [candidate.recipient])]
-    path = Path(candidate.data.path)
     terms, doi = licence(config, candidate), _doi(config, candidate)
     package: dict[str, Any] = {
         "$schema": "https://datapackage.org/profiles/2.0/datapackage.json",
@@ -54,18 +55,24 @@ def data_package(
         "contributors": _contributors(config),
         "resources": [
             {
-                "name": "data",
+                "name": name,
                 "type": "table",
-                "path": path.relative_to(candidate.path).as_posix(),
+                "path": Path(part.path).relative_to(candidate.path).as_posix(),
                 "format": "parquet",
                 "mediatype": PARQUET,
                 # Without `bytes`: frictionless counts none in Parquet, and calls that a mistake.
-                "hash": f"sha256:{candidate.data.sha256}",
+                "hash": f"sha256:{part.sha256}",
                 "schema": {"fields": [_field(column) for column in columns]},
             }
+            for name, part in _named(candidate.data.files)
         ],
     }
     return _said(package)
+
+
+def _named(parts: Sequence[ArtifactRef]) -> list[tuple[str, ArtifactRef]]:
+    """A name for each data file: what reads a package reads each resource by itself."""
+    return [("data" if len(parts) == 1 else f"data-{i}", part) for i, part in enumerate(parts)]
 
 
 def _contributors(config: ReleaseConfig) -> list[dict[str, Any]]:
@@ -124,17 +131,18 @@ def licence(config: ReleaseConfig, candidate: Candidate) -> str | None:
 
 
 def file_schema(candidate: Candidate) -> list[dict[str, Any]]:
-    """Name and type of every column, read from the file itself.
+    """Name and type of every column, read from the first data file itself.
 
     Raises:
-        StoreCorrupt: the file holds another number of rows than was written.
+        StoreCorrupt: a file holds another number of rows than was written.
     """
-    found = pq.read_metadata(candidate.data.path).num_rows
-    if found != candidate.data.rows:
-        raise StoreCorrupt(
-            f"the file holds {found} rows, {candidate.data.rows} were written",
-            where=candidate.data.path,
-            next="Run the release again.",
-        )
+    for part in candidate.data.files:
+        found = pq.read_metadata(part.path).num_rows
+        if found != part.rows:
+            raise StoreCorrupt(
+                f"the file holds {found} rows, {part.rows} were written",
+                where=part.path,
+                next="Run the release again.",
+            )
     schema = pq.read_schema(candidate.data.path)
     return [{"name": field.name, "type": str(field.type)} for field in schema]

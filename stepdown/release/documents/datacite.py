@@ -35,8 +35,8 @@ def datacite(release: Description) -> dict[str, Any]:
         "descriptions": [{"description": release.description, "descriptionType": "Abstract"}]
         if release.description
         else None,
-        "sizes": [f"{release.data.size} B"],
-        "formats": [release.data.media_type],
+        "sizes": [f"{sum(data.size for data in release.data)} B"],
+        "formats": [release.data[0].media_type],
     }
     return {name: value for name, value in facts.items() if value is not None}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from stepdown.release.documents.description import Agent, Description, Licence
+from stepdown.release.documents.description import Agent, DataFile, Description, Licence
 from stepdown.vocabulary import Tier
 
 ACCESS = {
@@ -92,13 +92,12 @@ def dcat(release: Description, report: str) -> dict[str, Any]:
         "contactPoint": _contact(release.contact),
         "accessRights": f"{_RIGHTS}{ACCESS[release.tier]}",
         "page": report,
-        "distribution": [_distribution(release) | terms],
+        "distribution": [_distribution(release, data) | terms for data in release.data],
     }
     return {name: value for name, value in facts.items() if value is not None} | terms
 
 
-def _distribution(release: Description) -> dict[str, Any]:
-    data = release.data
+def _distribution(release: Description, data: DataFile) -> dict[str, Any]:
     return {
         "@id": data.path,
         "@type": "dcat:Distribution",

@@ -45,7 +45,7 @@ class Licence:
 
 @dataclass(frozen=True)
 class DataFile:
-    """The data: path in the release, size in bytes, columns as the data package has them."""
+    """A data file: path in the release, size in bytes, columns as the data package has them."""
 
     path: str
     size: int
@@ -78,7 +78,7 @@ class Description:
     contact: str
     licence: Licence | None
     doi: str | None
-    data: DataFile
+    data: tuple[DataFile, ...]
 
     @property
     def day(self) -> str:
@@ -102,8 +102,7 @@ def describe(
     package: Mapping[str, Any], manifest: Mapping[str, Any], document: Mapping[str, Any]
 ) -> Description:
     """Read a release's description from its data package, manifest and release document."""
-    (resource,) = package["resources"]
-    (file,) = (entry for entry in manifest["files"] if entry["path"] == resource["path"])
+    listed = {entry["path"]: entry for entry in manifest["files"]}
     contact = _with_role(package, "contact")[0].name
     publisher = (*_with_role(package, "publisher"), Agent(contact, is_person=False))[0]
     return Description(
@@ -120,12 +119,15 @@ def describe(
         contact=contact,
         licence=_licence(package),
         doi=package.get("id"),
-        data=DataFile(
-            path=resource["path"],
-            size=file["bytes"],
-            sha256=file["sha256"],
-            media_type=resource["mediatype"],
-            fields=tuple(resource["schema"]["fields"]),
+        data=tuple(
+            DataFile(
+                path=resource["path"],
+                size=listed[resource["path"]]["bytes"],
+                sha256=listed[resource["path"]]["sha256"],
+                media_type=resource["mediatype"],
+                fields=tuple(resource["schema"]["fields"]),
+            )
+            for resource in package["resources"]
         ),
     )
 

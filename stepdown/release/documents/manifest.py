@@ -10,13 +10,20 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import stepdown
-from stepdown.artifacts import canonical_json, check_bytes, sha256_of, write_durably
+from stepdown.artifacts import (
+    ArtifactRef,
+    canonical_json,
+    check_bytes,
+    sha256_of,
+    write_durably,
+)
 from stepdown.candidate import Candidate
 from stepdown.config import LoadedConfig, released_hash
 from stepdown.errors import StoreCorrupt
@@ -45,6 +52,11 @@ class Manifest:
         return {entry["path"]: entry["sha256"] for entry in self.content["files"]}
 
 
+def data_entries(content: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The entries of a manifest that are data, in the order of their rows."""
+    return [entry for entry in content["files"] if entry["path"].endswith(".parquet")]
+
+
 def write_manifest(
     loaded: LoadedConfig, candidate: Candidate, decision: Decision, as_of: dt.date
 ) -> Manifest:
@@ -66,7 +78,7 @@ def build_manifest(
     loaded: LoadedConfig, candidate: Candidate, decision: Decision, as_of: dt.date
 ) -> dict[str, Any]:
     """The manifest's content, of the files that are in the candidate's folder now."""
-    data = Path(candidate.data.path).relative_to(candidate.path).as_posix()
+    data = candidate.data.files
     schema = file_schema(candidate)
     return {
         "manifest_version": 2,
@@ -83,7 +95,13 @@ def build_manifest(
         ),
         "rows": candidate.data.rows,
         "columns": schema,
-        "files": [_entry(candidate.path, name) for name in sorted([data, *PUBLISHED])],
+        "files": sorted(
+            [
+                *(_data_entry(candidate.path, part, alone=len(data) == 1) for part in data),
+                *(_entry(candidate.path, name) for name in PUBLISHED),
+            ],
+            key=lambda entry: entry["path"],
+        ),
         "decision": {
             "outcome": decision.outcome.value,
             "checks": public_checks(loaded.config, candidate, decision),
@@ -147,6 +165,12 @@ def _check_file(file: Path, expected: str | None, told: str) -> None:
             where=str(file),
             next="Run the release again; find out who or what changed the file.",
         )
+
+
+def _data_entry(folder: Path, part: ArtifactRef, *, alone: bool) -> dict[str, Any]:
+    """A data file; where there are several, with its rows."""
+    entry = _entry(folder, Path(part.path).relative_to(folder).as_posix())
+    return entry if alone else {**entry, "rows": part.rows}
 
 
 def _entry(folder: Path, name: str) -> dict[str, Any]:

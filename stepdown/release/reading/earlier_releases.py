@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from stepdown.artifacts import ArtifactRef, sha256_of
 from stepdown.candidate import (
-    DATA_FILE,
+    DATA_FILES,
     HIERARCHIES_FILE,
     LINEAGE_FILE,
     PARENT_LINEAGE_FILE,
@@ -23,6 +23,7 @@ from stepdown.config import ReleaseConfig
 from stepdown.config.weakened import weakened
 from stepdown.errors import PolicyInvalid, StoreCorrupt
 from stepdown.release.documents.documents import FULL_REPORT, read_full_report, read_kept_config
+from stepdown.release.documents.manifest import MANIFEST, data_entries
 from stepdown.release.ledger.ledger import Ledger, Reader
 from stepdown.release.ledger.records import EventKind, Release
 from stepdown.reports import DeriveReport
@@ -105,6 +106,29 @@ def full_report(release: Release) -> dict[str, Any]:
     return facts
 
 
+def data_of(release: Release) -> ArtifactRef:
+    """A release's data files in its folder, as its manifest there lists them.
+
+    Raises:
+        StoreCorrupt: they are not those that the ledger recorded.
+    """
+    folder, recorded = Path(release.folder), release.data_sha256 or ""
+    path = folder / MANIFEST
+    listed = data_entries(json.loads(path.read_bytes())) if path.is_file() else []
+    if len(listed) < 2:
+        return ArtifactRef(str(folder / DATA_FILES.format(0)), recorded, release.rows or 0)
+    data = ArtifactRef.of(
+        [ArtifactRef(str(folder / each["path"]), each["sha256"], each["rows"]) for each in listed]
+    )
+    if data.sha256 != recorded:
+        raise StoreCorrupt(
+            "does not list the data files that the ledger recorded",
+            where=str(path),
+            next="Find out who or what changed it.",
+        )
+    return data
+
+
 def candidate_of(release: Release, hierarchies: ArtifactRef | None = None) -> Candidate:
     """A release's files in the workspace, and what its derivation reported.
 
@@ -124,7 +148,7 @@ def candidate_of(release: Release, hierarchies: ArtifactRef | None = None) -> Ca
         release.tier,
         release.recipient,
         release.folder,
-        ArtifactRef(str(folder / DATA_FILE), release.data_sha256 or "", rows),
+        data_of(release),
         ArtifactRef(str(folder / LINEAGE_FILE), release.lineage_sha256 or "", rows),
         hierarchies,
         report,
@@ -176,7 +200,11 @@ def in_place(release: Release, workspace: Workspace) -> Release:
 
 
 def _is_kept(release: Release, workspace: Workspace) -> bool:
-    return (Path(in_place(release, workspace).folder) / DATA_FILE).is_file()
+    return _are_there(data_of(in_place(release, workspace)))
+
+
+def _are_there(data: ArtifactRef) -> bool:
+    return all(Path(file.path).is_file() for file in data.files)
 
 
 def _tokens(
@@ -195,7 +223,9 @@ def _earlier(
 ) -> Earlier:
     release = in_place(release, workspace)
     folder = Path(release.folder)
-    lacking = [n for n in (DATA_FILE, LINEAGE_FILE, FULL_REPORT) if not (folder / n).is_file()]
+    lacking = [n for n in (LINEAGE_FILE, FULL_REPORT) if not (folder / n).is_file()]
+    if not _are_there(data_of(release)):
+        lacking.append("data")
     root = in_place(ancestors(reader, release)[-1], workspace)
     snapshot = None
     if not lacking and (Path(root.folder) / FULL_REPORT).is_file():

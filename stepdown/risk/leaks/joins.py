@@ -52,12 +52,12 @@ def copies_do_not_join(copy: ArtifactRef, others: Sequence[tuple[str, ArtifactRe
 
 def _tokens(file: ArtifactRef) -> dict[str, pa.Array]:
     """Column → its distinct tokens, for every column whose cells are nothing else."""
-    path = check_bytes(file)
-    schema = pq.read_schema(path)
+    schema = pq.read_schema(check_bytes(file))
+    paths = [each.path for each in file.files]
     texts = [field.name for field in schema if pa.types.is_string(field.type)]
     found = {}
     for name in texts:
-        cells = pc.drop_null(pc.unique(pq.read_table(path, columns=[name])[name]))
+        cells = pc.drop_null(pc.unique(pq.read_table(paths, columns=[name])[name]))
         if len(cells) and pc.all(pc.match_substring_regex(cells, _HEX)).as_py():
             found[name] = cells
     return found

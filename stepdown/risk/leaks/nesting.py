@@ -59,7 +59,7 @@ def _cell(side: str, name: str) -> str:
 
 def _row_problems(opened: Opened) -> Iterator[str]:
     session = opened.session
-    rows = pq.read_metadata(opened.candidate.data.path).num_rows
+    rows = sum(pq.read_metadata(each.path).num_rows for each in opened.candidate.data.files)
     lines = _count(session, "SELECT count(*) FROM lineage")
     if rows != lines:
         yield f"the file has {rows} rows, its lineage {lines}"

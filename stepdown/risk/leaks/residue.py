@@ -6,7 +6,7 @@ import html
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from stepdown.candidate import DATA_FILE, Candidate
+from stepdown.candidate import Candidate
 from stepdown.config import ReleaseConfig
 from stepdown.engine import Session, literals, quote
 from stepdown.opened import Opened, Source
@@ -92,7 +92,7 @@ def check_texts(
         start_search(session)
         permit(session, [fixed_text])
         if opened:
-            permit(session, _released_words(opened.session, loaded.config))
+            permit(session, _released_words(opened.session, opened.candidate, loaded.config))
         inside = {f"{at} inside": _decoded(*text) for at, text in enumerate(texts.items())}
         names = {f"{at} name": [name] for at, name in enumerate(texts)}
         in_config, counts = check_with_documents(session, loaded, inside | names)
@@ -124,15 +124,16 @@ def _is_text(field: pa.Field) -> bool:
 def _token_findings(
     session: Session, candidate: Candidate, config: ReleaseConfig
 ) -> Iterator[tuple[str, int, str]]:
-    file = pq.ParquetFile(candidate.data.path)
-    texts = [field.name for field in file.schema_arrow if _is_text(field)]
+    paths = [each.path for each in candidate.data.files]
+    schema = pq.read_schema(paths[0])
+    texts = [field.name for field in schema if _is_text(field)]
     start_search(session)
     for name in texts:
         publish_column(session, f"{name} rows", "data", quote(name))
-        publish_texts(session, {f"{name} pages": _unseen_texts(candidate, file, name)})
-    names = [*file.schema_arrow.names, Path(candidate.data.path).name]
+        publish_texts(session, {f"{name} pages": _unseen_texts(paths, name)})
+    names = [*schema.names, *(Path(path).name for path in paths)]
     publish_texts(session, {"names": names})
-    permit(session, _released_words(session, config))
+    permit(session, _released_words(session, candidate, config))
     counts = _count_withheld(session, config)
     for name in texts:
         rows, pages = counts.get(f"{name} rows", 0), counts.get(f"{name} pages", 0)
@@ -148,34 +149,38 @@ def _withheld(count: int) -> str:
     return f"{counted(count, 'withheld identifier')} {'occurs' if count == 1 else 'occur'}"
 
 
-def _unseen_texts(candidate: Candidate, file: pq.ParquetFile, name: str) -> list[str]:
+def _unseen_texts(paths: Sequence[str], name: str) -> list[str]:
     """Texts of a column that a reader of rows never sees: dictionary entries and statistics."""
-    position = file.schema_arrow.names.index(name)
     texts: set[str] = set()
-    has_dictionary = False
-    for group in range(file.metadata.num_row_groups):
-        chunk = file.metadata.row_group(group).column(position)
-        has_dictionary |= chunk.has_dictionary_page
-        if chunk.is_stats_set and chunk.statistics.has_min_max:
-            texts |= {str(chunk.statistics.min), str(chunk.statistics.max)}
-    if has_dictionary:
-        reader = pq.ParquetFile(candidate.data.path, read_dictionary=[name])
-        for group in range(reader.num_row_groups):
-            for chunk in reader.read_row_group(group, columns=[name]).column(0).chunks:
+    for path in paths:
+        file = pq.ParquetFile(path, read_dictionary=[name])
+        position = file.schema_arrow.names.index(name)
+        has_dictionary = False
+        for group in range(file.num_row_groups):
+            chunk = file.metadata.row_group(group).column(position)
+            has_dictionary |= chunk.has_dictionary_page
+            if chunk.is_stats_set and chunk.statistics.has_min_max:
+                texts |= {str(chunk.statistics.min), str(chunk.statistics.max)}
+        for group in range(file.num_row_groups if has_dictionary else 0):
+            for chunk in file.read_row_group(group, columns=[name]).column(0).chunks:
                 if pa.types.is_dictionary(chunk.type):
                     texts |= set(pc.unique(chunk.dictionary).to_pylist())
     return [text for text in texts if text is not None]
 
 
 def _metadata_problems(candidate: Candidate, config: ReleaseConfig) -> Iterator[str]:
-    metadata = pq.read_metadata(candidate.data.path)
-    if metadata.metadata:
-        yield f"the file's footer holds {len(metadata.metadata)} key-value entries, none is allowed"
-    if not _WRITERS.fullmatch(metadata.created_by or ""):
-        yield "the file's footer names a writer that is not on the list"
-    unknown = sum(name not in config.columns for name in metadata.schema.names)
-    if unknown:
-        yield f"the file's schema has {unknown} columns that the config does not name"
+    for file in candidate.data.files:
+        metadata = pq.read_metadata(file.path)
+        if metadata.metadata:
+            entries = len(metadata.metadata)
+            yield f"the file's footer holds {entries} key-value entries, none is allowed"
+        if not _WRITERS.fullmatch(metadata.created_by or ""):
+            yield "the file's footer names a writer that is not on the list"
+        unknown = sum(name not in config.columns for name in metadata.schema.names)
+        if unknown:
+            yield f"the file's schema has {unknown} columns that the config does not name"
+        if pq.read_schema(file.path) != pq.read_schema(candidate.data.path):
+            yield "a data file has other columns or types than the first one"
 
 
 def _decoded(name: str, content: bytes) -> list[str]:
@@ -202,14 +207,14 @@ def _strings(node: Any) -> list[str]:
     return [] if node is None else [str(node)]
 
 
-def _released_words(session: Session, config: ReleaseConfig) -> list[str]:
+def _released_words(session: Session, candidate: Candidate, config: ReleaseConfig) -> list[str]:
     """Words that a reader of the file sees anyway: names of columns, and labels in the file.
 
     A label of a finer level, or of a column that is not released, is not among them.
     """
     schema = session.fetch("SELECT * FROM data LIMIT 0").schema
     declared = [name for name in schema.names if name in config.columns]
-    words = [*declared, Path(DATA_FILE).name]
+    words = [*declared, *(Path(each.path).name for each in candidate.data.files)]
     for name in declared:
         if not _is_text(schema.field(name)):
             continue

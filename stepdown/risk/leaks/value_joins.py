@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from stepdown.candidate import Candidate
 from stepdown.config.policy import persisting_share
-from stepdown.engine import Session, quote, released_rows
+from stepdown.engine import Session, quote
 from stepdown.opened import DATA, Opened
 from stepdown.reports import Verdict
 from stepdown.vocabulary import Role
@@ -66,8 +66,7 @@ def copies_do_not_join_by_values(
 def _attach(copy: Opened, other: Candidate) -> list[str]:
     """Leave ``mine`` and ``theirs`` (``_subject_id``, the shared columns); those columns' names."""
     session, columns = copy.session, copy.config.columns
-    check = copy.source.check
-    session.attach_parquet("file", released_rows(check(other.data), check(other.lineage)))
+    session.attach_parquet("file", copy.source.released(other))
     mine, theirs = (
         session.fetch(f"SELECT * FROM {relation} LIMIT 0").schema for relation in (DATA, "file")
     )
