@@ -60,7 +60,6 @@ class LocalRecoding:
         smallest_class: distinct subjects of the smallest class.
         bound: a score that no local recoding with classes of k subjects can go below; 0 where it
             was not asked for.
-        bound_proven: the bound is proven, not estimated.
     """
 
     steps: npt.NDArray[np.int16]
@@ -73,7 +72,6 @@ class LocalRecoding:
     arithmetic: float
     smallest_class: int
     bound: float
-    bound_proven: bool = True
 
     @property
     def classes(self) -> int:
