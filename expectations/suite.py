@@ -119,14 +119,10 @@ def _rule(item: Any, where: str) -> Rule:
         raise _invalid(where, f"{kind} is not listed; a suite may use {', '.join(LISTED)}")
     if not isinstance(stated, dict):
         raise _invalid(where, f"{kind} needs its arguments as a mapping")
-    name = item.get("name", _default_name(kind))
+    name = item.get("name", re.sub(r"^expect_|_to_be(_at_least|_at_most)?$", "", kind))
     if not isinstance(name, str) or not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         raise _invalid(where, "a name is lower-case letters, digits and _")
     return Rule(str(name), kind, _arguments(kind, stated, where), where)
-
-
-def _default_name(kind: str) -> str:
-    return re.sub(r"^expect_|_to_be(_at_least|_at_most)?$", "", kind)
 
 
 def _arguments(kind: str, stated: Mapping[Any, Any], where: str) -> dict[str, Any]:
@@ -186,10 +182,6 @@ def _is_pattern(value: Any) -> bool:
         return False
 
 
-def _is_attack(value: Any) -> bool:
-    return value in ATTACKS
-
-
 def _are_texts(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(v, str) for v in value)
 
@@ -208,7 +200,7 @@ _FITS = {
     "bound": lambda value: _is_number(value) or isinstance(value, dt.date),
     "flag": lambda value: isinstance(value, bool),
     "pattern": _is_pattern,
-    "attack": _is_attack,
+    "attack": lambda value: value in ATTACKS,
 }
 _MEANT = {
     "column": "the name of a column",

@@ -49,17 +49,15 @@ class People(Model):
 
     @model_validator(mode="after")
     def _told_apart(self) -> Self:
+        accounts = [account for person in self.people for account in person.accounts]
         for what, all_of in (
             ("people have the same name", [same_person(p.name) for p in self.people]),
             ("people have the same public key", [p.public_key for p in self.people]),
-            ("entries have the same account", [*self.services, *self._accounts()]),
+            ("entries have the same account", [*self.services, *accounts]),
         ):
             if len(set(all_of)) != len(all_of):
                 raise ValueError(f"two {what}")
         return self
-
-    def _accounts(self) -> list[str]:
-        return [account for person in self.people for account in person.accounts]
 
     def named(self, name: str) -> Person | None:
         """The person of this name, however it is spaced or capitalised."""

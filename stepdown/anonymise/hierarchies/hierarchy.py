@@ -178,7 +178,8 @@ def from_long_table(long: pa.Table, column: str, type: pa.DataType) -> Hierarchy
     """
     mine = long.filter(pc.equal(long["column"], column))
     levels = [
-        mine.filter(pc.equal(mine["level"], level)) for level in range(_level_count(mine["level"]))
+        mine.filter(pc.equal(mine["level"], level))
+        for level in range(int(pc.max(mine["level"]).as_py()) + 1)
     ]
     leaves = levels[0]["leaf"].combine_chunks()
     return HierarchyTable(
@@ -187,10 +188,6 @@ def from_long_table(long: pa.Table, column: str, type: pa.DataType) -> Hierarchy
         labels=tuple(level["label"].combine_chunks() for level in levels),
         in_data=np.ones(len(leaves), bool),
     )
-
-
-def _level_count(levels: pa.ChunkedArray) -> int:
-    return int(pc.max(levels).as_py()) + 1
 
 
 def _checked(

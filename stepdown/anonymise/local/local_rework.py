@@ -67,7 +67,7 @@ def reworked(
             classes += len(made_labels[-1])
             kept[members] = False
         if made:
-            parts = [_some(pieces, kept), *made]
+            parts = [Pieces(pieces.unit[kept], pieces.class_of[kept], pieces.rows[kept]), *made]
             pieces, labels = without_gaps(_joined(parts), np.concatenate(made_labels))
         if stop():
             break
@@ -115,10 +115,6 @@ def _numbers(draws: Iterator[int], many: int) -> np.ndarray:
 
 def _sums(class_of: Nodes, rows: Ints, classes: int) -> Ints:
     return np.bincount(class_of, weights=rows, minlength=classes).astype(np.int64)
-
-
-def _some(pieces: Pieces, which: np.ndarray) -> Pieces:
-    return Pieces(pieces.unit[which], pieces.class_of[which], pieces.rows[which])
 
 
 def _joined(parts: list[Pieces]) -> Pieces:

@@ -154,7 +154,8 @@ def follow_consent(
     if not ledger.protects:
         advance(ledger, store, actor)
     groups = (suspended, expired, public, closed)
-    return Rechecked(day.isoformat(), counts, *(_addresses(group) for group in groups))
+    addresses = (tuple(release.address for release in group) for group in groups)
+    return Rechecked(day.isoformat(), counts, *addresses)
 
 
 def _note(writer: Writer, release: Release, count: int, day: dt.date, actor: str) -> Release:
@@ -185,7 +186,3 @@ def _close(writer: Writer, release: Release, actor: str) -> Release:
         )
         tell_holders(writer, release, text, actor)
     return release
-
-
-def _addresses(releases: list[Release]) -> tuple[str, ...]:
-    return tuple(release.address for release in releases)

@@ -96,7 +96,8 @@ def report_incident(
             touched = [release, *(r for r in descendants(writer, release) if r.state in IN_STORE)]
             reference = f"{release.address} at {clock.now()}"
             fetched = [one for each in touched for one in who_fetched(writer, each)]
-            suspended = [_suspend(writer, each, reference, actor) for each in _live(touched)]
+            live = [each for each in touched if each.state is ReleaseState.PUBLISHED]
+            suspended = [_suspend(writer, each, reference, actor) for each in live]
             told = _tell(writer, release, touched, actor)
             _write_down(writer, release, touched, suspended, reference, reason, actor)
             number = len(writer.facts(EventKind.INCIDENT))
@@ -106,10 +107,6 @@ def report_incident(
     draft = _draft(workspace, release, reference, number)
     addresses = tuple(each.address for each in suspended)
     return Reported(reference, addresses, tuple(fetched), told, draft, _notes(touched))
-
-
-def _live(touched: list[Release]) -> list[Release]:
-    return [release for release in touched if release.state is ReleaseState.PUBLISHED]
 
 
 def _suspend(writer: Writer, release: Release, reference: str, actor: str) -> Release:

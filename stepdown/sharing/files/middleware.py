@@ -111,12 +111,9 @@ async def _body(scope: MutableMapping[str, Any], receive: Any) -> list[dict[str,
                 found += message["body"]
                 more = message["more_body"]
                 if len(found) > MOST_BODY:
-                    raise _too_large()
+                    message = f"a request has {MOST_BODY:,} bytes at most"
+                    raise Denied(413, "REQUEST_TOO_LARGE", message)
     except TimeoutError:
         message = f"a request arrives within {BODY_SECONDS:.0f} seconds"
         raise Denied(408, "REQUEST_TIMEOUT", message, _CLOSE) from None
     return [{"type": "http.request", "body": bytes(found), "more_body": False}] if framed else []
-
-
-def _too_large() -> Denied:
-    return Denied(413, "REQUEST_TOO_LARGE", f"a request has {MOST_BODY:,} bytes at most")

@@ -59,7 +59,9 @@ def cells_of(place: str, parquet: pq.ParquetFile, position: int) -> Cells:
         return lambda rows, bits: _value_cells(place, rows, bits.cast(pa.int8()), ' t="b"')
     low, high = _extremes(parquet.metadata, position)
     if pa.types.is_date(kind) and low >= _FIRST_DAY and high <= _LAST_DAY:
-        return lambda rows, days: _value_cells(place, rows, _day_numbers(days), DATE)
+        return lambda rows, days: _value_cells(
+            place, rows, pc.add(days.cast(pa.int32()), _DAY_0), DATE
+        )
     if pa.types.is_timestamp(kind) and low >= _FIRST_DAY * _DAY and high < (_LAST_DAY + 1) * _DAY:
         style = TIME if kind.tz is None else TIME_UTC
         return lambda rows, times: _value_cells(place, rows, _time_numbers(times), style)
@@ -101,10 +103,6 @@ def _float_cells(place: str, rows: pa.Array, floats: pa.Array) -> pa.Array:
     if pc.all(finite).as_py():
         return numbers
     return pc.if_else(finite, numbers, text_cells(place, rows, floats.cast(pa.string())))
-
-
-def _day_numbers(days: pa.Array) -> pa.Array:
-    return pc.add(days.cast(pa.int32()), _DAY_0)
 
 
 def _time_numbers(times: pa.Array) -> pa.Array:

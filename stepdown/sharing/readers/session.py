@@ -30,7 +30,8 @@ _PORTS = {"http": 80, "https": 443}
 
 def begin(response: Response, signer: Signer, public_url: str, token: Token, seconds: int) -> None:
     """Let a browser be signed in for some seconds, and never longer than its token works."""
-    ends = min(int(time.time()) + seconds, int(_seconds(token.terms.expires_at)))
+    expires = dt.datetime.fromisoformat(token.terms.expires_at).timestamp()
+    ends = min(int(time.time()) + seconds, int(expires))
     _begin(response, signer, public_url, {"token": token.id, "ends": ends})
 
 
@@ -129,7 +130,3 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
         return parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme)
     except ValueError:
         return "", None, None
-
-
-def _seconds(at: str) -> float:
-    return dt.datetime.fromisoformat(at).timestamp()

@@ -103,7 +103,7 @@ def protocol_line(form: str, columns: Sequence[Mapping[str, str]]) -> dict[str, 
     """What a reader must be able to do."""
     if form == PARQUET:
         return {"protocol": {"minReaderVersion": 1}}
-    if not _has_naive(columns):
+    if not any(column["type"] == _NAIVE for column in columns):
         return {"protocol": {"deltaProtocol": {"minReaderVersion": 1, "minWriterVersion": 2}}}
     features = {"readerFeatures": [_NTZ], "writerFeatures": [_NTZ]}
     protocol = {"minReaderVersion": 3, "minWriterVersion": 7, **features}
@@ -207,10 +207,6 @@ def version_from(table: Table, moment: dt.datetime) -> Release | None:
 def data_files(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The entries of a manifest that are data."""
     return [file for file in manifest["files"] if file["path"].endswith(".parquet")]
-
-
-def _has_naive(columns: Sequence[Mapping[str, str]]) -> bool:
-    return any(column["type"] == _NAIVE for column in columns)
 
 
 def _published(release: Release) -> dt.datetime:
