@@ -182,6 +182,10 @@ def _is_pattern(value: Any) -> bool:
         return False
 
 
+def _is_attack(value: Any) -> bool:
+    return value in ATTACKS
+
+
 def _are_texts(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(v, str) for v in value)
 
@@ -200,7 +204,7 @@ _FITS = {
     "bound": lambda value: _is_number(value) or isinstance(value, dt.date),
     "flag": lambda value: isinstance(value, bool),
     "pattern": _is_pattern,
-    "attack": lambda value: value in ATTACKS,
+    "attack": _is_attack,
 }
 _MEANT = {
     "column": "the name of a column",
