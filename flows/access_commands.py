@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -98,7 +99,7 @@ def report(
     period = {"since": since.date() if since else dt.date.min}
     period |= {"until": until.date() if until else dt.date.max}
     with ledger.reading() as reader:
-        found = [each.as_json() for each in readings(reader, address=address, who=who, **period)]
+        found = [asdict(each) for each in readings(reader, address=address, who=who, **period)]
     if json:
         console.document(found)
     elif not found:

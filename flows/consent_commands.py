@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,7 @@ def recheck(
     found: dict[str, Any] = {}
     for one in loaded:
         result = ask_again(workspace, place, one, clock.today(), account())
-        found[one.config.dataset] = result.as_json()
+        found[one.config.dataset] = asdict(result)
         if json:
             continue
         for sentence in result.sentences:

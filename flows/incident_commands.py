@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -34,7 +35,7 @@ def incident(
     done = report_incident(
         workspace, place, release, reason=reason, actor=actor, publisher=publisher_key
     )
-    facts = done.as_json() | ({"taken_over": list(taken_over)} if taken_over else {})
+    facts = asdict(done) | ({"taken_over": list(taken_over)} if taken_over else {})
     if json:
         console.document(facts)
         return 0
@@ -87,7 +88,7 @@ def notices(
     with open_ledger(workspace).reading() as reader:
         waiting = open_notices(reader)
     if json:
-        console.document({"open": [notice.as_json() for notice in waiting], "sent": sent})
+        console.document({"open": [asdict(notice) for notice in waiting], "sent": sent})
         return 0
     if sent:
         console.line(f"{len(sent)} sent.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -30,7 +31,7 @@ def retain(
     loaded, workspace = load_config(config), deciding_workspace(work, store)
     gone = delete_old(workspace, loaded, clock.today(), account(), dry_run=dry_run)
     if json:
-        console.document({"dry_run": dry_run, "deleted": [each.as_json() for each in gone]})
+        console.document({"dry_run": dry_run, "deleted": [asdict(each) for each in gone]})
         return 0
     for each in gone:
         console.line(f"{'would delete' if dry_run else 'deleted'} {each.what}: {each.file}")
@@ -52,7 +53,7 @@ def shred(
 
     done = destroy(deciding_workspace(work, store), key, reason=reason, actor=account())
     if json:
-        console.document(done.as_json())
+        console.document(asdict(done))
     else:
         console.line(f"{done.key} is destroyed: {done.consequence}.")
     return 0

@@ -13,7 +13,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from stepdown.anonymise.tiers.keys import next_name
 from stepdown.anonymise.tiers.source_tokens import MEMORY, remember_hierarchies, remember_snapshot
@@ -74,9 +73,6 @@ class Deletion:
     release: str | None = None
     tokens: dict[str, str] | None = None
 
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
-
 
 def retain(
     workspace: Workspace, loaded: LoadedConfig, day: dt.date, actor: str, *, dry_run: bool = False
@@ -110,7 +106,7 @@ def retain(
                 # What was cut short is told once; a source that came back since is told again, or
                 # what stands in for it now would not be found.
                 if noted.get((each.file, each.sha256), "") < _written(workspace.root / each.file):
-                    writer.append(EventKind.DELETED, series, None, actor, each.as_json())
+                    writer.append(EventKind.DELETED, series, None, actor, asdict(each))
         # A snapshot goes after its hierarchies: without it, the next call would not find them.
         for each in reversed(made):
             delete_file(workspace.root / each.file)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from stepdown.anonymise.tiers.source_tokens import MEMORY
 from stepdown.anonymise.tiers.subjects import SUBJECTS
@@ -35,9 +34,6 @@ class Shredded:
 
     key: str
     consequence: str
-
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def consequence(name: str) -> str:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
 from stepdown.config import ReleaseConfig
 from stepdown.release.ledger.addresses import Series
@@ -50,9 +49,6 @@ class Rechecked:
     expired: tuple[str, ...] = ()
     public: tuple[str, ...] = ()
     closed: tuple[str, ...] = ()
-
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
 
     def then(self, later: Rechecked) -> Rechecked:
         """Both looks as one."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from stepdown import clock
 from stepdown.artifacts import write_durably
@@ -49,9 +48,6 @@ class Reported:
     told: tuple[str, ...]
     draft: str
     notes: tuple[str, ...]
-
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def report_incident(

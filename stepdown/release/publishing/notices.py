@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from stepdown.errors import InputWrong
@@ -43,9 +43,6 @@ class Notice:
     contact: str
     text: str
     at: str
-
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def open_notices(reader: Reader) -> list[Notice]:

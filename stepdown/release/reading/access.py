@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,7 @@ class Access:
 
 @dataclass(frozen=True)
 class Reading:
-    """One line of the ledger that says somebody got a release.
+    """One line of the ledger that says somebody got a release, and of ``access report --json``.
 
     Args:
         file, bytes, address, client: what a server adds; None of a hand-over. 0 bytes: a download
@@ -72,10 +72,6 @@ class Reading:
     bytes: int | None
     address: str | None
     client: str | None
-
-    def as_json(self) -> dict[str, Any]:
-        """A line of ``stepdown access report --json``."""
-        return asdict(self)
 
 
 def may_read(

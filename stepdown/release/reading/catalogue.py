@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,7 @@ def show_release(ledger: Ledger, store: Store, address: str) -> dict[str, Any]:
         "sign_off": release.sign_off,
         "approvals": [{name: said.get(name) for name in _SAID} for said in statements],
         "signatures": len({same_person(str(said.get("name"))) for said in statements}),
-        "reviews": [review.as_json() for review in reviews],
+        "reviews": [asdict(review) for review in reviews],
         "waiting_for": list(needs),
         "reasons": release.reasons,
         "note": release.note,

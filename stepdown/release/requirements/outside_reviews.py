@@ -32,9 +32,6 @@ class Review:
     reason: str
     at: str
 
-    def as_json(self) -> dict[str, str]:
-        return {"name": self.name, "answer": self.answer, "reason": self.reason, "at": self.at}
-
 
 def review_statement(
     release: str, manifest_sha256: str | None, candidate: int = 1
