@@ -24,9 +24,11 @@ class NamedRows:
 
     Args:
         sql: a SELECT of it.
+        side_by_side: of two files, row for row.
     """
 
     sql: str
+    side_by_side: bool = False
 
 
 def parquet_rows(file: str | Path | ArtifactRef) -> NamedRows:
@@ -48,7 +50,8 @@ def released_rows(data: ArtifactRef, lineage: ArtifactRef) -> NamedRows:
     Where the files have different numbers of rows, what one lacks is NULL.
     """
     beside = lineage_rows(lineage.path).sql
-    return NamedRows(f"SELECT * FROM {_read(data)} POSITIONAL JOIN ({beside})")
+    sql = f"SELECT * FROM {_read(data)} POSITIONAL JOIN ({beside})"
+    return NamedRows(sql, side_by_side=True)
 
 
 def lineage_rows(path: str | Path) -> NamedRows:

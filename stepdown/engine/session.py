@@ -7,14 +7,14 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 
 from stepdown.engine.named_rows import NamedRows, parquet_rows
-from stepdown.engine.texts import quote
+from stepdown.engine.texts import file_literal, quote
 from stepdown.errors import WorldFailed
 from stepdown.scratch import in_use
 from stepdown.vocabulary import ROW_ID, SUBJECT_ID
@@ -29,11 +29,19 @@ _NUMBERS = itertools.count(1)
 
 
 @dataclass
-class _Memory:
-    """The memory that an engine may hold, the same for all of its sessions."""
+class _Engine:
+    """What all sessions of an engine share.
 
+    Args:
+        folder: where it spills, and keeps rows that were put beside their names.
+        limit, room: the memory that it may hold.
+        laid_out: a SELECT of such rows → the file that holds them.
+    """
+
+    folder: Path
     limit: str = MEMORY_LIMIT
     room: float = 0.0
+    laid_out: dict[str, Path] = field(default_factory=dict)
 
 
 class Session:
@@ -45,11 +53,11 @@ class Session:
     def __init__(
         self,
         connection: duckdb.DuckDBPyConnection,
-        memory: _Memory | None = None,
+        engine: _Engine,
         path: tuple[str, ...] = (),
     ) -> None:
         self._connection = connection
-        self._memory = memory or _Memory()
+        self._engine = engine
         self._path = path
 
     @contextmanager
@@ -85,7 +93,7 @@ class Session:
     def _another(self, path: tuple[str, ...]) -> Iterator[Session]:
         connection = _prepared(self._connection.cursor())
         try:
-            session = Session(connection, self._memory, path)
+            session = Session(connection, self._engine, path)
             if path:
                 session.run(f"SET search_path = '{','.join(path)}'")
             yield session
@@ -102,9 +110,18 @@ class Session:
 
     def _reading(self, file: str | Path | NamedRows) -> str:
         named = file if isinstance(file, NamedRows) else parquet_rows(file)
-        sql = named.sql
-        self.make_room(len(self.fetch(f"{sql} LIMIT 0").column_names))
-        return sql
+        self.make_room(len(self.fetch(f"{named.sql} LIMIT 0").column_names))
+        if not named.side_by_side:
+            return named.sql
+        # The engine neither knows how many rows two files side by side are, so that it joins them
+        # the wrong way round, nor reads them on several cores: they are laid out once.
+        kept = self._engine.laid_out
+        if named.sql not in kept:
+            path = self._engine.folder / f"rows-{len(kept)}.parquet"
+            to = f"TO {file_literal(path)} (FORMAT parquet, COMPRESSION lz4_raw)"
+            self.run(f"COPY ({named.sql}) {to}")
+            kept[named.sql] = path
+        return parquet_rows(kept[named.sql]).sql
 
     def share(self, name: str, relation: str) -> None:
         """Give a relation, as another part calls it, a name in this part."""
@@ -180,9 +197,9 @@ class Session:
             columns * MEGABYTES_PER_COLUMN if columns > MANY_COLUMNS else 0.0,
             joins * MEGABYTES_PER_JOIN if joins > MANY_JOINS else 0.0,
         )
-        if room > self._memory.room and "STEPDOWN_MEMORY" not in os.environ:
-            self._memory.room, self._memory.limit = room, f"{room:.0f}MB"
-            self.run(f"SET memory_limit = '{self._memory.limit}'")
+        if room > self._engine.room and "STEPDOWN_MEMORY" not in os.environ:
+            self._engine.room, self._engine.limit = room, f"{room:.0f}MB"
+            self.run(f"SET memory_limit = '{self._engine.limit}'")
 
     def release_memory(self) -> None:
         """Give back what answers that were read and dropped have left in the pools.
@@ -190,7 +207,7 @@ class Session:
         The engine and Arrow both keep freed memory for their next answer; what comes next may be a
         search that needs it. Setting a limit, to what it is already, makes the engine let go.
         """
-        self.run(f"SET memory_limit = '{self._memory.limit}'")
+        self.run(f"SET memory_limit = '{self._engine.limit}'")
         pa.default_memory_pool().release_unused()
 
 
@@ -213,7 +230,7 @@ def open_session(scratch: str | Path | None = None) -> Iterator[Session]:
             }
         )
         try:
-            yield Session(_prepared(connection))
+            yield Session(_prepared(connection), _Engine(Path(spill)))
         finally:
             connection.close()
 

@@ -68,7 +68,7 @@ class Plan:
 
 
 def make_rows(session: Session, name: str, side: Side, above: Side, plan: Plan) -> None:
-    """The table ``name``, sorted by ``_row_id``: where cells lie, and their categories' numbers.
+    """The table ``name``: where every cell of a row lies, and its category's number.
 
     A missing cell's category is 0.
     """
@@ -94,7 +94,7 @@ def make_rows(session: Session, name: str, side: Side, above: Side, plan: Plan) 
         parts.append(f"({sql})::UTINYINT AS g{j}")
     session.run(
         f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT {', '.join(parts)} "
-        f"FROM {quote(side.relation)} AS r {' '.join(joins)} ORDER BY _row_id"
+        f"FROM {quote(side.relation)} AS r {' '.join(joins)}"
     )
 
 

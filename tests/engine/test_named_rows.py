@@ -137,3 +137,19 @@ def test_a_tier_keeps_the_names_that_the_rows_above_had(tmp_path: Path) -> None:
     assert ids_in(kept) == ids_in(internal.lineage)
     assert partner.report.parent_lineage_sha256 == internal.lineage.sha256
     assert lineage(partner)["parent_row"] != lineage(partner)["source_row"]
+
+
+def test_rows_beside_their_names_are_laid_out_once(tmp_path: Path) -> None:
+    case = RiskCase(tmp_path)
+    made = case.candidate()
+    with open_session(tmp_path) as session:
+        rows = released_rows(made.data, made.lineage)
+        session.attach_parquet("one", rows)
+        with session.part() as other:
+            other.share_parquet("two", rows)
+            # What it knows of a file lets it join the large side to the small one.
+            plan = other.fetch("EXPLAIN SELECT count(*) FROM two")["explain_value"][0].as_py()
+            assert "POSITIONAL" not in plan.upper()
+        (laid_out,) = tmp_path.glob("engine-*/rows-*.parquet")
+        assert pq.read_metadata(laid_out).num_rows == made.data.rows
+    assert not laid_out.exists()
