@@ -26,12 +26,12 @@ def _hashed(name: str) -> Digest:
     constructor = getattr(hashlib, name, None)
     if constructor is None:
         return digest
-    return lambda text: bytes(constructor(text, usedforsecurity=False).digest())
+    return lambda text: constructor(text, usedforsecurity=False).digest()
 
 
 def _blake(name: str, size: int) -> Digest:
     constructor = getattr(hashlib, name)
-    return lambda text: bytes(constructor(text, digest_size=size).digest())
+    return lambda text: constructor(text, digest_size=size).digest()
 
 
 def _twice(name: str) -> Digest:

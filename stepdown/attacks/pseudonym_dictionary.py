@@ -5,12 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from stepdown.attacks.digests import (
     COMMON,
     DIGESTS,
+    FEWEST_BYTES,
     PLAIN,
     SALTED,
     Digest,
@@ -35,7 +39,6 @@ there are more, a way that reverses some of these is tried on all."""
 _PROBED = 500
 """Values of one column that are tried under the rarer digests and with salts, those of the file's
 own records first: a column that was made so hits with nearly all of them."""
-_CHUNK = 100_000
 _CHANCE = 1e-9
 """Hits that chance would give less often than this are a finding: CRC32 collides."""
 _HASH_LIKE = 1 << 24
@@ -77,9 +80,9 @@ def pseudonym_dictionary(
     parsed = {name: parse_pattern(text, name) for name, text in (patterns or {}).items()}
     with opened.aside() as opened:
         columns = [_Column.of(opened, name) for name in opened.columns]
-        targets = [column for column in columns if column.cells]
+        targets = _Targets([column for column in columns if column.cells])
         notes: list[str] = []
-        if targets:
+        if targets.columns:
             for name in opened.config.names(*_SOURCES):
                 notes += _try_raw(opened, name, targets)
             for name, pattern in parsed.items():
@@ -90,8 +93,9 @@ def pseudonym_dictionary(
         for column in columns:
             column.reversed["they stand in the source"] = _unhashed(opened, column.name)
     found = [_result(column, notes) for column in columns if any(column.reversed.values())]
-    looked = f"{len(targets):,} of {len(columns):,} columns hold anything that may be a hash"
-    tried = sum(len(column.distinct) for column in targets)
+    held = len(targets.columns)
+    looked = f"{held:,} of {len(columns):,} columns hold anything that may be a hash"
+    tried = sum(len(column.distinct) for column in targets.columns)
     note = "; ".join([looked, *notes])
     return found or [AttackResult("pseudonym_dictionary", 0.0, tried, successes=0, note=note)]
 
@@ -121,7 +125,46 @@ class _Column:
         return cls(name, [str(value) for value in listed], cells, {})
 
 
-def _try_raw(opened: Opened, source: str, targets: list[_Column]) -> Iterator[str]:
+class _Targets:
+    """The columns that hold what may be hashes, and with what four bytes any of it begins."""
+
+    def __init__(self, columns: list[_Column]) -> None:
+        self.columns = columns
+        starts = {
+            content[:FEWEST_BYTES]
+            for column in columns
+            for known in column.cells.values()
+            for content in known
+        }
+        self._starts = np.unique(np.frombuffer(b"".join(starts), np.uint32))
+
+    def likely(self, digests: _Digests) -> list[bytes]:
+        """The digests that begin as a cell does, of which most are chance."""
+        place = np.searchsorted(self._starts, digests.starts).clip(max=len(self._starts) - 1)
+        return [bytes(each) for each in digests.whole[self._starts[place] == digests.starts]]
+
+
+@dataclass(frozen=True, eq=False)
+class _Digests:
+    """The digests of some words, and the four bytes that each begins with, both of shape (n,)."""
+
+    whole: npt.NDArray[Any]
+    starts: npt.NDArray[np.uint32]
+
+    @classmethod
+    def of(cls, words: Sequence[bytes], way: _Way) -> _Digests:
+        made = list(map(way.digest, words))
+        if way.name == PLAIN or not made:  # of any length
+            whole = np.empty(len(made), object)
+            whole[:] = made
+            begins = b"".join(each[:FEWEST_BYTES].ljust(FEWEST_BYTES, b"\0") for each in made)
+            return cls(whole, np.frombuffer(begins, np.uint32))
+        size, packed = len(made[0]), b"".join(made)
+        firsts = np.frombuffer(packed, np.uint8).reshape(-1, size)[:, :FEWEST_BYTES].copy()
+        return cls(np.frombuffer(packed, f"V{size}"), firsts.view(np.uint32).ravel())
+
+
+def _try_raw(opened: Opened, source: str, targets: _Targets) -> Iterator[str]:
     """Try the raw values of a column; say where not all of them were."""
     session = opened.session
     # Those of the file's own records come first: they are what its cells were made from.
@@ -150,22 +193,20 @@ class _Way:
 
 
 def _try(
-    values: Sequence[str], source: str, targets: list[_Column], dataset: str, spell: Spell
+    values: Sequence[str], source: str, targets: _Targets, dataset: str, spell: Spell
 ) -> list[_Way]:
     """Search in all ways, the rarer ones on few values first; the ways that reverse something."""
     common = [_Way(name, DIGESTS[name], spell) for name in COMMON]
-    names = dict.fromkeys((dataset, source, *(column.name for column in targets)))
+    names = dict.fromkeys((dataset, source, *(column.name for column in targets.columns)))
     rarer = [_Way(name, digest, spell) for name, digest in DIGESTS.items() if name not in COMMON]
     rarer += [
         _Way(f"hmac-{name} under the name {key}", keyed(name, key.encode()), spell)
         for name in ("md5", "sha1", "sha256")
         for key in names
     ]
-    rarer += [
-        _Way(f"salted {name}", DIGESTS[name], _salting(before, after))
-        for before, after in salted(names)
-        for name in SALTED
-    ]
+    for before, after in salted(names):
+        spell_salted = _salting(before, after)
+        rarer += [_Way(f"salted {name}", DIGESTS[name], spell_salted) for name in SALTED]
     found = _search(values, source, targets, common)
     promising = _search(values[:_PROBED], source, targets, rarer)
     _search(values, source, targets, promising)
@@ -173,21 +214,28 @@ def _try(
 
 
 def _search(
-    values: Sequence[str], source: str, targets: list[_Column], ways: Sequence[_Way]
+    values: Sequence[str], source: str, targets: _Targets, ways: Sequence[_Way]
 ) -> list[_Way]:
-    """The ways that reverse more cells of a column than chance; those cells are remembered."""
-    found = []
+    """The ways that reverse something."""
+    digested = zip(ways, _digested(values, ways), strict=True)
+    return [way for way, digests in digested if _reverses(way, digests, source, targets)]
+
+
+def _digested(values: Sequence[str], ways: Sequence[_Way]) -> Iterator[_Digests]:
     spelled: dict[Spell, list[bytes]] = {}
     for way in ways:
         if way.spell not in spelled:  # the same spelling comes in one run: keep the last only
             spelled = {way.spell: [word.encode() for word in way.spell(values)]}
-        hits = _hits(targets, way, spelled[way.spell])
-        for column, cells in zip(targets, hits, strict=True):
-            if cells:
-                column.reversed.setdefault(f"{way.name} of {source}", set()).update(cells)
-        if any(hits):
-            found.append(way)
-    return found
+        yield _Digests.of(spelled[way.spell], way)
+
+
+def _reverses(way: _Way, digests: _Digests, source: str, targets: _Targets) -> bool:
+    """Whether a way reverses more cells of a column than chance; those cells are remembered."""
+    hits = _hits(targets, way, digests)
+    for column, cells in zip(targets.columns, hits, strict=True):
+        if cells:
+            column.reversed.setdefault(f"{way.name} of {source}", set()).update(cells)
+    return any(hits)
 
 
 def _salting(before: str, after: str) -> Spell:
@@ -198,28 +246,26 @@ def _in_both_cases(values: Sequence[str]) -> list[str]:
     return list(dict.fromkeys((*values, *(value.lower() for value in values))))
 
 
-def _hits(targets: list[_Column], way: _Way, words: list[bytes]) -> list[set[str]]:
+def _hits(targets: _Targets, way: _Way, digests: _Digests) -> list[set[str]]:
     """For each column the cells whose bytes are the digest, or begin it, of some word: none of a
     length of which chance gives as many."""
-    found: list[dict[int, set[bytes]]] = [{} for _ in targets]
-    for start in range(0, len(words), _CHUNK):
-        digests = list(map(way.digest, words[start : start + _CHUNK]))
-        for column, hits in zip(targets, found, strict=True):
-            for size, known in column.cells.items():
-                if way.name == PLAIN:
-                    hit = known.keys() & digests
-                else:
-                    hit = {d[:size] for d in digests if d[:size] in known and len(d) >= size}
-                hits.setdefault(size, set()).update(hit)
+    words = len(digests.starts)
+    likely = targets.likely(digests)
+    found: list[dict[int, set[bytes]]] = []
+    for column in targets.columns:
+        found.append({})
+        for size, known in column.cells.items():
+            cut = likely if way.name == PLAIN else [d[:size] for d in likely if len(d) >= size]
+            found[-1][size] = known.keys() & set(cut)
     return [
         {
             cell
             for size, hit in hits.items()
-            if hit and _is_no_chance(len(hit), len(words) * len(column.cells[size]) / 256.0**size)
+            if hit and _is_no_chance(len(hit), words * len(column.cells[size]) / 256.0**size)
             for content in hit
             for cell in column.cells[size][content]
         }
-        for column, hits in zip(targets, found, strict=True)
+        for column, hits in zip(targets.columns, found, strict=True)
     ]
 
 
