@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -163,25 +163,26 @@ class Service:
         self,
         visitor: Principal,
         release: Release,
-        name: str,
-        convert: Callable[[BinaryIO], Iterator[bytes]],
+        names: Sequence[str],
+        convert: Callable[..., Iterator[bytes]],
         media_type: str,
         as_name: str,
         how: str,
     ) -> Response:
-        """Send a data file in another format, made while it is sent."""
+        """Send the data files as one of another format, made while it is sent."""
         self._still_may(visitor)
-        content = self.content(visitor, release, name)
+        contents = [self.content(visitor, release, name) for name in names]
 
         def blocks() -> Generator[bytes]:
-            with content.open() as file:
-                yield from convert(file)
+            with ExitStack() as stack:
+                yield from convert(*(stack.enter_context(each.open()) for each in contents))
 
+        form = as_name.rpartition(".")[2]
         return Converted(
             blocks,
             media_type,
             self._headers(release, as_name),
-            self._begin(visitor, release, f"{name} as {as_name.rpartition('.')[2]}", how, None),
+            self._begin(visitor, release, f"{names[0]} as {form}", how, None),
             self._may_go_on(visitor, release),
             self.settings.slow_seconds,
             self._turns,

@@ -1,4 +1,7 @@
-"""One server for every reader: each tier live, public twice, and a copy withdrawn."""
+"""One server for every reader: each tier live, public twice, and a copy withdrawn.
+
+Internal is of two data files, which clients of Delta Sharing read as one table.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     Case(root, beside=tuple(every_type()))
     write_partner(root, "wells", ["age", "illness"], "district")
     case = Case(root)  # a config knows the partners of the moment it was read
-    publish_all(case, internal=every_type())
+    publish_all(case, internal=every_type(), part_rows=4)
     case.submit(Tier.PARTNER, "district", parent=BASE)
     case.approve(DISTRICT)
     withdraw(case.workspace, case.store, DISTRICT, reason="moved", actor="Ann")

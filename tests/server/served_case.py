@@ -59,9 +59,17 @@ class Served:
         return path
 
 
-def publish_all(case: Case, internal: dict[str, pa.Array] | None = None) -> None:
-    """Internal, of other columns where given; partner's base, the clinic's copy and public."""
+def publish_all(
+    case: Case, internal: dict[str, pa.Array] | None = None, part_rows: int = 1_000_000
+) -> None:
+    """Internal, of other columns where given; partner's base, the clinic's copy and public.
+
+    Args:
+        part_rows: most rows of a data file of internal.
+    """
+    case.part_rows = part_rows
     case.submit(Tier.INTERNAL, columns=internal)
+    case.part_rows = 1_000_000
     case.submit(Tier.PARTNER, parent="wells/internal/v1")
     case.approve("wells/partner/v1")
     case.submit(Tier.PARTNER, "clinic", parent="wells/partner/v1")

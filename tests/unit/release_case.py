@@ -106,12 +106,14 @@ class Case:
     Args:
         beside: more columns that the config knows, all insensitive.
         store_url: of the store, a folder beside the workspace where none is given.
+        part_rows: most rows of a data file.
     """
 
     root: Path
     beside: tuple[str, ...] = ()
     store_url: str = ""
     runs: int = 0
+    part_rows: int = 1_000_000
     parents: dict[str, Candidate] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -146,7 +148,13 @@ class Case:
         run = f"run-{self.runs}-{os.getpid()}"
         folder = self.workspace.candidate("wells", run, tier, recipient)
         columns = columns or {"age": pa.array([age] * 40), "illness": pa.array(["a", "b"] * 20)}
-        data = _write(folder / "data/part-00000.parquet", columns)
+        table = pa.table(columns)
+        data = ArtifactRef.of(
+            [
+                _write(folder / f"data/part-{number:05}.parquet", part)
+                for number, part in enumerate(_cut(table, self.part_rows))
+            ]
+        )
         rows = pa.array(range(data.rows), pa.int64())
         names = ("_row_id", "_subject_id")
         lineage = _write(folder / "lineage.parquet", dict.fromkeys(names, rows))
@@ -216,8 +224,13 @@ class Case:
         return release
 
 
-def _write(path: Path, columns: dict[str, pa.Array]) -> ArtifactRef:
+def _cut(table: pa.Table, rows: int) -> list[pa.Table]:
+    starts = range(0, max(1, table.num_rows), rows)
+    return [table.slice(start, rows) for start in starts]
+
+
+def _write(path: Path, columns: dict[str, pa.Array] | pa.Table) -> ArtifactRef:
     path.parent.mkdir(parents=True, exist_ok=True)
-    table = pa.table(columns)
+    table = columns if isinstance(columns, pa.Table) else pa.table(columns)
     pq.write_table(table, path)
     return ArtifactRef(str(path), sha256_of(path), table.num_rows)

@@ -38,7 +38,7 @@ MICROSECONDS = 86_400_000_000
 
 
 def as_xlsx(columns, title="households", **how):
-    return b"".join(xlsx_blocks(released(columns, **how), title))
+    return b"".join(xlsx_blocks(title, released(columns, **how)))
 
 
 def opened(content):
@@ -140,7 +140,7 @@ def test_a_moment_beyond_all_calendars_does_not_break_the_sheet():
 def test_a_column_whose_extremes_are_not_known_is_text():
     file = io.BytesIO()
     pq.write_table(pa.table({"whole": [1]}), file, write_statistics=False)
-    assert cells_of(b"".join(xlsx_blocks(file, "x"))) == {"A2": ("inlineStr", "1")}
+    assert cells_of(b"".join(xlsx_blocks("x", file))) == {"A2": ("inlineStr", "1")}
 
 
 def test_a_group_of_missing_values_decides_nothing():
@@ -302,13 +302,13 @@ def test_the_same_release_gives_the_same_bytes():
 
 def test_rows_are_sent_before_the_next_are_read():
     # The package comes first. The footer is read with the end of the last row group.
-    unread = unread_groups(numbered(6), lambda source: xlsx_blocks(source, "x"))
+    unread = unread_groups(numbered(6), lambda source: xlsx_blocks("x", source))
     assert unread[:7] == [5, 5, 4, 3, 2, 1, 0]
 
 
 def test_more_rows_take_no_more_memory():
     def blocks(source):
-        return xlsx_blocks(source, "x")
+        return xlsx_blocks("x", source)
 
     peak(numbered(2), blocks)
     assert peak(numbered(40), blocks) < 1.25 * peak(numbered(4), blocks)
@@ -320,7 +320,7 @@ def test_a_sheet_has_room_for_its_most_rows_and_no_more():
     reason = "it has 1,048,576 rows, and a sheet holds 1,048,575 under its header"
     assert in_words({"small": rows}) == reason
     with pytest.raises(InputWrong, match=reason):
-        next(xlsx_blocks(released({"small": rows}), "x"))
+        next(xlsx_blocks("x", released({"small": rows})))
 
 
 def test_a_sheet_has_room_for_its_most_columns_and_no_more():
@@ -329,7 +329,7 @@ def test_a_sheet_has_room_for_its_most_columns_and_no_more():
     file = released(columns, types=dict.fromkeys(columns, pa.int32()))
     assert check_fits(file) == reason
     with pytest.raises(InputWrong, match=reason):
-        next(xlsx_blocks(file, "x"))
+        next(xlsx_blocks("x", file))
 
 
 @pytest.mark.parametrize("text", ["x" * 32_767, "é" * 32_767, "😀" * 16_383 + "x", ""])
@@ -344,7 +344,7 @@ def test_a_longer_text_is_refused_and_never_cut(text):
     assert in_words(columns) == "column text has a text of more than 32,767 characters"
     sent = []
     with pytest.raises(InputWrong, match="more than 32,767 characters") as refused:
-        sent.extend(xlsx_blocks(released(columns), "x"))
+        sent.extend(xlsx_blocks("x", released(columns)))
     assert text[0] * 9 not in str(refused.value)
     assert len(sent) > 1
     assert not zipfile.is_zipfile(io.BytesIO(b"".join(sent)))
@@ -379,5 +379,5 @@ def test_no_cell_is_longer_than_is_counted():
 def test_the_file_stays_open():
     source = released(EXAMPLE)
     assert check_fits(source) == ""
-    list(xlsx_blocks(source, "x"))
+    list(xlsx_blocks("x", source))
     assert pq.read_table(source).num_rows == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,17 +31,24 @@ def who_fetched(reader: Reader, release: Release) -> list[Fetched]:
 
     Who only read its report or manifest holds no copy; who broke off may hold a part.
     """
-    found: dict[str, Fetched] = {}
+    files: dict[str, Counter[str]] = {}
+    last: dict[str, str] = {}
     for line in reader.lines_of(release, EventKind.ACCESS):
         facts = line["facts"]
         if not is_data(facts):
             continue
         who = str(facts["who"])
-        before = found[who].times if who in found else 0
         # A download has a line when it begins too, so that it is known while it runs.
-        times = before + (1 if facts.get("ended", True) else 0)
-        found[who] = Fetched(release.address, who, times, time_of(line))
-    return list(found.values())
+        held = files.setdefault(who, Counter())
+        held[facts.get("file", "")] += 1 if facts.get("ended", True) else 0
+        last[who] = time_of(line)
+    return [Fetched(release.address, who, _times(held), last[who]) for who, held in files.items()]
+
+
+def _times(files: Counter[str]) -> int:
+    """How often somebody fetched a release: once for all its data files, as they come together."""
+    parts = [times for file, times in files.items() if file.endswith(".parquet")]
+    return max(parts, default=0) + files.total() - sum(parts)
 
 
 def is_data(facts: Mapping[str, Any]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
 import pyarrow as pa
@@ -20,17 +20,30 @@ _READ_BYTES = 1 << 16
 """Read at once of every column; else each stays in memory for a whole row group."""
 
 
-def open_parquet(source: BinaryIO) -> pq.ParquetFile:
-    """Open the file so that each column is read a little at a time, and no bytes are kept."""
-    # Reading ahead would keep every byte it has read until the file is closed.
-    return pq.ParquetFile(source, pre_buffer=False, buffer_size=_READ_BYTES)
+class ReleasedTable:
+    """The data files of a release, open, as the one table that they are.
 
+    Each column is read a little at a time, and no bytes are kept.
 
-def batches(parquet: pq.ParquetFile, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
-    """The rows in their order, all columns or the named ones."""
-    width = parquet.metadata.num_columns if columns is None else len(columns)
-    rows = min(MOST_ROWS, max(1, _MOST_CELLS // width))
-    yield from parquet.iter_batches(batch_size=rows, columns=columns)
+    Args:
+        sources: Parquet files of one schema in the order of their rows, opened for reading and
+            seeking; they stay open.
+    """
+
+    def __init__(self, sources: Sequence[BinaryIO]) -> None:
+        # Reading ahead would keep every byte it has read until the file is closed.
+        self.parts = [
+            pq.ParquetFile(source, pre_buffer=False, buffer_size=_READ_BYTES) for source in sources
+        ]
+        self.schema: pa.Schema = self.parts[0].schema_arrow
+        self.rows = sum(part.metadata.num_rows for part in self.parts)
+
+    def batches(self, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """The rows in their order, all columns or the named ones."""
+        width = len(self.schema if columns is None else columns)
+        rows = min(MOST_ROWS, max(1, _MOST_CELLS // width))
+        for part in self.parts:
+            yield from part.iter_batches(batch_size=rows, columns=columns)
 
 
 def iso_texts(times: pa.Array) -> pa.Array:

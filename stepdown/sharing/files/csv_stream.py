@@ -9,10 +9,10 @@ from typing import BinaryIO
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
-from stepdown.sharing.files.batches import MOST_ROWS, batches, iso_texts, open_parquet
+from stepdown.sharing.files.batches import MOST_ROWS, ReleasedTable, iso_texts
 
 
-def csv_blocks(source: BinaryIO) -> Iterator[bytes]:
+def csv_blocks(*sources: BinaryIO) -> Iterator[bytes]:
     """The release as CSV (RFC 4180, UTF-8): a block for the header and one for every batch of rows.
 
     Texts are in quotes, so that an empty text (``""``) differs from a missing value (nothing).
@@ -21,19 +21,19 @@ def csv_blocks(source: BinaryIO) -> Iterator[bytes]:
     fewest digits that read back the same, or are ``nan``, ``inf`` and ``-inf``.
 
     Args:
-        source: the Parquet file, opened for reading and seeking; it stays open.
+        sources: the Parquet files in their order, opened for reading and seeking; they stay open.
     """
-    parquet = open_parquet(source)
+    table = ReleasedTable(sources)
     # Arrow would write a space where ISO 8601 asks for T, so timestamps are texts before it writes.
     schema = pa.schema(
         (field.name, pa.string() if pa.types.is_timestamp(field.type) else field.type)
-        for field in parquet.schema_arrow
+        for field in table.schema
     )
     block = io.BytesIO()
     options = arrow_csv.WriteOptions(eol="\r\n", batch_size=MOST_ROWS)
     with arrow_csv.CSVWriter(block, schema, write_options=options) as writer:
         yield _taken(block)
-        for batch in batches(parquet):
+        for batch in table.batches():
             columns = [
                 iso_texts(column) if pa.types.is_timestamp(column.type) else column
                 for column in batch.columns

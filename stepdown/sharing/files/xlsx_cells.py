@@ -12,9 +12,8 @@ from functools import partial
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from stepdown.sharing.files.batches import iso_texts
+from stepdown.sharing.files.batches import ReleasedTable, iso_texts
 from stepdown.sharing.files.xlsx_parts import DATE, INTEGER, TIME, TIME_UTC
 
 Cells = Callable[[pa.Array, pa.Array], pa.Array]
@@ -48,16 +47,16 @@ def place_of(position: int) -> str:
     return letters
 
 
-def cells_of(place: str, parquet: pq.ParquetFile, position: int) -> Cells:
+def cells_of(place: str, table: ReleasedTable, position: int) -> Cells:
     """How a column is written: the same for all its rows, by its type and its extremes."""
-    kind = parquet.schema_arrow.field(position).type
+    kind = table.schema.field(position).type
     if is_text(kind):
         return partial(text_cells, place)
     if pa.types.is_floating(kind):
         return partial(_float_cells, place)
     if pa.types.is_boolean(kind):
         return lambda rows, bits: _value_cells(place, rows, bits.cast(pa.int8()), ' t="b"')
-    low, high = _extremes(parquet.metadata, position)
+    low, high = _extremes(table, position)
     if pa.types.is_date(kind) and low >= _FIRST_DAY and high <= _LAST_DAY:
         return lambda rows, days: _value_cells(
             place, rows, pc.add(days.cast(pa.int32()), _DAY_0), DATE
@@ -78,11 +77,12 @@ def text_cells(place: str, rows: pa.Array, texts: pa.Array, attributes: str = ""
     )
 
 
-def _extremes(metadata: pq.FileMetaData, position: int) -> tuple[float, float]:
-    """A column's least and greatest value by the footer, in days, microseconds or as it is."""
+def _extremes(table: ReleasedTable, position: int) -> tuple[float, float]:
+    """A column's least and greatest value by the footers, in days, microseconds or as it is."""
     low, high = math.inf, -math.inf
-    for group in range(metadata.num_row_groups):
-        found = metadata.row_group(group).column(position).statistics
+    footers = [part.metadata for part in table.parts]
+    for group in [footer.row_group(i) for footer in footers for i in range(footer.num_row_groups)]:
+        found = group.column(position).statistics
         if found is None or (found.num_values and not found.has_min_max):
             return -math.inf, math.inf
         if found.has_min_max:

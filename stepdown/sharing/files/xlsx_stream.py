@@ -12,10 +12,9 @@ from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from stepdown.errors import InputWrong
-from stepdown.sharing.files.batches import batches, open_parquet
+from stepdown.sharing.files.batches import ReleasedTable
 from stepdown.sharing.files.xlsx_cells import cells_of, is_text, place_of, text_cells
 from stepdown.sharing.files.xlsx_parts import HEADER, MAIN, SHEET, XML, parts
 
@@ -32,28 +31,28 @@ _TEXT_CELL, _OTHER_CELL = 80, 60
 """No cell has more bytes, leaving out what a text holds."""
 
 
-def check_fits(source: BinaryIO) -> str:
+def check_fits(*sources: BinaryIO) -> str:
     """Why the release cannot be one sheet, in words; empty where it can.
 
     Reads the columns of text, for the length of their values; the rest is in the file's footer.
 
     Args:
-        source: the Parquet file, opened for reading and seeking; it stays open.
+        sources: the Parquet files in their order, opened for reading and seeking; they stay open.
     """
-    parquet = open_parquet(source)
-    if problem := _wrong_shape(parquet):
+    table = ReleasedTable(sources)
+    if problem := _wrong_shape(table):
         return problem
-    texts = [field.name for field in parquet.schema_arrow if is_text(field.type)]
-    others = parquet.metadata.num_columns - len(texts)
-    xml = parquet.metadata.num_rows * (_TEXT_CELL * len(texts) + _OTHER_CELL * others)
-    for batch in batches(parquet, texts) if texts else ():
+    texts = [field.name for field in table.schema if is_text(field.type)]
+    others = len(table.schema) - len(texts)
+    xml = table.rows * (_TEXT_CELL * len(texts) + _OTHER_CELL * others)
+    for batch in table.batches(texts) if texts else ():
         if problem := _long_text(batch):
             return problem
         xml += batch.nbytes
     return _TOO_MUCH_XML if xml > _MOST_XML else ""
 
 
-def xlsx_blocks(source: BinaryIO, title: str) -> Iterator[bytes]:
+def xlsx_blocks(title: str, *sources: BinaryIO) -> Iterator[bytes]:
     """The release as a workbook of one sheet, in blocks as its rows are read.
 
     The same file always gives the same bytes. No value is rounded, cut or computed: a column with
@@ -62,15 +61,15 @@ def xlsx_blocks(source: BinaryIO, title: str) -> Iterator[bytes]:
     hold a microsecond until 2079. A missing value is no cell, an empty text an empty cell of text.
 
     Args:
-        source: the Parquet file, opened for reading and seeking; it stays open.
         title: for the sheet's tab, made to fit what Excel allows there.
+        sources: the Parquet files in their order, opened for reading and seeking; they stay open.
 
     Raises:
         InputWrong: the release cannot be one sheet, as ``check_fits`` would have said. A long text
             is met on the way; what was sent until then is no workbook and does not open as one.
     """
-    parquet = open_parquet(source)
-    if problem := _wrong_shape(parquet):
+    table = ReleasedTable(sources)
+    if problem := _wrong_shape(table):
         raise _does_not_fit(problem)
     sink = _Sink()
     # A level of 6 would save a fifth of the bytes and take twice as long for the whole.
@@ -82,7 +81,7 @@ def xlsx_blocks(source: BinaryIO, title: str) -> Iterator[bytes]:
         yield sink.taken()
         with archive.open(SHEET, "w") as sheet:
             size = 0
-            for xml in _sheet(parquet):
+            for xml in _sheet(table):
                 size += len(xml)
                 if size > _MOST_XML:
                     raise _does_not_fit(_TOO_MUCH_XML)
@@ -113,8 +112,8 @@ class _Sink:
         return b"".join(parts)
 
 
-def _wrong_shape(parquet: pq.ParquetFile) -> str:
-    rows, columns = parquet.metadata.num_rows, parquet.metadata.num_columns
+def _wrong_shape(table: ReleasedTable) -> str:
+    rows, columns = table.rows, len(table.schema)
     if rows > MOST_ROWS:
         return f"it has {rows:,} rows, and a sheet holds {MOST_ROWS:,} under its header"
     if columns > MOST_COLUMNS:
@@ -146,11 +145,11 @@ def _does_not_fit(problem: str) -> InputWrong:
     )
 
 
-def _sheet(parquet: pq.ParquetFile) -> Iterator[memoryview]:
+def _sheet(table: ReleasedTable) -> Iterator[memoryview]:
     """The sheet's XML: its head with the names of the columns, rows by the batch, its end."""
-    names = parquet.schema_arrow.names
+    names = table.schema.names
     places = [place_of(position) for position in range(len(names))]
-    last = f"{places[-1]}{parquet.metadata.num_rows + 1}"
+    last = f"{places[-1]}{table.rows + 1}"
     yield memoryview(
         f'{XML}<worksheet xmlns="{MAIN}"><dimension ref="A1:{last}"/>'
         '<sheetViews><sheetView tabSelected="1" workbookViewId="0"><pane ySplit="1" '
@@ -165,9 +164,9 @@ def _sheet(parquet: pq.ParquetFile) -> Iterator[memoryview]:
             for place, name in zip(places, names, strict=True)
         ],
     )
-    columns = [cells_of(place, parquet, position) for position, place in enumerate(places)]
+    columns = [cells_of(place, table, position) for position, place in enumerate(places)]
     row = 2
-    for batch in batches(parquet):
+    for batch in table.batches():
         if problem := _long_text(batch):
             raise _does_not_fit(problem)
         numbers = pa.arange(row, row + len(batch)).cast(pa.string())

@@ -144,7 +144,7 @@ def file_line(
     ends: int,
 ) -> dict[str, Any]:
     """One file of a version, behind a signed URL that ends at a second since 1970."""
-    stats = json.dumps({"numRecords": manifest["rows"]})
+    stats = json.dumps({"numRecords": file.get("rows", manifest["rows"])})
     moment = _milliseconds(release.published_at)
     version = version_number(release.version or "")
     shared = {"id": file["sha256"], "version": version, "timestamp": moment}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Annotated, Any, BinaryIO
+from contextlib import ExitStack
+from functools import partial
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
@@ -11,6 +13,8 @@ from stepdown.release.documents.documents import REPORT_HTML
 from stepdown.release.ledger.addresses import LATEST, version_number
 from stepdown.release.ledger.records import Release
 from stepdown.sharing.files.csv_stream import csv_blocks
+from stepdown.sharing.files.parquet_stream import parquet_blocks
+from stepdown.sharing.files.release_files import PARQUET
 from stepdown.sharing.files.xlsx_stream import check_fits, xlsx_blocks
 from stepdown.sharing.readers.http_errors import Denied
 from stepdown.sharing.readers.principals import Principal
@@ -37,8 +41,8 @@ def file_of_release(request: Request, service: ServiceOf, visitor: VisitorOf, pa
 
     ``dataset/tier/version/FILE`` or ``dataset/partner/recipient/version/FILE``; the version may be
     ``latest``, and without a recipient, partner is the reader's own copy. FILE is a path that the
-    manifest names, ``manifest.json``, ``release.json``, or the data as ``data.parquet``,
-    ``data.csv`` or ``data.xlsx``.
+    manifest names, ``manifest.json``, ``release.json``, or the data, all their files in one, as
+    ``data.parquet``, ``data.csv`` or ``data.xlsx``.
     """
     address, name = _split(path)
     release = service.find(visitor, address)
@@ -76,27 +80,23 @@ def send(
         if name == REPORT_HTML:
             answer.headers["content-security-policy"] = REPORT_POLICY
         return answer
-    data = data_files(service.manifest(release))
-    if len(data) != 1:
-        raise service.not_found(visitor, f"{release.address}/{name}")
+    data = [each["path"] for each in data_files(service.manifest(release))]
     as_name = f"{release.address.replace('/', '-')}.{form}"
-    if form == "parquet":
-        return service.send(request, visitor, release, data[0]["path"], how, as_name=as_name)
+    if form == "parquet" and len(data) == 1:
+        return service.send(request, visitor, release, data[0], how, as_name=as_name)
     convert, kind = _CONVERTERS[form]
     if form == "xlsx":
-        with service.content(visitor, release, data[0]["path"]).open() as file:
-            if why := check_fits(file):
+        with ExitStack() as stack:
+            files = [service.content(visitor, release, each).open() for each in data]
+            if why := check_fits(*map(stack.enter_context, files)):
                 raise Denied(406, "NOT_A_WORKBOOK", f"{why}: take data.csv or data.parquet")
-    return service.convert(visitor, release, data[0]["path"], convert, kind, as_name, how)
+    return service.convert(visitor, release, data, convert, kind, as_name, how)
 
 
-def _xlsx(source: BinaryIO) -> Iterator[bytes]:
-    return xlsx_blocks(source, "data")
-
-
-_CONVERTERS: dict[str, tuple[Callable[[BinaryIO], Iterator[bytes]], str]] = {
+_CONVERTERS: dict[str, tuple[Callable[..., Iterator[bytes]], str]] = {
+    "parquet": (parquet_blocks, PARQUET),
     "csv": (csv_blocks, "text/csv; charset=utf-8"),
-    "xlsx": (_xlsx, XLSX),
+    "xlsx": (partial(xlsx_blocks, "data"), XLSX),
 }
 
 
