@@ -178,11 +178,12 @@ class Service:
                 yield from convert(*(stack.enter_context(each.open()) for each in contents))
 
         form = as_name.rpartition(".")[2]
+        logged = names[0] if len(names) == 1 else "data/*.parquet"
         return Converted(
             blocks,
             media_type,
             self._headers(release, as_name),
-            self._begin(visitor, release, f"{names[0]} as {form}", how, None),
+            self._begin(visitor, release, f"{logged} as {form}", how, None),
             self._may_go_on(visitor, release),
             self.settings.slow_seconds,
             self._turns,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import html
 import io
 import json
 from collections.abc import Iterator
@@ -17,9 +19,14 @@ from forked import run_script
 from release_case import Case
 from served_case import Served, publish_all, serving
 
+from stepdown.artifacts import canonical_json
+from stepdown.release.ledger.records import EventKind
 from stepdown.release.publishing.downloads import who_fetched
 from stepdown.release.reading.catalogue import find_release
 from stepdown.release.reading.verify_bytes import verify_bytes
+from stepdown.release.requirements.publisher_key import sign_document
+from stepdown.signing import make_key
+from stepdown.vocabulary import Tier
 
 ADDRESS = "wells/internal/v1"
 COLUMNS = {"age": pa.array([f"{age}" for age in range(40)]), "illness": pa.array(["ä", None] * 20)}
@@ -86,6 +93,17 @@ def test_the_data_in_one_file_of_any_kind_are_all_of_them(served: Served) -> Non
     assert [row[0] for row in rows[1:]] == whole["age"]
 
 
+def test_the_page_offers_the_whole_and_names_every_part(served: Served) -> None:
+    with served.client(EVA) as client:
+        page = html.unescape(client.get(f"/datasets/{ADDRESS}").text)
+    for name in ("data.parquet", "data.csv", "data.xlsx", *PARTS):
+        assert f'href="/releases/{ADDRESS}/{name}"' in page, name
+    assert "The data are 3 files" in page
+    # DuckDB reads by ranges, which the joined file has not.
+    urls = [f"'{served.url}/releases/{ADDRESS}/{part}'" for part in PARTS]
+    assert "FROM read_parquet([\n  " + ",\n  ".join(urls) + "\n]);" in page
+
+
 def test_fetch_brings_every_part(served: Served, tmp_path: Path) -> None:
     profile = served.profile(tmp_path / "eva.share", EVA)
     words = ("wells/internal", "--profile", str(profile), "-o", str(tmp_path / "data"), "--json")
@@ -106,7 +124,9 @@ def test_the_same_release_fetched_once_is_told_as_once(tmp_path: Path) -> None:
     release = find_release(case.ledger, ADDRESS)
     with case.ledger.reading() as reader:
         (fetched,) = who_fetched(reader, release)
+        lines = [line["facts"]["file"] for line in reader.lines_of(release, EventKind.ACCESS)]
     assert (fetched.who, fetched.times) == (EVA, 2)
+    assert set(lines) == {*PARTS, "data/*.parquet as csv"}
 
 
 @pytest.mark.parametrize("spoil", ["lose", "swap", "more", "rows"])
@@ -132,3 +152,22 @@ def test_verify_finds_what_is_wrong_with_a_part(tmp_path: Path, spoil: str) -> N
         pq.write_table(pq.read_table(second).slice(1), second)
         wanted = f"{PARTS[1]} has other bytes than the manifest says"
     assert wanted in verify_bytes(case.store, ADDRESS)
+
+
+def test_verify_counts_the_rows_of_each_part(tmp_path: Path) -> None:
+    case = Case(tmp_path)
+    case.part_rows = 16
+    case.submit(Tier.INTERNAL, columns=COLUMNS)
+    folder = tmp_path / "store" / ADDRESS
+    manifest = json.loads((folder / "manifest.json").read_text())
+    _, second, third = (file for file in manifest["files"] if file["path"] in PARTS)
+    second["rows"], third["rows"] = 8, 16  # their sum is as before
+    raw = canonical_json(manifest)
+    (folder / "manifest.json").write_bytes(raw)
+    document = json.loads((folder / "release.json").read_text())
+    document["manifest_sha256"] = hashlib.sha256(raw).hexdigest()
+    (folder / "release.json").write_bytes(canonical_json(sign_document(make_key(), document)))
+    assert verify_bytes(case.store, ADDRESS) == (
+        f"{PARTS[1]} has 16 rows, the manifest says 8",
+        f"{PARTS[2]} has 8 rows, the manifest says 16",
+    )

@@ -615,6 +615,33 @@ def test_after_five_failures_the_next_call_goes_on(
     assert not (tmp_path / "in" / ".stepdown-fetch").exists()
 
 
+def test_of_several_files_only_what_is_missing_is_asked_for(
+    get: Fetch, shop: Shop, tmp_path: Path
+) -> None:
+    files = {f"data/part-0000{n}.parquet": DATA[n:] for n in range(3)}
+    shop.release(files=files)
+    second = f"{PUBLIC}/data/part-00001.parquet"
+    shop.behaviours[second] = [cut(100_000), reset]
+    assert get().kind == "WorldFailed"
+    assert not (tmp_path / "in" / "covid-tests").exists()
+    del shop.behaviours[second]
+    shop.seen.clear()
+    assert get().json["state"] == "fetched"
+    asked = [[seen.get("Range") for seen in shop.asked(name)] for name in files]
+    assert asked == [[], ["bytes=100000-"], [None]]
+    found = contents(tmp_path / "in" / PUBLIC)
+    assert {name: found[name] for name in files} == files
+
+
+def test_parts_that_the_server_swapped_are_not_kept(get: Fetch, shop: Shop, tmp_path: Path) -> None:
+    files = {"data/part-00000.parquet": DATA, "data/part-00001.parquet": DATA[::-1]}
+    shop.release(files=files)
+    for name, other in zip(files, reversed(files), strict=True):
+        shop.files[f"{PUBLIC}/{name}"] = files[other]
+    assert get().kind == "ReleaseChanged"
+    assert not (tmp_path / "in" / "covid-tests").exists()
+
+
 def test_a_line_that_brings_something_each_time_gets_there(get: Fetch, shop: Shop) -> None:
     large = random.Random(2).randbytes(9 << 20)
     shop.release(files={"data/part-00000.parquet": large})

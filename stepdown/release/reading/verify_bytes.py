@@ -98,6 +98,7 @@ def _names(
 def _files(store: Store, address: str, manifest: Manifest) -> list[str]:
     problems = []
     rows = 0
+    promised = {entry["path"]: entry.get("rows") for entry in manifest.content["files"]}
     for name, sha256 in manifest.files.items():
         if not store.exists(f"{address}/{name}"):
             continue
@@ -105,7 +106,12 @@ def _files(store: Store, address: str, manifest: Manifest) -> list[str]:
             problems.append(f"{name} has other bytes than the manifest says")
         elif name.endswith(".parquet"):
             with store.open(f"{address}/{name}") as file:
-                rows += pq.read_metadata(file).num_rows
+                found = pq.read_metadata(file).num_rows
+                rows += found
+                # Only where there are several data files does each have its own number.
+                if promised[name] not in (None, found):
+                    wanted = promised[name]
+                    problems.append(f"{name} has {found} rows, the manifest says {wanted}")
                 file.seek(0)
                 problems += _schema(pq.read_schema(file), manifest, name)
     # A count over damaged files would only repeat what is wrong with them.

@@ -45,5 +45,7 @@ def away() -> Denied:
 
 def busy() -> Denied:
     """The answer while as many releases are being converted as there is memory for."""
-    message = "many files are being converted now; take data.parquet, or try again in a minute"
+    message = (
+        "many files are being converted now; take the files of data/, or try again in a minute"
+    )
     return Denied(503, "TEMPORARILY_UNAVAILABLE", message, {"Retry-After": "60"})

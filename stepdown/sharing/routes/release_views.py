@@ -108,13 +108,14 @@ def release_facts(service: Service, visitor: Principal, release: Release) -> dic
         "downloads": [
             {"name": words, "link": f"{whole}/{name}"}
             for name, words in _FORMS.items()
-            if len(data) == 1 and (name != "data.xlsx" or manifest["rows"] <= MOST_ROWS)
+            if name != "data.xlsx" or manifest["rows"] <= MOST_ROWS
         ],
         "data_bytes": sum(file["bytes"] for file in data),
         "files": _files(whole, manifest, document),
         "report": f"{whole}/{REPORT_HTML}",
         "versions": versions(service, visitor, release),
-        "snippets": _snippets(service, release) if len(data) == 1 else [],
+        "data_files": len(data),
+        "snippets": _snippets(service, release, [file["path"] for file in data]),
     }
 
 
@@ -188,8 +189,14 @@ def _files(
     return [{"name": n, "link": f"{whole}/{n}", "sha256": sha256} for n, sha256 in listed]
 
 
-def _snippets(service: Service, release: Release) -> list[dict[str, str]]:
-    url = f"{service.public_url}/releases/{release.address}/data.parquet"
+def _snippets(service: Service, release: Release, data: list[str]) -> list[dict[str, str]]:
+    folder = f"{service.public_url}/releases/{release.address}"
+    url = f"{folder}/data.parquet"
+    # What is joined while it is sent has no ranges, and DuckDB reads by ranges.
+    named = ",\n".join(f"  '{folder}/{name}'" for name in data)
+    duckdb = (
+        f"FROM read_parquet([\n{named}\n]);\n" if data[1:] else f"FROM read_parquet('{url}');\n"
+    )
     version = LATEST if is_live(release) else release.version
     table = f"{share_of(release)}.{release.dataset}.{version}"
     delta = (
@@ -200,7 +207,6 @@ def _snippets(service: Service, release: Release) -> list[dict[str, str]]:
     )
     if release.tier is Tier.PUBLIC:
         pandas = f'import pandas as pd\n\nurl = "{url}"\nframe = pd.read_parquet(url)\n'
-        duckdb = f"FROM read_parquet('{url}');\n"
         curl = f"curl -fOJ {url}\n"
         return [
             {"name": "pandas", "code": pandas},
@@ -210,8 +216,7 @@ def _snippets(service: Service, release: Release) -> list[dict[str, str]]:
         ]
     duckdb = (
         "CREATE SECRET releases (\n"
-        f"  TYPE http, BEARER_TOKEN 'YOUR TOKEN', SCOPE '{service.public_url}'\n);\n"
-        f"FROM read_parquet('{url}');\n"
+        f"  TYPE http, BEARER_TOKEN 'YOUR TOKEN', SCOPE '{service.public_url}'\n);\n{duckdb}"
     )
     curl = f'curl -fOJ -H "Authorization: Bearer $TOKEN" \\\n  {url}\n'
     return [
