@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -119,6 +120,24 @@ def test_a_signed_url_needs_no_token(urls: Urls, analyst: Reader, name: str) -> 
 def test_a_recipient_reads_their_copy(urls: Urls, analyst: Reader, secret: str, name: str) -> None:
     headers = {"Authorization": f"Bearer {secret}"}
     assert analyst.ask(READ[name], url=urls.own, headers=headers) == ROWS
+
+
+@pytest.mark.parametrize("name", ["pandas", "pyarrow", "polars", "duckdb"])
+def test_each_file_of_several_is_read_by_its_name(
+    served: Served, analyst: Reader, name: str
+) -> None:
+    headers = {"Authorization": f"Bearer {served.token('Eva Epi')[1]}"}
+    folder = f"{served.url}/releases/wells/internal/latest"
+    read = re.sub(r"\bage\b", "small", READ[name])
+    parts = [f"{folder}/data/part-0000{number}.parquet" for number in range(2)]
+    found = [analyst.ask(read, url=url, headers=headers) for url in parts]
+    assert found == [4, 3]
+
+
+def test_pandas_reads_all_files_as_one(served: Served, analyst: Reader) -> None:
+    headers = {"Authorization": f"Bearer {served.token('Eva Epi')[1]}"}
+    url = f"{served.url}/releases/wells/internal/latest/data.parquet"
+    assert analyst.ask(READ["pandas"], url=url, headers=headers) == 7
 
 
 @pytest.mark.parametrize("name", READ)

@@ -323,6 +323,19 @@ def test_a_sheet_has_room_for_its_most_rows_and_no_more():
         next(xlsx_blocks("x", released({"small": rows})))
 
 
+def test_the_rows_of_all_files_count_towards_a_sheet():
+    rows = pa.nulls(524_288, pa.int32())
+    reason = "it has 1,048,576 rows, and a sheet holds 1,048,575 under its header"
+    assert check_fits(released({"small": rows}), released({"small": rows[1:]})) == ""
+    assert check_fits(released({"small": rows}), released({"small": rows})) == reason
+
+
+def test_a_column_is_written_alike_for_the_rows_of_all_files():
+    files = [released({"whole": [value]}) for value in (1, 10**15)]
+    found = cells_of(b"".join(xlsx_blocks("x", *files)))
+    assert found == {"A2": ("inlineStr", "1"), "A3": ("inlineStr", "1000000000000000")}
+
+
 def test_a_sheet_has_room_for_its_most_columns_and_no_more():
     columns = {f"c{n}": [] for n in range(16_385)}
     reason = "it has 16,385 columns, and a sheet holds 16,384"
