@@ -95,7 +95,7 @@ def salted(names: Iterable[str]) -> Iterator[tuple[str, str]]:
             yield "", between + name
 
 
-def decoded(cells: Iterable[str]) -> dict[int, dict[bytes, set[str]]]:
+def decoded(cells: Iterable[str]) -> dict[int, dict[bytes, tuple[str, ...]]]:
     """Cells that may be hashes as bytes: length → bytes → the cells.
 
     Hexadecimal of any case, perhaps with ``0x`` or with hyphens as in a UUID; base64 and base32
@@ -103,12 +103,14 @@ def decoded(cells: Iterable[str]) -> dict[int, dict[bytes, set[str]]]:
     Cut ones lose what is not a whole byte.
     """
     cells = list(cells)
-    found: dict[int, dict[bytes, set[str]]] = {}
+    found: dict[int, dict[bytes, tuple[str, ...]]] = {}
     alike = len({len(cell) for cell in cells}) == 1
     for cell in cells:
         for content in _contents(cell, alike):
             if len(content) >= FEWEST_BYTES:
-                found.setdefault(len(content), {}).setdefault(content, set()).add(cell)
+                # One tuple for almost every cell: a set takes four times the memory.
+                known = found.setdefault(len(content), {})
+                known[content] = (*known.get(content, ()), cell)
     return found
 
 
@@ -129,11 +131,12 @@ def _contents(cell: str, alike: bool) -> Iterator[bytes]:
         yield base64.b32decode(signs + "=" * (-len(signs) % 8))
 
 
-def numbers_decoded(numbers: Iterable[int]) -> dict[int, dict[bytes, set[str]]]:
+def numbers_decoded(numbers: Iterable[int]) -> dict[int, dict[bytes, tuple[str, ...]]]:
     """The same of whole numbers: four bytes where they are enough, else eight; big-endian."""
-    found: dict[int, dict[bytes, set[str]]] = {}
+    found: dict[int, dict[bytes, tuple[str, ...]]] = {}
     for number in numbers:
         size = 4 if -(1 << 31) <= number < 1 << 32 else 8
         content = (number % (1 << 8 * size)).to_bytes(size, "big")
-        found.setdefault(size, {}).setdefault(content, set()).add(str(number))
+        known = found.setdefault(size, {})
+        known[content] = (*known.get(content, ()), str(number))
     return found

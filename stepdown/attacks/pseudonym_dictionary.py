@@ -5,10 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from stepdown.attacks.digests import (
@@ -39,13 +37,15 @@ there are more, a way that reverses some of these is tried on all."""
 _PROBED = 500
 """Values of one column that are tried under the rarer digests and with salts, those of the file's
 own records first: a column that was made so hits with nearly all of them."""
+_CHUNK = 100_000
+"""Words that are hashed at once: bounds memory, changes no answer."""
 _CHANCE = 1e-9
 """Hits that chance would give less often than this are a finding: CRC32 collides."""
 _HASH_LIKE = 1 << 24
 """A column of whole numbers holds hashes only if some are at least this large."""
 _SOURCES = (Role.SUBJECT, Role.HOUSEHOLD, Role.DIRECT_IDENTIFIER)
 
-Cells = dict[int, dict[bytes, set[str]]]
+Cells = dict[int, dict[bytes, tuple[str, ...]]]
 Spell = Callable[[Sequence[str]], list[str]]
 
 
@@ -138,30 +138,20 @@ class _Targets:
         }
         self._starts = np.unique(np.frombuffer(b"".join(starts), np.uint32))
 
-    def likely(self, digests: _Digests) -> list[bytes]:
-        """The digests that begin as a cell does, of which most are chance."""
-        place = np.searchsorted(self._starts, digests.starts).clip(max=len(self._starts) - 1)
-        return [bytes(each) for each in digests.whole[self._starts[place] == digests.starts]]
+    def likely(self, way: _Way, words: Sequence[bytes]) -> list[bytes]:
+        """The words' digests that begin as a cell does, of which most are chance."""
+        found: list[bytes] = []
+        for start in range(0, len(words), _CHUNK):
+            digests = list(map(way.digest, words[start : start + _CHUNK]))
+            begins = np.frombuffer(b"".join(map(_beginning, digests)), np.uint32)
+            place = np.searchsorted(self._starts, begins).clip(max=len(self._starts) - 1)
+            found += [digests[at] for at in np.flatnonzero(self._starts[place] == begins)]
+        return found
 
 
-@dataclass(frozen=True, eq=False)
-class _Digests:
-    """The digests of some words, and the four bytes that each begins with, both of shape (n,)."""
-
-    whole: npt.NDArray[Any]
-    starts: npt.NDArray[np.uint32]
-
-    @classmethod
-    def of(cls, words: Sequence[bytes], way: _Way) -> _Digests:
-        made = list(map(way.digest, words))
-        if way.name == PLAIN or not made:  # of any length
-            whole = np.empty(len(made), object)
-            whole[:] = made
-            begins = b"".join(each[:FEWEST_BYTES].ljust(FEWEST_BYTES, b"\0") for each in made)
-            return cls(whole, np.frombuffer(begins, np.uint32))
-        size, packed = len(made[0]), b"".join(made)
-        firsts = np.frombuffer(packed, np.uint8).reshape(-1, size)[:, :FEWEST_BYTES].copy()
-        return cls(np.frombuffer(packed, f"V{size}"), firsts.view(np.uint32).ravel())
+def _beginning(digest: bytes) -> bytes:
+    # Nothing shorter is looked for: what fills it up begins as nothing that counts.
+    return digest[:FEWEST_BYTES].ljust(FEWEST_BYTES, b"\0")
 
 
 def _try_raw(opened: Opened, source: str, targets: _Targets) -> Iterator[str]:
@@ -216,26 +206,19 @@ def _try(
 def _search(
     values: Sequence[str], source: str, targets: _Targets, ways: Sequence[_Way]
 ) -> list[_Way]:
-    """The ways that reverse something."""
-    digested = zip(ways, _digested(values, ways), strict=True)
-    return [way for way, digests in digested if _reverses(way, digests, source, targets)]
-
-
-def _digested(values: Sequence[str], ways: Sequence[_Way]) -> Iterator[_Digests]:
+    """The ways that reverse more cells of a column than chance; those cells are remembered."""
+    found = []
     spelled: dict[Spell, list[bytes]] = {}
     for way in ways:
         if way.spell not in spelled:  # the same spelling comes in one run: keep the last only
             spelled = {way.spell: [word.encode() for word in way.spell(values)]}
-        yield _Digests.of(spelled[way.spell], way)
-
-
-def _reverses(way: _Way, digests: _Digests, source: str, targets: _Targets) -> bool:
-    """Whether a way reverses more cells of a column than chance; those cells are remembered."""
-    hits = _hits(targets, way, digests)
-    for column, cells in zip(targets.columns, hits, strict=True):
-        if cells:
-            column.reversed.setdefault(f"{way.name} of {source}", set()).update(cells)
-    return any(hits)
+        hits = _hits(targets, way, spelled[way.spell])
+        for column, cells in zip(targets.columns, hits, strict=True):
+            if cells:
+                column.reversed.setdefault(f"{way.name} of {source}", set()).update(cells)
+        if any(hits):
+            found.append(way)
+    return found
 
 
 def _salting(before: str, after: str) -> Spell:
@@ -246,11 +229,10 @@ def _in_both_cases(values: Sequence[str]) -> list[str]:
     return list(dict.fromkeys((*values, *(value.lower() for value in values))))
 
 
-def _hits(targets: _Targets, way: _Way, digests: _Digests) -> list[set[str]]:
+def _hits(targets: _Targets, way: _Way, words: Sequence[bytes]) -> list[set[str]]:
     """For each column the cells whose bytes are the digest, or begin it, of some word: none of a
     length of which chance gives as many."""
-    words = len(digests.starts)
-    likely = targets.likely(digests)
+    likely = targets.likely(way, words)
     found: list[dict[int, set[bytes]]] = []
     for column in targets.columns:
         found.append({})
@@ -261,7 +243,7 @@ def _hits(targets: _Targets, way: _Way, digests: _Digests) -> list[set[str]]:
         {
             cell
             for size, hit in hits.items()
-            if hit and _is_no_chance(len(hit), words * len(column.cells[size]) / 256.0**size)
+            if hit and _is_no_chance(len(hit), len(words) * len(column.cells[size]) / 256.0**size)
             for content in hit
             for cell in column.cells[size][content]
         }
