@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import typer.main
 from examples import ALL, examples
 from hypothesis import HealthCheck, settings
 
@@ -17,6 +19,9 @@ settings.register_profile(
     "sample", settings.get_profile("all"), derandomize=True, max_examples=examples(100)
 )
 settings.load_profile("all" if os.environ.get(ALL) else "sample")
+
+# Every `main()` would build all commands anew, and tests call it hundreds of times a process.
+typer.main.get_command = functools.cache(typer.main.get_command)
 
 Prepared = Callable[[Callable[[Path], object]], Path]
 

@@ -122,7 +122,7 @@ def until(
     saying: str,
     alive: subprocess.Popen[Any] | None = None,
 ) -> T:
-    """Ask twice a second until there is an answer."""
+    """Ask five times a second until there is an answer."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         answer = what()
@@ -130,7 +130,7 @@ def until(
             return answer
         if alive is not None and alive.poll() is not None:
             raise AssertionError(f"{saying}: the process ended with {alive.returncode}")
-        time.sleep(0.5)
+        time.sleep(0.2)
     raise AssertionError(f"not within {seconds} s: {saying}")
 
 

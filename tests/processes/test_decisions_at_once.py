@@ -156,6 +156,13 @@ def test_a_run_and_a_signature_at_once_both_count(case: Case) -> None:
     check_whole(case)
 
 
+def test_of_several_runs_with_one_candidate_exactly_one_publishes(case: Case) -> None:
+    told = at_once(case, "submit", "submit", "submit")
+    assert sorted(told) == ["published", "unchanged", "unchanged"]
+    assert case.store.folders("wells/internal") == ["v1", "v2"]
+    check_whole(case)
+
+
 def test_two_runs_at_once_are_two_versions_one_after_the_other(case: Case) -> None:
     assert at_once(case, "submit", "another") == ["published", "published"]
     states = [case.state(f"wells/internal/v{number}") for number in (1, 2, 3)]

@@ -6,7 +6,6 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
-from forked import run_script
 from pages_from_code import state_diagram
 from release_case import Case
 
@@ -119,59 +118,6 @@ def test_a_file_that_is_no_ledger_fails_without_a_word_of_its_content(case: Case
         open_ledger(case.workspace)
     assert "canary" not in str(failure.value)
     assert not isinstance(failure.value, TransientError)
-
-
-TOGETHER = """
-import os, sys, time
-from pathlib import Path
-from release_case import Case
-from stepdown.errors import MoveForbidden
-from stepdown.vocabulary import Tier
-
-root = Path(sys.argv[1])
-case = Case(root)
-(root / f"ready-{os.getpid()}").touch()
-while len(list(root.glob("ready-*"))) < int(sys.argv[2]):
-    time.sleep(0.001)
-"""
-"""What a process runs first, so that all of them begin at once."""
-
-CONTENDER = TOGETHER + "print(case.submit(Tier.INTERNAL).outcome)"
-
-
-def test_of_several_processes_with_one_candidate_exactly_one_publishes(case: Case) -> None:
-    with ThreadPoolExecutor(3) as pool:
-        done = list(pool.map(lambda _: run_script(CONTENDER, str(case.root), "3"), range(3)))
-    assert sorted(run.stdout.strip() for run in done) == ["published", "unchanged", "unchanged"], [
-        run.stderr for run in done
-    ]
-    assert case.store.folders("wells/internal") == ["v1"]
-    assert verify_chain(case.ledger) == ()
-
-
-DECIDER = (
-    TOGETHER
-    + """
-try:
-    if sys.argv[3] == "approve":
-        print(case.approve("wells/partner/v1").outcome)
-    else:
-        print(case.reject("wells/partner/v1", "no").outcome)
-except MoveForbidden:
-    print("too late")
-"""
-)
-
-
-def test_an_approval_and_a_rejection_at_once_have_one_outcome(case: Case) -> None:
-    case.submit(Tier.INTERNAL)
-    case.submit(Tier.PARTNER, parent="wells/internal/v1")
-    with ThreadPoolExecutor(2) as pool:
-        verbs = ["approve", "reject"]
-        done = list(pool.map(lambda verb: run_script(DECIDER, str(case.root), "2", verb), verbs))
-    outcomes = [run.stdout.strip() for run in done]
-    assert outcomes in (["published", "too late"], ["too late", "rejected"]), done
-    assert case.state("wells/partner/v1").value in outcomes
 
 
 def test_every_state_says_what_may_follow_and_the_diagram_shows_it() -> None:
