@@ -46,6 +46,7 @@ class Source:
         self.snapshot = snapshot
         self.loaded = loaded
         self.hashes = hashes
+        self._kept: set[str] = set()
 
     @contextmanager
     def open(
@@ -98,6 +99,15 @@ class Source:
     def rest(self) -> None:
         """Let go of memory before a tier is derived; what is loaded waits on disk."""
         self.session.rest()
+
+    def keep(self, name: str, sql: str) -> None:
+        """Leave what follows from the snapshot alone as a relation; the first call answers it.
+
+        Every session of the source and its candidates sees it, and it goes with the source.
+        """
+        if name not in self._kept:
+            self.session.run(f"CREATE TABLE {quote(name)} AS {sql}")
+            self._kept.add(name)
 
     def check(self, ref: ArtifactRef) -> Path:
         """The file behind a reference, whose bytes are read once as long as it stays the same.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -12,9 +13,11 @@ import pytest
 from risk_case import CONFIG, RiskCase, snapshot_columns, write
 
 from stepdown.config import ReleaseConfig
-from stepdown.engine import open_session
+from stepdown.engine import Session, open_session
+from stepdown.errors import WorldFailed
 from stepdown.opened import open_source
 from stepdown.risk.leaks import residue as searches
+from stepdown.risk.leaks import withheld
 from stepdown.risk.leaks.config_texts import foresee_config_texts
 from stepdown.risk.leaks.own_record import _poisson_tail, own_record_findings
 from stepdown.risk.leaks.residue import check_texts, find_residue
@@ -342,3 +345,70 @@ def test_a_cell_that_two_searches_find_is_counted_once(case, monkeypatch):
     found = case.measure(find_residue)
     assert "zip: 4 withheld identifiers occur in it as whole words" in found.problems
     assert found.cells == 4 + 2
+
+
+def _measured_twice(case, monkeypatch):
+    """What two candidates and their documents give, and how often the source's words were cut."""
+    cut = []
+
+    def watching(method):
+        def watched(session, sql):
+            cut.extend(["cut"] * ("regexp_replace" in sql and "FROM snapshot" in sql))
+            return method(session, sql)
+
+        return watched
+
+    made, snapshot = case.candidate(), case.snapshot_ref()
+    found = []
+    with monkeypatch.context() as patch, open_source(snapshot, case.loaded()) as source:
+        for name in ("run", "fetch", "scalar"):
+            patch.setattr(Session, name, watching(getattr(Session, name)))
+        for parent in (snapshot, made.data):
+            with source.open(made, parent) as opened:
+                found.append(find_residue(opened))
+                text = b"Bob Brontosaur rang from 555-010-1003"
+                found.append(check_texts(source, {"report.html": text}, opened=opened))
+    return found, len(cut)
+
+
+def test_the_source_is_cut_into_words_once_for_several_candidates(case, monkeypatch):
+    case.data["zip"] = case.snapshot["name"][:5]
+    found, cut = _measured_twice(case, monkeypatch)
+    assert cut == 1
+    assert found[1] == ("report.html: 2 withheld identifiers occur in it",)
+    assert "zip: 4 withheld identifiers occur in it as whole words" in found[0].problems
+
+
+def test_a_source_too_large_to_be_kept_in_words_gives_the_same(case, monkeypatch):
+    case.data["zip"] = case.snapshot["name"][:5]
+    kept, _ = _measured_twice(case, monkeypatch)
+    monkeypatch.setattr(withheld, "MOST_KEPT", 10)
+    again, cut = _measured_twice(case, monkeypatch)
+    assert again == kept
+    assert cut == 4
+
+
+def test_a_name_turned_round_counts_in_the_config_and_not_in_data(case):
+    case.data["zip"] = ["Brontosaur Bob", None, None, None, None]
+    assert residue(case).problems == ()
+    case.config = CONFIG.replace("Invented people", "Brontosaur Bob")
+    assert foreseen(case) == ("`title` in the config repeats a value of name",)
+
+
+def test_no_withheld_word_stays_on_disk(case, tmp_path):
+    made, snapshot = case.candidate(), case.snapshot_ref()
+    scratch = tmp_path / "spilt"
+    scratch.mkdir()
+
+    def spilt():
+        return [path for path in scratch.rglob("*") if path.is_file() and path.stat().st_size]
+
+    with open_source(snapshot, case.loaded(), scratch) as source:
+        with source.open(made, snapshot) as opened:
+            find_residue(opened)
+        # More than the engine may hold, so that it has to put down the words as well.
+        with suppress(WorldFailed):
+            source.session.run("SET memory_limit = '1MB'")
+            source.session.run("CREATE TEMP TABLE more AS SELECT range AS n FROM range(1000000)")
+        assert spilt()
+    assert not spilt()

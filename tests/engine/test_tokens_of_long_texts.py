@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from stepdown.engine import open_session
-from stepdown.risk.leaks.tokens import permit, publish_texts, start_search, withheld_in
+from stepdown.risk.leaks.tokens import permit, publish_texts, start_search, withheld, withheld_in
 
 NAME = "anna berta clara dora emma frida greta hanna"
 
@@ -17,7 +17,7 @@ def found(text: str) -> dict[str, int]:
         start_search(session)
         publish_texts(session, {"page": [text]})
         permit(session, [])
-        return withheld_in(session, "source", ['"name"'], [])
+        return withheld_in(session, withheld("source", '"name"')[0])
 
 
 @pytest.mark.parametrize(

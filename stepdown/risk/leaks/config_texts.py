@@ -4,29 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-import pyarrow.types as pat
-
 from stepdown.config import LoadedConfig
 from stepdown.config.texts import config_texts, names_staff
-from stepdown.engine import Session, literals, quote
+from stepdown.engine import Session, literals
 from stepdown.opened import Source
 from stepdown.risk.leaks.tokens import (
-    DIGITS_ENOUGH,
     find_grams,
     find_hits,
     permit,
     publish_texts,
     start_search,
-    turned_round,
-    withheld,
 )
-from stepdown.vocabulary import IDENTIFYING, Role
+from stepdown.risk.leaks.withheld import CONFIG_DIGITS_ENOUGH, withheld_grams
 
-_DIGITS_ENOUGH = 7
-"""Fewest digits of a number that is searched in a config, which holds no counts and no sizes."""
 _DOCUMENT = "document "
 _IN_DOCUMENT = f"starts_with(place, '{_DOCUMENT}')"  # no key of a config begins so
-_NOTHING = "SELECT '' AS gram, 0 AS record, '' AS of_column, false AS in_documents WHERE false"
 
 
 def check_config_texts(source: Source, permitted: Iterable[str] = ()) -> tuple[str, ...]:
@@ -73,27 +65,28 @@ def _search(
         start_search(session)
         publish_texts(session, {key: [text] for key, text in texts.items()})
         permit(session, permitted)
-        return _columns_found(session, source.loaded, [key for key in texts if names_staff(key)])
+        return _columns_found(session, source, [key for key in texts if names_staff(key)])
 
 
 def check_with_documents(
-    session: Session, loaded: LoadedConfig, documents: Mapping[str, Iterable[str]]
+    session: Session, source: Source, documents: Mapping[str, Iterable[str]]
 ) -> tuple[tuple[str, ...], dict[str, int]]:
     """Search a config's texts and a release's documents at once.
 
     What a document repeats of the config is said of the config, and counts nowhere else.
 
     Args:
-        session: holds ``snapshot``, and in ``texts`` what anyone may see.
+        session: holds in ``texts`` what anyone may see.
+        source: whose config it is; its identifying columns are looked for, in all rows.
         documents: name → texts; a name is no key of a config.
 
     Returns:
         sentences about the config; document → distinct withheld identifiers in it.
     """
-    texts = config_texts(loaded.config)
+    texts = config_texts(source.loaded.config)
     publish_texts(session, {f"{_DOCUMENT}{name}": inside for name, inside in documents.items()})
     publish_texts(session, {key: [text] for key, text in texts.items()})
-    columns = _columns_found(session, loaded, [key for key in texts if names_staff(key)])
+    columns = _columns_found(session, source, [key for key in texts if names_staff(key)])
     counts = session.fetch(
         "SELECT place, count(DISTINCT gram) AS n FROM hits "
         f"WHERE {_IN_DOCUMENT} AND in_documents GROUP BY place"
@@ -122,14 +115,10 @@ def _declared(loaded: LoadedConfig, fixed_text: str) -> list[str]:
     return words
 
 
-def _columns_found(
-    session: Session, loaded: LoadedConfig, staff: list[str]
-) -> dict[str, list[str]]:
+def _columns_found(session: Session, source: Source, staff: list[str]) -> dict[str, list[str]]:
     """Key → identifying columns; leaves ``hits`` of the config's texts and the documents."""
-    names = loaded.config.names(*IDENTIFYING)
-    parts = [part for name in names for part in _parts(session, loaded, name)]
-    find_grams(session, _DIGITS_ENOUGH)
-    find_hits(session, " UNION ALL ".join(parts) or _NOTHING, also_open=f"NOT {_IN_DOCUMENT}")
+    find_grams(session, CONFIG_DIGITS_ENOUGH)
+    find_hits(session, withheld_grams(source), also_open=f"NOT {_IN_DOCUMENT}")
     lone = f"place IN ({literals(staff)}) AND NOT contains(gram, ' ') AND gram ~ '.*\\D.*'"
     found = session.fetch(
         "WITH counted AS (SELECT place, record, of_column, "
@@ -139,30 +128,8 @@ def _columns_found(
         "SELECT DISTINCT place, of_column FROM counted WHERE NOT lone OR together > 1"
     ).to_pylist()
     columns: dict[str, list[str]] = {}
-    for name in loaded.config.columns:
+    for name in source.loaded.config.columns:
         for hit in found:
             if hit["of_column"] == name:
                 columns.setdefault(hit["place"], []).append(name)
     return columns
-
-
-def _parts(session: Session, loaded: LoadedConfig, name: str) -> list[str]:
-    """SELECTs of what stands for the cells of a column; ``in_documents`` where they count, too.
-
-    Documents hold counts and sizes, so that a short number is searched in the config only, and
-    likewise a whole number, which names nobody by itself.
-    """
-    kind = session.fetch(f"SELECT {quote(name)} FROM snapshot LIMIT 0").schema.field(0).type
-    is_text = pat.is_string(kind) or pat.is_large_string(kind)
-    if not (is_text or pat.is_integer(kind)):
-        return []  # dates and fractions name nobody by themselves
-    cells = f"(SELECT _row_id AS record, {quote(name)}::VARCHAR AS cell FROM snapshot)"
-    is_note, keep = loaded.config.columns[name].role is Role.FREE_TEXT, ("record",)
-    parts = withheld(cells, "cell", is_note=is_note, digits=_DIGITS_ENOUGH, keep=keep)
-    where_long = f"{str(is_text).lower()} AND (gram ~ '.*\\D.*' OR length(gram) >= {DIGITS_ENOUGH})"
-    turned = [] if is_note else [(turned_round(cells, "cell", keep), "false")]
-    return [
-        f"SELECT gram, record, {literals([name])} AS of_column, {counts} AS in_documents "
-        f"FROM ({part})"
-        for part, counts in [*((part, where_long) for part in parts), *turned]
-    ]

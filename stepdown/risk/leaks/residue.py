@@ -29,7 +29,7 @@ from stepdown.risk.leaks.tokens import (
     start_search,
     withheld_in,
 )
-from stepdown.vocabulary import IDENTIFYING, Role
+from stepdown.risk.leaks.withheld import withheld_grams
 
 _WRITERS = re.compile(r"(parquet-cpp-arrow version|DuckDB version) [\w.+-]+( \(build [\w.+-]+\))?")
 
@@ -60,7 +60,7 @@ def find_residue(opened: Opened) -> Residue:
     with opened.aside() as opened:
         found = [
             *own_record_findings(opened.session, candidate, config),
-            *_token_findings(opened.session, candidate, config),
+            *_token_findings(opened),
             *((problem, 1, problem) for problem in _metadata_problems(candidate, config)),
         ]
     # Several searches may find the same cells of a column: its largest count is counted once.
@@ -95,7 +95,7 @@ def check_texts(
             permit(session, _released_words(opened.session, opened.candidate, loaded.config))
         inside = {f"{at} inside": _decoded(*text) for at, text in enumerate(texts.items())}
         names = {f"{at} name": [name] for at, name in enumerate(texts)}
-        in_config, counts = check_with_documents(session, loaded, inside | names)
+        in_config, counts = check_with_documents(session, source, inside | names)
     return in_config + tuple(
         f"{place}: {_withheld(counts[key])} in it"
         for position, name in enumerate(texts)
@@ -104,26 +104,12 @@ def check_texts(
     )
 
 
-def _count_withheld(session: Session, config: ReleaseConfig) -> dict[str, int]:
-    # Numbers and dates are judged record by record: by themselves they name nobody.
-    schema = session.fetch("SELECT * FROM snapshot LIMIT 0").schema
-    texts = [name for name in config.names(*IDENTIFYING) if _is_text(schema.field(name))]
-    notes = config.names(Role.FREE_TEXT)
-    return withheld_in(
-        session,
-        "snapshot",
-        [quote(name) for name in texts if name not in notes],
-        [quote(name) for name in texts if name in notes],
-    )
-
-
 def _is_text(field: pa.Field) -> bool:
     return bool(pa.types.is_string(field.type) or pa.types.is_large_string(field.type))
 
 
-def _token_findings(
-    session: Session, candidate: Candidate, config: ReleaseConfig
-) -> Iterator[tuple[str, int, str]]:
+def _token_findings(opened: Opened) -> Iterator[tuple[str, int, str]]:
+    session, candidate, config = opened.session, opened.candidate, opened.config
     paths = [each.path for each in candidate.data.files]
     schema = pq.read_schema(paths[0])
     texts = [field.name for field in schema if _is_text(field)]
@@ -134,7 +120,9 @@ def _token_findings(
     names = [*schema.names, *(Path(path).name for path in paths)]
     publish_texts(session, {"names": names})
     permit(session, _released_words(session, candidate, config))
-    counts = _count_withheld(session, config)
+    # Numbers and dates are judged record by record: by themselves they name nobody.
+    grams = f"SELECT gram FROM ({withheld_grams(opened.source)}) WHERE in_documents"
+    counts = withheld_in(session, grams)
     for name in texts:
         rows, pages = counts.get(f"{name} rows", 0), counts.get(f"{name} pages", 0)
         if rows:

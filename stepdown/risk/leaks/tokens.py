@@ -49,27 +49,15 @@ def permit(session: Session, texts: Iterable[str]) -> None:
     _add(session, [(None, text) for text in texts])
 
 
-def withheld_in(
-    session: Session, source: str, identifiers: Sequence[str], notes: Sequence[str]
-) -> dict[str, int]:
+def withheld_in(session: Session, withheld: str) -> dict[str, int]:
     """Place → how many distinct withheld identifiers occur there as whole words.
-
-    An identifier is its words in lower case, joined by a space, where it has at least
-    ``LONG_ENOUGH`` characters and at most eight words, and is not made of digits only; with
-    ``DIGITS_ENOUGH`` digits and no letter it is its digits. A note (free text) is every run of five
-    of its words, or the whole of one that has three or four.
 
     Args:
         session: holds ``texts``.
-        source: a relation.
-        identifiers, notes: quoted text columns of it.
+        withheld: a SELECT of ``gram``, see ``withheld``.
     """
-    parts = [part for column in identifiers for part in withheld(source, column)]
-    parts += [part for column in notes for part in withheld(source, column, is_note=True)]
-    if not parts:
-        return {}
     find_grams(session)
-    find_hits(session, " UNION ALL ".join(parts))
+    find_hits(session, withheld)
     found = session.fetch("SELECT place, count(DISTINCT gram) AS n FROM hits GROUP BY place")
     return dict(zip(*found.to_pydict().values(), strict=True))
 
@@ -82,7 +70,7 @@ def find_hits(session: Session, withheld: str, *, also_open: str = "false") -> N
         withheld: a SELECT of ``gram`` and what else of a withheld cell is wanted.
         also_open: SQL of a place in whose texts all words may be repeated elsewhere.
     """
-    # The source is read once and never kept: only what is published somewhere leaves the join.
+    # Only what is published somewhere leaves the join.
     session.run(
         f"CREATE OR REPLACE TEMP TABLE found AS SELECT * FROM ({withheld}) "
         "WHERE gram IN (SELECT gram FROM grams WHERE place IS NOT NULL) "
@@ -104,7 +92,12 @@ def withheld(
     digits: int = DIGITS_ENOUGH,
     keep: Sequence[str] = (),
 ) -> list[str]:
-    """SELECTs of ``gram``: what stands for a withheld cell in ``grams``, as ``withheld_in`` says.
+    """SELECTs of ``gram``: what stands for a withheld cell in ``grams``.
+
+    An identifier is its words in lower case, joined by a space, where it has at least
+    ``LONG_ENOUGH`` characters and at most eight words, and is not made of digits only; with enough
+    digits and no letter it is its digits. A note (free text) is every run of five of its words, or
+    the whole of one that has three or four.
 
     Args:
         source: a relation.
@@ -121,11 +114,17 @@ def withheld(
         f"SELECT gram{more} FROM ({words} WHERE regexp_matches({column}, '\\p{{L}}')) "
         f"WHERE length(gram) >= {LONG_ENOUGH}"
     )
+    return [named, numbers_of(source, column, digits, keep)]
+
+
+def numbers_of(source: str, column: str, digits: int, keep: Sequence[str] = ()) -> str:
+    """A SELECT of ``gram``: the digits of the cells without a letter that have enough of them."""
+    more = "".join(f", {name}" for name in keep)
     numbers = (
         f"SELECT {_DIGITS.format(column)} AS gram{more} FROM {source} "
         f"WHERE NOT regexp_matches({column}, '\\p{{L}}')"
     )
-    return [named, f"SELECT gram{more} FROM ({numbers}) WHERE length(gram) >= {digits}"]
+    return f"SELECT gram{more} FROM ({numbers}) WHERE length(gram) >= {digits}"
 
 
 def turned_round(source: str, column: str, keep: Sequence[str] = ()) -> str:
