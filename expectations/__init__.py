@@ -1,6 +1,7 @@
 """Judge a table by its suite with Great Expectations, failing closed.
 
 Importing this package is cheap: Great Expectations is imported by the first judgement.
+``expectations.plainly`` judges with the same verdicts, and asks it only where there is a doubt.
 """
 
 from __future__ import annotations
@@ -33,9 +34,9 @@ def validate_raw(source: Source) -> tuple[Verdict, ...]:
     Raises:
         ConfigInvalid: the suite is not valid.
     """
-    from expectations import validate
+    from expectations import judge, validate
 
-    return validate.validate_raw(source)
+    return validate.validate_raw(source, judge.answers)
 
 
 def validate_tier(opened: Opened, risk: RiskReport) -> tuple[Verdict, ...]:
@@ -44,6 +45,6 @@ def validate_tier(opened: Opened, risk: RiskReport) -> tuple[Verdict, ...]:
     Raises:
         ConfigInvalid: a suite is not valid.
     """
-    from expectations import validate
+    from expectations import judge, validate
 
-    return validate.validate_tier(opened, risk)
+    return validate.validate_tier(opened, risk, judge.answers)

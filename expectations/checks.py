@@ -6,6 +6,7 @@ import datetime as dt
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from expectations.facts import Facts, tier_facts
@@ -44,6 +45,15 @@ class Check:
     def column(self) -> str | None:
         column = self.arguments.get("column")
         return None if column is None else str(column)
+
+
+class Answer(StrEnum):
+    """The answer to one check."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    NOTHING_TO_JUDGE = "nothing to judge"
+    COULD_NOT_RUN = "could not run"
 
 
 def tier_suite(loaded: LoadedConfig, tier: Tier) -> tuple[Rule, ...]:

@@ -1,104 +1,71 @@
-"""Define expectations on what the library measured; importing this module registers them.
+"""Judge what the library measured and what columns a file has, without its cells.
 
-Each compares one measure with a limit. None has a default limit, and a measure that is missing,
-doubled, or no finite number fails.
+Each limit is of one measure. None has a default, and a measure that is missing, doubled, or no
+finite number fails. Great Expectations asks what is written here under the same names.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any, ClassVar
-
-import pandas as pd
-
-from expectations.gx import (
-    BatchExpectation,
-    MetricDomainTypes,
-    PandasExecutionEngine,
-    TableMetricProvider,
-    metric_value,
-)
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 TOLERANCE = 1e-9
 """Two ways to add up the same shares may differ by rounding; never by more than this."""
 
-_FRAME = "table.stepdown_frame"
+Rows = Sequence[tuple[Any, ...]]
+"""Measures as (name, the column or attack it is of, value), or columns as (name, type, place)."""
 
 
-class FrameRows(TableMetricProvider):
-    """The rows of a frame of numbers or names, as plain tuples."""
+class Question(Protocol):
+    """What is asked of such rows."""
 
-    metric_name = _FRAME
+    def holds(self, rows: Rows) -> bool:
+        """Whether these rows meet the expectation."""
 
-    @metric_value(engine=PandasExecutionEngine)
-    def _pandas(
-        cls,  # noqa: N805 what metric_value calls is a class method
-        execution_engine: Any,
-        metric_domain_kwargs: dict[str, Any],
-        **_: Any,
-    ) -> list[tuple[Any, ...]]:
-        frame, _kwargs, _accessors = execution_engine.get_compute_domain(
-            metric_domain_kwargs, domain_type=MetricDomainTypes.TABLE
-        )
-        return list(frame.itertuples(index=False, name=None))
-
-
-class FrameExpectation(BatchExpectation):
-    """An expectation on the rows of a small frame, which can say in words what it found."""
-
-    metric_dependencies: ClassVar[tuple[str, ...]] = (_FRAME,)
-    domain_type: ClassVar[MetricDomainTypes] = MetricDomainTypes.TABLE
-    domain_keys: ClassVar[tuple[str, ...]] = ("batch_id", "table")
-
-    def holds(self, rows: Sequence[tuple[Any, ...]]) -> bool:
-        """Whether a frame with these rows meets the expectation."""
-        raise NotImplementedError
-
-    def sentence(self, rows: Sequence[tuple[Any, ...]]) -> str:
+    def sentence(self, rows: Rows) -> str:
         """What was found against what, without a value of the file."""
-        raise NotImplementedError
-
-    def _validate(
-        self,
-        metrics: dict[str, Any],
-        runtime_configuration: dict[str, Any] | None = None,
-        execution_engine: Any = None,
-    ) -> dict[str, Any]:
-        return {"success": self.holds(metrics[_FRAME])}
 
 
-class MeasureExpectation(FrameExpectation):
+def question(kind: str, arguments: Mapping[str, Any]) -> Question:
+    """What an expectation on measures or columns asks."""
+    if kind in _WORDS:
+        return Limit(kind, **arguments)
+    return _OF_COLUMNS[kind](**arguments)
+
+
+@dataclass(frozen=True)
+class Limit:
     """A measure keeps to a limit.
 
     Args:
+        kind: a key of ``_WORDS``; its name says floor or ceiling.
         limit: the threshold, in the measure's unit.
         column: the column the measure is of; empty where it is of the table.
         attack: the attack that it is of; empty where it is of none.
     """
 
+    kind: str
     limit: float
     column: str = ""
     attack: str = ""
-
-    success_keys: ClassVar[tuple[str, ...]] = ("limit", "column", "attack")
-    args_keys: ClassVar[tuple[str, ...]] = ("limit", "column", "attack")
-
-    measures: ClassVar[tuple[str, ...]]
-    """The measures read; the worst of them counts."""
-    at_least: ClassVar[bool]
-    """Whether the limit is a floor; else it is a ceiling."""
-    only_where: ClassVar[str | None] = None
-    """A measure that, at exactly 0, says there is nothing to ask of this file."""
-    otherwise: ClassVar[str] = ""
-    words: ClassVar[str]
 
     @property
     def about(self) -> str:
         """The column or the attack that the measures are of."""
         return self.column or self.attack
 
-    def measured(self, rows: Sequence[tuple[Any, ...]]) -> float | int | None:
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """The measures read; the worst of them counts."""
+        return _WORDS[self.kind][0]
+
+    @property
+    def at_least(self) -> bool:
+        return self.kind.endswith("_at_least")
+
+    def measured(self, rows: Rows) -> float | int | None:
         """The worst of the measures; None where one is missing or no finite number."""
         found = [_only(rows, measure, self.about) for measure in self.measures]
         known = [value for value in found if value is not None]
@@ -106,11 +73,13 @@ class MeasureExpectation(FrameExpectation):
             return None
         return tidy(min(known) if self.at_least else max(known))
 
-    def asks(self, rows: Sequence[tuple[Any, ...]]) -> bool:
+    def asks(self, rows: Rows) -> bool:
         """Whether there is anything to ask of this file."""
-        return self.only_where is None or _only(rows, self.only_where, "") != 0
+        return self.kind not in _NOTHING_TO_ASK or (
+            _only(rows, _NOTHING_TO_ASK[self.kind][0], "") != 0
+        )
 
-    def holds(self, rows: Sequence[tuple[Any, ...]]) -> bool:
+    def holds(self, rows: Rows) -> bool:
         if not self.asks(rows):
             return True
         measured = self.measured(rows)
@@ -119,87 +88,87 @@ class MeasureExpectation(FrameExpectation):
         if self.measures == ("distinct_l",) and self.limit <= 1:
             return True  # one value is what every class has
         if self.at_least:
-            return bool(measured >= self.limit - TOLERANCE)
-        return bool(measured <= self.limit + TOLERANCE)
+            return measured >= self.limit - TOLERANCE
+        return measured <= self.limit + TOLERANCE
 
-    def sentence(self, rows: Sequence[tuple[Any, ...]]) -> str:
+    def sentence(self, rows: Rows) -> str:
         if not self.asks(rows):
-            return self.otherwise
+            return _NOTHING_TO_ASK[self.kind][1]
         measured = self.measured(rows)
         if measured is None:
             of_column = f" of {self.about}" if self.about else ""
             return f"{' or '.join(self.measures)}{of_column} was not measured, so nothing is known"
-        return self.words.format(
+        return _WORDS[self.kind][1].format(
             measured=_show(measured), limit=_show(self.limit), about=self.about
         )
 
 
 _WORDS: dict[str, tuple[tuple[str, ...], str]] = {
-    "ExpectRowsToBeAtLeast": (
+    "expect_rows_to_be_at_least": (
         ("rows",),
         "the file has {measured} rows, at least {limit} asked for",
     ),
     # Infinite and not-a-number cells would escape a range.
-    "ExpectCellsThatAreNoNumberToBeAtMost": (
+    "expect_cells_that_are_no_number_to_be_at_most": (
         ("cells_that_are_no_number",),
         "number columns hold {measured} cells that are infinite or no number, {limit} allowed",
     ),
     # Missing cells both as a value of their own and as matching everything.
-    "ExpectSmallestClassToBeAtLeast": (
+    "expect_smallest_class_to_be_at_least": (
         ("smallest_class", "smallest_class_wildcard"),
         "smallest class has {measured} data subjects, policy asks for {limit}",
     ),
     # Data subjects by the multiset of all their rows.
-    "ExpectSmallestTrajectoryClassToBeAtLeast": (
+    "expect_smallest_trajectory_class_to_be_at_least": (
         ("smallest_trajectory_class",),
         "smallest trajectory is shared by {measured} data subjects, policy asks for {limit}",
     ),
-    "ExpectDistinctLToBeAtLeast": (
+    "expect_distinct_l_to_be_at_least": (
         ("distinct_l",),
         "{about} has {measured} sensitive values in its worst class, policy asks for {limit}",
     ),
-    "ExpectTToBeAtMost": (
+    "expect_t_to_be_at_most": (
         ("t",),
         "{about} is {measured} from the table's distribution in its worst class, limit {limit}",
     ),
     # Prosecutor risk of the record at most risk.
-    "ExpectHighestRiskToBeAtMost": (
+    "expect_highest_risk_to_be_at_most": (
         ("highest_risk",),
         "highest re-identification risk is {measured}, limit {limit}",
     ),
     # Weighted where a weight is declared.
-    "ExpectAverageRiskToBeAtMost": (
+    "expect_average_risk_to_be_at_most": (
         ("average_risk",),
         "expected re-identifications per record are {measured}, limit {limit}",
     ),
     # Where one member found gives away the others.
-    "ExpectHouseholdRiskToBeAtMost": (
+    "expect_household_risk_to_be_at_most": (
         ("household_risk",),
         "expected re-identifications per record by household are {measured}, limit {limit}",
     ),
-    "ExpectNestingProblemsToBeAtMost": (
+    "expect_nesting_problems_to_be_at_most": (
         ("nesting_problems",),
         "{measured} columns or rows do not come from the tier above, {limit} allowed",
     ),
-    "ExpectResidueToBeAtMost": (
+    "expect_residue_to_be_at_most": (
         ("residue",),
         "withheld identifiers occur in {measured} places of the file, {limit} allowed",
     ),
     # As a share of the parent's.
-    "ExpectSuppressedShareToBeAtMost": (
+    "expect_suppressed_share_to_be_at_most": (
         ("suppressed_share",),
         "the privacy models dropped {measured} of the records, limit {limit}",
     ),
-    "ExpectInformationLossToBeAtMost": (
+    "expect_information_loss_to_be_at_most": (
         ("information_loss",),
         "information loss is {measured}, limit {limit}: beyond it the file is of no use",
     ),
-    "ExpectDetailedQuasiIdentifiersToBeAtLeast": (
+    "expect_detailed_quasi_identifiers_to_be_at_least": (
         ("detailed_quasi_identifiers",),
         "{measured} quasi-identifiers are below their top level, at least {limit} asked for",
     ),
     # The worst of its results.
-    "ExpectAttackSuccessToBeAtMost": (
+    "expect_attack_success_to_be_at_most": (
         ("attack_success",),
         "the attack {about} gets {measured}, limit {limit}",
     ),
@@ -207,15 +176,15 @@ _WORDS: dict[str, tuple[tuple[str, ...], str]] = {
 """Expectation → the measures it reads, and what it says; its name says floor or ceiling."""
 
 _NOTHING_TO_ASK = {
-    "ExpectSmallestTrajectoryClassToBeAtLeast": (
+    "expect_smallest_trajectory_class_to_be_at_least": (
         "persistent_ids",
         "the file keeps no id by which rows could be joined to a trajectory",
     ),
-    "ExpectHouseholdRiskToBeAtMost": (
+    "expect_household_risk_to_be_at_most": (
         "household_linkable",
         "members of a household cannot be linked in this file",
     ),
-    "ExpectDetailedQuasiIdentifiersToBeAtLeast": (
+    "expect_detailed_quasi_identifiers_to_be_at_least": (
         "quasi_identifiers",
         "the file holds no quasi-identifier",
     ),
@@ -223,43 +192,18 @@ _NOTHING_TO_ASK = {
 """Expectation → a measure that, at exactly 0, says that there is nothing to ask, and the words."""
 
 
-def _define(name: str) -> None:
-    measures, words = _WORDS[name]
-    only_where, otherwise = _NOTHING_TO_ASK.get(name, (None, ""))
-    # The class registers itself with Great Expectations under its name.
-    type(MeasureExpectation)(  # type: ignore[misc]
-        name,
-        (MeasureExpectation,),
-        {
-            "__module__": __name__,
-            "__doc__": f"{words}.",
-            "measures": measures,
-            "at_least": name.endswith("AtLeast"),
-            "only_where": only_where,
-            "otherwise": otherwise,
-            "words": words,
-        },
-    )
-
-
-for _name in _WORDS:
-    _define(_name)
-
-
-class ExpectColumnsAndTypesToBe(FrameExpectation):
+@dataclass(frozen=True)
+class ColumnsAndTypes:
     """The file has exactly these columns, in this order, with these types."""
 
     columns: list[str]
     types: list[str]
 
-    success_keys: ClassVar[tuple[str, ...]] = ("columns", "types")
-    args_keys: ClassVar[tuple[str, ...]] = ("columns", "types")
-
-    def holds(self, rows: Sequence[tuple[Any, ...]]) -> bool:
+    def holds(self, rows: Rows) -> bool:
         declared = list(zip(self.columns, self.types, strict=True))
         return bool(declared) and [(name, kind) for name, kind, _position in rows] == declared
 
-    def sentence(self, rows: Sequence[tuple[Any, ...]]) -> str:
+    def sentence(self, rows: Rows) -> str:
         if self.holds(rows):
             return f"the file has exactly its {len(rows)} declared columns"
         found = {name: kind for name, kind, _position in rows}
@@ -280,18 +224,16 @@ class ExpectColumnsAndTypesToBe(FrameExpectation):
         return f"the file does not have its {len(declared)} declared columns: {stated}"
 
 
-class ExpectColumnsToBeAbsent(FrameExpectation):
+@dataclass(frozen=True)
+class ColumnsAbsent:
     """The file has none of these columns."""
 
     columns: list[str]
 
-    success_keys: ClassVar[tuple[str, ...]] = ("columns",)
-    args_keys: ClassVar[tuple[str, ...]] = ("columns",)
-
-    def holds(self, rows: Sequence[tuple[Any, ...]]) -> bool:
+    def holds(self, rows: Rows) -> bool:
         return not self._present(rows)
 
-    def sentence(self, rows: Sequence[tuple[Any, ...]]) -> str:
+    def sentence(self, rows: Rows) -> str:
         present = self._present(rows)
         if present:
             return f"the file holds {', '.join(present)}, which this tier must not have"
@@ -299,15 +241,21 @@ class ExpectColumnsToBeAbsent(FrameExpectation):
             f"none of the {len(self.columns)} columns that this tier must not have is in the file"
         )
 
-    def _present(self, rows: Sequence[tuple[Any, ...]]) -> list[str]:
+    def _present(self, rows: Rows) -> list[str]:
         # Upper and lower case are one name to many readers.
         held = {str(row[0]).casefold() for row in rows}
         return [name for name in self.columns if name.casefold() in held]
 
 
-def _only(rows: Sequence[tuple[Any, ...]], measure: str, column: str) -> float | None:
+_OF_COLUMNS: dict[str, type[ColumnsAndTypes | ColumnsAbsent]] = {
+    "expect_columns_and_types_to_be": ColumnsAndTypes,
+    "expect_columns_to_be_absent": ColumnsAbsent,
+}
+
+
+def _only(rows: Rows, measure: str, column: str) -> float | None:
     values = [value for name, of, value in rows if (name, of) == (measure, column)]
-    if len(values) != 1 or pd.isna(values[0]) or not math.isfinite(values[0]):
+    if len(values) != 1 or values[0] is None or not math.isfinite(values[0]):
         return None
     return float(values[0])
 

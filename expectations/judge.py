@@ -7,35 +7,61 @@ once. Whatever it raises becomes a failed check with a fixed text: its own texts
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
-from enum import StrEnum
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar
 
 import pandas as pd
 
-from expectations import disclosure  # noqa: F401 registers ours, before any suite is built
-from expectations.checks import Check
-from expectations.frames import CELL
-from expectations.gx import Expectation, get_expectation_impl, gx, mute
-
-VACUOUS_WITHOUT_VALUES = frozenset(
-    {
-        "expect_column_values_to_be_in_set",
-        "expect_column_values_to_be_between",
-        "expect_column_value_lengths_to_be_between",
-        "expect_column_values_to_match_regex",
-    }
+from expectations.checks import Answer, Check
+from expectations.disclosure import Rows, question
+from expectations.frames import CELL, FileFrames
+from expectations.gx import (
+    BatchExpectation,
+    Expectation,
+    MetricDomainTypes,
+    PandasExecutionEngine,
+    TableMetricProvider,
+    get_expectation_impl,
+    gx,
+    metric_value,
+    mute,
 )
-"""Claims about what values are: Great Expectations passes them where there is none."""
+from expectations.listed import LISTED, VACUOUS_WITHOUT_VALUES, Frame
+
+_ROWS = "table.stepdown_rows"
 
 
-class Answer(StrEnum):
-    """The answer to one check."""
+def answers(
+    file: FileFrames, checks: Sequence[Check], rows: Mapping[Frame, Rows]
+) -> dict[str, Answer]:
+    """What Great Expectations answers to each check; none where the file lacks its column.
 
-    PASSED = "passed"
-    FAILED = "failed"
-    NOTHING_TO_JUDGE = "nothing to judge"
-    COULD_NOT_RUN = "could not run"
+    Args:
+        rows: the frames that are not of a column.
+    """
+    judge, found = Judge(), dict[str, Answer]()
+
+    def ask(asked: list[Check], frames: Iterable[pd.DataFrame]) -> None:
+        told = judge.ask(asked, frames)
+        found.update((check.name, answer) for check, answer in zip(asked, told, strict=True))
+
+    for frame, held in rows.items():
+        ask([check for check in checks if check.frame == frame], [_frame_of(frame, held)])
+    of_columns = [check for check in checks if check.frame == Frame.COLUMN]
+    for column in dict.fromkeys(check.column for check in of_columns):
+        # A column that the file lacks stays unanswered, and unanswered is failed.
+        if column in file.types:
+            # Whole numbers with missing cells stay whole: as floats, large ones would change.
+            cells = (t.to_pandas(integer_object_nulls=True) for t in file.column(column))
+            ask([check for check in of_columns if check.column == column], cells)
+    return found
+
+
+def _frame_of(frame: Frame, rows: Rows) -> pd.DataFrame:
+    if frame is Frame.SCHEMA:
+        return pd.DataFrame(list(rows), columns=["name", "type", "position"])
+    found = pd.DataFrame(list(rows), columns=["measure", "column", "value"])
+    return found.astype({"value": "Float64"})
 
 
 class Judge:
@@ -135,3 +161,60 @@ def _worse(one: Answer, other: Answer) -> Answer:
 
 def _quietly() -> warnings.catch_warnings[None]:
     return warnings.catch_warnings(action="ignore")
+
+
+class FrameRows(TableMetricProvider):
+    """The rows of a frame of numbers or names, as plain tuples."""
+
+    metric_name = _ROWS
+
+    @metric_value(engine=PandasExecutionEngine)
+    def _pandas(
+        cls,  # noqa: N805 what metric_value calls is a class method
+        execution_engine: Any,
+        metric_domain_kwargs: dict[str, Any],
+        **_: Any,
+    ) -> list[tuple[Any, ...]]:
+        frame, _kwargs, _accessors = execution_engine.get_compute_domain(
+            metric_domain_kwargs, domain_type=MetricDomainTypes.TABLE
+        )
+        rows = frame.itertuples(index=False, name=None)
+        return [tuple(None if cell is pd.NA else cell for cell in row) for row in rows]
+
+
+class FrameExpectation(BatchExpectation):
+    """An expectation on the rows of a small frame; ``disclosure.py`` says when it holds."""
+
+    metric_dependencies: ClassVar[tuple[str, ...]] = (_ROWS,)
+    domain_type: ClassVar[MetricDomainTypes] = MetricDomainTypes.TABLE
+    domain_keys: ClassVar[tuple[str, ...]] = ("batch_id", "table")
+
+    def _validate(
+        self,
+        metrics: dict[str, Any],
+        runtime_configuration: dict[str, Any] | None = None,
+        execution_engine: Any = None,
+    ) -> dict[str, Any]:
+        arguments = {name: getattr(self, name) for name in self.success_keys}
+        return {"success": question(self.expectation_type, arguments).holds(metrics[_ROWS])}
+
+
+def _register(kind: str, arguments: tuple[str, ...]) -> None:
+    types = {"limit": float, "column": str, "attack": str}
+    # The class registers itself with Great Expectations under its name.
+    type(FrameExpectation)(  # type: ignore[misc]
+        "".join(word.title() for word in kind.split("_")),
+        (FrameExpectation,),
+        {
+            "__module__": __name__,
+            "__doc__": f"{kind}.",
+            "__annotations__": {name: types.get(name, list[str]) for name in arguments},
+            "success_keys": arguments,
+            "args_keys": arguments,
+        },
+    )
+
+
+for _kind, _signature in LISTED.items():
+    if _signature.frame != Frame.COLUMN:
+        _register(_kind, tuple(_signature.arguments))

@@ -75,6 +75,16 @@ LISTED: dict[str, Signature] = {
 }
 """Every expectation a suite may use."""
 
+VACUOUS_WITHOUT_VALUES = frozenset(
+    {
+        "expect_column_values_to_be_in_set",
+        "expect_column_values_to_be_between",
+        "expect_column_value_lengths_to_be_between",
+        "expect_column_values_to_match_regex",
+    }
+)
+"""Claims about what values are: Great Expectations passes them where there is none."""
+
 GROUPS = (
     "held",
     "free_text",

@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from expectations.checks import Check
-
-if TYPE_CHECKING:
-    from expectations.judge import Answer
+from expectations.checks import Answer, Check
 
 
 def sentence(check: Check, answer: Answer | None) -> str:
     """One sentence on a check's outcome; None says that the file lacks its column."""
     if answer is None:
         return f"the file has no column {check.column}, so the check could not run"
-    if answer == "could not run":
+    if answer is Answer.COULD_NOT_RUN:
         return f"{check.name} could not be answered, so it cannot pass"
-    if answer == "nothing to judge":
+    if answer is Answer.NOTHING_TO_JUDGE:
         return f"{check.column or 'the file'} holds no value, so the check has nothing to judge"
     holds, breaks = _WORDS[check.type]
-    words = holds if answer == "passed" else breaks
+    words = holds if answer is Answer.PASSED else breaks
     rule = check.name.partition("(")[0]
     return words.format(column=check.column, rule=rule, **_limits(check.arguments))
 
 
 def advice(kind: str, answer: Answer | None, config: str) -> str:
     """What would make a failed check pass."""
-    if answer == "nothing to judge":
+    if answer is Answer.NOTHING_TO_JUDGE:
         return (
             "Drop the column at this tier (`drop`), or look why nothing is left of it, in "
             f"{config} and at the source."

@@ -1,17 +1,14 @@
-"""Judge a written file: fill its suite, make its frames, answer every check."""
+"""Judge a written file: fill its suite, measure the file, have every check answered."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-import pandas as pd
-
-from expectations.checks import Check, fill, tier_suite
-from expectations.disclosure import FrameExpectation, MeasureExpectation, tidy
+from expectations.checks import Answer, Check, fill, tier_suite
+from expectations.disclosure import Limit, Rows, question, tidy
 from expectations.facts import raw_facts, tier_facts
-from expectations.frames import FileFrames, measures_frame
-from expectations.judge import Answer, Judge, expectation
+from expectations.frames import FileFrames
 from expectations.listed import Frame
 from expectations.measures import Measure, file_measures, tier_measures
 from expectations.sentences import advice, sentence
@@ -22,14 +19,17 @@ from stepdown.engine import Session, literals
 from stepdown.opened import DATA, SNAPSHOT, Opened, Source
 from stepdown.reports import RiskReport, Verdict
 
+Answers = Callable[[FileFrames, Sequence[Check], Mapping[Frame, Rows]], Mapping[str, Answer]]
+"""Answers every check by its name: ``judge.answers``, or ``plainly.answers`` where it may."""
 
-def validate_raw(source: Source) -> tuple[Verdict, ...]:
+
+def validate_raw(source: Source, answers: Answers) -> tuple[Verdict, ...]:
     """See ``expectations.validate_raw``."""
     checks = fill(shipped_suite("raw"), raw_facts(source.loaded))
-    return _judge_file(source.session, SNAPSHOT, checks, [], source.loaded)
+    return _judge_file(FileFrames(source.session, SNAPSHOT), checks, [], source.loaded, answers)
 
 
-def validate_tier(opened: Opened, risk: RiskReport) -> tuple[Verdict, ...]:
+def validate_tier(opened: Opened, risk: RiskReport, answers: Answers) -> tuple[Verdict, ...]:
     """See ``expectations.validate_tier``."""
     candidate, loaded = opened.candidate, opened.loaded
     rules = tier_suite(loaded, opened.tier)
@@ -41,8 +41,8 @@ def validate_tier(opened: Opened, risk: RiskReport) -> tuple[Verdict, ...]:
     labels = _labels(opened.session, candidate, facts.groups["generalised"])
     facts = replace(facts, of_column={"labels": labels})
     measures = tier_measures(candidate, risk, loaded.config, list(facts.types))
-    verdicts = _judge_file(opened.session, DATA, fill(rules, facts), measures, loaded)
-    return (bound, *verdicts)
+    file = FileFrames(opened.session, DATA)
+    return (bound, *_judge_file(file, fill(rules, facts), measures, loaded, answers))
 
 
 def _bound_to_bytes(candidate: Candidate, risk: RiskReport) -> Verdict:
@@ -72,55 +72,31 @@ def _labels(
 
 
 def _judge_file(
-    session: Session,
-    relation: str,
+    file: FileFrames,
     checks: Sequence[Check],
     measures: list[Measure],
     loaded: LoadedConfig,
+    answers: Answers,
 ) -> tuple[Verdict, ...]:
-    frames = FileFrames(session, relation)
-    counted = file_measures(frames.rows, frames.cells_that_are_no_number)
-    tables = {Frame.SCHEMA: frames.schema, Frame.MEASURES: measures_frame(counted + measures)}
-    answers = _answers(Judge(), checks, frames, tables)
-    where = loaded.path.name
-    return tuple(_verdict(check, answers.get(check.name), tables, where) for check in checks)
-
-
-def _answers(
-    judge: Judge, checks: Sequence[Check], frames: FileFrames, tables: Mapping[Frame, pd.DataFrame]
-) -> dict[str, Answer]:
-    answers: dict[str, Answer] = {}
-    for frame, table in tables.items():
-        of_frame = [check for check in checks if check.frame == frame]
-        answers |= _ask(judge, of_frame, [table])
-    columns = dict.fromkeys(check.column for check in checks if check.frame == Frame.COLUMN)
-    for column in columns:
-        # A column that the file lacks stays unanswered, and unanswered is failed.
-        if column in frames.types:
-            of_column = [c for c in checks if c.frame == Frame.COLUMN and c.column == column]
-            answers |= _ask(judge, of_column, frames.column(column))
-    return answers
-
-
-def _ask(
-    judge: Judge, checks: Sequence[Check], frames: Iterable[pd.DataFrame]
-) -> dict[str, Answer]:
-    found = judge.ask(checks, frames)
-    return {check.name: answer for check, answer in zip(checks, found, strict=True)}
+    counted = file_measures(file.rows, file.cells_that_are_no_number)
+    rows: dict[Frame, Rows] = {
+        Frame.SCHEMA: file.schema,
+        Frame.MEASURES: [(each.name, each.column, each.value) for each in counted + measures],
+    }
+    found, where = answers(file, checks, rows), loaded.path.name
+    return tuple(_verdict(check, found.get(check.name), rows, where) for check in checks)
 
 
 def _verdict(
-    check: Check, answer: Answer | None, tables: Mapping[Frame, pd.DataFrame], where: str
+    check: Check, answer: Answer | None, rows: Mapping[Frame, Rows], where: str
 ) -> Verdict:
     passed = answer is Answer.PASSED
     mend = "" if passed else advice(check.type, answer, where)
-    if answer in (Answer.PASSED, Answer.FAILED) and check.frame in tables:
-        rows = list(tables[check.frame].itertuples(index=False, name=None))
-        asked = expectation(check)
-        assert isinstance(asked, FrameExpectation)
-        message = asked.sentence(rows)
-        if isinstance(asked, MeasureExpectation):
-            measured = asked.measured(rows)
+    if answer in (Answer.PASSED, Answer.FAILED) and check.frame in rows:
+        asked, held = question(check.type, check.arguments), rows[check.frame]
+        message = asked.sentence(held)
+        if isinstance(asked, Limit):
+            measured = asked.measured(held)
             return Verdict(check.name, passed, message, mend, measured, tidy(asked.limit))
         return Verdict(check.name, passed, message, mend)
     return Verdict(check.name, passed, sentence(check, answer), mend)

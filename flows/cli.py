@@ -85,7 +85,9 @@ def demo(
 def check(config: Config, json: AsJson = False) -> int:
     """Validate a config against its source, and say what a run would refuse; write nothing."""
     from flows.checking import check_config
+    from flows.without_pandas import keep_pandas_out
 
+    keep_pandas_out()
     loaded, summary, foreseen = check_config(config)
     console.checked(loaded, summary, json, foreseen)
     return 0

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import expectations
+import expectations.plainly
 from flows.afterwards import Afterwards, stopped_between
 from flows.outcome import PLANNED, RunOutcome, TierOutcome, new_run_id, tier_outcome
 from flows.progress import progress
@@ -101,7 +102,9 @@ def _run(
     # What a killed run left is settled first: everything below rests on ledger and store.
     for mended in carry(recover, run):
         progress(mended)
-    carry(check_suites, expectations, run)
+    # Only what is published need be judged by Great Expectations itself; see docs/decisions/0062.
+    suites = expectations if publish else expectations.plainly
+    carry(check_suites, suites, run)
     progress("reading the source")
     snapshot = carry(ingest, run)
     progress(f"{counted(snapshot.ref.rows, 'row')} read, {snapshot.rejected:,} rejected")
@@ -120,7 +123,7 @@ def _run(
     earlier = EarlierRuns(
         published, remembered, carry(reports_before, run), carry(weakened_since, run)
     )
-    maker = TierMaker(run, snapshot, earlier, expectations, carry, progress)
+    maker = TierMaker(run, snapshot, earlier, suites, carry, progress)
     judged = maker.make(list(tiers))
     ends = _submit(maker, judged) if publish else _foresee(maker, judged)
     after = Afterwards(carry)

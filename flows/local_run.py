@@ -17,6 +17,7 @@ from flows.outcome import RunOutcome, TierOutcome, new_run_id
 from flows.prefect_quiet import quiet_prefect
 from flows.progress import progress
 from flows.unchanged import unchanged_run, what_is_asked
+from flows.without_pandas import keep_pandas_out
 from stepdown.config import load_config
 from stepdown.config.people import account
 from stepdown.errors import StepdownError, WorldFailed
@@ -59,6 +60,7 @@ def run_release(
     last = max(tiers, key=list(Tier).index) if tiers else None
     if not publish:
         # Nothing of a plan outlives it, so there is nothing for Prefect to record.
+        keep_pandas_out()
         with prompt_end():
             from flows.dataset_run import run_dataset
 

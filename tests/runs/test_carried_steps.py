@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from visits import Visits
 
+import expectations.plainly
+from expectations import judge
 from flows.dataset_run import run_dataset
 from stepdown.pipeline.carry import plainly
 
@@ -45,3 +48,20 @@ def test_every_step_of_a_run_is_carried(visits: Visits) -> None:
         "submit",
         "record_run",
     ]
+
+
+@pytest.mark.parametrize("publish", [False, True])
+def test_what_is_published_is_judged_by_great_expectations_itself(
+    visits: Visits, monkeypatch: pytest.MonkeyPatch, publish: bool
+) -> None:
+    visits.change(lambda config: config.update(tiers={"internal": {}}))
+    asked: list[str] = []
+
+    def watch(function: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda *given: asked.append(function.__name__) or function(*given)
+
+    monkeypatch.setattr(judge, "answers", watch(judge.answers))
+    monkeypatch.setattr(expectations.plainly, "all_pass", watch(expectations.plainly.all_pass))
+    outcome = run_dataset(visits.config, visits.work, str(visits.store), publish=publish)
+    assert outcome.exit_code == 0
+    assert asked == ["answers" if publish else "all_pass"] * 2  # the source, then the tier
