@@ -21,7 +21,13 @@ Config = Annotated[
     Path, typer.Argument(metavar="CONFIG", help="A dataset's release config (YAML).")
 ]
 Configs = Annotated[list[Path], typer.Argument(metavar="CONFIG…", help="Release configs (YAML).")]
-Table = Annotated[Path, typer.Argument(metavar="FILE", help="A CSV or Parquet file.")]
+Table = Annotated[
+    Path,
+    typer.Argument(
+        metavar="FILE",
+        help="A CSV or Parquet file, a folder of such files, or a pattern in quotes.",
+    ),
+]
 Missing = Annotated[
     list[str] | None,
     typer.Option(

@@ -104,6 +104,7 @@ def checked(loaded: Any, summary: Any, as_json: bool, foreseen: Sequence[Any] = 
     config = loaded.config
     facts = {
         "dataset": config.dataset,
+        "files": summary.files,
         "rows": summary.rows,
         "rejected": summary.rejected,
         "columns": {

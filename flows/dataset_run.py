@@ -107,7 +107,8 @@ def _run(
     carry(check_suites, suites, run)
     progress("reading the source")
     snapshot = carry(ingest, run)
-    progress(f"{counted(snapshot.ref.rows, 'row')} read, {snapshot.rejected:,} rejected")
+    files = f" from {snapshot.files:,} files" if snapshot.files > 1 else ""
+    progress(f"{counted(snapshot.ref.rows, 'row')} read{files}, {snapshot.rejected:,} rejected")
     for reject in snapshot.rejects[:SHOWN_REJECTS]:
         progress(f"  {reject}")
     # Mistakes in hierarchies and missing keys are found before minutes are spent on deriving.

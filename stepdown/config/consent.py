@@ -46,7 +46,7 @@ class ConsentColumns(Model):
 class ConsentRegister(Model):
     """Who agreed to what. It is read anew at every run, and a run without it is refused."""
 
-    source: Source = Field(description="A file or a query, as the dataset's own source.")
+    source: Source = Field(description="Files or a query, as the dataset's own source.")
     columns: ConsentColumns = Field(description="What its columns are called.")
     unknown: Literal["refuse", "leave_out", "keep"] = Field(
         "refuse", description="What happens where a subject is not in the register."

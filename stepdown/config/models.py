@@ -301,7 +301,10 @@ class Recipient(Model):
 class Auxiliary(Model):
     """A table that an intruder may hold, for the linkage attacks."""
 
-    path: str = Field(description="CSV or Parquet file, relative to the config.")
+    path: str = Field(
+        description="A CSV or Parquet file, a folder of such files, or a pattern, relative to the "
+        "config."
+    )
     delimiter: str | None = Field(None, min_length=1, max_length=1, description="Default: sniffed.")
     encoding: str | None = Field(
         None, description="Default: UTF-8, with or without BOM, or UTF-16 with one."

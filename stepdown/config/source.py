@@ -25,11 +25,15 @@ Spelled = Annotated[str, BeforeValidator(_as_spelled, json_schema_input_type=str
 
 
 class Source(Model):
-    """Where the raw table is: a file, or a query on a database."""
+    """Where the raw table is: a file or several, or a query on a database."""
 
-    path: str | None = Field(None, description="CSV or Parquet file, relative to the config.")
+    path: str | None = Field(
+        None,
+        description="A CSV or Parquet file, a folder of such files, or a pattern "
+        "(`survey/2024-*.csv`), relative to the config.",
+    )
     format: Literal["csv", "parquet"] | None = Field(
-        None, description="Default: by the file's ending."
+        None, description="Default: by the files' endings."
     )
     delimiter: str | None = Field(None, min_length=1, max_length=1, description="Default: sniffed.")
     encoding: str | None = Field(

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from stepdown.config.models import Column
 from stepdown.tables.missing import is_missing, likely_missing
+from stepdown.tables.native_types import native_family
 from stepdown.tables.text_types import (
     ARROW_TYPES,
     integers_of,
@@ -68,31 +69,6 @@ def conform(column: pa.Array, declared: Column, missing: Sequence[str]) -> Confo
     offsets = frozenset([column.type.tz]) if family == "timestamp with zone" else frozenset()
     none = values.null_count - (fails.true_count or 0)
     return Conformed(values, fails, none, likely_missing(column), offsets)
-
-
-def native_family(kind: pa.DataType) -> str:
-    """What a native type means, whatever its width, unit or encoding."""
-    if pa.types.is_dictionary(kind):
-        return native_family(kind.value_type)
-    for family, belongs in _FAMILIES.items():
-        if belongs(kind):
-            return family
-    if pa.types.is_timestamp(kind):
-        return "timestamp with zone" if kind.tz else "timestamp"
-    return str(kind)
-
-
-_FAMILIES: dict[str, Callable[[pa.DataType], bool]] = {
-    "empty": pa.types.is_null,
-    "string": lambda t: (
-        pa.types.is_string(t) or pa.types.is_large_string(t) or pa.types.is_string_view(t)
-    ),
-    "integer": pa.types.is_integer,
-    "number": pa.types.is_floating,
-    "decimal": pa.types.is_decimal,
-    "boolean": pa.types.is_boolean,
-    "date": pa.types.is_date,
-}
 
 
 def _plain(column: pa.Array) -> pa.Array:

@@ -24,6 +24,7 @@ from stepdown.ingest.native import check_native_types, remember_native_types
 from stepdown.ingest.source import Source, open_file
 from stepdown.ingest.sql_source import open_sql
 from stepdown.ingest.tally import Tally
+from stepdown.tables.files import is_several
 from stepdown.tables.form import ENDINGS
 from stepdown.tables.missing import applied, texts_of
 from stepdown.tables.text_types import ARROW_TYPES
@@ -41,7 +42,9 @@ class Snapshot:
     Args:
         ref: the typed Parquet file; the config's columns in the config's order, and ``_row_id``,
             which counts the rows from 0.
-        source_sha256: of the source file's bytes; of the snapshot's for a query.
+        source_sha256: of the source file's bytes, of several files' names and hashes, of the
+            snapshot's bytes for a query.
+        files: how many the source is; 0 for a query.
         rows_read: records of the source.
         rejected: records left out because a cell does not fit its declared type.
         rejects: the first 100 such cells by file, row (1-based, header not counted) and column.
@@ -52,6 +55,7 @@ class Snapshot:
     rows_read: int
     rejected: int
     rejects: tuple[str, ...]
+    files: int = 1
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,7 @@ class SourceSummary:
 
     Args:
         rows: records read, rejected ones included.
+        files: how many the source is; 0 for a query.
         columns: names in the config's order.
         missing: column → cells without a value.
         missing_texts: which texts meant 'no value' in every column, in words.
@@ -74,6 +79,7 @@ class SourceSummary:
     likely: dict[str, dict[str, int]]
     rejected: int
     rejects: tuple[str, ...]
+    files: int = 1
 
 
 def ingest(loaded: LoadedConfig, workspace: Workspace) -> Snapshot:
@@ -100,7 +106,9 @@ def ingest(loaded: LoadedConfig, workspace: Workspace) -> Snapshot:
             os.replace(temporary, path)
         remember_native_types(tally.families, loaded, source, workspace)
     ref = ArtifactRef(str(path), sha256, tally.rows - tally.rejected)
-    return Snapshot(ref, source_sha256 or sha256, tally.rows, tally.rejected, tally.rejects)
+    return Snapshot(
+        ref, source_sha256 or sha256, tally.rows, tally.rejected, tally.rejects, source.files
+    )
 
 
 def check_source(loaded: LoadedConfig) -> SourceSummary:
@@ -126,6 +134,7 @@ def check_source(loaded: LoadedConfig) -> SourceSummary:
         likely,
         tally.rejected,
         tally.rejects,
+        source.files,
     )
 
 
@@ -133,6 +142,8 @@ def _open_source(loaded: LoadedConfig) -> AbstractContextManager[Source]:
     if loaded.config.source.path is None:
         return open_sql(loaded)
     path = loaded.resolve(loaded.config.source.path)
+    if is_several(path):
+        return open_file(loaded, path, loaded.config.source.format)
     form = loaded.config.source.format or ENDINGS.get(path.suffix.lower())
     problem = _unreadable(path)
     if not problem and form is None:
@@ -168,12 +179,12 @@ def _typed(loaded: LoadedConfig, source: Source, tally: Tally) -> Iterator[pa.Re
         )
         for name, column in config.columns.items()
     }
-    for batch in source.batches:
+    for file, batch in source.batches:
         columns = {
             name: conform(batch.column(name), column, missing[name])
             for name, column in config.columns.items()
         }
-        tally.add(batch, columns)
+        tally.add(file, batch, columns)
         typed = pa.RecordBatch.from_arrays(
             [each.values for each in columns.values()], schema=schema
         )

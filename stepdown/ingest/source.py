@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,8 @@ FEW = 4
 MIXED = "mixed"
 """Key of a field's metadata, and native type, of a column in which a database mixes types."""
 
+Batches = Iterator[tuple[str, pa.RecordBatch]]
+
 
 @dataclass(frozen=True)
 class Source:
@@ -30,24 +33,26 @@ class Source:
     Args:
         kind: what it is.
         where: how errors name it.
-        label: how a line about one record names it: the path as the config gives it, or "query".
-        batches: its records, as the source types them (all text for CSV); to be read once.
+        files: how many it is; 0 for a query.
+        batches: its records, as the source types them (all text for CSV), to be read once; each
+            batch with what a line about one of its records names: its file's path as the config
+            gives it, or "query".
         sha256: to be asked after the last batch; the source's hash, None where it has no bytes of
             its own (a query).
     """
 
     kind: Literal["csv", "parquet", "sql"]
     where: str
-    label: str
-    batches: Iterator[pa.RecordBatch]
+    files: int
+    batches: Batches
     sha256: Callable[[], str | None]
 
 
 @contextmanager
 def open_file(
-    loaded: LoadedConfig, path: Path, kind: Literal["csv", "parquet"]
+    loaded: LoadedConfig, path: Path, kind: Literal["csv", "parquet"] | None
 ) -> Iterator[Source]:
-    """A file's records: as text for CSV, in the types a Parquet file gives them.
+    """The records of a file, or of several: as text for CSV, in the types a Parquet file gives.
 
     Raises:
         SourceInvalid: while opening or reading, for whatever makes it not the table declared.
@@ -57,7 +62,7 @@ def open_file(
     form = Form(source.delimiter, source.encoding, missing)
     with open_table(path, form, columns, kind) as table:
         if table.heading is not None and len(table.all_names) == 1 < len(columns):
-            best, better = likelier_delimiter(path, table.heading)
+            best, better = likelier_delimiter(table.files[0], table.heading)
             hint = f" ({best!r} gives {better})" if better > 1 else ""
             raise SourceInvalid(
                 f"delimiter {table.delimiter!r} gives one column, "
@@ -69,9 +74,18 @@ def open_file(
         hidden = set(table.index) - columns.keys()
         found = [name for name in table.names if name not in hidden]
         check_columns(found, loaded, str(path), may_be_a_record=table.kind == "csv")
-        yield Source(
-            table.kind, str(path), str(source.path), table.batches(list(columns)), table.sha256
+        batches = (
+            (_label(loaded, path, file), batch) for file, batch in table.batches(list(columns))
         )
+        yield Source(table.kind, str(path), len(table.files), batches, table.sha256)
+
+
+def _label(loaded: LoadedConfig, path: Path, file: Path) -> str:
+    """A file as the config gives its path, or the folder's that it is in."""
+    given = str(loaded.config.source.path)
+    if file == path:
+        return given
+    return str(file) if os.path.isabs(given) else os.path.relpath(file, loaded.folder.resolve())
 
 
 def check_columns(

@@ -53,7 +53,7 @@ def open_sql(loaded: LoadedConfig) -> Iterator[Source]:
                 names = list(result.keys())
                 check_columns(names, loaded, where, may_be_a_record=False)
                 batches = _batches(result, names, list(loaded.config.columns), where)
-                yield Source("sql", where, "query", batches, lambda: None)
+                yield Source("sql", where, 0, (("query", each) for each in batches), lambda: None)
     except SQLAlchemyError as error:
         # Databases quote parameters and cell values, so none of their text travels on.
         raise _failed(_reason(error), where) from None

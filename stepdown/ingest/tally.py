@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from stepdown.config import LoadedConfig
 from stepdown.errors import SourceInvalid
-from stepdown.ingest.conform import Conformed, native_family
+from stepdown.ingest.conform import Conformed
 from stepdown.ingest.source import MIXED, Source
 from stepdown.tables.missing import likely_in_words
+from stepdown.tables.native_types import native_family
 
 LISTED = 10
 """Rejects that an error lists."""
@@ -19,8 +21,23 @@ KEPT = 100
 """Rejects that a snapshot remembers."""
 
 
+class _Reject(NamedTuple):
+    """A cell that does not fit, in the order in which they are told.
+
+    Args:
+        above: rows above it in the whole source. place: of its column. before: rows of the source
+            before its file's.
+    """
+
+    above: int
+    place: int
+    file: str
+    before: int
+    column: str
+
+
 class Tally:
-    """Counts over all batches of a source; rows are records, from 1, without the header."""
+    """Counts over all batches of a source; rows are records, from 1 in each file's, no header."""
 
     def __init__(self, loaded: LoadedConfig, source: Source) -> None:
         self._loaded = loaded
@@ -32,10 +49,13 @@ class Tally:
         self._offsets: dict[str, frozenset[str]] = {}
         self.families: dict[str, str] = dict.fromkeys(loaded.config.columns, "empty")
         self._failed: Counter[str] = Counter()
-        self._first: list[tuple[int, int, str]] = []
+        self._file, self._rows_before = "", 0
+        self._first: list[_Reject] = []
 
-    def add(self, batch: pa.RecordBatch, columns: dict[str, Conformed]) -> None:
-        """Count one batch."""
+    def add(self, file: str, batch: pa.RecordBatch, columns: dict[str, Conformed]) -> None:
+        """Count one batch of a file; those of one come one after the other."""
+        if file != self._file:
+            self._file, self._rows_before = file, self.rows
         for place, (name, column) in enumerate(columns.items()):
             self.missing[name] += column.missing
             self.likely[name] += column.likely
@@ -47,7 +67,10 @@ class Tally:
             if failed := column.fails.true_count:
                 self._failed[name] += failed
                 rows = np.flatnonzero(column.fails.to_numpy(zero_copy_only=False))
-                self._first += [(self.rows + 1 + int(row), place, name) for row in rows[:KEPT]]
+                self._first += [
+                    _Reject(self.rows + int(row), place, file, self._rows_before, name)
+                    for row in rows[:KEPT]
+                ]
         self._first = sorted(self._first)[:KEPT]
         self.rows += batch.num_rows
 
@@ -56,8 +79,9 @@ class Tally:
         """The first rejected cells by file, row and column, never by value."""
         columns = self._loaded.config.columns
         return tuple(
-            f"{self._source.label}, row {row}: {name} is not {_an(columns[name].type)}"
-            for row, _, name in self._first
+            f"{each.file}, row {each.above + 1 - each.before}: {each.column} is not "
+            f"{_an(columns[each.column].type)}"
+            for each in self._first
         )
 
     def check(self) -> None:

@@ -37,6 +37,7 @@ from stepdown.release.ledger.ledger import open_ledger
 from stepdown.release.ledger.records import EventKind
 from stepdown.release.ledger.store import open_store
 from stepdown.release.requirements.publisher_key import KEY_FILE
+from stepdown.tables.files import files_of, is_several
 from stepdown.vocabulary import ReleaseState, Tier
 from stepdown.workspace import Workspace
 
@@ -203,8 +204,12 @@ def _files(loaded: LoadedConfig) -> set[Path]:
 
 
 def _named(model: BaseModel, folder: Path) -> set[Path]:
-    paths = {folder / text for text in _texts(model.model_dump(mode="json"))}
-    return {path for path in paths if _is_file(path)}
+    facts = model.model_dump(mode="json")
+    paths = {folder / text for text in _texts(facts)}
+    several = {(folder / text).resolve() for text in _tables(facts)}
+    # Whatever they are: their endings are the reader's to judge.
+    found = {p for path in several if is_several(path) for p in files_of(path, "csv").paths}
+    return {path for path in paths if _is_file(path)} | found
 
 
 def _is_file(path: Path) -> bool:
@@ -223,6 +228,15 @@ def _texts(value: Any) -> Iterator[str]:
     elif isinstance(value, Iterable):
         for each in value:
             yield from _texts(each)
+
+
+def _tables(value: Any) -> Iterator[str]:
+    """Where the config says that a table is: a folder or pattern stands for files there."""
+    if isinstance(value, Mapping):
+        if isinstance(value.get("path"), str):
+            yield value["path"]
+        for each in value.values():
+            yield from _tables(each)
 
 
 def _code() -> Iterator[tuple[str, Path]]:

@@ -1,4 +1,4 @@
-"""Read some columns of a file into memory, each as codes of its distinct values."""
+"""Read some columns of a table into memory, each as codes of its distinct values."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def read_coded(path: Path, names: Sequence[str], form: Form | None = None) -> di
     A column of texts that are all numbers, dates or times is one of those.
 
     Args:
-        path: Parquet by its ending, else a CSV.
+        path: a file, a folder or a pattern; Parquet by its ending, else a CSV.
         names: columns of it, at least one.
         form: how the file is written.
 
@@ -99,9 +99,9 @@ def read_coded(path: Path, names: Sequence[str], form: Form | None = None) -> di
     with open_table(path, form, wanted) as table:
         table.require(wanted)
         chunks: dict[str, list[pa.Array]] = {name: [] for name in wanted}
-        for batch in table.batches(wanted):
+        for file, batch in table.batches(wanted):
             for name, column in zip(wanted, batch.columns, strict=True):
-                where = f"{path}: column {name}"
+                where = f"{file}: column {name}"
                 if table.kind == "parquet":
                     column = plain(column, form.missing, where, form.time_zone)
                 chunks[name].append(column.dictionary_encode())

@@ -41,6 +41,7 @@ _SAYS_ITS_DELIMITER = re.compile(r'[\r\n]*sep=([^"\r\n])(?:\r\n|\r|\n|$)', re.IG
 """A first line by which Excel knows the delimiter; it is no part of the table."""
 _MOST_ABOVE = 1 << 10
 _NOT_A_TEXT = re.compile(r"|NA|NaN|-?Inf|TRUE|FALSE|True|False|[-+\d.,:/TZeE ]+")
+_NO_NAME = re.compile(r"[-+\d.,:/ TZ]+")
 _MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -99,6 +100,19 @@ def read_heading(path: Path, form: Form, expected: Collection[str]) -> Heading:
         raise SourceInvalid("the file is empty", where=str(path), next="Check where it comes from.")
     quoted = _quotes_texts(path, codec, delimiter)
     return Heading(tuple(record), delimiter, codec, len(text.encode()), quoted)
+
+
+def is_heading(names: Sequence[str], found: int, asked: int) -> bool:
+    """Whether the names in a CSV's first line may be printed.
+
+    It may be a record, in which one text is a name by chance: two that were asked for must be among
+    them, and two in three, and none of them is a number or date.
+
+    Args:
+        names: those that are not empty. found: how many of those asked for are among them.
+    """
+    known = found >= 2 and 3 * found >= 2 * asked
+    return known and not any(_NO_NAME.fullmatch(name) for name in names)
 
 
 def likelier_delimiter(path: Path, heading: Heading) -> tuple[str, int]:

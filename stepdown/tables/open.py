@@ -1,9 +1,8 @@
-"""Open a file as a table: its columns' names, and its records in batches."""
+"""Open a file, or several, as a table: its columns' names, and its records in batches."""
 
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,34 +13,39 @@ import pyarrow as pa
 
 from stepdown.artifacts import sha256_of
 from stepdown.errors import SourceInvalid, TransientError
-from stepdown.tables.csv_file import BY_R, Heading, csv_batches, read_heading
+from stepdown.tables.csv_file import BY_R, Heading, csv_batches, is_heading, read_heading
+from stepdown.tables.files import check_readable, is_several
 from stepdown.tables.form import Form, is_parquet
 from stepdown.tables.parquet_file import opened, pandas_index, parquet_batches
+from stepdown.tables.several import Several
 
-_NO_NAME = re.compile(r"[-+\d.,:/ TZ]+")
+Batches = Iterator[tuple[Path, pa.RecordBatch]]
 
 
 @dataclass(frozen=True)
 class OpenedTable:
-    """A file that is open as a table.
+    """A file, or several, open as a table.
 
     Args:
-        kind: what it is.
-        path: where it is.
-        all_names: its columns in their order, as the file names them; "" has no name.
+        kind: what they are.
+        path: the file, the folder or the pattern.
+        files: in the order in which they are read.
+        all_names: the columns in their order, as the file names them; "" has no name.
         index: the columns in which pandas keeps a frame's index.
         heading: of a CSV.
-        batches: the records of the columns with these names, as the file types them (all text for
-            CSV); to be read once.
-        sha256: to be asked after the last batch; the file's hash.
+        batches: the records of the columns with these names, each batch with its file and as that
+            types it (all text for CSV); to be read once.
+        sha256: to be asked after the last batch; the file's hash, of several that of their names
+            and hashes.
     """
 
     kind: Literal["csv", "parquet"]
     path: Path
+    files: tuple[Path, ...]
     all_names: tuple[str, ...]
     index: tuple[str, ...]
     heading: Heading | None
-    batches: Callable[[Sequence[str]], Iterator[pa.RecordBatch]]
+    batches: Callable[[Sequence[str]], Batches]
     sha256: Callable[[], str]
 
     @property
@@ -53,17 +57,6 @@ class OpenedTable:
     def delimiter(self) -> str:
         """Of a CSV, a comma for Parquet."""
         return self.heading.delimiter if self.heading else ","
-
-    def _is_heading(self, found: int, asked: int) -> bool:
-        """Whether the names may be printed.
-
-        Those of a Parquet file are. A CSV's first line may be a record, in which one text is a name
-        by chance: two that were asked for must be among them, and two in three, and none of them
-        is a number or date.
-        """
-        words = [name for name in self.names if not _NO_NAME.fullmatch(name)]
-        known = found >= 2 and 3 * found >= 2 * asked
-        return self.kind == "parquet" or (known and len(words) == len(self.names))
 
     def require(self, asked: Sequence[str], *, fold: bool = False) -> None:
         """Refuse a table that lacks a column, or in which two have one name.
@@ -94,7 +87,7 @@ class OpenedTable:
             return
         found = f"the file has no column {', '.join(lacking)}"
         wanted = len(set(asked))
-        if self._is_heading(wanted - len(lacking), wanted):
+        if self.kind == "parquet" or is_heading(self.names, wanted - len(lacking), wanted):
             raise SourceInvalid(
                 f"{found}; it has {', '.join(filter(str.isprintable, self.names))}",
                 where=str(self.path),
@@ -106,7 +99,7 @@ class OpenedTable:
             next="Does its first line hold the names? Check that line (it is not shown: it may be "
             "a record), the delimiter and the encoding."
             # A space is no delimiter that is tried.
-            + ("" if self.kind == "parquet" or self.all_names[1:] else f" {BY_R}"),
+            + ("" if self.all_names[1:] else f" {BY_R}"),
         )
 
 
@@ -117,19 +110,34 @@ def open_table(
     expected: Collection[str] = (),
     kind: Literal["csv", "parquet"] | None = None,
 ) -> Iterator[OpenedTable]:
-    """A table's file, open for as long as the context.
+    """A table, open for as long as the context.
 
     Args:
-        path: the file.
+        path: its file, the folder of its files, or a pattern that these fit.
         form: how it is written, as far as is known.
         expected: column names that it should hold; they tell a CSV's delimiter.
         kind: what it is; None goes by its ending.
 
     Raises:
-        SourceInvalid: it cannot be read, while it is opened or while its batches are.
+        SourceInvalid: it cannot be read, while it is opened or while its batches are; several files
+            are not of one schema.
+        TransientError: one of several files changed while they were read.
     """
     form = form or Form()
-    _check_readable(path)
+    if is_several(path):
+        parts = Several(path, form, expected, kind)
+        yield OpenedTable(
+            parts.kind,
+            path,
+            parts.files.paths,
+            parts.first.names,
+            parts.index,
+            parts.first.heading,
+            parts.batches,
+            parts.sha256,
+        )
+        return
+    check_readable(path)
     if kind == "parquet" or (kind is None and is_parquet(path)):
         before = sha256_of(path)
         with opened(path) as file:
@@ -137,10 +145,11 @@ def open_table(
             yield OpenedTable(
                 "parquet",
                 path,
+                (path,),
                 tuple(schema.names),
                 pandas_index(schema),
                 None,
-                lambda names: parquet_batches(file, names, path),
+                lambda names: ((path, each) for each in parquet_batches(file, names, path)),
                 lambda: _unchanged(before, path),
             )
         return
@@ -150,27 +159,15 @@ def open_table(
         yield OpenedTable(
             "csv",
             path,
+            (path,),
             heading.names,
             (),
             heading,
-            lambda names: csv_batches(stream, path, heading, names, form, digest),
+            lambda names: (
+                (path, each) for each in csv_batches(stream, path, heading, names, form, digest)
+            ),
             lambda: _unchanged(digest.hexdigest(), path),
         )
-
-
-def _check_readable(path: Path) -> None:
-    problem = None
-    if not path.is_file():
-        problem = "no such file"
-    else:
-        try:
-            with open(path, "rb") as file:
-                if not file.read(1):
-                    problem = "the source is empty: the file has 0 bytes"
-        except OSError as error:
-            problem = f"the file cannot be read ({error.strerror})"
-    if problem:
-        raise SourceInvalid(problem, where=str(path), next="Give a CSV or Parquet file.")
 
 
 def _unchanged(before: str, path: Path) -> str:
@@ -179,7 +176,7 @@ def _unchanged(before: str, path: Path) -> str:
     Raises:
         TransientError: its bytes are no longer those that were read.
     """
-    if before != sha256_of(path):
+    if not path.is_file() or before != sha256_of(path):
         raise TransientError(
             "the file changed while it was being read",
             where=str(path),

@@ -109,14 +109,14 @@ class _Reading:
             self._is_csv = table.kind == "csv"
             self.all_names, self._delimiter = table.all_names, table.delimiter
             self._copied = to
-            plain_batches = (self._plain(batch) for batch in table.batches(self.names))
+            plain_batches = (self._plain(*each) for each in table.batches(self.names))
             self._schema = _write(to, plain_batches, self.names)
 
-    def _plain(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+    def _plain(self, file: Path, batch: pa.RecordBatch) -> pa.RecordBatch:
         columns = []
         for name, column in zip(self.names, batch.columns, strict=True):
             if not self._is_csv:
-                where = f"{self._path}: column {name}"
+                where = f"{file}: column {name}"
                 column = plain(column, self._form.missing, where, self._form.time_zone)
             if pa.types.is_string(column.type):
                 column = self._looked_at(name, column)
