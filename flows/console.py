@@ -130,8 +130,9 @@ def checked(loaded: Any, summary: Any, as_json: bool, foreseen: Sequence[Any] = 
     if as_json:
         document(facts)
         return
+    files = f" in {summary.files:,} files" if summary.files > 1 else ""
     table(
-        f"{config.dataset}: {counted(summary.rows, 'row')}, {summary.rejected:,} rejected",
+        f"{config.dataset}: {counted(summary.rows, 'row')}{files}, {summary.rejected:,} rejected",
         ["column", "role", "type", "missing"],
         [[name, c["role"], c["type"], f"{c['missing']:,}"] for name, c in facts["columns"].items()],
     )
