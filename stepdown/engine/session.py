@@ -120,6 +120,7 @@ class Session:
             path = self._engine.folder / f"rows-{len(kept)}.parquet"
             to = f"TO {file_literal(path)} (FORMAT parquet, COMPRESSION lz4_raw)"
             self.run(f"COPY ({named.sql}) {to}")
+            path.chmod(0o600)
             kept[named.sql] = path
         return parquet_rows(kept[named.sql]).sql
 

@@ -39,6 +39,7 @@ from stepdown.release.reading.earlier_releases import (
     snapshot_path,
     source_sha256,
 )
+from stepdown.scratch import clear
 from stepdown.vocabulary import LAPSED, ReleaseState, Tier
 from stepdown.workspace import Workspace
 
@@ -91,6 +92,8 @@ def retain(
         StoreCorrupt: a file to be remembered is not the one that was written.
     """
     with workspace.only_run(loaded.config.dataset), exclusively(workspace):
+        if not dry_run:
+            clear(workspace.scratch)  # a process that was killed left rows there
         ledger = open_ledger(workspace)
         due = list({each.file: each for each in _due(workspace, ledger, loaded, day)}.values())
         if dry_run or not due:
@@ -181,7 +184,8 @@ def _no_longer_needed(release: Release) -> Iterator[Path]:
         names = [SUBJECTS_FILE, STEWARD_PAGE]
         if release.tier is Tier.INTERNAL:
             held = sorted((folder / "data").glob("*"))
-            names = [*(f"data/{path.name}" for path in held), *_INTERNAL_ONLY]
+            # The data go before the manifest that lists them: the last named goes first.
+            names = [*_INTERNAL_ONLY, *(f"data/{path.name}" for path in held)]
         # Whoever withdraws consent must still be found in what is served.
         gone = [name for name in names if name != SUBJECTS_FILE or not may_be_kept(release)]
         yield from (folder / name for name in gone if (folder / name).is_file())

@@ -36,6 +36,7 @@ from stepdown.release.reading.earlier_releases import (
 from stepdown.release.reading.verify_bytes import verify_bytes
 from stepdown.release.requirements.publisher_key import publisher_keys
 from stepdown.risk.assess import assess_risk
+from stepdown.scratch import clear
 from stepdown.vocabulary import ReleaseState
 from stepdown.workspace import Workspace
 
@@ -85,6 +86,7 @@ def verify(
         ReleaseUnknown: the store has no such release.
     """
     if workspace:
+        clear(workspace.scratch)  # a process that was killed left rows there
         with exclusively(workspace):
             finish_held(open_ledger(workspace), store)
     release = resolve_address(store, address)

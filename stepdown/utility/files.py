@@ -76,7 +76,7 @@ def utility_of_files(
                 where=str(released_path),
                 next="Give the file's own original, its columns under the same names.",
             )
-        if ROW_ID in chosen:
+        if ROW_ID in (name.casefold() for name in chosen):
             raise SourceInvalid(
                 f"a column is called {ROW_ID}, which is the engine's own name for its rows",
                 where=str(released_path),

@@ -13,9 +13,11 @@ from opening import measured
 from risk_case import RiskCase, write
 
 from stepdown.engine import open_session, released_rows, source_rows
+from stepdown.errors import SourceInvalid
 from stepdown.ingest import ingest
 from stepdown.risk.assess import assess_risk
 from stepdown.risk.measures.exposure import measure_exposure
+from stepdown.utility.files import utility_of_files
 from stepdown.vocabulary import Tier
 from stepdown.workspace import open_workspace
 
@@ -153,3 +155,13 @@ def test_rows_beside_their_names_are_laid_out_once(tmp_path: Path) -> None:
         (laid_out,) = tmp_path.glob("engine-*/rows-*.parquet")
         assert pq.read_metadata(laid_out).num_rows == made.data.rows
     assert not laid_out.exists()
+
+
+@pytest.mark.parametrize("name", ["_row_id", "_ROW_ID"])
+def test_a_file_with_a_column_of_that_name_is_not_compared_wrongly(
+    tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(f"a,{name}\n1,5\n2,6\n")
+    with pytest.raises(SourceInvalid, match="own name for its rows"):
+        utility_of_files(path, path)

@@ -10,6 +10,7 @@ import pytest
 from visits import Visits, make_visits, raw_rows
 
 from stepdown.anonymise.tables import write
+from stepdown.errors import StoreCorrupt
 from stepdown.release.ledger.ledger import open_ledger
 from stepdown.release.reading.earlier_releases import ever_published
 from stepdown.workspace import Workspace
@@ -62,3 +63,26 @@ def test_releases_of_several_files(
     assert facts[0]["public"][0] == "published"
     for tier in ("internal", "partner", "public"):
         assert rows_of(visits, f"visits/{tier}/v2") == rows_of(whole, f"visits/{tier}/v2")
+
+
+def test_a_manifest_that_does_not_fit_its_data_files_is_told(
+    visits: Visits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(write, "ROW_GROUP", 50)
+    monkeypatch.setattr(write, "PART_ROWS", 200)
+    assert visits.run("--tier", "internal").code == 0
+    workspace = Workspace(visits.work)
+    (path,) = visits.work.glob("candidates/visits/*/internal/manifest.json")
+    whole = path.read_bytes()
+    left = visits.work / "scratch" / "engine-killed"
+    left.mkdir()
+    for content in (b'{"files": [', whole.replace(b'"rows": 200', b'"rows": 7'), None):
+        path.unlink()
+        if content is not None:
+            path.write_bytes(content)
+        with pytest.raises(StoreCorrupt, match="manifest"):
+            ever_published(open_ledger(workspace), workspace, "visits")
+    path.write_bytes(whole)
+    assert visits("verify", "visits/internal/v1", "--json").json["problems"] == []
+    # What a process that was killed had laid out is gone.
+    assert not left.exists()

@@ -23,7 +23,7 @@ from stepdown.config import ReleaseConfig
 from stepdown.config.weakened import weakened
 from stepdown.errors import PolicyInvalid, StoreCorrupt
 from stepdown.release.documents.documents import FULL_REPORT, read_full_report, read_kept_config
-from stepdown.release.documents.manifest import MANIFEST, data_entries
+from stepdown.release.documents.manifest import MANIFEST, data_entries, read_manifest
 from stepdown.release.ledger.ledger import Ledger, Reader
 from stepdown.release.ledger.records import EventKind, Release
 from stepdown.reports import DeriveReport
@@ -114,13 +114,25 @@ def data_of(release: Release) -> ArtifactRef:
     """
     folder, recorded = Path(release.folder), release.data_sha256 or ""
     path = folder / MANIFEST
-    listed = data_entries(json.loads(path.read_bytes())) if path.is_file() else []
-    if len(listed) < 2:
+    several = (folder / DATA_FILES.format(1)).is_file()
+    if not path.is_file() and several:
+        raise StoreCorrupt(
+            "is missing, and only it lists the data files",
+            where=str(path),
+            next="Bring the workspace's folder back from a backup.",
+        )
+    manifest = read_manifest(path.read_bytes(), str(path)) if path.is_file() else None
+    listed = data_entries(manifest.content) if manifest else []
+    if len(listed) < 2 or manifest is None:
         return ArtifactRef(str(folder / DATA_FILES.format(0)), recorded, release.rows or 0)
     data = ArtifactRef.of(
-        [ArtifactRef(str(folder / each["path"]), each["sha256"], each["rows"]) for each in listed]
+        [
+            ArtifactRef(str(folder / each["path"]), each["sha256"], each.get("rows", 0))
+            for each in listed
+        ]
     )
-    if data.sha256 != recorded:
+    same = release.manifest_sha256 in (None, manifest.sha256)
+    if not same or (data.sha256, data.rows) != (recorded, release.rows or 0):
         raise StoreCorrupt(
             "does not list the data files that the ledger recorded",
             where=str(path),
