@@ -43,13 +43,13 @@ ZIGLANG = "ziglang~=0.17.1"
 
 
 def get_requires_for_build_wheel(config_settings: Any = None) -> list[str]:
-    """What setuptools asks for, and a compiler where none works."""
+    """Require what setuptools does, and a compiler where none works."""
     brought = [ZIGLANG] if _needs_zig() else []
     return [*brought, *build_meta.get_requires_for_build_wheel(config_settings)]
 
 
 def get_requires_for_build_editable(config_settings: Any = None) -> list[str]:
-    """What setuptools asks for, and a compiler where none works."""
+    """Require what setuptools does, and a compiler where none works."""
     brought = [ZIGLANG] if _needs_zig() else []
     return [*brought, *build_meta.get_requires_for_build_editable(config_settings)]
 
@@ -67,7 +67,7 @@ def build_editable(*arguments: Any, **options: Any) -> str:
 
 
 def _needs_zig() -> bool:
-    """Whether the compiler must be brought; what stands in the way of any ends the build."""
+    """Tell whether a compiler must be brought; end the build where none could work."""
     failure = _failure()
     if failure is None:
         return False
@@ -90,7 +90,7 @@ def _needs_zig() -> bool:
 
 
 def _failure() -> str | None:
-    """Why no extension module can be compiled as setuptools would do it; None where one can."""
+    """Try to compile an extension module as setuptools would; the reason why not, else None."""
     with tempfile.TemporaryDirectory(prefix="stepdown-probe-") as folder:
         source = Path(folder, "probe.c")
         source.write_text("#include <Python.h>\nvoid *PyInit_probe(void) { return Py_None; }\n")

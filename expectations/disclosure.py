@@ -19,17 +19,17 @@ Rows = Sequence[tuple[Any, ...]]
 
 
 class Question(Protocol):
-    """What is asked of such rows."""
+    """A question about such rows."""
 
     def holds(self, rows: Rows) -> bool:
-        """Whether these rows meet the expectation."""
+        """Tell whether these rows meet the expectation."""
 
     def sentence(self, rows: Rows) -> str:
         """What was found against what, without a value of the file."""
 
 
 def question(kind: str, arguments: Mapping[str, Any]) -> Question:
-    """What an expectation on measures or columns asks."""
+    """Make the question of an expectation on measures or columns."""
     if kind in _WORDS:
         return Limit(kind, **arguments)
     return _OF_COLUMNS[kind](**arguments)

@@ -18,7 +18,7 @@ MOST_VALUES = 1_000
 BATCH_ROWS = 250_000
 
 CELL = "value"
-"""What the one column of a column's tables is called, whatever the file calls it."""
+"""The name of the one column of a column's tables, whatever the file calls it."""
 
 
 @dataclass(frozen=True)

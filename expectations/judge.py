@@ -34,7 +34,7 @@ _ROWS = "table.stepdown_rows"
 def answers(
     file: FileFrames, checks: Sequence[Check], rows: Mapping[Frame, Rows]
 ) -> dict[str, Answer]:
-    """What Great Expectations answers to each check; none where the file lacks its column.
+    """Ask Great Expectations each check; there is no answer where the file lacks its column.
 
     Args:
         rows: the frames that are not of a column.

@@ -179,7 +179,7 @@ def _within(values: set[Any], arguments: Mapping[str, Any], kinds: tuple[type, .
 
 
 def _found(cells: pa.ChunkedArray, pattern: str, kind: type) -> list[bool]:
-    """Whether each value has the pattern in it, where both engines that pandas may ask agree."""
+    """Look for the pattern in each value; doubt it unless both engines of pandas agree."""
     if kind is not str:
         raise _Doubt
     values = cells.unique().drop_null()

@@ -20,15 +20,15 @@ _PLACE = "file_row_number"
 
 @dataclass(frozen=True)
 class NamedRows:
-    """What the engine reads, mostly with ``_row_id`` beside the columns.
+    """Rows that the engine can read, mostly with ``_row_id`` beside the columns.
 
     Args:
         sql: a SELECT of it.
-        side_by_side: of two files, row for row.
+        hashes: of two files that are put side by side, row for row; empty of others.
     """
 
     sql: str
-    side_by_side: bool = False
+    hashes: str = ""
 
 
 def parquet_rows(file: str | Path | ArtifactRef) -> NamedRows:
@@ -51,7 +51,7 @@ def released_rows(data: ArtifactRef, lineage: ArtifactRef) -> NamedRows:
     """
     beside = lineage_rows(lineage.path).sql
     sql = f"SELECT * FROM {_read(data)} POSITIONAL JOIN ({beside})"
-    return NamedRows(sql, side_by_side=True)
+    return NamedRows(sql, data.sha256 + lineage.sha256)
 
 
 def lineage_rows(path: str | Path) -> NamedRows:

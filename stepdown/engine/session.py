@@ -30,18 +30,18 @@ _NUMBERS = itertools.count(1)
 
 @dataclass
 class _Engine:
-    """What all sessions of an engine share.
+    """The state that all sessions of an engine share.
 
     Args:
         folder: where it spills, and keeps rows that were put beside their names.
         limit, room: the memory that it may hold.
-        laid_out: a SELECT of such rows → the file that holds them.
+        laid_out: such rows → the file that holds them.
     """
 
     folder: Path
     limit: str = MEMORY_LIMIT
     room: float = 0.0
-    laid_out: dict[str, Path] = field(default_factory=dict)
+    laid_out: dict[NamedRows, Path] = field(default_factory=dict)
 
 
 class Session:
@@ -111,18 +111,18 @@ class Session:
     def _reading(self, file: str | Path | NamedRows) -> str:
         named = file if isinstance(file, NamedRows) else parquet_rows(file)
         self.make_room(len(self.fetch(f"{named.sql} LIMIT 0").column_names))
-        if not named.side_by_side:
+        if not named.hashes:
             return named.sql
         # The engine neither knows how many rows two files side by side are, so that it joins them
         # the wrong way round, nor reads them on several cores: they are laid out once.
         kept = self._engine.laid_out
-        if named.sql not in kept:
+        if named not in kept:
             path = self._engine.folder / f"rows-{len(kept)}.parquet"
             to = f"TO {file_literal(path)} (FORMAT parquet, COMPRESSION lz4_raw)"
             self.run(f"COPY ({named.sql}) {to}")
             path.chmod(0o600)
-            kept[named.sql] = path
-        return parquet_rows(kept[named.sql]).sql
+            kept[named] = path
+        return parquet_rows(kept[named]).sql
 
     def share(self, name: str, relation: str) -> None:
         """Give a relation, as another part calls it, a name in this part."""

@@ -231,7 +231,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _tables(value: Any) -> Iterator[str]:
-    """Where the config says that a table is: a folder or pattern stands for files there."""
+    """List the paths of tables in a config: a folder or pattern stands for files there."""
     if isinstance(value, Mapping):
         if isinstance(value.get("path"), str):
             yield value["path"]

@@ -43,7 +43,7 @@ class Files:
 
 
 def is_several(path: Path) -> bool:
-    """Whether a path names a folder or is a pattern; a file that has its very name is one file."""
+    """Tell a folder or a pattern from a file; a file that has its very name is one file."""
     return path.is_dir() or (not path.exists() and bool(_WILD.search("/".join(_split(path)[1]))))
 
 

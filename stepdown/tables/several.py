@@ -171,7 +171,7 @@ def names_and_hashes(hashes: Mapping[str, str]) -> str:
 
 
 class _Differences:
-    """What some of the files have otherwise than most, the first of which stands for these."""
+    """The differences of some files from most, the first of which stands for these."""
 
     def __init__(
         self, parts: Sequence[_Part], expected: Collection[str], files: Files, form: Form
@@ -271,7 +271,7 @@ def _cast(batch: pa.RecordBatch, types: Mapping[str, pa.DataType]) -> pa.RecordB
 
 
 def _meaning(kind: pa.DataType) -> str:
-    """What must be the same in every file; widths may differ where no value changes by it."""
+    """Name the type that every file must have; widths may differ where no value changes by it."""
     # Beyond 64 bits with a sign, and by its precision, a value may be read as a text.
     return str(kind) if pa.types.is_decimal(kind) or kind == pa.uint64() else native_family(kind)
 

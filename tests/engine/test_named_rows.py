@@ -154,6 +154,7 @@ def test_rows_beside_their_names_are_laid_out_once(tmp_path: Path) -> None:
             assert "POSITIONAL" not in plan.upper()
         (laid_out,) = tmp_path.glob("engine-*/rows-*.parquet")
         assert pq.read_metadata(laid_out).num_rows == made.data.rows
+        assert laid_out.stat().st_mode & 0o777 == 0o600
     assert not laid_out.exists()
 
 
@@ -165,3 +166,15 @@ def test_a_file_with_a_column_of_that_name_is_not_compared_wrongly(
     path.write_text(f"a,{name}\n1,5\n2,6\n")
     with pytest.raises(SourceInvalid, match="own name for its rows"):
         utility_of_files(path, path)
+
+
+def test_rows_that_were_written_anew_are_laid_out_anew(tmp_path: Path) -> None:
+    names = {"_row_id": pa.array([4]), "_subject_id": pa.array([0])}
+    beside = write(tmp_path / "l.parquet", pa.table(names))
+    with open_session(tmp_path) as session:
+        for value in (1, 2):
+            data = write(tmp_path / "d.parquet", pa.table({"x": [value]}))
+            session.attach_parquet("data", released_rows(data, beside))
+            assert session.fetch("SELECT x, _row_id FROM data").to_pylist() == [
+                {"x": value, "_row_id": 4}
+            ]

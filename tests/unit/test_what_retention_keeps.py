@@ -204,8 +204,13 @@ def withdrawn_partner(case: Case) -> Path:
 def test_what_was_published_is_remembered_by_tokens_that_hold_no_raw_value(tmp_path):
     case = case_of(tmp_path)
     source = withdrawn_partner(case)
+    left = case.workspace.scratch / "engine-killed"
+    left.mkdir()
+    (left / "rows-0.parquet").write_bytes(b"somebody")
     delete_old(case)
     assert not source.exists()
+    # A process that was killed left rows of people, too.
+    assert not left.exists()
     (found,) = ever_published(case.ledger, case.workspace, "wells")
     tokens = pq.read_table(found.snapshot.path)
     assert tokens.column_names == ["_row_id", "person", "age", "illness"]

@@ -122,7 +122,7 @@ def _is_open(loaded: LoadedConfig, name: str, tier: Tier) -> bool:
 
 
 def _write(session: Session, columns: list[str], scratch: Path, tier: Tier) -> str:
-    """What the next tier is made from."""
+    """Write the rows that the next tier is made from."""
     path = str(scratch / f"foreseen-{tier}.parquet")
     listed = ", ".join([*map(quote, columns), "_row_id", "_subject_id"])
     session.run(f"COPY (SELECT {listed} FROM {TREATED}) TO {file_literal(path)} (FORMAT parquet)")

@@ -46,7 +46,7 @@ def who_fetched(reader: Reader, release: Release) -> list[Fetched]:
 
 
 def _times(files: Counter[str]) -> int:
-    """How often somebody fetched a release: once for all its data files, as they come together."""
+    """Count how often somebody fetched a release: once for all its data files together."""
     parts = [times for file, times in files.items() if file.endswith(".parquet")]
     return max(parts, default=0) + files.total() - sum(parts)
 

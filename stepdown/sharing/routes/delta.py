@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from stepdown.release.documents.manifest import data_entries
 from stepdown.release.ledger.addresses import LATEST, version_number
 from stepdown.release.ledger.records import Release
 from stepdown.vocabulary import Tier
@@ -114,7 +115,7 @@ def metadata_line(
     form: str, table: Table, release: Release, manifest: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Name, description and columns of a table at one version."""
-    files = data_files(manifest)
+    files = data_entries(manifest)
     described = {
         "id": table.id,
         "name": f"{table.schema}/{table.name}",
@@ -202,11 +203,6 @@ def version_from(table: Table, moment: dt.datetime) -> Release | None:
     """The first version published at a time or after it."""
     after = [each for each in table.versions if _published(each) >= moment]
     return after[0] if after else None
-
-
-def data_files(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The entries of a manifest that are data."""
-    return [file for file in manifest["files"] if file["path"].endswith(".parquet")]
 
 
 def _published(release: Release) -> dt.datetime:

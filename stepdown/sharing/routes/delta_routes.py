@@ -12,6 +12,7 @@ from typing import Annotated, Any, TypeVar
 from fastapi import APIRouter, Header, Query, Response
 from pydantic import BaseModel, Field
 
+from stepdown.release.documents.manifest import data_entries
 from stepdown.release.ledger.addresses import LATEST, Address, version_number
 from stepdown.release.ledger.records import Release
 from stepdown.sharing.readers.access_cache import is_live
@@ -176,7 +177,7 @@ def query(
     documents = _head(service, form, found, release)
     manifest = service.manifest(release)
     token = visitor.token.id if visitor.token else ""
-    for file in delta.data_files(manifest):
+    for file in data_entries(manifest):
         path = f"{release.address}/{file['path']}"
         grant, sealed = service.signer.grant(path, token, service.settings.url_seconds)
         url = f"{service.public_url}/files/{path}?{SIGNATURE}={sealed}"

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 
 from stepdown.release.documents.documents import REPORT_HTML
+from stepdown.release.documents.manifest import data_entries
 from stepdown.release.ledger.addresses import LATEST, version_number
 from stepdown.release.ledger.records import Release
 from stepdown.sharing.files.csv_stream import csv_blocks
@@ -19,7 +20,6 @@ from stepdown.sharing.files.xlsx_stream import check_fits, xlsx_blocks
 from stepdown.sharing.readers.http_errors import Denied
 from stepdown.sharing.readers.principals import Principal
 from stepdown.sharing.readers.signed_urls import SIGNATURE
-from stepdown.sharing.routes.delta import data_files
 from stepdown.sharing.routes.dependencies import SERVED, ServiceOf, VisitorOf
 from stepdown.sharing.routes.render import REPORT_POLICY
 from stepdown.sharing.service import Service, expired
@@ -80,7 +80,7 @@ def send(
         if name == REPORT_HTML:
             answer.headers["content-security-policy"] = REPORT_POLICY
         return answer
-    data = [each["path"] for each in data_files(service.manifest(release))]
+    data = [each["path"] for each in data_entries(service.manifest(release))]
     as_name = f"{release.address.replace('/', '-')}.{form}"
     if form == "parquet" and len(data) == 1:
         return service.send(request, visitor, release, data[0], how, as_name=as_name)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stepdown.release.documents.documents import DATAPACKAGE, REPORT_HTML
-from stepdown.release.documents.manifest import MANIFEST
+from stepdown.release.documents.manifest import MANIFEST, data_entries
 from stepdown.release.ledger.addresses import LATEST, version_number
 from stepdown.release.ledger.records import Release
 from stepdown.release.publishing.commit import RELEASE
@@ -17,7 +17,7 @@ from stepdown.sharing.files.xlsx_stream import MOST_ROWS
 from stepdown.sharing.readers.access_cache import is_live
 from stepdown.sharing.readers.http_errors import Denied
 from stepdown.sharing.readers.principals import Principal
-from stepdown.sharing.routes.delta import data_files, share_of
+from stepdown.sharing.routes.delta import share_of
 from stepdown.sharing.service import Service
 from stepdown.vocabulary import ReleaseState, Tier
 
@@ -95,7 +95,7 @@ def release_facts(service: Service, visitor: Principal, release: Release) -> dic
     """
     manifest, document = service.manifest(release), service.document(release)
     package = _package(service, visitor, release)
-    data = data_files(manifest)
+    data = data_entries(manifest)
     whole = f"/releases/{release.address}"
     return {
         "entry": _entry(service, visitor, release),
