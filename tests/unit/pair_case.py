@@ -40,6 +40,7 @@ from stepdown.opened import open_candidate, open_source
 from stepdown.release.decisions.approvals import approve
 from stepdown.release.documents.documents import tier_report
 from stepdown.release.documents.gate import judge
+from stepdown.release.documents.manifest import data_entries
 from stepdown.release.ledger.ledger import open_ledger
 from stepdown.release.ledger.store import Store, open_store
 from stepdown.release.publishing.submit import submit
@@ -240,7 +241,7 @@ class Side:
         lines = []
         for form in (delta.PARQUET, delta.DELTA):
             lines.append(delta.metadata_line(form, table, release, manifest))
-            for file in delta.data_files(manifest):
+            for file in data_entries(manifest):
                 lines.append(delta.file_line(form, release, manifest, file, "https://a", 1))
         return delta.lines(lines)
 
