@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from stepdown.artifacts import ArtifactRef, Hashes, check_bytes
 from stepdown.candidate import Candidate
@@ -161,6 +162,7 @@ class Opened:
         columns: the columns of the file that the config names, in the order of the file.
         snapshot: what it was made from.
         parent: the data file of the tier above.
+        measured: what one measure leaves to the others, under its name.
     """
 
     source: Source
@@ -169,6 +171,7 @@ class Opened:
     columns: list[str]
     snapshot: ArtifactRef
     parent: ArtifactRef | None = None
+    measured: dict[str, Any] = field(default_factory=dict)
 
     @property
     def loaded(self) -> LoadedConfig:

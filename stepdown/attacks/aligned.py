@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -36,7 +37,7 @@ class Reach:
     @classmethod
     def of(cls, values: AnyInts, labels: AnyInts, value_count: int, label_count: int) -> Reach:
         """From pairs, in any order and repeated as they may be."""
-        pairs = np.unique(values.astype(np.int64) * label_count + labels)
+        pairs = distinct(values.astype(np.int64) * label_count + labels)
         counts = np.bincount(pairs // label_count, minlength=value_count)
         return cls(np.concatenate(([0], np.cumsum(counts))), pairs % label_count)
 
@@ -79,6 +80,7 @@ class Column:
     def value_count(self) -> int:
         return len(self.values) + 1
 
+    @cached_property
     def meaning(self) -> Reach:
         """From labels to the values that they may stand for; missing says only that it is."""
         values, labels = self.reach.pairs
@@ -108,6 +110,12 @@ class Aligned:
     def generator(self, purpose: str) -> np.random.Generator:
         """The same draws for the same file and purpose, whatever else was drawn before."""
         return np.random.default_rng([self.seed, *purpose.encode()])
+
+
+def distinct(keys: Ints) -> Ints:
+    """The distinct keys, ascending; sorting them is many times faster than ``numpy.unique``."""
+    ordered = np.sort(keys)
+    return ordered[np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)]]
 
 
 def align(opened: Opened, names: Sequence[str]) -> Aligned:

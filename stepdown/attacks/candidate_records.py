@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from stepdown.engine import quote
 from stepdown.opened import Opened
-from stepdown.risk.classes.classes import Ints, build_classes
+from stepdown.risk.classes.classes import Ints, candidate_classes
 from stepdown.vocabulary import Role
 
 Flags = npt.NDArray[np.bool_]
@@ -47,7 +47,7 @@ def find_places(opened: Opened) -> Places:
     Leaves ``member`` and ``class`` behind.
     """
     session = opened.session
-    build_classes(session, opened.aliases(Role.QUASI_IDENTIFIER))
+    candidate_classes(opened)
     own: Ints = session.fetch("SELECT class FROM member ORDER BY row")["class"].to_numpy()
     names = opened.names(Role.QUASI_IDENTIFIER)
     mixed = [name for name in names if len(opened.candidate.report.levels_of(name)) > 1]

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from stepdown.attacks.aligned import AnyInts, Ints, Reach
+from stepdown.attacks.aligned import AnyInts, Ints, Reach, distinct
 
 _BATCH = 20_000
 """Targets that are matched at once: bounds memory, changes no answer."""
 _COUNTED = 1 << 24
-"""Up to how many possible keys are counted in a table, which spares sorting them."""
+"""Up to how many possible keys are marked in a table, which spares sorting them."""
+_TABLED = 1 << 21
+"""Up to how many possible keys each have an owner noted in a table of 16 MB."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,7 @@ class ClassSubjects:
     @classmethod
     def of(cls, of_row: Ints, count: int, subject: Ints) -> ClassSubjects:
         width = int(subject.max(initial=0)) + 1
-        pairs = np.unique(of_row * width + subject)
+        pairs = distinct(of_row * width + subject)
         starts = np.searchsorted(pairs // width, np.arange(count + 1))
         return cls(starts, pairs % width)
 
@@ -127,13 +130,30 @@ class ClassSubjects:
         )
 
 
-def owners(of_row: Ints, count: int, subject: Ints) -> Ints:
+def owners(of_row: AnyInts, count: int, subject: Ints) -> Ints:
     """The data subject of every class that has only one, −1 of the others; shape (count,)."""
     owner = np.full(count, -1)
     owner[of_row] = subject
     # Whoever was written last stands for the class; anybody else in it is a second one.
     owner[of_row[owner[of_row] != subject]] = -1
     return owner
+
+
+def owned(columns: Sequence[AnyInts], sizes: Sequence[int], subject: Ints) -> list[Ints]:
+    """Per column the codes of every combination that one data subject has, in ascending order.
+
+    Args:
+        columns: per column, shape (n_rows,). sizes: per column how many codes it has.
+    """
+    space = math.prod(sizes)
+    if space > _TABLED:
+        classes = Classes.of(columns, sizes)
+        lone = owners(classes.of_row, classes.count, subject) >= 0
+        return [codes[lone] for codes in classes.codes()]
+    key = columns[0].astype(np.int32)
+    for codes, size in zip(columns[1:], sizes[1:], strict=True):
+        key = key * np.int32(size) + codes
+    return list(np.unravel_index(np.flatnonzero(owners(key, space, subject) >= 0), sizes))
 
 
 def only_subject(target: Ints, found: Ints, owner: Ints, target_count: int) -> Ints:
@@ -159,5 +179,7 @@ def _distinct(keys: Ints, space: int) -> tuple[Ints, Ints]:
         return np.unique(keys, return_inverse=True)
     there = np.zeros(space, dtype=bool)
     there[keys] = True
-    place = np.cumsum(there, dtype=np.int32)
-    return np.flatnonzero(there), place[keys].astype(np.int64) - 1
+    found = np.flatnonzero(there)
+    place = np.empty(space, dtype=np.int32)
+    place[found] = np.arange(len(found), dtype=np.int32)
+    return found, place[keys].astype(np.int64)

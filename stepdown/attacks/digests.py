@@ -14,6 +14,7 @@ FEWEST_BYTES = 4
 """Shortest hash, or prefix of one, that is looked for: CRC32, or eight hexadecimal digits."""
 
 _SEPARATORS = str.maketrans("", "", " -+()./_,:")
+_OTHER_SIGNS = str.maketrans("-_", "+/")
 _HEX = re.compile(r"(0[xX])?[0-9a-fA-F]{8,}")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{6,}={0,2}")
 _BASE32 = re.compile(r"[A-Z2-7]{7,}={0,6}")
@@ -77,6 +78,9 @@ def spellings(values: Iterable[str]) -> list[str]:
     longest = max(map(len, plain), default=0)
     found = dict.fromkeys(values)
     for text in plain:
+        if text.isascii() and text.isdigit():  # has no case and no separators
+            found |= dict.fromkeys((text, text[::-1], text.lstrip("0"), text.zfill(longest)))
+            continue
         bare = text.translate(_SEPARATORS)
         digits = "".join(sign for sign in bare if sign.isdigit())
         ways = (text, text.lower(), text.upper(), bare, bare.lower(), bare.upper(), text[::-1])
@@ -122,7 +126,7 @@ def _contents(cell: str, alike: bool) -> Iterator[bytes]:
     if not alike:
         return
     if _BASE64.fullmatch(cell):
-        signs = cell.rstrip("=").translate(str.maketrans("-_", "+/"))
+        signs = cell.rstrip("=").translate(_OTHER_SIGNS)
         signs = signs[:-1] if len(signs) % 4 == 1 else signs
         yield base64.b64decode(signs + "=" * (-len(signs) % 4))
     if _BASE32.fullmatch(cell):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from stepdown.engine import Session
 from stepdown.opened import Opened
 from stepdown.reports import AttackResult, stable
-from stepdown.risk.classes.classes import build_classes
+from stepdown.risk.classes.classes import candidate_classes
 from stepdown.risk.measures.bins import BINNED, BINS, DATED, sensitive_bin
 from stepdown.risk.measures.harmless import is_harmless
 from stepdown.vocabulary import Role
@@ -42,7 +42,7 @@ def homogeneity(opened: Opened) -> list[AttackResult]:
     Venkatasubramanian 2007, doi:10.1109/ICDE.2007.367856, for skewness.
     """
     with opened.aside() as opened:
-        build_classes(opened.session, opened.aliases(Role.QUASI_IDENTIFIER))
+        candidate_classes(opened)
         columns = opened.names(Role.SENSITIVE)
         if not columns:
             note = "the file holds no sensitive column"

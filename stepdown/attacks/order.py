@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from stepdown.config import tier_policy
-from stepdown.engine import quote
 from stepdown.opened import DATA, Opened
 from stepdown.reports import AttackResult, stable
 from stepdown.risk.classes.classes import Ints
@@ -37,7 +37,7 @@ def order(opened: Opened) -> list[AttackResult]:
         undecided = np.ones(max(0, rows - 1), np.bool_)
         explained = 0
         for name in names:
-            step = np.diff(_ranks(opened, quote(name)))
+            step = np.diff(_ranks(opened.session.column(DATA, name)))
             if (step[undecided] < 0).any():
                 break
             undecided &= step == 0
@@ -83,7 +83,8 @@ def monotone(opened: Opened) -> list[AttackResult]:
         if not len(table):
             return [AttackResult("monotone", 0.0, 0, note="the file holds no record")]
         _, subject = np.unique(table["s"].to_numpy(), return_inverse=True)
-        place = np.argsort(np.argsort(_source_rows(opened), kind="stable"), kind="stable")
+        place = np.empty(len(table), np.int64)
+        place[np.argsort(_source_rows(opened), kind="stable")] = np.arange(len(table))
         results = [_placed(name, ranks, place, subject, k) for name, ranks in _narrow(opened, k)]
     if not results:
         note = f"no column has values that fewer than {k} rows share"
@@ -100,28 +101,39 @@ def _source_rows(opened: Opened) -> Ints:
     return rows
 
 
-def _ranks(opened: Opened, value: str) -> Ints:
-    """Shape (n_rows,), in the order of the file: dense rank of an SQL value, missing first."""
-    table = opened.session.fetch(
-        f"SELECT dense_rank() OVER (ORDER BY {value} ASC NULLS FIRST) AS r FROM "
-        '(SELECT row_number() OVER () AS "stepdown.row", * FROM data) ORDER BY "stepdown.row"'
-    )
-    ranks: Ints = table["r"].to_numpy().astype(np.int64)
-    return ranks
+def _ranks(cells: pa.ChunkedArray, *, by_length: bool = False) -> Ints:
+    """Shape (n_rows,), in the order of the file: dense rank of a column's cells, missing first.
+
+    Args:
+        by_length: shorter texts before longer ones.
+    """
+    if pa.types.is_floating(cells.type):
+        cells = pc.add(cells, pa.scalar(0.0, cells.type))  # −0.0 is 0.0
+    coded = cells.combine_chunks().dictionary_encode()
+    values, keys = coded.dictionary, [("value", "ascending")]
+    distinct = {"value": values}
+    if by_length:
+        distinct, keys = (
+            distinct | {"length": pc.utf8_length(values)},
+            [("length", "ascending"), *keys],
+        )
+    ranks = np.empty(len(values) + 1, np.int64)
+    ranks[pc.sort_indices(pa.table(distinct), sort_keys=keys)] = np.arange(1, len(values) + 1)
+    ranks[len(values)] = 0
+    return ranks[pc.fill_null(coded.indices, len(values))]
 
 
 def _narrow(opened: Opened, k: int) -> Iterator[tuple[str, Ints]]:
     """Columns, with their rows' ranks, in which some value is shared by fewer than k rows."""
-    schema = opened.session.fetch("SELECT * FROM data LIMIT 0").schema
-    for field in map(schema.field, opened.session.columns(DATA)):
-        cell = quote(field.name)
-        few = f"SELECT 1 FROM data WHERE {cell} IS NOT NULL GROUP BY {cell} HAVING count(*) < {k}"
-        if not opened.session.scalar(f"SELECT count(*) FROM ({few})"):
+    for name in opened.session.columns(DATA):
+        cells = opened.session.column(DATA, name)
+        ranks = _ranks(cells)
+        sharers = np.bincount(ranks)[1:]
+        if not (sharers < k).any():
             continue
-        yield field.name, _ranks(opened, cell)
-        if pa.types.is_string(field.type) or pa.types.is_large_string(field.type):
-            length = f"CASE WHEN {cell} IS NOT NULL THEN (length({cell}), {cell}) END"
-            yield field.name, _ranks(opened, length)
+        yield name, ranks
+        if pa.types.is_string(cells.type) or pa.types.is_large_string(cells.type):
+            yield name, _ranks(cells, by_length=True)
 
 
 def _placed(name: str, ranks: Ints, place: Ints, subject: Ints, k: int) -> AttackResult:

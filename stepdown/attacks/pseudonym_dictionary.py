@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from stepdown.attacks.digests import (
@@ -143,15 +144,24 @@ class _Targets:
         found: list[bytes] = []
         for start in range(0, len(words), _CHUNK):
             digests = list(map(way.digest, words[start : start + _CHUNK]))
-            begins = np.frombuffer(b"".join(map(_beginning, digests)), np.uint32)
+            begins = _beginnings(digests, fixed=way.name != PLAIN)
             place = np.searchsorted(self._starts, begins).clip(max=len(self._starts) - 1)
             found += [digests[at] for at in np.flatnonzero(self._starts[place] == begins)]
         return found
 
 
-def _beginning(digest: bytes) -> bytes:
+def _beginnings(digests: Sequence[bytes], fixed: bool) -> npt.NDArray[np.uint32]:
+    """Shape (n,): the first four bytes of each.
+
+    Args:
+        fixed: they are all of one length, four bytes at least.
+    """
+    if fixed:
+        signs = np.frombuffer(b"".join(digests), np.uint8).reshape(len(digests), -1)
+        return np.ascontiguousarray(signs[:, :FEWEST_BYTES]).view(np.uint32)[:, 0]
     # Nothing shorter is looked for: what fills it up begins as nothing that counts.
-    return digest[:FEWEST_BYTES].ljust(FEWEST_BYTES, b"\0")
+    cut = (digest[:FEWEST_BYTES].ljust(FEWEST_BYTES, b"\0") for digest in digests)
+    return np.frombuffer(b"".join(cut), np.uint32)
 
 
 def _try_raw(opened: Opened, source: str, targets: _Targets) -> Iterator[str]:

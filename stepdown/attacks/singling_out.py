@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
+import numpy.typing as npt
 
 from stepdown.attacks.aligned import Aligned, AnyInts, Ints
-from stepdown.attacks.classes import Classes, only_subject, owners
+from stepdown.attacks.classes import Classes, only_subject, owned, owners
 from stepdown.attacks.intervals import Share, risk_over_control
 from stepdown.attacks.linkage import by_richness
 from stepdown.attacks.nearest import TARGETS
 from stepdown.reports import AttackResult, stable
 
+Flags = npt.NDArray[np.bool_]
 ATTACK = "singling_out"
 WITH_SENSITIVE = "singling_out_with_sensitive"
 COLUMNS = 3
@@ -54,15 +56,20 @@ def singling_out(aligned: Aligned, columns: Sequence[str], attack: str = ATTACK)
     kept = [_describing_one(aligned, names) for names in sets]
     chosen = _chosen(kept, wanted, draw)
     right = guessed = 0
-    for names, descriptions in zip(sets, chosen, strict=True):
-        right += _fit_one(aligned, names, descriptions)
-    # As many guesses over the same columns: what they hit is no doing of the file.
-    for names, count in zip(sets, _spread(wanted, chosen), strict=True):
+    spread = _spread(wanted, chosen)
+    for names, alone, described, count in zip(sets, kept, chosen, spread, strict=True):
+        # As many guesses over the same columns: what they hit is no doing of the file.
         guesses = [
             draw.integers(_first(aligned, name), aligned.columns[name].label_count, count)
             for name in names
         ]
-        guessed += _fit_one(aligned, names, guesses)
+        # Who fits in the file fits above too: only a guess of one person needs a look there.
+        guesses = _among(guesses, alone, [aligned.columns[name].label_count for name in names])
+        fit = _fit_one_above(
+            aligned, names, [np.concatenate(pair) for pair in zip(described, guesses, strict=True)]
+        )
+        right += int(fit[: len(described[0])].sum())
+        guessed += int(fit[len(described[0]) :].sum())
     found = sum(len(labels[0]) for labels in chosen)
     risk, interval = risk_over_control(Share(right, wanted), Share(guessed, wanted))
     return AttackResult(
@@ -86,9 +93,7 @@ def _column_sets(names: list[str], draw: np.random.Generator) -> list[tuple[str,
 def _describing_one(aligned: Aligned, names: Sequence[str]) -> list[Ints]:
     """Per column the labels of every combination that one data subject has."""
     columns = [aligned.columns[name] for name in names]
-    classes = Classes.of([c.mine for c in columns], [c.label_count for c in columns])
-    lone = owners(classes.of_row, classes.count, aligned.subject) >= 0
-    return [labels[lone] for labels in classes.codes()]
+    return owned([c.mine for c in columns], [c.label_count for c in columns], aligned.subject)
 
 
 def _chosen(kept: list[list[Ints]], wanted: int, draw: np.random.Generator) -> list[list[Ints]]:
@@ -116,21 +121,36 @@ def _first(aligned: Aligned, name: str) -> int:
     return int(aligned.columns[name].mine.min())
 
 
-def _fit_one(aligned: Aligned, names: Sequence[str], descriptions: Sequence[AnyInts]) -> int:
-    """How many descriptions fit exactly one person, in the file and in the cells above."""
+def _among(guesses: Sequence[Ints], kept: Sequence[Ints], sizes: Sequence[int]) -> list[Ints]:
+    """Those of the guesses that are among the descriptions kept."""
+    rows = _rows_with(kept, guesses, sizes)
+    there = np.zeros(len(guesses[0]), dtype=bool)
+    if len(rows):
+        there = Classes.of([labels[rows] for labels in kept], sizes).find(guesses) >= 0
+    return [labels[there] for labels in guesses]
+
+
+def _fit_one_above(aligned: Aligned, names: Sequence[str], descriptions: Sequence[Ints]) -> Flags:
+    """Which descriptions fit exactly one person in the cells above; shape (n_descriptions,)."""
     columns = [aligned.columns[name] for name in names]
-    classes = Classes.of([c.mine for c in columns], [c.label_count for c in columns])
-    owner = owners(classes.of_row, classes.count, aligned.subject)
-    place = classes.find(descriptions)
-    # Who fits in the file fits above too: only a description of one person needs a look there.
-    one = (place >= 0) & (owner[place] >= 0)
-    descriptions = [labels[one] for labels in descriptions]
-    if not one.any():
-        return 0
-    above = Classes.of([c.above for c in columns], [c.value_count for c in columns])
-    owner = owners(above.of_row, above.count, aligned.subject)
-    reaches = [column.meaning() for column in columns]
-    right = 0
-    for target, found in above.matches(descriptions, reaches):
-        right += int((only_subject(target, found, owner, len(descriptions[0])) >= 0).sum())
-    return right
+    reaches, sizes = [column.meaning for column in columns], [c.value_count for c in columns]
+    # Nobody else is looked at than who has, in every column, what some description may mean.
+    meant = [reach.of_each(labels)[1] for reach, labels in zip(reaches, descriptions, strict=True)]
+    rows = _rows_with([column.above for column in columns], meant, sizes)
+    fit = np.zeros(len(descriptions[0]), dtype=bool)
+    if len(rows):
+        above = Classes.of([column.above[rows] for column in columns], sizes)
+        owner = owners(above.of_row, above.count, aligned.subject[rows])
+        for target, found in above.matches(descriptions, reaches):
+            fit |= only_subject(target, found, owner, len(fit)) >= 0
+    return fit
+
+
+def _rows_with(columns: Sequence[AnyInts], codes: Sequence[Ints], sizes: Sequence[int]) -> Ints:
+    """The rows that have one of the column's codes in every column, ascending."""
+    rows = np.arange(len(columns[0]))
+    for column, some, size in zip(columns, codes, sizes, strict=True):
+        wanted = np.zeros(size, dtype=bool)
+        wanted[some] = True
+        rows = rows[wanted[column if len(rows) == len(column) else column[rows]]]
+    return rows

@@ -10,7 +10,7 @@ from stepdown.config import tier_policy
 from stepdown.config.policy import persisting_share
 from stepdown.opened import Opened
 from stepdown.reports import AttackResult, stable
-from stepdown.risk.classes.classes import build_classes
+from stepdown.risk.classes.classes import candidate_classes
 from stepdown.risk.classes.persisting import find_persisting, held_sharers
 from stepdown.risk.measures.trajectories import trajectory_class_sizes
 from stepdown.vocabulary import Role
@@ -32,7 +32,7 @@ def trajectories(opened: Opened) -> list[AttackResult]:
     """
     k = tier_policy(opened.config, opened.tier).smallest_class
     with opened.aside() as opened:
-        build_classes(opened.session, opened.aliases(Role.QUASI_IDENTIFIER))
+        candidate_classes(opened)
         results = []
         if opened.keeps_an_id():
             subject = (opened.names(Role.SUBJECT) or _rekeyed(opened))[0]

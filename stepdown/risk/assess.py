@@ -12,7 +12,7 @@ from stepdown.engine import Session
 from stepdown.opened import Opened
 from stepdown.reports import Persisting, RiskReport, stable
 from stepdown.risk.classes.alone import columns_to_drop, share_alone
-from stepdown.risk.classes.classes import ClassTable, Ints, build_classes
+from stepdown.risk.classes.classes import ClassTable, Ints, candidate_classes
 from stepdown.risk.classes.persisting import find_persisting, held_sharers
 from stepdown.risk.classes.wildcard import smallest_wildcard_class
 from stepdown.risk.leaks.insensitive import insensitive_problems
@@ -44,7 +44,7 @@ def assess_risk(opened: Opened) -> RiskReport:
     with opened.aside() as opened:
         session, config = opened.session, opened.config
         quasi_identifiers = opened.aliases(Role.QUASI_IDENTIFIER)
-        classes = build_classes(session, quasi_identifiers)
+        classes = candidate_classes(opened)
         risk = class_risk(classes)
         share = classes.mean_over_records(risk)
         households = config.name(Role.HOUSEHOLD) is not None

@@ -1,4 +1,5 @@
 import datetime as dt
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,22 @@ def test_sorted_values_tell_nothing_even_where_they_follow_the_source(tmp_path):
     result = _order(case)
     assert (result.measured, result.attempts) == (0.0, ROWS)
     assert "sorted by their released values" in result.note
+
+
+@pytest.mark.parametrize(
+    ("cells", "type"),
+    [
+        ([None, -math.inf, -0.0, 0.0, -0.0, 7.5, math.inf, math.nan, math.nan], pa.float64()),
+        ([None, False, False, True, True, True, True, True, True], pa.bool_()),
+        ([None, "", "A", "Z", "a", "é", "é", "日", "日"], pa.string()),
+        ([None, *(dt.date(2024, 2, day) for day in (1, 1, 2, 3, 3, 4, 4, 4))], pa.date32()),
+    ],
+)
+def test_every_type_is_in_the_order_in_which_files_are_sorted(tmp_path, cells, type):
+    case = _case(tmp_path, {"age": cells}, range(9), types={"age": type})
+    assert "sorted by their released values" in _order(case).note
+    case = _case(tmp_path, {"age": cells[::-1]}, range(9), types={"age": type})
+    assert "first 0 of 1 columns" in _order(case).note
 
 
 def test_a_file_in_the_order_of_its_source_is_found(tmp_path):

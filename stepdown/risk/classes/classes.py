@@ -7,12 +7,28 @@ from collections.abc import Sequence
 import numpy as np
 
 from stepdown.engine import Session, quote
+from stepdown.opened import Opened
 from stepdown.risk.classes.class_table import ClassTable, Floats, Ints
+from stepdown.vocabulary import Role
 
-__all__ = ["ClassTable", "Floats", "Ints", "build_classes"]
+__all__ = ["ClassTable", "Floats", "Ints", "build_classes", "candidate_classes"]
 
 
-def build_classes(session: Session, quasi_identifiers: Sequence[str]) -> ClassTable:
+def candidate_classes(opened: Opened) -> ClassTable:
+    """The classes of a candidate by its quasi-identifiers, built for the first measure that asks.
+
+    Leaves the relations of ``build_classes`` to every session of the candidate.
+    """
+    if "classes" not in opened.measured:
+        names = opened.aliases(Role.QUASI_IDENTIFIER)
+        opened.measured["classes"] = build_classes(opened.session, names, shared=True)
+    classes: ClassTable = opened.measured["classes"]
+    return classes
+
+
+def build_classes(
+    session: Session, quasi_identifiers: Sequence[str], *, shared: bool = False
+) -> ClassTable:
     """Give every record of the relation ``record`` its class, and count the classes.
 
     ``record`` has ``row``, ``subject`` and ``weight`` besides the quasi-identifiers, under the
@@ -20,27 +36,28 @@ def build_classes(session: Session, quasi_identifiers: Sequence[str]) -> ClassTa
     class. Leaves three relations behind: ``class`` (``class``, the quasi-identifiers), ``member``
     (``row``, ``class``, ``subject``) and ``class_subject`` (``class``, ``subject``, ``rows``,
     ``weight``).
+
+    Args:
+        shared: leave them to the part of the engine, not to this session alone.
     """
+    create = f"CREATE OR REPLACE {'' if shared else 'TEMP '}TABLE"
     names = [quote(name) for name in quasi_identifiers]
     listed = ", ".join(names)
     if names:
         session.run(
-            f"CREATE OR REPLACE TEMP TABLE class AS SELECT row_number() OVER () - 1 AS class, * "
+            f"{create} class AS SELECT row_number() OVER () - 1 AS class, * "
             f"FROM (SELECT {listed} FROM record GROUP BY {listed})"
         )
         same = " AND ".join(f"record.{name} IS NOT DISTINCT FROM class.{name}" for name in names)
         session.run(
-            "CREATE OR REPLACE TEMP TABLE member AS "
+            f"{create} member AS "
             f"SELECT record.row, class.class, record.subject FROM record JOIN class ON {same}"
         )
     else:
-        session.run("CREATE OR REPLACE TEMP TABLE class AS SELECT 0::BIGINT AS class")
-        session.run(
-            "CREATE OR REPLACE TEMP TABLE member AS SELECT row, 0::BIGINT AS class, subject "
-            "FROM record"
-        )
+        session.run(f"{create} class AS SELECT 0::BIGINT AS class")
+        session.run(f"{create} member AS SELECT row, 0::BIGINT AS class, subject FROM record")
     session.run(
-        "CREATE OR REPLACE TEMP TABLE class_subject AS SELECT class, member.subject AS subject, "
+        f"{create} class_subject AS SELECT class, member.subject AS subject, "
         "count(*) AS rows, avg(record.weight) AS weight "
         "FROM member JOIN record USING (row) GROUP BY class, member.subject"
     )

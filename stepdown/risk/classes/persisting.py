@@ -83,9 +83,11 @@ def _several(session: Session, of: Holder, aliases: Sequence[str]) -> list[float
         f"min({c}) AS value{i}"
         for i, c in enumerate(aliases)
     )
+    # Holders of one row, often most of them, are left out before their cells are compared.
+    holders = f"SELECT {of} FROM record WHERE {of} IS NOT NULL GROUP BY {of} HAVING count(*) > 1"
     session.run(
         f"CREATE OR REPLACE TEMP TABLE several_{of} AS SELECT {of} AS holder, {same} FROM record "
-        f"WHERE {of} IS NOT NULL GROUP BY {of} HAVING count(*) > 1"
+        f"WHERE {of} IN ({holders}) GROUP BY {of}"
     )
     shares = ", ".join(f"avg(same{i}::INTEGER) AS share{i}" for i in range(len(aliases)))
     (row,) = session.fetch(f"SELECT {shares} FROM several_{of}").to_pylist()

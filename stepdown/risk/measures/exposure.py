@@ -9,7 +9,7 @@ import numpy as np
 from stepdown.engine import Session, quote
 from stepdown.opened import DATA, PARENT, Opened
 from stepdown.reports import CLASS_BANDS, Exposure, stable
-from stepdown.risk.classes.classes import ClassTable, build_classes
+from stepdown.risk.classes.classes import ClassTable, build_classes, candidate_classes
 from stepdown.risk.classes.suda import COLUMNS
 from stepdown.risk.classes.suda_session import find_special_uniques
 from stepdown.vocabulary import Role, Tier
@@ -38,18 +38,17 @@ def measure_exposure(opened: Opened) -> Exposure:
     with opened.aside() as opened:
         session = opened.session
         released = _quasi_identifiers(opened, DATA)
-        classes = _classes(session, released, DATA, "_subject_id")
-        sizes = _by_band(classes)
+        sizes = _by_band(candidate_classes(opened))
         named = opened.tier is not Tier.INTERNAL and bool(released)
-        groups = _smallest_groups(session, released) if named else ()
+        groups = _smallest_groups(opened, released) if named else ()
 
         whose = _parents_subject(opened)
         above = _quasi_identifiers(opened, PARENT)
-        classes = _classes(session, above, PARENT, whose)
+        classes = _classes_above(session, above, whose)
         contributions = _contributions(session, classes, above)
         if released != above:
             both = [name for name in released if name in above]
-            classes = _classes(session, both, PARENT, whose)
+            classes = _classes_above(session, both, whose)
         return Exposure(
             class_sizes=sizes,
             class_sizes_above=_by_band(classes),
@@ -63,7 +62,7 @@ def _quasi_identifiers(opened: Opened, relation: str) -> list[str]:
     return [name for name in opened.config.names(Role.QUASI_IDENTIFIER) if name in held]
 
 
-def _classes(session: Session, columns: Sequence[str], file: str, subject: str) -> ClassTable:
+def _classes_above(session: Session, columns: Sequence[str], subject: str) -> ClassTable:
     cells = [
         "row_number() OVER () - 1 AS row",
         f"{subject} AS subject",
@@ -71,7 +70,7 @@ def _classes(session: Session, columns: Sequence[str], file: str, subject: str) 
         *(f"file.{quote(name)} AS {alias}" for alias, name in _aliases(columns).items()),
     ]
     session.run(
-        f"CREATE OR REPLACE TEMP TABLE record AS SELECT {', '.join(cells)} FROM {file} AS file"
+        f"CREATE OR REPLACE TEMP TABLE record AS SELECT {', '.join(cells)} FROM {PARENT} AS file"
     )
     return build_classes(session, list(_aliases(columns)))
 
@@ -98,12 +97,12 @@ def _by_band(classes: ClassTable) -> dict[str, int]:
 
 
 def _smallest_groups(
-    session: Session, columns: Sequence[str]
+    opened: Opened, columns: Sequence[str]
 ) -> tuple[tuple[dict[str, str | None], int], ...]:
-    aliases = _aliases(columns)
+    aliases = {opened.alias(name): name for name in columns}
     labels = ", ".join(f"{alias}::VARCHAR AS {alias}" for alias in aliases)
     order = ", ".join(f"{alias} NULLS FIRST" for alias in aliases)
-    smallest = session.fetch(
+    smallest = opened.session.fetch(
         f"SELECT subjects, {labels} FROM class JOIN (SELECT class, count(*) AS subjects "
         f"FROM class_subject GROUP BY class) USING (class) ORDER BY subjects, {order} "
         f"LIMIT {GROUPS}"

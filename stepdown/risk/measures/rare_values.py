@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stepdown.config.policy import DATE_UNITS, defaults
 from stepdown.engine import Session, literals
@@ -83,15 +83,15 @@ def count_holders(
         tier: says how fine a date may be.
         k: how many must hold a value; fewer are too few.
     """
-    shared = shared_in_households(session, [column.alias for column in columns])
     once = session.scalar("SELECT count(*) = count(DISTINCT subject) FROM record")
     people = "count(subject)" if once else "count(DISTINCT subject)"
-    return tuple(
-        _count(session, column, people, tier, k, column.alias in shared) for column in columns
-    )
+    subjects = _number(session, f"SELECT {people} FROM record")
+    shared = _shared_in_households(session, [column.alias for column in columns], people)
+    found = (_count(session, column, people, tier, k, column.alias in shared) for column in columns)
+    return tuple(replace(each, subjects=subjects) for each in found)
 
 
-def shared_in_households(session: Session, aliases: Sequence[str]) -> set[str]:
+def _shared_in_households(session: Session, aliases: Sequence[str], people: str) -> set[str]:
     """Those columns whose known values are the same for all members of a household."""
     if not aliases or not session.scalar("SELECT count(household) > 0 FROM record"):
         return set()
@@ -99,7 +99,7 @@ def shared_in_households(session: Session, aliases: Sequence[str]) -> set[str]:
     shares = ", ".join(f"avg({alias}::INT) AS {alias}" for alias in aliases)
     answer = session.fetch(
         f"SELECT {shares} FROM (SELECT {same} FROM record WHERE household IS NOT NULL "
-        "GROUP BY household HAVING count(DISTINCT subject) > 1)"
+        f"GROUP BY household HAVING {people} > 1)"
     ).to_pylist()[0]
     return {name for name, share in answer.items() if share is not None and share >= SHARED_IN}
 
@@ -125,15 +125,14 @@ def _count(
         f"{homes} AS homes FROM record WHERE {alias} IS NOT NULL GROUP BY {alias}"
     )
     facts = session.fetch(
-        "SELECT count(*) AS values, coalesce(min(least(people, homes)), 0) AS holders, "
-        "(SELECT count(DISTINCT subject) FROM record) AS subjects FROM held"
+        "SELECT count(*) AS values, coalesce(min(least(people, homes)), 0) AS holders FROM held"
     ).to_pylist()[0]
     alone = few = 0
     if facts["values"] and facts["holders"] < k:
         alone, few = (
             _number(
                 session,
-                f"SELECT count(DISTINCT subject) FROM record WHERE {alias} IN "
+                f"SELECT {people} FROM record WHERE {alias} IN "
                 f"(SELECT value FROM held WHERE least(people, homes) < {most})",
             )
             for most in (2, k)
@@ -144,7 +143,7 @@ def _count(
         values=facts["values"],
         holders=facts["holders"],
         households=by_home,
-        subjects=facts["subjects"],
+        subjects=0,
         alone=alone,
         few=few,
         kind=kind,
