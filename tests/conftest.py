@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import gc
 import os
 import shutil
 from collections.abc import Callable
@@ -25,17 +24,6 @@ settings.load_profile("all" if os.environ.get(ALL) else "sample")
 typer.main.get_command = functools.cache(typer.main.get_command)
 
 Prepared = Callable[[Callable[[Path], object]], Path]
-
-
-def pytest_xdist_auto_num_workers() -> int:
-    """One more than cores: tests of servers and of killed processes wait half of their time."""
-    return len(os.sched_getaffinity(0)) + 1
-
-
-def pytest_collection_finish() -> None:
-    """Keep modules and tests out of the search for garbage, which took 5 % of the time."""
-    gc.collect()
-    gc.freeze()
 
 
 @pytest.fixture(scope="session")

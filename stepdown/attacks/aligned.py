@@ -115,7 +115,8 @@ class Aligned:
 def distinct(keys: Ints) -> Ints:
     """The distinct keys, ascending; sorting them is many times faster than ``numpy.unique``."""
     ordered = np.sort(keys)
-    return ordered[np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)]]
+    found: Ints = ordered[np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)]]
+    return found
 
 
 def align(opened: Opened, names: Sequence[str]) -> Aligned:

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import hmac
-import re
+import string
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
 
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+Bytes = npt.NDArray[np.uint8]
+Starts = npt.NDArray[np.uint32]
+Ints = npt.NDArray[np.int64]
 Digest = Callable[[bytes], bytes]
 FEWEST_BYTES = 4
 """Shortest hash, or prefix of one, that is looked for: CRC32, or eight hexadecimal digits."""
 
 _SEPARATORS = str.maketrans("", "", " -+()./_,:")
-_OTHER_SIGNS = str.maketrans("-_", "+/")
-_HEX = re.compile(r"(0[xX])?[0-9a-fA-F]{8,}")
-_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{6,}={0,2}")
-_BASE32 = re.compile(r"[A-Z2-7]{7,}={0,6}")
+_HEX = "[0-9a-fA-F]"
+_AT_ONCE = 100_000
+"""Texts that are decoded at once: bounds memory, changes no answer."""
 
 
 def _hashed(name: str) -> Digest:
@@ -99,48 +107,126 @@ def salted(names: Iterable[str]) -> Iterator[tuple[str, str]]:
             yield "", between + name
 
 
-def decoded(cells: Iterable[str]) -> dict[int, dict[bytes, tuple[str, ...]]]:
-    """Cells that may be hashes as bytes: length → bytes → the cells.
+@dataclass(frozen=True)
+class Contents:
+    """The bytes of cells that may be hashes, all of one length.
+
+    Args:
+        signs: shape (n, length), distinct, in ascending order of ``starts``.
+        starts: shape (n,), their first four bytes.
+        cells, of: shape (n_cells,): places of cells, and whose bytes they are by their row here.
+    """
+
+    signs: Bytes
+    starts: Starts
+    cells: Ints
+    of: Ints
+
+    @classmethod
+    def of_cells(cls, signs: Bytes, cells: Ints) -> Contents:
+        """From the bytes of each cell, shape (n_cells, length ≥ 4)."""
+        size = signs.shape[1]
+        whole = [None, pa.py_buffer(np.ascontiguousarray(signs))]
+        same = pa.Array.from_buffers(pa.binary(size), len(signs), whole).dictionary_encode()
+        first = np.frombuffer(same.dictionary.buffers()[1], np.uint8)
+        distinct = first[: len(same.dictionary) * size].reshape(-1, size)
+        order = np.argsort(beginnings(distinct), kind="stable")
+        place = np.empty(len(order), np.int64)
+        place[order] = np.arange(len(order))
+        distinct = distinct[order]
+        return cls(distinct, beginnings(distinct), cells, place[np.asarray(same.indices)])
+
+    def among(self, digests: Collection[bytes], whole: bool) -> Ints:
+        """The rows that are one of these digests, or unless ``whole`` begin one."""
+        size = self.signs.shape[1]
+        cut = {each[:size] for each in digests if len(each) >= size}
+        if whole:
+            cut &= set(digests)
+        if not cut:
+            return np.empty(0, np.int64)
+        begin = np.unique(np.frombuffer(b"".join(each[:FEWEST_BYTES] for each in cut), np.uint32))
+        ends = (np.searchsorted(self.starts, begin, side) for side in ("left", "right"))
+        rows = np.concatenate([np.arange(a, b) for a, b in zip(*ends, strict=True)])
+        found: Ints = rows[[self.signs[row].tobytes() in cut for row in rows]]
+        return found
+
+
+def beginnings(signs: Bytes) -> Starts:
+    """Shape (n,): the first four bytes of each row."""
+    return np.ascontiguousarray(signs[:, :FEWEST_BYTES]).view(np.uint32)[:, 0]
+
+
+def decoded(cells: pa.Array) -> dict[int, Contents]:
+    """Texts that may be hashes as bytes, by the number of these.
 
     Hexadecimal of any case, perhaps with ``0x`` or with hyphens as in a UUID; base64 and base32
     with either alphabet, with or without padding, where all cells are of one length as hashes are.
     Cut ones lose what is not a whole byte.
+
+    Args:
+        cells: distinct texts, none missing.
     """
-    cells = list(cells)
-    found: dict[int, dict[bytes, tuple[str, ...]]] = {}
-    alike = len({len(cell) for cell in cells}) == 1
-    for cell in cells:
-        for content in _contents(cell, alike):
-            if len(content) >= FEWEST_BYTES:
-                # One tuple for almost every cell: a set takes four times the memory.
-                known = found.setdefault(len(content), {})
-                known[content] = (*known.get(content, ()), cell)
-    return found
+    bare = pc.replace_substring(pc.utf8_trim(cells, "{}"), "-", "")
+    found = [_read(bare, rf"^(?:0[xX])?{_HEX}{{8,}}$", "^0[xX]", _HEX_SIGNS)]
+    if pc.count_distinct(pc.utf8_length(cells)).as_py() == 1:
+        found.append(_read(cells, r"^[A-Za-z0-9+/_-]{6,}={0,2}$", "=+$", _BASE64_SIGNS))
+        found.append(_read(cells, r"^[A-Z2-7]{7,}={0,6}$", "=+$", _BASE32_SIGNS))
+    together: dict[int, list[tuple[Bytes, Ints]]] = {}
+    for signs, places in chain.from_iterable(found):
+        if signs.shape[1] >= FEWEST_BYTES:
+            together.setdefault(signs.shape[1], []).append((signs, places))
+    return {
+        size: Contents.of_cells(*map(np.concatenate, zip(*parts, strict=True)))
+        for size, parts in together.items()
+    }
 
 
-def _contents(cell: str, alike: bool) -> Iterator[bytes]:
-    bare = cell.strip("{}").replace("-", "")
-    if _HEX.fullmatch(bare):
-        digits = bare[2:] if bare[:2] in ("0x", "0X") else bare
-        yield bytes.fromhex(digits[: len(digits) // 2 * 2])
-    if not alike:
-        return
-    if _BASE64.fullmatch(cell):
-        signs = cell.rstrip("=").translate(_OTHER_SIGNS)
-        signs = signs[:-1] if len(signs) % 4 == 1 else signs
-        yield base64.b64decode(signs + "=" * (-len(signs) % 4))
-    if _BASE32.fullmatch(cell):
-        signs = cell.rstrip("=")
-        signs = signs[: len(signs) - (len(signs) % 8 in (1, 3, 6))]
-        yield base64.b32decode(signs + "=" * (-len(signs) % 8))
-
-
-def numbers_decoded(numbers: Iterable[int]) -> dict[int, dict[bytes, tuple[str, ...]]]:
+def numbers_decoded(numbers: pa.Array) -> dict[int, Contents]:
     """The same of whole numbers: four bytes where they are enough, else eight; big-endian."""
-    found: dict[int, dict[bytes, tuple[str, ...]]] = {}
-    for number in numbers:
-        size = 4 if -(1 << 31) <= number < 1 << 32 else 8
-        content = (number % (1 << 8 * size)).to_bytes(size, "big")
-        known = found.setdefault(size, {})
-        known[content] = (*known.get(content, ()), str(number))
+    cells = np.asarray(numbers)
+    fits = (cells < 1 << 32) & ((cells >= -(1 << 31)) if cells.dtype.kind == "i" else True)
+    found = {}
+    for size, those in ((4, np.flatnonzero(fits)), (8, np.flatnonzero(~fits))):
+        if len(those):
+            content = cells[those].astype(np.uint64).astype(f">u{size}")
+            found[size] = Contents.of_cells(content.view(np.uint8).reshape(-1, size), those)
     return found
+
+
+def _read(
+    texts: pa.Array, pattern: str, beside: str, alphabet: tuple[Bytes, int]
+) -> Iterator[tuple[Bytes, Ints]]:
+    """Per length of text: the bytes of those that match, and their places.
+
+    Args:
+        beside: pattern of what is no digit of theirs.
+        alphabet: what every sign stands for, and how many bits that is.
+    """
+    value, bits = alphabet
+    places = np.flatnonzero(pc.match_substring_regex(texts, pattern))
+    digits = pc.replace_substring_regex(texts.take(pa.array(places)), beside, "")
+    lengths = np.asarray(pc.binary_length(digits))
+    for length in np.unique(lengths).tolist():
+        alike = np.flatnonzero(lengths == length)
+        for start in range(0, len(alike), _AT_ONCE):
+            some = alike[start : start + _AT_ONCE]
+            text = digits.take(pa.array(some)).buffers()[2]
+            signs = value[np.frombuffer(text, np.uint8, len(some) * length).reshape(-1, length)]
+            each = (signs[:, :, None] >> np.arange(bits - 1, -1, -1, dtype=np.uint8)) & 1
+            whole = each.reshape(len(some), -1)[:, : length * bits // 8 * 8]
+            yield np.packbits(whole, axis=1), places[some]
+
+
+def _alphabet(*spelled: str) -> tuple[Bytes, int]:
+    value = np.zeros(256, np.uint8)
+    for signs in spelled:
+        value[list(signs.encode())] = np.arange(len(signs))
+    return value, (len(spelled[0]) - 1).bit_length()
+
+
+_HEX_SIGNS = _alphabet("0123456789abcdef", "0123456789ABCDEF")
+_LETTERS = string.ascii_uppercase
+_BASE64_SIGNS = _alphabet(
+    *(_LETTERS + _LETTERS.lower() + string.digits + last for last in ("+/", "-_"))
+)
+_BASE32_SIGNS = _alphabet(_LETTERS + "234567")

@@ -118,7 +118,9 @@ class _CrossTable:
         near[right] = True
         cells = np.concatenate([np.arange(self.starts[c], self.starts[c + 1]) for c in left])
         common = int(self.records[cells[near[self.columns[cells]]]].sum())
-        own_left, own_right = np.isin(self.of_row[0][own], left), near[self.of_row[1][own]]
+        # ``left`` is short as a rule, and so is ``own``: to compare all is faster than to sort.
+        own_left = (self.of_row[0][own][:, None] == left).any(axis=1)
+        own_right = near[self.of_row[1][own]]
         among_left = int(self.sizes[0][left].sum() - own_left.sum())
         among_right = int(self.sizes[1][right].sum() - own_right.sum())
         return (common - int((own_left & own_right).sum())) / (among_left * among_right)

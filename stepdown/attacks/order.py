@@ -120,7 +120,8 @@ def _ranks(cells: pa.ChunkedArray, *, by_length: bool = False) -> Ints:
     ranks = np.empty(len(values) + 1, np.int64)
     ranks[pc.sort_indices(pa.table(distinct), sort_keys=keys)] = np.arange(1, len(values) + 1)
     ranks[len(values)] = 0
-    return ranks[pc.fill_null(coded.indices, len(values))]
+    of_row: Ints = ranks[pc.fill_null(coded.indices, len(values))]
+    return of_row
 
 
 def _narrow(opened: Opened, k: int) -> Iterator[tuple[str, Ints]]:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from stepdown.attacks.digests import (
     COMMON,
@@ -16,7 +16,9 @@ from stepdown.attacks.digests import (
     FEWEST_BYTES,
     PLAIN,
     SALTED,
+    Contents,
     Digest,
+    beginnings,
     decoded,
     keyed,
     numbers_decoded,
@@ -46,7 +48,7 @@ _HASH_LIKE = 1 << 24
 """A column of whole numbers holds hashes only if some are at least this large."""
 _SOURCES = (Role.SUBJECT, Role.HOUSEHOLD, Role.DIRECT_IDENTIFIER)
 
-Cells = dict[int, dict[bytes, tuple[str, ...]]]
+Cells = dict[int, Contents]
 Spell = Callable[[Sequence[str]], list[str]]
 
 
@@ -96,7 +98,7 @@ def pseudonym_dictionary(
     found = [_result(column, notes) for column in columns if any(column.reversed.values())]
     held = len(targets.columns)
     looked = f"{held:,} of {len(columns):,} columns hold anything that may be a hash"
-    tried = sum(len(column.distinct) for column in targets.columns)
+    tried = sum(len(column.values) for column in targets.columns)
     note = "; ".join([looked, *notes])
     return found or [AttackResult("pseudonym_dictionary", 0.0, tried, successes=0, note=note)]
 
@@ -107,7 +109,7 @@ class _Column:
     how (digest and source) → cells."""
 
     name: str
-    distinct: list[str]
+    values: pa.Array
     cells: Cells
     reversed: dict[str, set[str]]
 
@@ -116,14 +118,14 @@ class _Column:
         cell = opened.alias(name)
         values = opened.session.fetch(
             f"SELECT DISTINCT {cell} AS v FROM record WHERE {cell} IS NOT NULL"
-        )["v"]
-        listed = values.to_pylist()
+        )["v"].combine_chunks()
         cells: Cells = {}
         if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
-            cells = decoded(listed)
-        elif pa.types.is_integer(values.type) and max(map(abs, listed), default=0) >= _HASH_LIKE:
-            cells = numbers_decoded(listed)
-        return cls(name, [str(value) for value in listed], cells, {})
+            cells = decoded(values.cast(pa.string()))
+        elif pa.types.is_integer(values.type) and len(values):
+            least, most = (each.as_py() for each in pc.min_max(values).values())
+            cells = numbers_decoded(values) if max(-least, most) >= _HASH_LIKE else {}
+        return cls(name, values, cells, {})
 
 
 class _Targets:
@@ -131,37 +133,22 @@ class _Targets:
 
     def __init__(self, columns: list[_Column]) -> None:
         self.columns = columns
-        starts = {
-            content[:FEWEST_BYTES]
-            for column in columns
-            for known in column.cells.values()
-            for content in known
-        }
-        self._starts = np.unique(np.frombuffer(b"".join(starts), np.uint32))
+        known = [part.starts for column in columns for part in column.cells.values()]
+        self._starts = np.unique(np.concatenate(known)) if known else np.empty(0, np.uint32)
 
     def likely(self, way: _Way, words: Sequence[bytes]) -> list[bytes]:
         """The words' digests that begin as a cell does, of which most are chance."""
         found: list[bytes] = []
         for start in range(0, len(words), _CHUNK):
-            digests = list(map(way.digest, words[start : start + _CHUNK]))
-            begins = _beginnings(digests, fixed=way.name != PLAIN)
+            digests = cut = list(map(way.digest, words[start : start + _CHUNK]))
+            if way.name == PLAIN:
+                # Nothing shorter is looked for: what fills it up begins as nothing that counts.
+                cut = [each[:FEWEST_BYTES].ljust(FEWEST_BYTES, b"\0") for each in digests]
+            joined = np.frombuffer(b"".join(cut), np.uint8)
+            begins = beginnings(joined.reshape(len(cut), -1))
             place = np.searchsorted(self._starts, begins).clip(max=len(self._starts) - 1)
             found += [digests[at] for at in np.flatnonzero(self._starts[place] == begins)]
         return found
-
-
-def _beginnings(digests: Sequence[bytes], fixed: bool) -> npt.NDArray[np.uint32]:
-    """Shape (n,): the first four bytes of each.
-
-    Args:
-        fixed: they are all of one length, four bytes at least.
-    """
-    if fixed:
-        signs = np.frombuffer(b"".join(digests), np.uint8).reshape(len(digests), -1)
-        return np.ascontiguousarray(signs[:, :FEWEST_BYTES]).view(np.uint32)[:, 0]
-    # Nothing shorter is looked for: what fills it up begins as nothing that counts.
-    cut = (digest[:FEWEST_BYTES].ljust(FEWEST_BYTES, b"\0") for digest in digests)
-    return np.frombuffer(b"".join(cut), np.uint32)
 
 
 def _try_raw(opened: Opened, source: str, targets: _Targets) -> Iterator[str]:
@@ -243,22 +230,16 @@ def _hits(targets: _Targets, way: _Way, words: Sequence[bytes]) -> list[set[str]
     """For each column the cells whose bytes are the digest, or begin it, of some word: none of a
     length of which chance gives as many."""
     likely = targets.likely(way, words)
-    found: list[dict[int, set[bytes]]] = []
+    found: list[set[str]] = []
     for column in targets.columns:
-        found.append({})
-        for size, known in column.cells.items():
-            cut = likely if way.name == PLAIN else [d[:size] for d in likely if len(d) >= size]
-            found[-1][size] = known.keys() & set(cut)
-    return [
-        {
-            cell
-            for size, hit in hits.items()
-            if hit and _is_no_chance(len(hit), len(words) * len(column.cells[size]) / 256.0**size)
-            for content in hit
-            for cell in column.cells[size][content]
-        }
-        for column, hits in zip(targets.columns, found, strict=True)
-    ]
+        found.append(set())
+        for size, known in column.cells.items() if likely else ():
+            hit = known.among(likely, whole=way.name == PLAIN)
+            tried = len(words) * len(known.starts)
+            if len(hit) and _is_no_chance(len(hit), tried / 256.0**size):
+                cells = known.cells[np.isin(known.of, hit)]
+                found[-1].update(map(str, column.values.take(pa.array(cells)).to_pylist()))
+    return found
 
 
 def _is_no_chance(count: int, mean: float) -> bool:
@@ -305,8 +286,8 @@ def _result(column: _Column, notes: list[str]) -> AttackResult:
     shown = ", ".join(ways[:3]) + (f" and {len(ways) - 3} more ways" if len(ways) > 3 else "")
     return AttackResult(
         "pseudonym_dictionary",
-        stable(len(cells) / len(column.distinct)),
-        attempts=len(column.distinct),
+        stable(len(cells) / len(column.values)),
+        attempts=len(column.values),
         successes=len(cells),
         column=column.name,
         note="; ".join([f"reversed as {shown}", *notes]),

@@ -5,6 +5,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from opening import opened_alone
 from risk_case import RiskCase
@@ -171,5 +172,25 @@ def test_an_id_is_spelled_in_all_usual_ways():
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("text", "content"),
+    [
+        ("00ff10aB", b"\x00\xff\x10\xab"),
+        ("0X00ff10abc", b"\x00\xff\x10\xab"),
+        (
+            "{0badcafe-0000-4000-8000-00000000000f}",
+            bytes.fromhex("0badcafe0000400080" + "0" * 13 + "f"),
+        ),
+        ("-_-_+/", b"\xfb\xff\xbf\xfb"),
+        ("_w==", None),
+        ("MZXW6YTB", b"fooba"),
+        ("MZXW6YTBOI======", b"foobar"),
+    ],
+)
+def test_a_hash_is_read_however_it_is_written(text, content):
+    found = {size: each.signs.tobytes() for size, each in decoded(pa.array([text])).items()}
+    assert content in found.values() if content else not found
+
+
 def test_words_and_labels_are_no_hashes():
-    assert decoded(["[20, 25)", "north", "positive", "government"]) == {}
+    assert decoded(pa.array(["[20, 25)", "north", "positive", "government"])) == {}
