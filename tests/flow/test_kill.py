@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import random
-import resource
 import signal
-import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
-from loopback import PrefectServer, end_group, own_environment
+import pytest
+from forked import Script, import_first
+from loopback import PrefectServer, own_environment
 from partner_case import write_partner
-from tiny_release import CANARY, PROJECT, TIERS, Tiny, tiny_release
+from tiny_release import CANARY, TIERS, Tiny, tiny_release
 
+from flows.prefect_quiet import quiet_prefect
 from stepdown.operations.verify import verify
 from stepdown.release.ledger.chain import verify_chain
 from stepdown.release.ledger.ledger import open_ledger
@@ -29,6 +32,32 @@ LINES = {
     "springs": ["internal: measuring", "internal: published", "partner/clinic: published"],
 }
 
+# Python ignores SIGXFSZ, so a write beyond the limit fails as on a full disk.
+RUN = """
+import os, resource, sys
+
+os.setsid()
+if limit := int(sys.argv.pop(1)):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+from flows.cli import main
+main()
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def imported(server: PrefectServer) -> None:
+    """Import once what every run imports; Prefect takes its settings when it is imported."""
+    before = dict(os.environ)
+    try:
+        around = own_environment() | server.environment
+        os.environ.clear()
+        os.environ.update(around)
+        quiet_prefect(server.home)
+        import_first("expectations.judge", "flows.release")
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
 
 def test_a_run_killed_at_any_moment_leaves_the_last_release_and_a_free_way(server, tmp_path):
     datasets = [tiny_release(tmp_path, name) for name in LINES]
@@ -41,7 +70,7 @@ def test_a_run_killed_at_any_moment_leaves_the_last_release_and_a_free_way(serve
     last = datasets[0]
     last.write_source(300)  # on the source of before it would derive nothing
     kill(last, server, "public: measuring")
-    last.run(**server.environment)
+    run(last, server)
     workspace, _ = places(last)
     assert list(workspace.scratch.iterdir()) == []
     assert [path for path in last.root.rglob(".*") if path.is_file()] == []
@@ -49,7 +78,7 @@ def test_a_run_killed_at_any_moment_leaves_the_last_release_and_a_free_way(serve
 
 
 def killed_again_and_again(tiny: Tiny, server: PrefectServer) -> None:
-    code, first = tiny.run(**server.environment)
+    code, first = run(tiny, server)
     assert (code, set(states(first).values())) == (0, {"published"})
     for number, line in enumerate(LINES[tiny.dataset], start=1):
         before = live(tiny)
@@ -59,7 +88,7 @@ def killed_again_and_again(tiny: Tiny, server: PrefectServer) -> None:
         told = f"killed {offset:.3f} s after {line!r}"
         assert kill(tiny, server, line, offset) == -signal.SIGKILL, told
         assert_nothing_half_published(tiny, before, told)
-        code, outcome = tiny.run(**server.environment)
+        code, outcome = run(tiny, server)
         assert code == 0, (told, outcome)
         assert set(states(outcome).values()) <= {"published", "unchanged"}, told
         assert_all_is_right(tiny, rows, told)
@@ -67,8 +96,7 @@ def killed_again_and_again(tiny: Tiny, server: PrefectServer) -> None:
 
 def kill(tiny: Tiny, server: PrefectServer, line: str, offset: float = 0.0) -> int:
     """Start a run, kill its process group after a line of progress, and give its exit code."""
-    process = start(tiny, server.environment)
-    assert process.stderr is not None
+    process = start(tiny, server)
     seen = []
     for told in process.stderr:
         seen.append(told)
@@ -77,21 +105,20 @@ def kill(tiny: Tiny, server: PrefectServer, line: str, offset: float = 0.0) -> i
     else:
         raise AssertionError(f"the run never said {line!r}: {seen}")
     time.sleep(offset)
-    end_group(process)
-    process.stderr.close()
-    return process.returncode
+    os.killpg(process.pid, signal.SIGKILL)
+    return process.wait()
 
 
-def start(tiny: Tiny, environment: dict[str, str]) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        tiny.command("run", str(tiny.config), "--json"),
-        cwd=PROJECT,
-        env=own_environment() | environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+def start(tiny: Tiny, server: PrefectServer, file_limit: int = 0) -> Script:
+    words = ["run", str(tiny.config), "--json"]
+    places = ["--work", str(tiny.work), "--store", str(tiny.store)]
+    return Script(RUN, str(file_limit), *words, *places, environment=server.environment)
+
+
+def run(tiny: Tiny, server: PrefectServer) -> tuple[int, Any]:
+    """Exit code and document of `stepdown run`."""
+    done = start(tiny, server).end()
+    return done.returncode, json.loads(done.stdout)
 
 
 def assert_nothing_half_published(tiny: Tiny, before: dict[str, str], told: str) -> None:
@@ -167,20 +194,17 @@ def places(tiny: Tiny) -> tuple[Workspace, Store]:
 
 def test_of_two_runs_at_once_one_works_and_one_says_why_not(server, tmp_path):
     tiny = tiny_release(tmp_path)
-    working = start(tiny, server.environment)
-    assert working.stderr is not None
+    working = start(tiny, server)
     assert any("reading the source" in line for line in working.stderr)
     working.send_signal(signal.SIGSTOP)  # or it might end before the other has begun
     try:
-        code, refused = tiny.run(**server.environment)
+        code, refused = run(tiny, server)
     finally:
         working.send_signal(signal.SIGCONT)
     assert code == 3
     assert refused["error"]["kind"] == "TransientError"
     assert refused["error"]["message"] == "another run of this dataset is under way"
-    working.stderr.read()
-    working.stderr.close()
-    assert working.wait(60) == 0
+    assert working.end().returncode == 0
     assert_all_is_right(tiny, 240, "two at once")
     workspace, _ = places(tiny)
     with open_ledger(workspace).reading() as reader:
@@ -189,19 +213,11 @@ def test_of_two_runs_at_once_one_works_and_one_says_why_not(server, tmp_path):
 
 def test_a_full_disk_fails_cleanly_and_leaves_the_last_release(server, tmp_path):
     tiny = tiny_release(tmp_path)
-    code, outcome = tiny.run(**server.environment)
+    code, outcome = run(tiny, server)
     assert code == 0, outcome
     before = live(tiny)
     tiny.write_source(60_000)
-    done = subprocess.run(
-        tiny.command("run", str(tiny.config), "--json"),
-        cwd=PROJECT,
-        env=own_environment() | server.environment,
-        preexec_fn=_no_file_above_200_kb,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = start(tiny, server, file_limit=200_000).end()
     assert done.returncode == 3, done.stderr
     error = json.loads(done.stdout)["error"]
     assert "File too large" in error["message"] or "engine" in error["message"]
@@ -210,11 +226,6 @@ def test_a_full_disk_fails_cleanly_and_leaves_the_last_release(server, tmp_path)
     assert_nothing_half_published(tiny, before, "full disk")
     assert live(tiny) == before
     tiny.write_source(252)
-    code, outcome = tiny.run(**server.environment)
+    code, outcome = run(tiny, server)
     assert code == 0, outcome
     assert_all_is_right(tiny, 252, "after a full disk")
-
-
-def _no_file_above_200_kb() -> None:
-    # Python ignores SIGXFSZ, so a write beyond the limit fails as on a full disk.
-    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import csv
-import json
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from governance_case import govern
-from loopback import own_environment
 from partner_case import write_partner
 
 PROJECT = Path(__file__).parents[2]
@@ -74,23 +70,6 @@ class Tiny:
     def command(self, *words: str) -> list[str]:
         places = ["--work", str(self.work), "--store", str(self.store)]
         return [sys.executable, "-m", "flows", *words, *places]
-
-    def stepdown(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run a command to its end."""
-        return subprocess.run(
-            self.command(*words),
-            cwd=PROJECT,
-            env=own_environment() | environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
-
-    def run(self, **environment: str) -> tuple[int, Any]:
-        """Exit code and document of `stepdown run`."""
-        done = self.stepdown("run", str(self.config), "--json", **environment)
-        return done.returncode, json.loads(done.stdout)
 
 
 def tiny_release(root: Path, dataset: str = "wells", rows: int = 240) -> Tiny:

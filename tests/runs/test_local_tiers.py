@@ -30,7 +30,7 @@ def test_two_local_tiers_are_published_whole_verify_and_stay_unchanged(visits: V
         assert (verified["problems"], verified["not_checked"]) == ([], [])
 
     before = visits.published()
-    again = visits.run()
+    again = visits.run("--again")
     assert {tier["state"] for tier in again.json["tiers"].values()} == {"unchanged"}
     assert visits.published() == before
 

@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
@@ -30,9 +31,16 @@ class Script:
 
     Args:
         into: a file that everything it prints goes to instead.
+        environment: what it finds there beside what is in this process's.
     """
 
-    def __init__(self, script: str, *arguments: str, into: Path | None = None) -> None:
+    def __init__(
+        self,
+        script: str,
+        *arguments: str,
+        into: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         _start_server()
         # One for each way: whoever is killed before they read all they were given resets what
         # they hold, and what they have printed is to be read all the same.
@@ -40,13 +48,14 @@ class Script:
         complaints, errors = socket.socketpair()
         with given, into_it, said, out, complaints, errors:
             ends = (into_it, out, errors)
-            known = (ends, into, script, arguments, dict(os.environ), os.getcwd())
+            around = os.environ | dict(environment or {})
+            known = (ends, into, script, arguments, around, os.getcwd())
             self._process = _CONTEXT.Process(target=_run, args=known, daemon=True)
             self._process.start()
             self.pid = int(self._process.pid or 0)
             self.stdin = given.makefile("w", encoding="utf-8")
             self.stdout = said.makefile("r", encoding="utf-8")
-            self._errors = complaints.makefile("r", encoding="utf-8")
+            self.stderr = complaints.makefile("r", encoding="utf-8")
 
     def poll(self) -> int | None:
         return self._process.exitcode
@@ -66,13 +75,13 @@ class Script:
         code = self._process.exitcode
         if code is None:
             raise subprocess.TimeoutExpired("a script", timeout)
-        for end in (self.stdin, self.stdout, self._errors):
+        for end in (self.stdin, self.stdout, self.stderr):
             end.close()
         return code
 
     def end(self) -> subprocess.CompletedProcess[str]:
         """Wait for its end; gives its exit code and what it has printed since."""
-        said, complained = self.stdout.read(), self._errors.read()
+        said, complained = self.stdout.read(), self.stderr.read()
         return subprocess.CompletedProcess((), self.wait(), said, complained)
 
 
@@ -81,13 +90,18 @@ def run_script(script: str, *arguments: str) -> subprocess.CompletedProcess[str]
     return Script(script, *arguments).end()
 
 
-def _start_server() -> None:
+def import_first(*modules: str) -> None:
+    """Let the process that is forked import these too, unless it runs already."""
+    _start_server(*modules)
+
+
+def _start_server(*more: str) -> None:
     # Several threads of a test may want a script at once, and the environment is one for all.
     with _STARTING:
         before = os.environ.get("PYTHONPATH")
         os.environ["PYTHONPATH"] = _PATH
         try:
-            forkserver.set_forkserver_preload(_IMPORTED)
+            forkserver.set_forkserver_preload([*_IMPORTED, *more])
             forkserver.ensure_running()
         finally:
             os.environ.pop("PYTHONPATH")

@@ -1,15 +1,17 @@
-"""docs/governance.md is run from top to bottom: it says what its commands say."""
+"""Run docs/governance.md from top to bottom: does it say what its commands say?"""
 
 from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from loopback import own_environment
+import pytest
+from visits import Done
 
 PAGE = Path(__file__).parents[2] / "docs" / "governance.md"
 ELLIPSIS = "…"
@@ -33,7 +35,9 @@ def steps(text: str) -> Iterator[tuple[str, list[str]]]:
     """Every command with the lines that the page shows below it."""
     for kind, content in blocks(text):
         if kind == "sh":
-            yield "set -e\n" + content, [ELLIPSIS]
+            for part in re.split(r"(?m)^(stepdown .*)\n", content):
+                if part:
+                    yield part, [ELLIPSIS]
             continue
         for part in re.split(r"(?m)^\$ ", content)[1:]:
             command, _, shown = part.partition("\n")
@@ -49,32 +53,39 @@ def told(text: str, folder: Path) -> list[str]:
     return kept
 
 
-def test_the_page_says_what_its_commands_say(tmp_path: Path) -> None:
-    environment = own_environment() | {
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "COLUMNS": "110",
-    }
-    here = str(tmp_path)
+def run_page(folder: Path, stepdown: Callable[..., Done], patch: pytest.MonkeyPatch) -> None:
+    """Run every command in a folder, `stepdown` in this process, anything else in a shell.
+
+    What a block exports, and where it goes, holds for those below it.
+    """
+    patch.chdir(folder)
     for command, shown in steps(PAGE.read_text(encoding="utf-8")):
-        # What a block exports, and where it goes, holds for those below it.
-        keep = f"\nended=$?; pwd > {tmp_path}/pwd; env -0 > {tmp_path}/env; exit $ended"
-        done = subprocess.run(
-            ["bash", "-c", command + keep],
-            cwd=here,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=600,
-        )
+        words = shlex.split(command, comments=True)
+        ours = words[0] == "stepdown"
+        done = stepdown(*words[1:]) if ours else _in_a_shell(command, folder, patch)
         expected = re.search(r"# exit (\d)$", command)
-        assert done.returncode == int(expected[1] if expected else 0), (command, done.stderr)
-        here = (tmp_path / "pwd").read_text().strip()
-        pairs = (tmp_path / "env").read_text().split("\0")
-        environment = dict(pair.split("=", 1) for pair in pairs if "=" in pair)
-        said, wanted = told(done.stdout + done.stderr, tmp_path), told("\n".join(shown), tmp_path)
+        assert done.code == int(expected[1] if expected else 0), (command, done.err)
+        said, wanted = told(done.out + done.err, folder), told("\n".join(shown), folder)
         if ELLIPSIS not in wanted:
             assert said == wanted, command
         left = iter(said)
         for line in wanted:
             assert line == ELLIPSIS or line in left, (command, line, said)
+
+
+def _in_a_shell(block: str, folder: Path, patch: pytest.MonkeyPatch) -> Done:
+    keep = f"\nended=$?; pwd > {folder}/pwd; env -0 > {folder}/env; exit $ended"
+    done = subprocess.run(
+        ["bash", "-c", f"set -e\n{block}{keep}"],
+        env=os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    patch.chdir((folder / "pwd").read_text().strip())
+    for pair in (folder / "env").read_text().split("\0"):
+        name, _, value = pair.partition("=")
+        if name.startswith("STEPDOWN_"):
+            patch.setenv(name, value)
+    return Done(done.returncode, done.stdout, done.stderr)
