@@ -43,7 +43,7 @@ class EmbeddedServer:
 
     def __init__(self, home: Path) -> None:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _begin_database(home / "prefect.db")
+        begin_database(home / "prefect.db")
         self._log = home / _LOG
         environment = {n: v for n, v in os.environ.items() if n != "PREFECT_API_URL"}
         with open(self._log, "wb") as log:
@@ -96,7 +96,7 @@ def server_url(home: Path) -> str:
     return embedded_server(home).wait()
 
 
-def _begin_database(path: Path) -> None:
+def begin_database(path: Path) -> None:
     """Lay a database down as Prefect's migrations would leave it, which takes them 6 CPU seconds.
 
     Where the installed Prefect does not know the schema's revision, its migrations do the work;

@@ -10,23 +10,25 @@ import pytest
 from loopback import server  # noqa: F401 - a fixture
 from visits import Done, Visits, in_this_process, make_visits
 
+from flows.embedded_server import embedded_server, server_url
 from flows.prefect_quiet import quiet_prefect
 
 
 @pytest.fixture(scope="session")
 def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A quiet server of our own; gives the path of its database."""
+    """A server as a run starts one; gives the path of its database."""
     home = tmp_path_factory.mktemp("prefect")
     before = dict(os.environ)
     quiet_prefect(home)
-    from prefect.settings import PREFECT_API_URL, PREFECT_SERVER_DATABASE_CONNECTION_URL
-    from prefect.testing.utilities import prefect_test_harness
-
     try:
-        with prefect_test_harness(server_startup_timeout=180):
-            os.environ["PREFECT_API_URL"] = str(PREFECT_API_URL.value())  # as a user would
-            url = PREFECT_SERVER_DATABASE_CONNECTION_URL.value()
-            yield Path(str(url).split("///", 1)[1])
+        used = Path(os.environ["PREFECT_HOME"])
+        embedded_server(used)  # it ends with this process
+        url = server_url(used)
+        from prefect.settings import PREFECT_API_URL, temporary_settings
+
+        with temporary_settings({PREFECT_API_URL: url}):
+            os.environ["PREFECT_API_URL"] = url  # as a user would
+            yield used / "prefect.db"
     finally:
         os.environ.clear()
         os.environ.update(before)

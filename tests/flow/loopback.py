@@ -19,6 +19,8 @@ from typing import Any, Literal, TypeVar
 
 import pytest
 
+from flows.embedded_server import begin_database
+
 T = TypeVar("T")
 _PR_SET_PDEATHSIG = 1
 QUIET = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
@@ -71,6 +73,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
 def prefect_server(home: Path) -> Iterator[PrefectServer]:
     """Start a server, wait until it answers, and end it."""
     home.mkdir(parents=True, exist_ok=True)
+    begin_database(home / "prefect.db")
     port = _free_port()
     server = PrefectServer(f"http://127.0.0.1:{port}/api", home)
     environment = QUIET | {

@@ -44,7 +44,7 @@ def test_a_database_that_another_run_laid_down_meanwhile_is_left_as_it_is(
     path, exists = tmp_path / "prefect.db", Path.exists
     path.write_bytes(b"another run's")
     monkeypatch.setattr(Path, "exists", lambda self: self != path and exists(self))
-    embedded_server._begin_database(path)
+    embedded_server.begin_database(path)
     assert path.read_bytes() == b"another run's"
     assert [each.name for each in tmp_path.iterdir()] == ["prefect.db"]
 
