@@ -104,10 +104,11 @@ class Source:
     def keep(self, name: str, sql: str) -> None:
         """Leave what follows from the snapshot alone as a relation; the first call answers it.
 
-        Every session of the source and its candidates sees it, and it goes with the source.
+        Every session of the source and its candidates sees it, and it goes with the source. It is
+        on disk, where it takes no memory that a measure needs.
         """
         if name not in self._kept:
-            self.session.run(f"CREATE TABLE {quote(name)} AS {sql}")
+            self.session.lay_out(name, sql)
             self._kept.add(name)
 
     def check(self, ref: ArtifactRef) -> Path:

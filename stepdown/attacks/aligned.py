@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from stepdown.engine import Session, quote
 from stepdown.errors import StoreCorrupt
 from stepdown.opened import DATA, PARENT, Opened
+from stepdown.risk.classes.class_table import distinct
 
 Ints = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.int32]
@@ -110,13 +111,6 @@ class Aligned:
     def generator(self, purpose: str) -> np.random.Generator:
         """The same draws for the same file and purpose, whatever else was drawn before."""
         return np.random.default_rng([self.seed, *purpose.encode()])
-
-
-def distinct(keys: Ints) -> Ints:
-    """The distinct keys, ascending; sorting them is many times faster than ``numpy.unique``."""
-    ordered = np.sort(keys)
-    found: Ints = ordered[np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)]]
-    return found
 
 
 def align(opened: Opened, names: Sequence[str]) -> Aligned:

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from stepdown.engine import quote
 from stepdown.opened import Opened
+from stepdown.risk.classes.class_table import distinct
 from stepdown.risk.classes.classes import Ints, candidate_classes
 from stepdown.vocabulary import Role
 
@@ -70,7 +71,7 @@ def find_places(opened: Opened) -> Places:
 
 def _pairs(places: Ints, classes: Ints) -> tuple[Ints, Ints]:
     width = int(classes.max(initial=0)) + 1
-    found = np.divmod(np.unique(places * width + classes), width)
+    found = np.divmod(distinct(places * width + classes), width)
     return found[0], found[1]
 
 

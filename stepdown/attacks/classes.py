@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stepdown.attacks.aligned import AnyInts, Ints, Reach, distinct
+from stepdown.attacks.aligned import AnyInts, Ints, Reach
+from stepdown.risk.classes.class_table import distinct
 
 _BATCH = 20_000
 """Targets that are matched at once: bounds memory, changes no answer."""

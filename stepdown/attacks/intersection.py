@@ -16,6 +16,7 @@ from stepdown.config import ReleaseConfig
 from stepdown.config.models import Column
 from stepdown.opened import DATA, Opened
 from stepdown.reports import AttackResult, stable
+from stepdown.risk.classes.class_table import distinct
 from stepdown.risk.classes.classes import Ints
 from stepdown.risk.measures.bins import BINNED, BINS
 from stepdown.vocabulary import Role
@@ -149,7 +150,7 @@ def _looked_up(keys: Ints, among: Ints, values: Ints) -> Ints:
 def _sight(places: Places, values: Ints, rows: Ints) -> Sight:
     """What a view shows: the values of every class that fits what is known of each target."""
     width = int(values.max(initial=ABSENT)) + 2
-    held, value = np.divmod(np.unique(places.row_classes * width + values + 1), width)
+    held, value = np.divmod(distinct(places.row_classes * width + values + 1), width)
     first = np.searchsorted(held, np.arange(held.max(initial=-1) + 2))
     count = np.diff(first)[places.classes]
     # Every pair of place and class, once for each value that the class holds.

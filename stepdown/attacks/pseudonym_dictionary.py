@@ -29,7 +29,7 @@ from stepdown.attacks.id_patterns import parse_pattern
 from stepdown.config import treatment_of
 from stepdown.config.treatments import Surrogate
 from stepdown.engine import quote
-from stepdown.opened import Opened
+from stepdown.opened import Opened, Source
 from stepdown.reports import AttackResult, stable
 from stepdown.risk.leaks.tokens import DIGITS_ENOUGH, LONG_ENOUGH
 from stepdown.vocabulary import Role
@@ -46,6 +46,7 @@ _CHANCE = 1e-9
 """Hits that chance would give less often than this are a finding: CRC32 collides."""
 _HASH_LIKE = 1 << 24
 """A column of whole numbers holds hashes only if some are at least this large."""
+_BARE = "regexp_replace(lower({}), '[^\\p{{L}}\\p{{N}}]+', '', 'g')"
 _SOURCES = (Role.SUBJECT, Role.HOUSEHOLD, Role.DIRECT_IDENTIFIER)
 
 Cells = dict[int, Contents]
@@ -254,30 +255,32 @@ def _unhashed(opened: Opened, name: str) -> set[str]:
     """Distinct cells that are raw values as they were, where none should be."""
     column, cell = opened.config.columns[name], opened.alias(name)
     if column.role is Role.INSENSITIVE:
-        sources = opened.config.names(*_SOURCES)
-        value = "regexp_replace(lower({}), '[^\\p{{L}}\\p{{N}}]+', '', 'g')"
-        telling = (
-            f"length(value) >= {LONG_ENOUGH} AND (regexp_matches(value, '\\p{{L}}') "
-            f"OR length(value) >= {DIGITS_ENOUGH})"
-        )
+        value, known = _BARE, _keep_bare_ids(opened.source)
     elif column.role in _SOURCES:
         # An invented value may be another's true one in other letters, and tells nothing by it.
         exact = isinstance(treatment_of(opened.config, name, opened.tier), Surrogate)
-        sources, value, telling = [name], "{}" if exact else "lower(trim({}))", "true"
+        value = "{}" if exact else "lower(trim({}))"
+        known = f"(SELECT {value.format(f'{quote(name)}::VARCHAR')} AS value FROM snapshot)"
     else:
         return set()
-    if not sources:
-        return set()
-    raw = " UNION ".join(
-        f"SELECT {value.format(f'{quote(source)}::VARCHAR')} AS value FROM snapshot"
-        for source in sources
-    )
     table = opened.session.fetch(
         f"SELECT DISTINCT cell FROM (SELECT DISTINCT {cell}::VARCHAR AS cell FROM record) "
-        f"WHERE {value.format('cell')} IN (SELECT value FROM ({raw}) "
-        f"WHERE value IS NOT NULL AND {telling})"
+        f"WHERE {value.format('cell')} IN (SELECT value FROM {known} WHERE value IS NOT NULL)"
     )
     return set(table["cell"].to_pylist())
+
+
+def _keep_bare_ids(source: Source) -> str:
+    """A relation of the raw ids that say enough to be looked for in any column (``value``)."""
+    names = source.loaded.config.names(*_SOURCES)
+    cells = [_BARE.format(f"{quote(name)}::VARCHAR") for name in names] or ["NULL::VARCHAR"]
+    raw = " UNION ".join(f"SELECT {cell} AS value FROM snapshot" for cell in cells)
+    source.keep(
+        "bare_ids",
+        f"SELECT value FROM ({raw}) WHERE length(value) >= {LONG_ENOUGH} "
+        f"AND (regexp_matches(value, '\\p{{L}}') OR length(value) >= {DIGITS_ENOUGH})",
+    )
+    return "bare_ids"
 
 
 def _result(column: _Column, notes: list[str]) -> AttackResult:

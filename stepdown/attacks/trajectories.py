@@ -11,7 +11,7 @@ from stepdown.config.policy import persisting_share
 from stepdown.opened import Opened
 from stepdown.reports import AttackResult, stable
 from stepdown.risk.classes.classes import candidate_classes
-from stepdown.risk.classes.persisting import find_persisting, held_sharers
+from stepdown.risk.classes.persisting import candidate_persisting, held_sharers
 from stepdown.risk.measures.trajectories import trajectory_class_sizes
 from stepdown.vocabulary import Role
 
@@ -46,13 +46,7 @@ def trajectories(opened: Opened) -> list[AttackResult]:
 
 def _by_values(opened: Opened, k: int) -> list[AttackResult]:
     """The same where no id is kept, of the people whose rows agree in values that are rare."""
-    ids = (Role.SUBJECT, Role.HOUSEHOLD)
-    columns = {
-        name: opened.alias(name)
-        for name in opened.columns
-        if opened.config.columns[name].role not in ids and not opened.is_rekeyed(name)
-    }
-    found = find_persisting(opened.session, "subject", columns, max(k, 2))
+    found = candidate_persisting(opened, "subject")
     if not found or found[0].share <= persisting_share(opened.tier):
         return []
     most = found[0]

@@ -117,12 +117,19 @@ class Session:
         # the wrong way round, nor reads them on several cores: they are laid out once.
         kept = self._engine.laid_out
         if named not in kept:
-            path = self._engine.folder / f"rows-{len(kept)}.parquet"
-            to = f"TO {file_literal(path)} (FORMAT parquet, COMPRESSION lz4_raw)"
-            self.run(f"COPY ({named.sql}) {to}")
-            path.chmod(0o600)
-            kept[named] = path
+            kept[named] = self._laid_out(named.sql)
         return parquet_rows(kept[named]).sql
+
+    def lay_out(self, name: str, sql: str) -> None:
+        """Answer a query once, into a file on disk, and make that a relation of this part."""
+        self.run(f"CREATE VIEW {quote(name)} AS {parquet_rows(self._laid_out(sql)).sql}")
+
+    def _laid_out(self, sql: str) -> Path:
+        path = self._engine.folder / f"rows-{next(_NUMBERS)}.parquet"
+        to = f"TO {file_literal(path)} (FORMAT parquet, COMPRESSION lz4_raw)"
+        self.run(f"COPY ({sql}) {to}")
+        path.chmod(0o600)
+        return path
 
     def share(self, name: str, relation: str) -> None:
         """Give a relation, as another part calls it, a name in this part."""

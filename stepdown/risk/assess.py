@@ -13,7 +13,7 @@ from stepdown.opened import Opened
 from stepdown.reports import Persisting, RiskReport, stable
 from stepdown.risk.classes.alone import columns_to_drop, share_alone
 from stepdown.risk.classes.classes import ClassTable, Ints, candidate_classes
-from stepdown.risk.classes.persisting import find_persisting, held_sharers
+from stepdown.risk.classes.persisting import candidate_persisting, held_sharers
 from stepdown.risk.classes.wildcard import smallest_wildcard_class
 from stepdown.risk.leaks.insensitive import insensitive_problems
 from stepdown.risk.leaks.nesting import nesting_problems
@@ -49,7 +49,7 @@ def assess_risk(opened: Opened) -> RiskReport:
         share = classes.mean_over_records(risk)
         households = config.name(Role.HOUSEHOLD) is not None
         k = tier_policy(config, opened.tier).smallest_class
-        persisting = _persisting(opened, k)
+        persisting = _persisting(opened)
         by_value = not opened.names(Role.HOUSEHOLD)
         linked = by_value and any(each.of == "household" for each in persisting)
         trajectories = _trajectories(opened, persisting)
@@ -99,21 +99,13 @@ def _proving(opened: Opened) -> dict[str, str]:
     }
 
 
-def _persisting(opened: Opened, k: int) -> tuple[Persisting, ...]:
+def _persisting(opened: Opened) -> tuple[Persisting, ...]:
     """The columns that stand in for an id that the file does not keep: of people, of households."""
-    columns = {
-        name: opened.alias(name)
-        for name in opened.columns
-        if opened.config.columns[name].role not in (Role.SUBJECT, Role.HOUSEHOLD)
-        and not opened.is_rekeyed(name)
-    }
-    # Where a tier asks for no class size, a value is rare if one alone has it.
-    few = max(k, 2)
     found: tuple[Persisting, ...] = ()
     if not opened.keeps_an_id():
-        found += find_persisting(opened.session, "subject", columns, few)
+        found += candidate_persisting(opened, "subject")
     if opened.config.name(Role.HOUSEHOLD) and not opened.names(Role.HOUSEHOLD):
-        found += find_persisting(opened.session, "household", columns, few)
+        found += candidate_persisting(opened, "household")
     return found
 
 

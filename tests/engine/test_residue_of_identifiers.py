@@ -17,7 +17,6 @@ from stepdown.engine import Session, open_session
 from stepdown.errors import WorldFailed
 from stepdown.opened import open_source
 from stepdown.risk.leaks import residue as searches
-from stepdown.risk.leaks import withheld
 from stepdown.risk.leaks.config_texts import foresee_config_texts
 from stepdown.risk.leaks.own_record import _poisson_tail, own_record_findings
 from stepdown.risk.leaks.residue import check_texts, find_residue
@@ -320,7 +319,13 @@ def test_a_replacement_that_contains_its_name_counts_once_for_all_who_have_the_n
             for name, table in tables.items():
                 pq.write_table(table, tmp_path / f"{name}.parquet")
                 session.attach_parquet(name, tmp_path / f"{name}.parquet")
-            return list(own_record_findings(session, candidate, config))
+            opened = SimpleNamespace(
+                session=session,
+                candidate=candidate,
+                config=config,
+                source=SimpleNamespace(keep=session.lay_out),
+            )
+            return list(own_record_findings(opened))
 
     others = [f"Other{i}y" for i in range(170)]
     assert found(["Napoleone"] * 30 + others) == []
@@ -377,15 +382,6 @@ def test_the_source_is_cut_into_words_once_for_several_candidates(case, monkeypa
     assert cut == 1
     assert found[1] == ("report.html: 2 withheld identifiers occur in it",)
     assert "zip: 4 withheld identifiers occur in it as whole words" in found[0].problems
-
-
-def test_a_source_too_large_to_be_kept_in_words_gives_the_same(case, monkeypatch):
-    case.data["zip"] = case.snapshot["name"][:5]
-    kept, _ = _measured_twice(case, monkeypatch)
-    monkeypatch.setattr(withheld, "MOST_KEPT", 10)
-    again, cut = _measured_twice(case, monkeypatch)
-    assert again == kept
-    assert cut == 4
 
 
 def test_a_name_turned_round_counts_in_the_config_and_not_in_data(case):

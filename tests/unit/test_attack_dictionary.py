@@ -13,6 +13,7 @@ from risk_case import RiskCase
 from stepdown.attacks import pseudonym_dictionary as attack
 from stepdown.attacks.digests import decoded, spellings
 from stepdown.attacks.id_patterns import parse_pattern
+from stepdown.engine import Session
 from stepdown.errors import ConfigInvalid
 from stepdown.reports import AttackResult
 
@@ -117,6 +118,19 @@ def test_raw_ids_count_where_tokens_should_be_and_in_insensitive_columns(tmp_pat
     case.data["zip"] = ["WARD 71", "w9", "12345", None]
     case.data["age"] = ["ward-71"] * 4  # a quasi-identifier: the residue check's business
     assert _reversed(case) == {"zip": pytest.approx(1 / 3)}  # w9 is too short to say anything
+
+
+def test_the_raw_ids_are_read_once_for_all_columns_that_may_repeat_them(tmp_path, monkeypatch):
+    asked = []
+    for name in ("run", "fetch"):
+        method = getattr(Session, name)
+        monkeypatch.setattr(
+            Session, name, lambda self, sql, m=method: (asked.append(sql), m(self, sql))[1]
+        )
+    case = _case(tmp_path, ["a", "b"], ["ward-71", "ward-82"])
+    case.data |= {"zip": ["WARD 71", None], "seen": ["Ward 82", None]}
+    assert _reversed(case) == {"zip": 1.0, "seen": 1.0}
+    assert sum("regexp_replace" in sql and "FROM snapshot" in sql for sql in asked) == 1
 
 
 def test_with_more_values_than_are_tried_the_way_found_is_tried_on_all(tmp_path, monkeypatch):

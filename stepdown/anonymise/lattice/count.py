@@ -18,6 +18,7 @@ from stepdown.anonymise.lattice.packed_keys import Packing, packing, sorting_ord
 from stepdown.anonymise.lattice.units import Units
 from stepdown.engine import Session, quote
 from stepdown.errors import HierarchyInvalid
+from stepdown.risk.classes.class_table import distinct
 
 
 def count(
@@ -220,7 +221,7 @@ def subjects_of(
     many = int(subject.max()) + 1
     pairs = entry.astype(np.int64) * many + subject
     if not (pairs[1:] > pairs[:-1]).all():  # sensitive values come between the two in the order
-        pairs = np.unique(pairs)
+        pairs = distinct(pairs)
     entries_of, subjects = np.divmod(pairs, many)
     is_roaming = np.bincount(subjects, minlength=many) > 1
     roams = is_roaming[subjects]

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stepdown.engine import Session
+from stepdown.risk.classes.class_table import distinct
 from stepdown.risk.classes.classes import Ints
 from stepdown.risk.classes.fewest import fewest
 
@@ -107,7 +108,7 @@ def _alone_without_each(base: Ints, columns: Sequence[Ints], person: Ints) -> li
 
 def _alone(classes: Ints, person: Ints) -> int:
     people = int(person.max(initial=0)) + 1
-    pairs = np.unique(classes * people + person)
+    pairs = distinct(classes * people + person)
     held_by = np.bincount(pairs // people)
     return len(np.unique(pairs[held_by[pairs // people] == 1] % people))
 

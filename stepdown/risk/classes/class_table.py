@@ -11,6 +11,13 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 
+def distinct(keys: Ints) -> Ints:
+    """The distinct keys, ascending; sorting them is many times faster than ``numpy.unique``."""
+    ordered = np.sort(keys)
+    found: Ints = ordered[np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)]]
+    return found
+
+
 @dataclass(frozen=True)
 class ClassTable:
     """What is known of every equivalence class; all of shape (n_classes,), in order of class.

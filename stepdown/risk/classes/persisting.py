@@ -7,9 +7,12 @@ from typing import Literal
 
 import numpy as np
 
+from stepdown.config import tier_policy
 from stepdown.engine import Session
+from stepdown.opened import Opened
 from stepdown.reports import Persisting
 from stepdown.risk.classes.classes import Ints
+from stepdown.vocabulary import Role
 
 Holder = Literal["subject", "household"]
 _SAME_IN = (0.99, 0.9, 0.5)
@@ -18,6 +21,26 @@ _SAME_IN = (0.99, 0.9, 0.5)
 An intruder does not know whose rows differ: a column that differs in few helps to tell the rest
 apart, one that differs in many does not. Hence several sets, the best of which counts.
 """
+
+
+def candidate_persisting(opened: Opened, of: Holder) -> tuple[Persisting, ...]:
+    """The columns of a candidate that stand in for an id, looked for when first asked.
+
+    A value is rare where fewer hold it than the tier's smallest class, and fewer than two where the
+    tier asks for none.
+    """
+    name = f"persisting {of}"
+    if name not in opened.measured:
+        columns = {
+            column: opened.alias(column)
+            for column in opened.columns
+            if opened.config.columns[column].role not in (Role.SUBJECT, Role.HOUSEHOLD)
+            and not opened.is_rekeyed(column)
+        }
+        few = max(tier_policy(opened.config, opened.tier).smallest_class, 2)
+        opened.measured[name] = find_persisting(opened.session, of, columns, few)
+    found: tuple[Persisting, ...] = opened.measured[name]
+    return found
 
 
 def find_persisting(
@@ -31,14 +54,13 @@ def find_persisting(
 
     Args:
         session: holds ``record`` (``subject``, ``household`` and the columns). Leaves
-            ``held_<of>`` (``holder``) behind: those whose rows anything holds together.
+            ``held_<of>`` (``holder``) behind in its part: those whose rows anything holds
+            together.
         of: whose rows.
         columns: name → its name in ``record``, of everything in the file that is not an id.
         k: holders among whom a value is not rare.
     """
-    session.run(
-        f"CREATE OR REPLACE TEMP TABLE held_{of} AS SELECT {of} AS holder FROM record LIMIT 0"
-    )
+    session.run(f"CREATE OR REPLACE TABLE held_{of} AS SELECT {of} AS holder FROM record LIMIT 0")
     if not columns:
         return ()
     several = _several(session, of, list(columns.values()))

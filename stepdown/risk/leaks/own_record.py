@@ -14,6 +14,7 @@ from stepdown.candidate import Candidate
 from stepdown.config import ReleaseConfig, treatment_of
 from stepdown.config.treatments import Surrogate
 from stepdown.engine import Session, quote
+from stepdown.opened import Opened
 from stepdown.vocabulary import IDENTIFYING, Role
 
 _CHANCE = 0.001
@@ -26,9 +27,7 @@ _SHORTEST_PART = 6
 """Fewest characters of a cell that may be found within free text."""
 
 
-def own_record_findings(
-    session: Session, candidate: Candidate, config: ReleaseConfig
-) -> Iterator[tuple[str, int, str]]:
+def own_record_findings(opened: Opened) -> Iterator[tuple[str, int, str]]:
     """Published column, count and sentence for every pair of columns whose cells agree too often.
 
     A published cell and an identifier of the same record, both in lower case and without spaces
@@ -43,13 +42,9 @@ def own_record_findings(
     the number of agreements varies no more than a Poisson number of the same mean, so a count whose
     Poisson tail is below 0.001 is a finding: a single agreement is one only where chance gives less
     than one in a thousand.
-
-    Args:
-        session: holds ``data`` and ``snapshot``.
-        candidate: whose file ``data`` is.
-        config: the dataset's.
     """
-    published, withheld = _cells(session, config)
+    session, candidate, config = opened.session, opened.candidate, opened.config
+    published, withheld = _cells(opened)
     lengths = _lengths(session, [*published.values(), *withheld.values()])
     tests = [
         test for test in _tests(candidate, config, published, withheld) if test.is_possible(lengths)
@@ -106,25 +101,28 @@ class _Test:
         return w_most > max(p_least, _SHORTEST_PART - 1)
 
 
-def _cells(session: Session, config: ReleaseConfig) -> tuple[dict[str, str], dict[str, str]]:
+def _cells(opened: Opened) -> tuple[dict[str, str], dict[str, str]]:
     """Leave ``plain``: every record's published and withheld cells as text to compare.
 
     Returns the names of both kinds of column, each with its name in ``plain``.
     """
+    session, config = opened.session, opened.config
     schema = session.fetch("SELECT * EXCLUDE (_row_id, _subject_id) FROM data LIMIT 0").schema
     source = session.fetch("SELECT * FROM snapshot LIMIT 0").schema
     household = config.name(Role.HOUSEHOLD)
-    # A hash of 64 bits stands for the unit: it is compared only beside equal cells.
-    unit = "'s' || data._subject_id"
-    if household:
-        unit = f"coalesce('h' || snapshot.{quote(household)}::VARCHAR, {unit})"
     published = {name: f"p{i}" for i, name in enumerate(schema.names)}
     withheld = {name: f"w{i}" for i, name in enumerate(config.names(*IDENTIFYING))}
+    home = f"'h' || {quote(household)}::VARCHAR" if household else "NULL::VARCHAR"
+    cells = [f"{_plain('snapshot', source.field(name))} AS {w}" for name, w in withheld.items()]
+    listed = ", ".join(["_row_id", f"{home} AS home", *cells])
+    opened.source.keep("plain_source", f"SELECT {listed} FROM snapshot")
     cells = [f"{_plain('data', schema.field(name))} AS {p}" for name, p in published.items()]
-    cells += [f"{_plain('snapshot', source.field(name))} AS {w}" for name, w in withheld.items()]
+    # A hash of 64 bits stands for the unit: it is compared only beside equal cells.
+    unit = "hash(coalesce(home, 's' || data._subject_id)) AS unit"
+    listed = ", ".join([unit, *cells, *withheld.values()])
     session.run(
-        f"CREATE OR REPLACE TEMP TABLE plain AS SELECT hash({unit}) AS unit, "
-        f"{', '.join(cells)} FROM data JOIN snapshot USING (_row_id)"
+        f"CREATE OR REPLACE TEMP TABLE plain AS SELECT {listed} "
+        "FROM data JOIN plain_source USING (_row_id)"
     )
     return published, withheld
 

@@ -59,7 +59,7 @@ def find_residue(opened: Opened) -> Residue:
     candidate, config = opened.candidate, opened.config
     with opened.aside() as opened:
         found = [
-            *own_record_findings(opened.session, candidate, config),
+            *own_record_findings(opened),
             *_token_findings(opened),
             *((problem, 1, problem) for problem in _metadata_problems(candidate, config)),
         ]

@@ -11,10 +11,7 @@ from stepdown.vocabulary import IDENTIFYING, Role
 
 CONFIG_DIGITS_ENOUGH = 7
 """Fewest digits of a number that is searched in a config, which holds no counts and no sizes."""
-MOST_KEPT = 10_000_000
-"""Most bytes of withheld text whose grams are kept: they take up to ten times as much, 100 MB in an
-engine that has 400 and may spill."""
-_KEPT, _SIZE = "withheld_grams", "withheld_size"
+_KEPT = "withheld_grams"
 _NOTHING = "SELECT '' AS gram, 0 AS record, '' AS of_column, false AS in_documents WHERE false"
 
 
@@ -25,17 +22,11 @@ def withheld_grams(source: Source) -> str:
     data and documents, too. They hold counts and sizes, so that a short number is searched in the
     config only, and likewise a whole number, which names nobody by itself.
 
-    The cells are cut at the first call and kept where the engine may spill them. Those of a large
-    source are cut at every call: to keep them would take the memory that a measure needs.
+    The cells are cut at the first call.
     """
     names = source.loaded.config.names(*IDENTIFYING)
     parts = [part for name in names for part in _parts(source, name)]
-    cut = " UNION ALL ".join(parts) or _NOTHING
-    sizes = [f"coalesce(sum(strlen({quote(name)}::VARCHAR)), 0)" for name in names]
-    source.keep(_SIZE, f"SELECT {' + '.join(sizes) or 0} AS bytes FROM snapshot")
-    if int(str(source.session.scalar(f"SELECT bytes FROM {_SIZE}"))) > MOST_KEPT:
-        return cut
-    source.keep(_KEPT, cut)
+    source.keep(_KEPT, " UNION ALL ".join(parts) or _NOTHING)
     return f"SELECT * FROM {_KEPT}"
 
 
