@@ -47,6 +47,7 @@ def pytest_collection_finish() -> None:
     """Keep modules and tests out of the search for garbage, which took 5 % of the time."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(20_000)
 
 
 def pytest_unconfigure() -> None:

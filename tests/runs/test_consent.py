@@ -171,20 +171,28 @@ def test_somebody_unknown_refuses_the_run_until_the_config_says_otherwise(visits
     assert done.json["tiers"]["internal"]["without_consent"] == {"unknown": 6}
 
 
-@pytest.mark.parametrize("purpose", ["marketing", None])
-def test_a_tier_for_another_purpose_is_refused_and_those_above_it_are_not(
-    visits: Visits, purpose: str | None
-) -> None:
+def for_another_purpose(visits: Visits, purpose: str | None) -> None:
     def other(config: dict[str, Any]) -> None:
         consent(config)
         config["tiers"]["public"] |= {"purpose": purpose}
 
     visits.change(other)
     write_register(visits)
+
+
+@pytest.mark.parametrize("purpose", ["marketing", None])
+def test_a_tier_for_another_purpose_is_foreseen_to_be_refused(
+    visits: Visits, purpose: str | None
+) -> None:
+    for_another_purpose(visits, purpose)
     checked = visits.command("check", str(visits.config), "--json")
     assert (checked.code, "public is released for" in checked.out) == (1, True)
     planned = visits("plan", str(visits.config), "--json")
     assert planned.json["tiers"]["public"]["state"] == "would_refuse"
+
+
+def test_a_tier_for_another_purpose_is_refused_and_those_above_it_are_not(visits: Visits) -> None:
+    for_another_purpose(visits, "marketing")
     done = visits.run()
     assert done.code == 1
     states = {tier: end["state"] for tier, end in done.json["tiers"].items()}

@@ -122,7 +122,7 @@ def test_a_pseudonym_that_persists_refuses_the_copy_for_its_trajectories(
     before = released.published()
     released.change(a_copy_with_a_pseudonym)
     agree(released)
-    done = released.run()
+    done = released.run("--tier", "partner")
     assert done.code == 1
     copy = done.json["recipients"]["clinic"]
     assert copy["state"] == "refused"
@@ -147,7 +147,7 @@ def test_one_row_per_subject_mends_a_trajectory(released: Visits) -> None:
 
     released.change(one_row)
     agree(released)
-    done = released.run()
+    done = released.run("--tier", "partner")
     assert done.code == 0, done.out
     copy = done.json["recipients"]["clinic"]
     assert copy["state"] == "published"
@@ -168,7 +168,7 @@ def test_two_copies_whose_pseudonyms_are_the_same_are_not_both_released(released
     keyring.write_text(
         json.dumps(keys | {f"visits/partner/{n}/1": "ab" * 32 for n in ("clinic", "ministry")})
     )
-    done = released.run()
+    done = released.run("--tier", "partner")
     assert done.code == 1
     ends = done.json["recipients"]
     assert {name: end["state"] for name, end in ends.items()} == {
@@ -180,7 +180,7 @@ def test_two_copies_whose_pseudonyms_are_the_same_are_not_both_released(released
     )
 
     assert released("shred", "visits/partner/ministry/1", "--reason", "It is another's").code == 0
-    again = released.run()
+    again = released.run("--tier", "partner")
     assert again.code == 0, again.out
     assert again.json["recipients"]["ministry"]["state"] == "published"
     assert again.json["recipients"]["clinic"]["state"] == "unchanged"

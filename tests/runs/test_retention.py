@@ -66,19 +66,28 @@ def figures(done: Done) -> Any:
     }
 
 
-@pytest.mark.parametrize("recoding", ["full-domain", "local"])
-def test_a_version_is_held_against_what_was_deleted_as_if_it_were_there(
-    visits: Visits, monkeypatch: pytest.MonkeyPatch, recoding: str
-) -> None:
+@pytest.fixture
+def twice_locally(visits: Visits) -> Visits:
+    """The same by local recoding."""
+
     def recoded(config: dict[str, Any]) -> None:
         for tier in ("partner", "public"):
-            config["tiers"][tier] |= {"recoding": recoding}
-            if recoding == "local":
-                config["tiers"][tier]["attacks"] = {"differencing": 1.0, "intersection": 1.0}
+            config["tiers"][tier] |= {
+                "recoding": "local",
+                "attacks": {"differencing": 1.0, "intersection": 1.0},
+            }
 
     visits.change(recoded)
     release_twice(visits)
-    other = Visits(visits.root.parent / "other", visits.command)
+    return visits
+
+
+@pytest.mark.parametrize("releases", ["twice", "twice_locally"])
+def test_a_version_is_held_against_what_was_deleted_as_if_it_were_there(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, releases: str
+) -> None:
+    visits: Visits = request.getfixturevalue(releases)
+    other = Visits(tmp_path / "other", visits.command)
     shutil.copytree(visits.root, other.root)
 
     later(monkeypatch, 100)
