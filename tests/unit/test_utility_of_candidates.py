@@ -226,14 +226,16 @@ def test_bytes_that_changed_are_not_measured(tmp_path):
     case = RiskCase(tmp_path)
     candidate = case.candidate()
     spoilt = replace(candidate, data=replace(candidate.data, sha256="0" * 64))
+    source = case.snapshot_ref()
     with pytest.raises(StoreCorrupt):
-        measured(measure_utility, spoilt, *[case.snapshot_ref()] * 2, case.loaded())
+        measured(measure_utility, spoilt, source, source, case.loaded())
 
 
 def test_an_empty_file_has_figures_that_are_none(tmp_path):
     case = RiskCase(tmp_path, data={"age": [], "sex": []}, parent_row=[], source_row=[], subject=[])
     case.types = {"age": pa.string(), "sex": pa.string()}
-    found = measured(measure_utility, case.candidate(), *[case.snapshot_ref()] * 2, case.loaded())
+    source = case.snapshot_ref()
+    found = measured(measure_utility, case.candidate(), source, source, case.loaded())
     assert found.columns["age"].hellinger is None
     assert found.records == 0
 
