@@ -93,9 +93,12 @@ LOCAL_CASES = [
         "Adult, local, k = 5, l = 3",
         arguments={"k": 5, "recoding": "local", "sensitive": [SENSITIVE], "distinct_l": 3},
     ),
-    Case(
-        "Adult, local, k = 5, t = 0.2",
-        arguments={"k": 5, "recoding": "local", "sensitive": [SENSITIVE], "t": 0.2},
+    *(
+        Case(
+            f"Adult, local, k = 5, t = {t}",
+            arguments={"k": 5, "recoding": "local", "sensitive": [SENSITIVE], "t": t},
+        )
+        for t in (0.3, 0.2, 0.1)
     ),
     Case("1,000,000 rows, local, k = 5", 1_000_000, {"k": 5, "recoding": "local"}),
     Case("10,000,000 rows, local, k = 5", 10_000_000, {"k": 5, "recoding": "local"}),

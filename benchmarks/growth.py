@@ -1,10 +1,11 @@
 """CPU seconds and memory of every step of a release as its table grows, and how fast they grow.
 
-    python benchmarks/growth.py [most rows]
+    python benchmarks/growth.py [most rows] [--local]
 
 A made-up register of ten columns at 10⁴, 10⁵, … rows, then of 10⁵ rows with 10, 30 and 100 columns:
 each is planned for three tiers in a process of its own, with all gates and attacks. The exponent of
-a step is the slope of log seconds over log rows between the two largest tables.
+a step is the slope of log seconds over log rows between the two largest tables. With ``--local``
+partner and public are recoded locally, and only tables of ten columns are planned.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ LEAST_SECONDS, LEAST_TOLD = 0.5, 0.1
 """A step of less at the largest size has no slope; one that takes less everywhere has no line."""
 
 
-def write_register(folder: Path, rows: int, columns: int) -> Path:
+def write_register(folder: Path, rows: int, columns: int, local: bool = False) -> Path:
     """A table of people with ids, six quasi-identifiers, an illness and answers; and its config."""
     chance = np.random.default_rng(rows + columns)
     towns = [f"town {p:02}.{t:02}" for p in range(PROVINCES) for t in range(TOWNS)]
@@ -71,7 +72,7 @@ def write_register(folder: Path, rows: int, columns: int) -> Path:
         for p in range(PROVINCES)
     }
     kept = {"role": "insensitive", "because": "an answer of a made-up register"}
-    loose: dict[str, Any] = {}
+    lower = {"recoding": "local"} if local else {}
     config = {
         "dataset": "register",
         "title": "A made-up register",
@@ -89,7 +90,7 @@ def write_register(folder: Path, rows: int, columns: int) -> Path:
             "illness": {"role": "sensitive"},
             **dict.fromkeys(("ward", *answers), kept),
         },
-        "tiers": {"internal": {}, "partner": loose, "public": {**loose, "licence": "CC0-1.0"}},
+        "tiers": {"internal": {}, "partner": lower, "public": {**lower, "licence": "CC0-1.0"}},
     }
     path = folder / "register.yaml"
     path.write_text(json.dumps(config), encoding="utf-8")
@@ -130,13 +131,13 @@ class Watch:
             time.sleep(0.02)
 
 
-def one(rows: int, columns: int) -> None:
+def one(rows: int, columns: int, local: bool) -> None:
     """Plan one table in this process, and print what each step took as JSON."""
     from flows.dataset_run import run_dataset
 
     with tempfile.TemporaryDirectory(prefix="growth-") as name:
         folder = Path(name)
-        config = write_register(folder, rows, columns)
+        config = write_register(folder, rows, columns, local)
         watch, began = Watch(), time.process_time()
         outcome = run_dataset(
             config, folder / "work", str(folder / "store"), publish=False, carry=watch.carry
@@ -150,9 +151,9 @@ def one(rows: int, columns: int) -> None:
     )
 
 
-def measured(rows: int, columns: int) -> dict[str, Any]:
+def measured(rows: int, columns: int, local: bool = False) -> dict[str, Any]:
     """The same in a process of its own."""
-    command = [sys.executable, __file__, "--one", str(rows), str(columns)]
+    command = [sys.executable, __file__, "--one", str(rows), str(columns), *["--local"] * local]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True, text=True)
     told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -180,11 +181,15 @@ def show(heads: list[str], sizes: list[int], found: list[dict[str, Any]]) -> Non
 def main() -> None:
     """Print both tables."""
     if sys.argv[1:2] == ["--one"]:
-        one(int(sys.argv[2]), int(sys.argv[3]))
+        one(int(sys.argv[2]), int(sys.argv[3]), "--local" in sys.argv)
         return
-    most = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000_000
+    local = "--local" in sys.argv
+    given = [each for each in sys.argv[1:] if each != "--local"]
+    most = int(given[0]) if given else 10_000_000
     sizes = [10**power for power in range(4, 9) if 10**power <= most]
-    show([f"{rows:,} rows" for rows in sizes], sizes, [measured(rows, 10) for rows in sizes])
+    show([f"{rows:,} rows" for rows in sizes], sizes, [measured(rows, 10, local) for rows in sizes])
+    if local:
+        return
     print()
     found = [measured(WIDE_ROWS, columns) for columns in WIDTHS]
     show([f"{columns} columns" for columns in WIDTHS], list(WIDTHS), found)

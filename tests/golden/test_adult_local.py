@@ -102,3 +102,22 @@ def test_occupation_can_be_protected_too(model, target):
     else:
         assert np.abs(shares - whole).sum(axis=1).max() / 2 <= 0.5 + 1e-9
     assert found.score <= target
+
+
+def test_strict_distributions_lose_no_more_than_parts_of_boxes_do():
+    t, target, proven = 0.2, 0.2903, 0.0419
+    columns = [name for name in COLUMNS if name != "occupation"]
+    units = adult(columns, ["occupation"])
+    whole = np.bincount(units.sensitive[0], units.rows) / units.rows.sum()
+    demand = with_t(ClassDemand(np.ones(14, bool), np.ones(14, bool), whole), t)
+    found = recode_locally(units, [axis_of(name) for name in columns], 5, [demand])
+    labels, score = recounted(units, columns, found)
+    assert sum(labels.values()) == 30_162
+    assert len(labels) == found.classes
+    counts = np.zeros((found.classes, 14))
+    np.add.at(counts, (found.class_of, units.sensitive[0][found.unit]), found.rows)
+    shares = counts / counts.sum(axis=1, keepdims=True)
+    assert counts.sum(axis=1).min() >= 5
+    assert np.abs(shares - whole).sum(axis=1).max() / 2 <= t + 1e-9
+    assert found.score == pytest.approx(score, abs=1e-9)
+    assert proven <= found.bound < found.score <= target

@@ -15,6 +15,8 @@ from stepdown.anonymise.local.demands import (
 )
 from stepdown.anonymise.local.local import recode_locally
 from stepdown.anonymise.local.local_bound import least_score
+from stepdown.anonymise.local.local_parts import closed_parts
+from stepdown.anonymise.local.local_problem import problem_of
 from stepdown.anonymise.local.trees import tree_of
 from stepdown.errors import DemandImpossible, Refused
 
@@ -105,6 +107,63 @@ def test_a_demand_that_the_whole_table_fails_is_refused(demand):
     values = [0, 1] if len(demand.whole) == 2 else [0, 0]
     with pytest.raises(Refused, match="suppresses nothing, and even at the coarsest levels 2 of 2"):
         recode_locally(units([[0, 1]], [4, 4], sensitive=[values]), [top], 2, [demand])
+
+
+def test_t_takes_of_each_box_as_many_rows_as_are_near_enough():
+    # 8 : 2 and 2 : 8 of 10 : 10. Of ten rows at most five are within 0.1: 3 : 2. The other five of
+    # both are 5 : 5 together, so ten rows of twenty are released with the top label, and no fewer
+    # could be: v = 1/2, and that is the bound.
+    table = units([[0, 0, 2, 2]], [8, 2, 2, 8], sensitive=[[0, 1, 0, 1]])
+    found = recode_locally(table, [PAIRS], 2, [with_t(asking_nothing(10, 10), 0.1)])
+    assert found.score == pytest.approx(0.5)
+    assert found.bound == pytest.approx(0.5)
+    assert found.bound <= found.score
+    assert sorted(found.steps[:, 0]) == [0, 0, 2]
+
+
+def test_parts_of_boxes_hold_all_demands_and_keep_the_rows_of_a_subject_s_unit_together():
+    rows = [3, 1, 2, 2, 1, 3, 2, 2]
+    table = units(
+        [[0, 0, 1, 1, 2, 2, 3, 3]],
+        rows,
+        sensitive=[[0, 1, 0, 1, 1, 0, 2, 2]],
+        subject=[0, 1, 2, 3, 4, 5, 6, 7],
+    )
+    demand = with_distinct_l(with_t(asking_nothing(8, 4, 4), 0.3), 2)
+    found = recode_locally(table, [PAIRS], 3, [demand])
+    assert sorted(found.unit) == list(range(8))
+    for number in range(found.classes):
+        mine = found.unit[found.class_of == number]
+        counts = np.bincount(table.sensitive[0][mine], table.rows[mine], 3)
+        assert len(mine) >= 3
+        assert (counts > 0).sum() >= 2
+        assert np.abs(counts / counts.sum() - demand.whole).sum() / 2 <= 0.3 + 1e-9
+
+
+def test_rows_that_no_distribution_counts_go_along_with_a_part():
+    table = units([[0, 0, 0, 2, 2]], [8, 2, 4, 2, 8], sensitive=[[0, 1, 2, 0, 1]])
+    known = ClassDemand(np.ones(3, bool), np.array([True, True, False]), np.array([0.5, 0.5, 0.0]))
+    demand = with_t(known, 0.1)
+    found = recode_locally(table, [PAIRS], 2, [demand])
+    assert found.score == pytest.approx(10 / 24)
+    assert found.bound == pytest.approx(10 / 24)
+    problem = problem_of(
+        [PAIRS], table.codes, table.rows, table.rows, True, 2, [demand], table.sensitive
+    )
+    pieces, _ = closed_parts(problem.weighted(np.ones(1)), demand)
+    with_it = pieces.class_of == pieces.class_of[pieces.unit == 2]
+    assert sorted(zip(pieces.unit[with_it], pieces.rows[with_it], strict=True)) == [
+        *[(0, 3), (1, 2), (2, 4)]
+    ]
+
+
+def test_the_bound_of_an_ordered_distance_is_not_that_of_the_equal_one():
+    # 5, 3, 2 of 8, 8, 4 is 0.1 away by the equal distance, and half of that along the row.
+    values = [0, 1, 2, 0, 1, 2]
+    table = units([[0, 0, 0, 2, 2, 2]], [5, 3, 2, 3, 5, 2], sensitive=[values])
+    demand = with_t(asking_nothing(8, 8, 4), 0.05, points=[0, 1, 2])
+    found = recode_locally(table, [PAIRS], 2, [demand])
+    assert found.score == found.bound == 0
 
 
 def test_delta_disclosure_asks_for_every_value_of_the_whole():

@@ -77,6 +77,11 @@ class ClassDemand:
         return diverse or self.about_shares
 
     @property
+    def equal(self) -> bool:
+        """Its distance is the equal one: every two values are as far apart as any others."""
+        return not self.ordered and len(self.parent) == len(self.countable) + 1
+
+    @property
     def about_shares(self) -> bool:
         """It compares shares: a part of a class that fails may hold, so none is ruled out."""
         return self.bounded or self.t < 1

@@ -9,6 +9,7 @@ classes that ended with the same labels are united, and everything is recounted 
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,7 +23,8 @@ from stepdown.anonymise.lattice.units import Units
 from stepdown.anonymise.local._local_search import Search
 from stepdown.anonymise.local.demands import ClassDemand
 from stepdown.anonymise.local.local_bound import lower_bound
-from stepdown.anonymise.local.local_problem import Pieces, Problem, problem_of, solved
+from stepdown.anonymise.local.local_parts import closed_parts, demand_on_shares
+from stepdown.anonymise.local.local_problem import Pieces, Problem, problem_of, settled, solved
 from stepdown.anonymise.local.local_rework import reworked, without_gaps
 from stepdown.anonymise.local.trees import Nodes
 from stepdown.errors import DemandImpossible, Refused
@@ -34,6 +36,11 @@ THRESHOLDS = (128, 80, 72)
 THRESHOLDS_OF_SHARES = (10, 24, 64)
 """The same where a demand is about shares: most boxes fail, and closer limits only walk over the
 same boxes again, until the work limit ends it; unless the demand is a loose one."""
+CLEARLY = 0.9
+"""Where parts of boxes lose less than this share of what a sweep of whole boxes loses, no closer
+sweep of those is tried; and none at all where it is less than"""
+FAR = 0.8
+"""of what the first, coarse solution loses: local search takes some of that, not a fifth."""
 SMALL = 60_000
 """In a table of more units than this, luck evens out and one sweep is as good as another."""
 THOROUGH = 150
@@ -157,18 +164,23 @@ def _recoded(
     pieces, labels = _result(search, everything)
     problem = _linearised(problem, weights, pieces, labels)
     about_shares = any(demand.about_shares for demand in problem.asked)
-    tries = THRESHOLDS_OF_SHARES if about_shares else THRESHOLDS
-    best = None
+    tries: tuple[int, ...] = THRESHOLDS_OF_SHARES if about_shares else THRESHOLDS
+    best = _from_parts(problem, weights)
+    loss_of_parts = best[0] if best else math.inf
+    if loss_of_parts < FAR * _score(problem, weights, pieces, labels):
+        tries = ()
     # Other limits lead the sweep to other classes; in a small table one can be much better.
     for thresholds in tries if len(problem.rows) <= SMALL else tries[:1]:
         search, finished = solved(problem, everything, thresholds, PASSES)
         pieces, labels = _result(search, everything)
         problem = _linearised(problem, weights, pieces, labels)
-        score = float(np.log1p(weights * problem.losses(pieces, labels)).sum())
+        score = _score(problem, weights, pieces, labels)
         if best is None or score < best[0]:
             best = score, problem, pieces, labels
         thorough = search is not None and search.work > THOROUGH * len(problem.rows)
         if stop() or not finished or (thorough and not about_shares):
+            break
+        if loss_of_parts < CLEARLY * score:
             break
     assert best is not None
     _, problem, pieces, labels = best
@@ -181,6 +193,24 @@ def _recoded(
         if stop() or not search.improve():
             break
     return problem, *_result(search, pieces)
+
+
+def _from_parts(problem: Problem, weights: Floats) -> tuple[float, Problem, Pieces, Nodes] | None:
+    """Classes that begin as parts of boxes, with their score; None where no demand asks for t."""
+    demand = demand_on_shares(problem)
+    if demand is None:
+        return None
+    pieces, classes = closed_parts(problem, demand)
+    search = settled(problem, pieces, classes, True, PASSES)
+    if search is None:
+        return None
+    pieces, labels = _result(search, pieces)
+    problem = _linearised(problem, weights, pieces, labels)
+    return _score(problem, weights, pieces, labels), problem, pieces, labels
+
+
+def _score(problem: Problem, weights: Floats, pieces: Pieces, labels: Nodes) -> float:
+    return float(np.log1p(weights * problem.losses(pieces, labels)).sum())
 
 
 def _linearised(problem: Problem, weights: Floats, pieces: Pieces, labels: Nodes) -> Problem:
