@@ -2,9 +2,10 @@
 
 Equal records may get different labels, and a label one place need not be used elsewhere: that
 loses far less than one level per column for all. Four steps: a sweep closes the cheapest boxes of
-the hierarchies that hold k subjects, dearer and dearer ones until no record is left; local search
-moves records between classes; neighbourhoods of classes are made anew and kept where cheaper;
-classes that ended with the same labels are united, and everything is recounted from the labels.
+the hierarchies that hold k subjects, dearer and dearer ones until no record is left, or the
+largest parts of them that are within t; local search moves records between classes; neighbourhoods
+of classes are made anew and kept where cheaper; classes that ended with the same labels are united,
+and everything is recounted from the labels.
 """
 
 from __future__ import annotations
