@@ -13,7 +13,7 @@ from stepdown.anonymise.local.demands import (
     with_distinct_l,
     with_t,
 )
-from stepdown.anonymise.local.local import recode_locally
+from stepdown.anonymise.local.local import bounded, recode_locally, refuse_impossible
 from stepdown.anonymise.local.local_bound import least_score
 from stepdown.anonymise.local.local_parts import closed_parts
 from stepdown.anonymise.local.local_problem import problem_of
@@ -94,9 +94,19 @@ def test_l_closes_no_class_of_one_value():
         assert len({table.sensitive[0][u] for u in found.unit[found.class_of == number]}) == 2
 
 
-def test_fewer_subjects_than_k_are_impossible():
+def test_a_bound_that_is_asked_for_later_is_the_same():
+    table = units([[0, 0, 2, 2]], [8, 2, 2, 8], sensitive=[[0, 1, 0, 1]])
+    demands = [with_t(asking_nothing(10, 10), 0.1)]
+    without = recode_locally(table, [PAIRS], 2, demands, bound=False)
+    assert without.bound == 0
+    found = recode_locally(table, [PAIRS], 2, demands)
+    assert bounded(without, table, [PAIRS], 2, demands).bound == found.bound > 0
+
+
+@pytest.mark.parametrize("ask", [recode_locally, refuse_impossible])
+def test_fewer_subjects_than_k_are_impossible(ask):
     with pytest.raises(DemandImpossible, match=r"k=3 is asked of every class, .* holds 2 data"):
-        recode_locally(units([[0, 1]], [1, 1]), [PAIRS], 3)
+        ask(units([[0, 1]], [1, 1]), [PAIRS], 3, [])
 
 
 @pytest.mark.parametrize(

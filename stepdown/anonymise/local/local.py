@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -117,6 +117,39 @@ def recode_locally(
     def stop() -> bool:
         return budget_seconds is not None and time.process_time() - started > budget_seconds
 
+    problem, order, weights = _asked(units, axes, k, demands)
+    problem, pieces, labels = _recoded(problem, weights, stop)
+    least = lower_bound(problem, weights) if bound else 0.0
+    pieces, labels = _united(pieces, labels, problem)
+    unit = order[pieces.unit].astype(np.int32)
+    return _recounted(
+        units, axes, weights, problem, Pieces(unit, pieces.class_of, pieces.rows), labels, least
+    )
+
+
+def refuse_impossible(
+    units: Units, axes: Sequence[Axis], k: int, demands: Sequence[ClassDemand]
+) -> None:
+    """Raise what ``recode_locally`` would raise, without recoding."""
+    _asked(units, axes, k, demands)
+
+
+def bounded(
+    found: LocalRecoding,
+    units: Units,
+    axes: Sequence[Axis],
+    k: int,
+    demands: Sequence[ClassDemand],
+) -> LocalRecoding:
+    """The same recoding with its bound, where it was made for this k without one."""
+    problem, _, weights = _asked(units, axes, k, demands)
+    return replace(found, bound=lower_bound(problem, weights))
+
+
+def _asked(
+    units: Units, axes: Sequence[Axis], k: int, demands: Sequence[ClassDemand]
+) -> tuple[Problem, Ints, Floats]:
+    """The problem, the order of its units, and what each axis weighs; what cannot be is refused."""
     order = _canonical_order(units, axes)
     heads = units.rows[order]
     if units.subject is not None:
@@ -137,13 +170,7 @@ def recode_locally(
         [np.ascontiguousarray(units.sensitive[i][order]) for i in asking],
     )
     _refuse_what_fails_as_a_whole(problem)
-    problem, pieces, labels = _recoded(problem, weights, stop)
-    least = lower_bound(problem, weights) if bound else 0.0
-    pieces, labels = _united(pieces, labels, problem)
-    unit = order[pieces.unit].astype(np.int32)
-    return _recounted(
-        units, axes, weights, problem, Pieces(unit, pieces.class_of, pieces.rows), labels, least
-    )
+    return problem, order, weights
 
 
 def _recoded(
