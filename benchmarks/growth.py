@@ -1,6 +1,6 @@
 """CPU seconds and memory of every step of a release as its table grows, and how fast they grow.
 
-    python benchmarks/growth.py [most rows] [--local]
+    python benchmarks/growth.py [most rows] [picture.svg] [--local]
 
 A made-up register of ten columns at 10⁴, 10⁵, … rows, then of 10⁵ rows with 10, 30 and 100 columns:
 each is planned for three tiers in a process of its own, with all gates and attacks. The exponent of
@@ -33,6 +33,8 @@ BATCH = 1_000_000
 WIDE_ROWS = 100_000
 WIDTHS = (10, 30, 100)
 PROVINCES, TOWNS = 12, 20
+DRAWN, LABELS_APART = 8, 1.2
+GRID = {"gridColor": "#eee"}
 LEAST_SECONDS, LEAST_TOLD = 0.5, 0.1
 """A step of less at the largest size has no slope; one that takes less everywhere has no line."""
 
@@ -178,8 +180,48 @@ def show(heads: list[str], sizes: list[int], found: list[dict[str, Any]]) -> Non
         print(f"| {step.replace('_', ' ')} |{cells} {slope} | {peak:,.0f} |")
 
 
+def draw(picture: Path, sizes: list[int], found: list[dict[str, Any]]) -> None:
+    """Draw the seconds of the dearest steps over the rows, both on logarithmic axes, as SVG."""
+    import vl_convert
+
+    last = found[-1]["seconds"]
+    steps = sorted(last, key=lambda step: -last[step])[:DRAWN]
+    points = [
+        {"step": step.replace("_", " "), "rows": rows, "seconds": max(seconds, LEAST_TOLD)}
+        for rows, each in zip(sizes, found, strict=True)
+        for step in steps
+        if (seconds := each["seconds"].get(step)) is not None
+    ]
+    ends, free = [], 0.0
+    for point in sorted(points, key=lambda point: point["seconds"]):
+        if point["rows"] == sizes[-1]:
+            ends.append(point | {"seconds": max(point["seconds"], free)})
+            free = ends[-1]["seconds"] * LABELS_APART
+    x = {"field": "rows", "type": "quantitative", "axis": {"values": sizes, "format": ","}}
+    y = {"field": "seconds", "type": "quantitative", "title": "CPU seconds"}
+    log = {"scale": {"type": "log"}}
+    lines = {"mark": {"type": "line", "point": True}, "data": {"values": points}}
+    names = {
+        "mark": {"type": "text", "align": "left", "dx": 7, "fontSize": 11},
+        "data": {"values": ends},
+    }
+    spec = {
+        "background": "white",
+        "width": 520,
+        "height": 340,
+        "padding": {"left": 5, "top": 5, "bottom": 5, "right": 130},
+        "encoding": {"x": x | log, "y": y | log},
+        "layer": [
+            lines | {"encoding": {"detail": {"field": "step"}}},
+            names | {"encoding": {"text": {"field": "step"}}},
+        ],
+        "config": {"view": {"stroke": None}, "mark": {"color": "#1b4f72"}, "axis": GRID},
+    }
+    picture.write_text(vl_convert.vegalite_to_svg(spec, vl_version="6.4"), encoding="utf-8")
+
+
 def main() -> None:
-    """Print both tables."""
+    """Print both tables, and draw the first."""
     if sys.argv[1:2] == ["--one"]:
         one(int(sys.argv[2]), int(sys.argv[3]), "--local" in sys.argv)
         return
@@ -187,7 +229,10 @@ def main() -> None:
     given = [each for each in sys.argv[1:] if each != "--local"]
     most = int(given[0]) if given else 10_000_000
     sizes = [10**power for power in range(4, 9) if 10**power <= most]
-    show([f"{rows:,} rows" for rows in sizes], sizes, [measured(rows, 10, local) for rows in sizes])
+    found = [measured(rows, 10, local) for rows in sizes]
+    show([f"{rows:,} rows" for rows in sizes], sizes, found)
+    if len(given) > 1:
+        draw(Path(given[1]), sizes, found)
     if local:
         return
     print()
