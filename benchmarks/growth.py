@@ -33,7 +33,7 @@ BATCH = 1_000_000
 WIDE_ROWS = 100_000
 WIDTHS = (10, 30, 100)
 PROVINCES, TOWNS = 12, 20
-DRAWN, LABELS_APART = 8, 1.2
+DRAWN, LABELS_APART = 8, 1.4
 GRID = {"gridColor": "#eee"}
 LEAST_SECONDS, LEAST_TOLD = 0.5, 0.1
 """A step of less at the largest size has no slope; one that takes less everywhere has no line."""
