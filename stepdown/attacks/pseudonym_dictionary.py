@@ -85,6 +85,7 @@ def pseudonym_dictionary(
     with opened.aside() as opened:
         columns = [_Column.of(opened, name) for name in opened.columns]
         targets = _Targets([column for column in columns if column.cells])
+        opened.session.rest()  # what is hashed is compared with arrays
         notes: list[str] = []
         if targets.columns:
             for name in opened.config.names(*_SOURCES):

@@ -44,6 +44,7 @@ def run_attacks(opened: Opened, *, auxiliary: Sequence[Auxiliary] = ()) -> tuple
     harmless = {name: config.columns[name].not_sensitive for name in sensitive}
     with opened.aside() as opened:
         session, aligned = opened.session, align(opened, names)
+        session.rest()  # the attacks go on from arrays
         limits = tier_policy(config, opened.tier).attacks
 
         def asked(attack: Attack, columns: list[str]) -> AttackResult:
