@@ -32,7 +32,9 @@ Prepared = Callable[[Callable[[Path], object]], Path]
 
 def pytest_xdist_auto_num_workers() -> int:
     """One more than cores: tests of servers and of killed processes wait half of their time."""
-    return len(os.sched_getaffinity(0)) + 1
+    # Not every system tells which of the cores a process may use.
+    may_use = getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))
+    return len(may_use(0)) + 1
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

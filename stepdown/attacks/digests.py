@@ -24,8 +24,8 @@ FEWEST_BYTES = 4
 
 _SEPARATORS = str.maketrans("", "", " -+()./_,:")
 _HEX = "[0-9a-fA-F]"
-_AT_ONCE = 100_000
-"""Texts that are decoded at once: bounds memory, changes no answer."""
+_AT_ONCE = 4_000_000
+"""Signs that are decoded at once: bounds memory, changes no answer."""
 
 
 def _hashed(name: str) -> Digest:
@@ -208,8 +208,9 @@ def _read(
     lengths = np.asarray(pc.binary_length(digits))
     for length in np.unique(lengths).tolist():
         alike = np.flatnonzero(lengths == length)
-        for start in range(0, len(alike), _AT_ONCE):
-            some = alike[start : start + _AT_ONCE]
+        many = max(1, _AT_ONCE // length)
+        for start in range(0, len(alike), many):
+            some = alike[start : start + many]
             text = digits.take(pa.array(some)).buffers()[2]
             signs = value[np.frombuffer(text, np.uint8, len(some) * length).reshape(-1, length)]
             each = (signs[:, :, None] >> np.arange(bits - 1, -1, -1, dtype=np.uint8)) & 1

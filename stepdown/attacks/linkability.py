@@ -114,13 +114,11 @@ class _CrossTable:
 
     def chance(self, left: Ints, right: Ints, own: Ints) -> float:
         """That one record of each of these sets of classes, rows ``own`` left out, is the same."""
-        near = np.zeros(len(self.sizes[1]), dtype=bool)
-        near[right] = True
+        near_left, near_right = (np.zeros(len(sizes), dtype=bool) for sizes in self.sizes)
+        near_left[left], near_right[right] = True, True
         cells = np.concatenate([np.arange(self.starts[c], self.starts[c + 1]) for c in left])
-        common = int(self.records[cells[near[self.columns[cells]]]].sum())
-        # ``left`` is short as a rule, and so is ``own``: to compare all is faster than to sort.
-        own_left = (self.of_row[0][own][:, None] == left).any(axis=1)
-        own_right = near[self.of_row[1][own]]
+        common = int(self.records[cells[near_right[self.columns[cells]]]].sum())
+        own_left, own_right = near_left[self.of_row[0][own]], near_right[self.of_row[1][own]]
         among_left = int(self.sizes[0][left].sum() - own_left.sum())
         among_right = int(self.sizes[1][right].sum() - own_right.sum())
         return (common - int((own_left & own_right).sum())) / (among_left * among_right)

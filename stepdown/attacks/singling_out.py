@@ -131,7 +131,7 @@ def _among(guesses: Sequence[Ints], kept: Sequence[Ints], sizes: Sequence[int]) 
 
 
 def _fit_one_above(aligned: Aligned, names: Sequence[str], descriptions: Sequence[Ints]) -> Flags:
-    """Which descriptions fit exactly one person in the cells above; shape (n_descriptions,)."""
+    """Tell which descriptions fit exactly one person above; shape (n_descriptions,)."""
     columns = [aligned.columns[name] for name in names]
     reaches, sizes = [column.meaning for column in columns], [c.value_count for c in columns]
     # Nobody else is looked at than who has, in every column, what some description may mean.

@@ -38,10 +38,11 @@ THRESHOLDS_OF_SHARES = (10, 24, 64)
 """The same where a demand is about shares: most boxes fail, and closer limits only walk over the
 same boxes again, until the work limit ends it; unless the demand is a loose one."""
 CLEARLY = 0.9
-"""Where parts of boxes lose less than this share of what a sweep of whole boxes loses, no closer
-sweep of those is tried; and none at all where it is less than"""
+"""No closer sweep of whole boxes is tried after one that lost so much that parts of boxes lose less
+than this share of it."""
 FAR = 0.8
-"""of what the first, coarse solution loses: local search takes some of that, not a fifth."""
+"""No sweep is tried at all where parts lose less than this share of what the first, coarse solution
+loses: local search takes some of that, not a fifth."""
 SMALL = 60_000
 """In a table of more units than this, luck evens out and one sweep is as good as another."""
 THOROUGH = 150

@@ -187,7 +187,7 @@ class _Closing:
             self._look_at(left)
 
     def _hold(self, unit: Ints, rows: Ints, starts: Ints) -> npt.NDArray[np.bool_]:
-        """Whether each class has k subjects and holds all demands."""
+        """Tell which classes have k subjects and hold all demands; shape (classes,)."""
         heads = rows if self.problem.divisible else self.problem.heads[unit]
         enough = np.add.reduceat(heads, starts) >= self.problem.k if len(starts) else starts > 0
         ends = np.append(starts[1:], len(unit))

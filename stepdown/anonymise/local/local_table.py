@@ -44,6 +44,7 @@ from stepdown.anonymise.local.local import (
 )
 from stepdown.engine import Session, quote
 from stepdown.errors import ConfigInvalid, Refused
+from stepdown.risk.classes.class_table import distinct
 
 CodedSensitives = Sequence[tuple[SensitiveColumn, CodedSensitive]]
 
@@ -146,18 +147,22 @@ def _recoded(
         # A bound takes a fifth of the time, and only that of the recoding that is kept is told.
         return recode_locally(units, axes, k, demands, budget_seconds=budget_seconds, bound=False)
 
-    def kept(best: LocalRecoding, k: int) -> LocalRecoding:
-        return bounded(best, units, axes, k, demands)
+    def kept(found: LocalRecoding, k: int) -> LocalRecoding:
+        return bounded(found, units, axes, k, demands)
 
-    best: LocalRecoding | None = with_classes_of(models.k)
-    assert best is not None
+    found = with_classes_of(models.k)
     limit = models.expected_reidentifications
-    if limit is None or _mean_risk(units, best) <= limit + TOLERANCE:
-        return kept(best, models.k)
+    if limit is None or _mean_risk(units, found) <= limit + TOLERANCE:
+        return kept(found, models.k)
     # Classes of 1 / limit people hold the limit whatever they are; smaller ones may, too. None is
     # larger than the table.
-    people = len(np.unique(units.subject)) if units.subject is not None else int(units.rows.sum())
-    fails, holds, best = models.k, people, None
+    people = (
+        len(distinct(units.subject.astype(np.int64)))
+        if units.subject is not None
+        else int(units.rows.sum())
+    )
+    best: LocalRecoding | None = None
+    fails, holds = models.k, people
     if limit * people > 1:
         holds = math.ceil(1 / limit - TOLERANCE)
         refuse_impossible(units, axes, holds, demands)
@@ -269,7 +274,7 @@ def _mean_risk(units: Units, best: LocalRecoding) -> float:
     sizes = rows.astype(np.int64)
     if units.subject is not None:
         many = int(units.subject.max(initial=0)) + 1
-        pairs = np.unique(best.class_of.astype(np.int64) * many + units.subject[best.unit])
+        pairs = distinct(best.class_of.astype(np.int64) * many + units.subject[best.unit])
         sizes = np.bincount(pairs // many, minlength=best.classes)
     weights = None
     if units.weights is not None:

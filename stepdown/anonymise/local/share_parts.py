@@ -15,7 +15,7 @@ SLACK = 1e-9
 
 
 def near(counts: Floats, whole: Floats, t: float) -> npt.NDArray[np.bool_]:
-    """Whether half of Σ|p − q| is at most t; shape (boxes,).
+    """Tell where half of Σ|p − q| is at most t; shape (boxes,).
 
     >>> near(np.array([[2.0, 3.0], [2.0, 1.0]]), np.array([0.5, 0.5]), 0.2)
     array([ True, False])
@@ -26,7 +26,7 @@ def near(counts: Floats, whole: Floats, t: float) -> npt.NDArray[np.bool_]:
 
 
 def largest_sizes(counts: Floats, whole: Floats, t: float) -> Floats:
-    """How many rows the largest part of each box that is near enough has; shape (boxes,).
+    """Count the rows of the largest part of each box that is near enough; shape (boxes,).
 
     What a value lacks, q·N − c, is linear in N, so every set of values bounds N by itself, and of
     the sets those of the scarcest values bound it most.

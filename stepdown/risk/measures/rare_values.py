@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from stepdown.config.policy import DATE_UNITS, defaults
 from stepdown.engine import Session, literals
@@ -87,8 +87,10 @@ def count_holders(
     people = "count(subject)" if once else "count(DISTINCT subject)"
     subjects = _number(session, f"SELECT {people} FROM record")
     shared = _shared_in_households(session, [column.alias for column in columns], people)
-    found = (_count(session, column, people, tier, k, column.alias in shared) for column in columns)
-    return tuple(replace(each, subjects=subjects) for each in found)
+    return tuple(
+        _count(session, column, people, subjects, tier, k, column.alias in shared)
+        for column in columns
+    )
 
 
 def _shared_in_households(session: Session, aliases: Sequence[str], people: str) -> set[str]:
@@ -116,7 +118,13 @@ def date_of(text: str) -> str:
 
 
 def _count(
-    session: Session, column: Column, people: str, tier: Tier, k: int, by_home: bool
+    session: Session,
+    column: Column,
+    people: str,
+    subjects: int,
+    tier: Tier,
+    k: int,
+    by_home: bool,
 ) -> RareValues:
     alias = column.alias
     homes = f"count(DISTINCT {HOME})" if by_home else people
@@ -143,7 +151,7 @@ def _count(
         values=facts["values"],
         holders=facts["holders"],
         households=by_home,
-        subjects=0,
+        subjects=subjects,
         alone=alone,
         few=few,
         kind=kind,
